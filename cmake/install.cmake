@@ -1,0 +1,10 @@
+include(GNUInstallDirs)
+if(DEFINED SKBUILD)
+  # A wheel: the library inside the Python package, with the default model beside it.
+  install(TARGETS coulis LIBRARY DESTINATION coulis NAMELINK_SKIP)
+  install(TARGETS coulis_command RUNTIME DESTINATION coulis/bin)
+else()
+  install(TARGETS coulis LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+  install(TARGETS coulis_command RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  install(FILES include/coulis.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+endif()

@@ -1,0 +1,301 @@
+/*
+ * coulis - pictures to feature vectors to principal components to Parquet.
+ *
+ * This is the only installed header. Conventions that hold everywhere:
+ *
+ *  - Every call that can fail returns a coulis_status and puts its result in an
+ *    out-parameter, which is left untouched on failure.
+ *  - `error` is owned by the caller and may be NULL. On failure it holds one
+ *    sentence that names the file or argument and the reason.
+ *  - Handles are opaque. Whoever creates one releases it; NULL may be released.
+ *  - Options structs start with their size, set by their *_init function, so
+ *    that a program built against an older header keeps working.
+ *  - Matrices are row-major and dense: element (r, c) of a matrix with `cols`
+ *    columns is x[r * cols + c]. Sizes are 64-bit.
+ *  - A result never depends on the number of threads, on the order in which
+ *    pictures are given, nor on what else is in the batch: on one instruction
+ *    set the same input gives the same bytes.
+ */
+#ifndef COULIS_H
+#define COULIS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(_WIN32)
+#define COULIS_API
+#else
+#define COULIS_API __attribute__((visibility("default")))
+#endif
+
+#define COULIS_VERSION "0.1.0"
+
+/* ---- status and error ---------------------------------------------------- */
+
+/* The numbers are part of the ABI and never change. 1 to 9 say what is wrong
+ * with one picture; 10 and above say why a call failed as a whole. */
+typedef enum coulis_status {
+    COULIS_OK = 0,
+    COULIS_UNREADABLE = 1,  /* a JPEG, PNG or WebP that is damaged, or a file that cannot be read */
+    COULIS_UNSUPPORTED = 2, /* not a picture, or of a kind coulis does not decode */
+    COULIS_TOO_LARGE = 3,   /* more bytes or pixels than the limits allow */
+    COULIS_EMPTY = 4,       /* no bytes at all */
+    COULIS_MISSING = 5,     /* no such file */
+
+    COULIS_INVALID_ARGUMENT = 10,
+    COULIS_NO_MEMORY = 11,
+    COULIS_IO = 12,          /* the operating system refused a read or write */
+    COULIS_BAD_MODEL = 13,   /* a model file that does not fit its own description */
+    COULIS_BAD_DATA = 14,    /* a table or PCA file that cannot be used */
+    COULIS_NUMERIC = 15,     /* NaN or infinity in the input, or no solution */
+    COULIS_CONFLICT = 16,    /* the output folder holds the result of another recipe */
+    COULIS_INTERRUPTED = 17, /* stopped on request; the same call resumes */
+    COULIS_INTERNAL = 18     /* a defect in coulis */
+} coulis_status;
+
+typedef struct coulis_error {
+    int32_t status;    /* a coulis_status */
+    char message[508]; /* UTF-8, one sentence, NUL-terminated */
+} coulis_error;
+
+/* The library's version, "major.minor.patch". Static storage. */
+COULIS_API const char *coulis_version(void);
+
+/* The word used for `status` in tables and messages: "ok", "unreadable", ...
+ * Static storage; "unknown" for a number that is none. */
+COULIS_API const char *coulis_status_name(int32_t status);
+
+/* The instruction set whose kernels are in use: "avx512", "avx2", "neon" or
+ * "scalar". COULIS_CPU in the environment, read once, names a lower one. */
+COULIS_API const char *coulis_instruction_set(void);
+
+/* ---- pictures ------------------------------------------------------------ */
+
+typedef enum coulis_resize { COULIS_RESIZE_SQUASH = 0, COULIS_RESIZE_CROP = 1 } coulis_resize;
+typedef enum coulis_orient { COULIS_ORIENT_IGNORE = 0, COULIS_ORIENT_EXIF = 1 } coulis_orient;
+typedef enum coulis_alpha { COULIS_ALPHA_DROP = 0, COULIS_ALPHA_WHITE = 1 } coulis_alpha;
+
+typedef struct coulis_image_options {
+    size_t size;        /* sizeof(coulis_image_options) */
+    int32_t resize;     /* coulis_resize */
+    int32_t orient;     /* coulis_orient */
+    int32_t alpha;      /* coulis_alpha */
+    int32_t reserved;   /* 0 */
+    int64_t max_bytes;  /* size of a file at most; default 1 GiB */
+    int64_t max_pixels; /* width times height at most; default 178,956,970, above which Pillow refuses too */
+} coulis_image_options;
+
+COULIS_API void coulis_image_options_init(coulis_image_options *options);
+
+/* Decodes a JPEG, PNG or WebP held in memory and resizes it to `width` x
+ * `height` RGB, 8 bits, bytes equal to Pillow's
+ * Image.open(f).convert("RGB").resize((width, height), BICUBIC).
+ *
+ *  bytes, size    the whole file
+ *  options        NULL for the defaults
+ *  rgb            out: height * width * 3 bytes, row by row
+ *  stored_width, stored_height   out, may be NULL: the picture's own size, 0
+ *                 when it could not be told; also set when decoding fails later
+ *
+ * Returns COULIS_OK or a picture status (1 to 5), COULIS_INVALID_ARGUMENT or
+ * COULIS_NO_MEMORY. Thread-safe. */
+COULIS_API coulis_status coulis_image_decode(const void *bytes, size_t size, const coulis_image_options *options,
+                                             int32_t width, int32_t height, uint8_t *rgb, int32_t *stored_width,
+                                             int32_t *stored_height, coulis_error *error);
+
+/* The same from a file. */
+COULIS_API coulis_status coulis_image_load(const char *path, const coulis_image_options *options, int32_t width,
+                                           int32_t height, uint8_t *rgb, int32_t *stored_width,
+                                           int32_t *stored_height, coulis_error *error);
+
+/* ---- model --------------------------------------------------------------- */
+
+typedef struct coulis_model coulis_model;
+
+typedef struct coulis_model_info {
+    size_t size;            /* sizeof(coulis_model_info), set by the caller */
+    const char *name;       /* strings live as long as the model */
+    const char *source;     /* where the weights come from */
+    const char *licence;    /* of the weights */
+    const char *sha256;     /* of the model file, 64 hexadecimal digits; "" with random weights */
+    int32_t input_width, input_height;
+    int64_t pooled_length;  /* numbers in a vector of --features pooled */
+    int64_t map_length;     /* numbers in a vector of --features map */
+    int64_t logits_length;  /* classes, 0 when the file has no classifier */
+    int64_t parameters;     /* numbers in the weights */
+    int64_t multiply_adds;  /* of one picture up to the pooled vector */
+} coulis_model_info;
+
+/* Finds a model by name ("efficientnet-lite0") or by the path of a file, and
+ * writes its path, NUL-terminated, into `path` (`capacity` bytes). Looked for,
+ * in this order: COULIS_MODELS, the user's data folder
+ * ($XDG_CACHE_HOME or ~/.cache, then coulis/models), the folder `models` beside
+ * the library. COULIS_MISSING with a sentence that says what to do. */
+COULIS_API coulis_status coulis_model_find(const char *name, char *path, size_t capacity, coulis_error *error);
+
+/* Opens a model by name or path, checks every shape and offset, and prepares it for
+ * this machine. The format is described in docs/model-format.md.
+ *
+ *  random_weights   not 0: the graph alone is read (NAME.graph.json will do) and
+ *                   weights are drawn from a generator with a fixed seed; for
+ *                   measuring speed only */
+COULIS_API coulis_status coulis_model_open(const char *name, int32_t random_weights, coulis_model **model,
+                                           coulis_error *error);
+COULIS_API void coulis_model_close(coulis_model *model);
+COULIS_API coulis_status coulis_model_describe(const coulis_model *model, coulis_model_info *info);
+
+/* ---- featurizer ---------------------------------------------------------- */
+
+typedef enum coulis_features {
+    COULIS_FEATURES_POOLED = 0, /* the last feature map averaged over its area */
+    COULIS_FEATURES_MAP = 1,    /* the last feature map, flattened height, width, channel */
+    COULIS_FEATURES_LOGITS = 2  /* the classifier's scores before softmax */
+} coulis_features;
+
+typedef struct coulis_featurizer coulis_featurizer;
+
+/* One picture: bytes in memory, or, when `bytes` is NULL, a path. */
+typedef struct coulis_input {
+    const char *path; /* also names the picture in messages; may be NULL when bytes are given */
+    const void *bytes;
+    size_t byte_count;
+} coulis_input;
+
+typedef struct coulis_result {
+    coulis_error error; /* of this picture; status COULIS_OK when it has a vector */
+    int32_t width, height; /* of the picture as stored, 0 when unknown */
+} coulis_result;
+
+/* threads: 0 for all cores. The model must outlive the featurizer. A featurizer
+ * is used by one caller at a time. */
+COULIS_API coulis_status coulis_featurizer_create(const coulis_model *model, int32_t features,
+                                                  const coulis_image_options *options, int32_t threads,
+                                                  coulis_featurizer **featurizer, coulis_error *error);
+COULIS_API void coulis_featurizer_free(coulis_featurizer *featurizer);
+COULIS_API int64_t coulis_featurizer_length(const coulis_featurizer *featurizer);
+
+/* Featurizes `count` pictures. `values` is count x length; the row of a picture
+ * that failed is filled with zeros and its result says why. The call itself
+ * fails only for want of memory or on wrong arguments. */
+COULIS_API coulis_status coulis_featurizer_run(coulis_featurizer *featurizer, const coulis_input *inputs,
+                                               int64_t count, float *values, coulis_result *results,
+                                               coulis_error *error);
+
+/* The network alone: `count` pictures of input_height x input_width x 3 bytes,
+ * already decoded and resized, to count x length numbers. */
+COULIS_API coulis_status coulis_featurizer_run_pixels(coulis_featurizer *featurizer, const uint8_t *pixels,
+                                                      int64_t count, float *values, coulis_error *error);
+
+/* ---- PCA ----------------------------------------------------------------- */
+
+typedef struct coulis_pca coulis_pca;
+
+/* Exact principal component analysis of `x` (rows x cols, finite numbers),
+ * centred. The Gram matrix of the rows is solved when rows < cols, else the
+ * covariance matrix of the columns; both in float64 by LAPACK's dsyevr.
+ *
+ *  components   >= 1: that many, at most min(rows, cols); between 0 and 1: as
+ *               many as are needed for that share of the total variance, as
+ *               scikit-learn counts them; 0: min(rows, cols)
+ *  threads      0 for all cores
+ *
+ * Signs follow scikit-learn: the element of each component that is largest in
+ * absolute value is positive. Source of the method: Jolliffe, Principal Component
+ * Analysis, 2nd ed., 2002, chapters 3.5 and 3.9.
+ *
+ * COULIS_INVALID_ARGUMENT when there are fewer rows than two or than components,
+ * COULIS_NUMERIC on NaN or infinity (row and column named). When all rows are
+ * equal, the total variance is 0: every explained variance and share is 0 and
+ * the components are an arbitrary orthonormal set. */
+COULIS_API coulis_status coulis_pca_fit(const float *x, int64_t rows, int64_t cols, double components,
+                                        int32_t threads, coulis_pca **pca, coulis_error *error);
+COULIS_API void coulis_pca_free(coulis_pca *pca);
+
+/* The file is safetensors with `mean` F64 (cols), `components` F32 (k, cols),
+ * `explained_variance` and `explained_variance_ratio` F64 (k), and in its metadata
+ * `samples` and `total_variance`. A file appears whole or not at all. */
+COULIS_API coulis_status coulis_pca_save(const coulis_pca *pca, const char *path, coulis_error *error);
+COULIS_API coulis_status coulis_pca_load(const char *path, coulis_pca **pca, coulis_error *error);
+
+COULIS_API int64_t coulis_pca_components_count(const coulis_pca *pca); /* k */
+COULIS_API int64_t coulis_pca_columns(const coulis_pca *pca);
+COULIS_API int64_t coulis_pca_samples(const coulis_pca *pca);
+COULIS_API double coulis_pca_total_variance(const coulis_pca *pca);             /* divided by samples - 1 */
+COULIS_API const double *coulis_pca_mean(const coulis_pca *pca);                /* cols */
+COULIS_API const float *coulis_pca_components(const coulis_pca *pca);           /* k x cols */
+COULIS_API const double *coulis_pca_explained_variance(const coulis_pca *pca);  /* k, divided by samples - 1 */
+COULIS_API const double *coulis_pca_explained_variance_ratio(const coulis_pca *pca); /* k, of the total */
+
+/* scores (rows x k) = (x - mean) times the components transposed. */
+COULIS_API coulis_status coulis_pca_transform(const coulis_pca *pca, const float *x, int64_t rows, int32_t threads,
+                                              float *scores, coulis_error *error);
+
+/* x (rows x cols) = scores (rows x k) times the components, plus mean. */
+COULIS_API coulis_status coulis_pca_inverse_transform(const coulis_pca *pca, const float *scores, int64_t rows,
+                                                      float *x, coulis_error *error);
+
+/* ---- jobs: what the command's verbs do ------------------------------------ */
+
+typedef enum coulis_stage { COULIS_STAGE_LIST = 0, COULIS_STAGE_FEATURIZE = 1, COULIS_STAGE_FIT = 2,
+                            COULIS_STAGE_TRANSFORM = 3 } coulis_stage;
+
+typedef struct coulis_progress {
+    int32_t stage;       /* coulis_stage */
+    int32_t reserved;
+    int64_t done, total; /* pictures or rows of this stage */
+    int64_t resumed;     /* of `done`, how many an earlier run had finished */
+    int64_t failed;      /* pictures without a vector so far */
+    double seconds;      /* since this stage began */
+} coulis_progress;
+
+typedef struct coulis_job_options {
+    size_t size;                  /* sizeof(coulis_job_options) */
+    const char *model;            /* name or file; default "efficientnet-lite0" */
+    int32_t features;             /* coulis_features */
+    int32_t threads;              /* 0: all cores */
+    coulis_image_options image;
+    double components;            /* as in coulis_pca_fit; default 0.99 */
+    int64_t rows_per_file;        /* default 10,000 */
+    int32_t drop_features;        /* not 0: keep only the reduced vectors */
+    int32_t overwrite;            /* not 0: start again */
+    /* Called from one thread at a time, a few times a second; returns not 0 to stop
+     * after the part at hand. May be NULL. */
+    int32_t (*progress)(void *context, const coulis_progress *progress);
+    void *context;
+} coulis_job_options;
+
+COULIS_API void coulis_job_options_init(coulis_job_options *options);
+
+/* A growing string owned by the library; released with coulis_string_free. */
+COULIS_API void coulis_string_free(char *string);
+
+/* The whole job: list `paths`, featurize, fit PCA, transform, write `output`.
+ * A path is a picture, a folder, or @list.txt. `summary` (may be NULL): the
+ * content of run.json, a JSON object, to be freed with coulis_string_free. */
+COULIS_API coulis_status coulis_job_run(const char *const *paths, int64_t path_count, const char *output,
+                                        const coulis_job_options *options, char **summary, coulis_error *error);
+
+/* Vectors only: writes output/features and output/run.json. */
+COULIS_API coulis_status coulis_job_featurize(const char *const *paths, int64_t path_count, const char *output,
+                                              const coulis_job_options *options, char **summary,
+                                              coulis_error *error);
+
+/* PCA of the vectors in `input` (a folder that featurize or run wrote), saved as
+ * the file `output`. Uses `components`, `threads`, `overwrite` and `progress`. */
+COULIS_API coulis_status coulis_job_fit(const char *input, const char *output, const coulis_job_options *options,
+                                        char **summary, coulis_error *error);
+
+/* Scores of the vectors in `input` by the PCA in the file `pca`, written to
+ * output/reduced. Uses `threads`, `overwrite` and `progress`. */
+COULIS_API coulis_status coulis_job_transform(const char *input, const char *pca, const char *output,
+                                              const coulis_job_options *options, char **summary,
+                                              coulis_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

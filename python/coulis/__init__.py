@@ -1,0 +1,27 @@
+"""Pictures to feature vectors to principal components to Parquet.
+
+The work is done by a C library; this package is a thin layer over it, see docs/python.md.
+"""
+
+from ._library import VERSION as __version__
+from .error import Error
+from .featurizer import Featurizer, Result, find_model
+from .images import load_image
+from .jobs import Progress, featurize, fit, read_table, run, transform
+from .pca import PCA
+
+__all__ = [
+    "Error",
+    "Featurizer",
+    "PCA",
+    "Progress",
+    "Result",
+    "__version__",
+    "featurize",
+    "find_model",
+    "fit",
+    "load_image",
+    "read_table",
+    "run",
+    "transform",
+]

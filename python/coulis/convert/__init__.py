@@ -1,0 +1,1 @@
+"""Makes model files from other projects' weights: ``python -m coulis.convert --help``."""

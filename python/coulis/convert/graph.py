@@ -1,0 +1,143 @@
+"""Puts a network's graph together and tells the shapes that follow from it; docs/model-format.md says what it means."""
+
+import json
+
+import numpy
+
+
+class Graph:
+    """Collects nodes in topological order; every method returns the new node's name."""
+
+    def __init__(self):
+        self.nodes = []
+
+    def add(self, name, op, inputs, **fields):
+        """Any node."""
+        self.nodes.append({"name": name, "op": op, "inputs": list(inputs), **fields})
+        return name
+
+    def conv(self, name, source, channels, kernel, stride=1, padding="same", dilation=1, groups=1, bias=False):
+        """A convolution; kernel, stride and dilation are the same in both directions."""
+        tensors = {"weight": f"{name}.weight"}
+        if bias:
+            tensors["bias"] = f"{name}.bias"
+        return self.add(
+            name,
+            "conv",
+            [source],
+            **tensors,
+            channels=channels,
+            kernel=[kernel, kernel],
+            stride=[stride, stride],
+            padding=padding,
+            dilation=[dilation, dilation],
+            groups=groups,
+        )
+
+    def batch_norm(self, name, source, epsilon):
+        """Batch normalisation with the four tensors it was trained to."""
+        tensors = {part: f"{name}.{part}" for part in ("scale", "shift", "mean", "variance")}
+        return self.add(name, "batch_norm", [source], **tensors, epsilon=epsilon)
+
+    def dense(self, name, source, units):
+        """A fully connected layer on a pooled vector."""
+        return self.add(name, "dense", [source], weight=f"{name}.weight", bias=f"{name}.bias", units=units)
+
+
+def describe(recipe, nodes):
+    """The description that a model file carries: a recipe's facts and the nodes."""
+    source = recipe["source"]
+    return {
+        "format": 1,
+        "name": recipe["name"],
+        "source": source["title"],
+        "licence": source["licence"],
+        "source_sha256": source.get("sha256", ""),
+        "input": dict(recipe["input"]),
+        "nodes": nodes,
+        "features": dict(recipe["features"]),
+    }
+
+
+def metadata(description):
+    """The file's metadata: the description as JSON under "coulis"."""
+    return {"coulis": json.dumps(description, separators=(",", ":"))}
+
+
+def window(length, kernel, stride, dilation, padding):
+    """Output length, and padding before and after, of a sliding window along one direction."""
+    reach = (kernel - 1) * dilation + 1
+    if padding == "same":
+        count = -(-length // stride)
+        total = max((count - 1) * stride + reach - length, 0)
+        return count, total // 2, total - total // 2
+    before, after = padding
+    return (length + before + after - reach) // stride + 1, before, after
+
+
+def windows(node, height, width):
+    """Output height and width, and padding [top, left, bottom, right], of a node with a window."""
+    padding = node["padding"]
+    sides = ("same", "same") if padding == "same" else ((padding[0], padding[2]), (padding[1], padding[3]))
+    dilation = node.get("dilation", [1, 1])
+    rows, top, bottom = window(height, node["kernel"][0], node["stride"][0], dilation[0], sides[0])
+    columns, left, right = window(width, node["kernel"][1], node["stride"][1], dilation[1], sides[1])
+    return rows, columns, [top, left, bottom, right]
+
+
+def shapes(description):
+    """What follows from a graph.
+
+    Returns
+    -------
+    (dict of str to tuple, dict of str to tuple)
+        Output of each node, (height, width, channels) or (units,); and shape of each tensor, in
+        graph order.
+    """
+    size = description["input"]
+    outputs, tensors = {"image": (size["height"], size["width"], 3)}, {}
+    for node in description["nodes"]:
+        shape = outputs[node["inputs"][0]]
+        op = node["op"]
+        if op == "conv":
+            rows, columns, _ = windows(node, *shape[:2])
+            tensors[node["weight"]] = (node["channels"], shape[2] // node["groups"], *node["kernel"])
+            if "bias" in node:
+                tensors[node["bias"]] = (node["channels"],)
+            shape = (rows, columns, node["channels"])
+        elif op in ("max_pool", "average_pool"):
+            rows, columns, _ = windows(node, *shape[:2])
+            shape = (rows, columns, shape[2])
+        elif op == "batch_norm":
+            for part in ("scale", "shift", "mean", "variance"):
+                tensors[node[part]] = (shape[-1],)
+        elif op == "global_average_pool":
+            shape = (shape[2],)
+        elif op == "dense":
+            tensors[node["weight"]] = (node["units"], shape[0])
+            tensors[node["bias"]] = (node["units"],)
+            shape = (node["units"],)
+        outputs[node["name"]] = shape
+    return outputs, tensors
+
+
+def random_tensors(description, seed):
+    """Seeded weights that keep numbers of the order of 1 through a deep network, for tests.
+
+    Convolutions and dense layers follow He et al., Delving Deep into Rectifiers, 2015 (variance 2 over
+    the inputs of a neuron); batch-norm statistics lie around 0 and 1.
+    """
+    generator = numpy.random.default_rng(seed)
+    around = {"scale": (1.0, 0.1), "shift": (0.0, 0.1), "mean": (0.0, 0.1), "bias": (0.0, 0.1)}
+    tensors = {}
+    for name, shape in shapes(description)[1].items():
+        part = name.rsplit(".", 1)[-1]
+        if part == "weight":
+            values = generator.standard_normal(shape) * numpy.sqrt(2.0 / numpy.prod(shape[1:]))
+        elif part == "variance":
+            values = generator.uniform(0.5, 1.5, shape)
+        else:
+            centre, spread = around[part]
+            values = generator.normal(centre, spread, shape)
+        tensors[name] = values.astype(numpy.float32)
+    return tensors

@@ -1,0 +1,94 @@
+"""Writes and reads safetensors files: an 8-byte length, a JSON header, bytes. float32 only."""
+
+import json
+import os
+import struct
+from math import prod
+from pathlib import Path
+
+import numpy
+
+ALIGNMENT = 64  # of the data section, for a reader that maps the file
+HEADER_MAX = 16 * 1024 * 1024
+
+
+def write(path, tensors, metadata):
+    """Write float32 tensors, in the given order; the same arguments give the same bytes.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        The file appears whole or not at all.
+    tensors : dict of str to array_like
+    metadata : dict of str to str
+
+    Raises
+    ------
+    OSError
+    """
+    header, offset, blocks = {"__metadata__": dict(metadata)}, 0, []
+    for name, values in tensors.items():
+        block = numpy.ascontiguousarray(values, dtype="<f4")
+        # ascontiguousarray makes one dimension of none
+        shape = list(numpy.shape(values))
+        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [offset, offset + block.nbytes]}
+        offset += block.nbytes
+        blocks.append(block)
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-(8 + len(text)) % ALIGNMENT)
+    replace(path, [struct.pack("<Q", len(text)), text, *blocks])
+
+
+def replace(path, blocks):
+    """Write `blocks` (bytes-like) one after the other to a file beside `path`, then give it its name."""
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with open(temporary, "wb") as file:
+            for block in blocks:
+                file.write(block)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        if temporary.exists():
+            temporary.unlink()
+
+
+def read(path):
+    """Read a file of float32 tensors.
+
+    Returns
+    -------
+    (dict of str to numpy.ndarray, dict of str to str)
+        Tensors in the file's order, and its metadata.
+
+    Raises
+    ------
+    ValueError
+        When the file does not fit its own header.
+    OSError
+    """
+    data = Path(path).read_bytes()
+    if len(data) < 8:
+        raise ValueError(f"{path} is too short for a safetensors file")
+    (length,) = struct.unpack_from("<Q", data)
+    if not 2 <= length <= min(HEADER_MAX, len(data) - 8):
+        raise ValueError(f"{path} claims a header of {length} bytes")
+    try:
+        header = json.loads(data[8 : 8 + length].decode())
+        metadata = header.pop("__metadata__", {})
+        entries = [(name, entry["dtype"], entry["shape"], *entry["data_offsets"]) for name, entry in header.items()]
+        start, tensors, end = 8 + length, {}, 0
+        for name, dtype, shape, first, last in sorted(entries, key=lambda entry: (entry[3], entry[4])):
+            if dtype != "F32":
+                raise ValueError(f"{name} is {dtype}, not F32")
+            if first != end or last - first != 4 * prod(shape) or start + last > len(data):
+                raise ValueError(f"the bytes of {name} do not fit its shape {shape}")
+            tensors[name] = numpy.frombuffer(data, "<f4", prod(shape), start + first).reshape(shape)
+            end = last
+    except (KeyError, TypeError, AttributeError, UnicodeError, RecursionError, ValueError) as error:
+        raise ValueError(f"the header of {path} is damaged: {error}") from None
+    if start + end != len(data):
+        raise ValueError(f"{path} has {len(data) - start - end} bytes that belong to no tensor")
+    return {name: tensors[name] for name, *_ in entries}, metadata

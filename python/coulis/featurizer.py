@@ -1,0 +1,233 @@
+"""Pictures to feature vectors, in memory."""
+
+import ctypes
+import os
+import threading
+from dataclasses import dataclass
+from typing import List, Optional
+
+import numpy
+
+from . import _library
+
+# Pictures handed to the library at once: enough to keep every core busy, few enough that Ctrl-C is
+# heard every few seconds. Results do not depend on it.
+_CHUNK = 256
+
+
+@dataclass
+class Result:
+    """What :meth:`Featurizer.featurize` returns; entry i belongs to picture i.
+
+    Attributes
+    ----------
+    values : float32 (n, d)
+        One vector per picture; zeros for a picture that failed.
+    status : list of str
+        ``"ok"``, ``"unreadable"``, ``"unsupported"``, ``"too_large"``, ``"empty"`` or ``"missing"``.
+    error : list of (str or None)
+        One sentence for a picture that failed, None when ok.
+    width, height : int32 (n,)
+        Of the picture as stored, in pixels; 0 when unknown.
+    """
+
+    values: numpy.ndarray
+    status: List[str]
+    error: List[Optional[str]]
+    width: numpy.ndarray
+    height: numpy.ndarray
+
+    def __len__(self):
+        return len(self.status)
+
+    @property
+    def ok(self):
+        """bool (n,): whether the picture has a vector."""
+        return numpy.array([word == "ok" for word in self.status], dtype=bool)
+
+
+class Featurizer:
+    """A network, ready to turn pictures into vectors.
+
+    Parameters
+    ----------
+    model : str or os.PathLike
+        Name (``"efficientnet-lite0"``) or path of a model file; see :func:`find_model`.
+    features : {"pooled", "map", "logits"}
+        The last feature map averaged over its area; flattened height, width, channel; or the
+        classifier's scores before softmax.
+    threads : int or None
+        None for all cores. The result does not depend on it.
+    resize, orient, alpha : str
+        As in :func:`coulis.load_image`.
+    random_weights : bool
+        Read the graph alone and draw seeded weights; for measuring speed only.
+
+    Raises
+    ------
+    Error
+        ``missing`` or ``bad_model`` when the network cannot be had; ``invalid_argument`` when it has
+        no such features.
+
+    Examples
+    --------
+    >>> with Featurizer() as featurizer:                        # doctest: +SKIP
+    ...     result = featurizer.featurize(["apple.jpg", open("pear.png", "rb").read()])
+    """
+
+    def __init__(
+        self,
+        model="efficientnet-lite0",
+        features="pooled",
+        threads=None,
+        *,
+        resize="squash",
+        orient="ignore",
+        alpha="drop",
+        random_weights=False,
+    ):
+        self._model = ctypes.c_void_p()
+        self._handle = ctypes.c_void_p()
+        self._lock = threading.Lock()  # the library wants one caller at a time
+        kind = _library.choice("features", features, _library.FEATURES)
+        options = _library.image_options(resize, orient, alpha)
+        count = _library.threads_number(threads)
+        _library.call(
+            "coulis_model_open", _library.path_bytes(model), int(bool(random_weights)), ctypes.byref(self._model)
+        )
+        _library.call(
+            "coulis_featurizer_create", self._model, kind, ctypes.byref(options), count, ctypes.byref(self._handle)
+        )
+        self.features = features
+        self._length = _library.library().coulis_featurizer_length(self._handle)
+        info = _library.ModelInfo(size=ctypes.sizeof(_library.ModelInfo))
+        _library.library().coulis_model_describe(self._model, ctypes.byref(info))
+        fields = {name: getattr(info, name) for name, _ in info._fields_ if name != "size"}
+        self.model = {name: v.decode() if isinstance(v, bytes) else v for name, v in fields.items()}
+
+    @property
+    def length(self):
+        """Numbers in a vector."""
+        return self._length
+
+    def featurize(self, pictures):
+        """Vectors of pictures.
+
+        Parameters
+        ----------
+        pictures : iterable of (str, os.PathLike, bytes, bytearray or memoryview), or one of these
+            Paths, or whole files in memory, mixed at will.
+
+        Returns
+        -------
+        Result
+            One entry per picture, in order; a picture that cannot be read has a status and an error.
+        """
+        if _library.is_bytes(pictures) or isinstance(pictures, (str, os.PathLike)):
+            pictures = [pictures]
+        pictures = list(pictures)
+        count = len(pictures)
+        values = numpy.zeros((count, self._length), numpy.float32)
+        result = Result(values, [], [], numpy.zeros(count, numpy.int32), numpy.zeros(count, numpy.int32))
+        for first in range(0, count, _CHUNK):
+            self._chunk(pictures[first : first + _CHUNK], first, result)
+        return result
+
+    def featurize_pixels(self, pixels):
+        """Vectors of pictures already decoded and resized.
+
+        Parameters
+        ----------
+        pixels : uint8 (n, height, width, 3)
+            RGB, of the size the network takes (``model["input_height"]``, ``model["input_width"]``).
+
+        Returns
+        -------
+        numpy.ndarray
+            float32 (n, length).
+        """
+        pixels = numpy.asarray(pixels)
+        wanted = (self.model["input_height"], self.model["input_width"], 3)
+        if pixels.dtype != numpy.uint8 or pixels.ndim != 4 or pixels.shape[1:] != wanted:
+            raise ValueError(
+                f"pixels must be uint8 of shape (n, {wanted[0]}, {wanted[1]}, 3), not {pixels.dtype} {pixels.shape}"
+            )
+        pixels = numpy.ascontiguousarray(pixels)
+        values = numpy.empty((len(pixels), self._length), numpy.float32)
+        for first in range(0, len(pixels), _CHUNK):
+            part, out = pixels[first : first + _CHUNK], values[first : first + _CHUNK]
+            with self._lock:
+                _library.call(
+                    "coulis_featurizer_run_pixels",
+                    self._open(),
+                    _library.pointer(part, ctypes.c_uint8),
+                    len(part),
+                    _library.pointer(out, ctypes.c_float),
+                )
+        return values
+
+    def close(self):
+        """Give the network's memory back; done too when the object goes away."""
+        with self._lock:
+            if self._handle:
+                _library.library().coulis_featurizer_free(self._handle)
+                self._handle = ctypes.c_void_p()
+            if self._model:
+                _library.library().coulis_model_close(self._model)
+                self._model = ctypes.c_void_p()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def __del__(self):
+        if hasattr(self, "_lock"):
+            self.close()
+
+    def _open(self):
+        if not self._handle:
+            raise ValueError("this featurizer is closed")
+        return self._handle
+
+    def _chunk(self, pictures, first, result):
+        keep = []
+        inputs = (_library.Input * len(pictures))()
+        for entry, picture in zip(inputs, pictures):
+            if _library.is_bytes(picture):
+                entry.bytes, entry.byte_count = _library.buffer_address(picture, keep)
+            else:
+                entry.path = _library.path_bytes(picture)
+        results = (_library.ResultStruct * len(pictures))()
+        values = result.values[first : first + len(pictures)]
+        with self._lock:
+            _library.call(
+                "coulis_featurizer_run",
+                self._open(),
+                inputs,
+                len(pictures),
+                _library.pointer(values, ctypes.c_float),
+                results,
+            )
+        for row, entry in enumerate(results, first):
+            failed = entry.error.status != _library.STATUS_OK
+            result.status.append(_library.status_name(entry.error.status))
+            result.error.append(entry.error.message.decode("utf-8", "replace") if failed else None)
+            result.width[row], result.height[row] = entry.width, entry.height
+
+
+def find_model(name):
+    """Path of a model, by name or path.
+
+    Looked for in ``COULIS_MODELS``, the user's data folder (``$XDG_CACHE_HOME`` or ``~/.cache``, then
+    ``coulis/models``) and the folder ``models`` beside the library.
+
+    Raises
+    ------
+    Error
+        ``missing``, with a sentence that says what to do.
+    """
+    path = ctypes.create_string_buffer(4096)
+    _library.call("coulis_model_find", _library.path_bytes(name), path, len(path))
+    return os.fsdecode(path.value)

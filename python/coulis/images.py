@@ -1,0 +1,50 @@
+"""One picture: decoded and resized."""
+
+import ctypes
+
+import numpy
+
+from . import _library
+
+
+def load_image(source, size=(224, 224), *, resize="squash", orient="ignore", alpha="drop"):
+    """Decode a JPEG, PNG or WebP and resize it.
+
+    The bytes equal Pillow's ``Image.open(f).convert("RGB").resize(size, Image.BICUBIC)``.
+
+    Parameters
+    ----------
+    source : str, os.PathLike, bytes, bytearray or memoryview
+        A path, or the whole file in memory.
+    size : (int, int)
+        Width and height in pixels, as in Pillow.
+    resize : {"squash", "crop"}
+        Stretch to `size`, or bring the shorter side to it and cut the centre.
+    orient : {"ignore", "exif"}
+        Whether to turn the picture as its EXIF orientation says.
+    alpha : {"drop", "white"}
+        Leave transparency out, as Pillow does, or paint on white.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8, shape (height, width, 3), RGB.
+
+    Raises
+    ------
+    Error
+        When the picture cannot be read; ``status`` is one of ``unreadable``, ``unsupported``,
+        ``too_large``, ``empty``, ``missing``.
+    """
+    width, height = (int(side) for side in size)
+    if not 1 <= width <= 0x7FFF or not 1 <= height <= 0x7FFF:
+        raise ValueError(f"size must be two numbers from 1 to 32767, not {size!r}")
+    options = _library.image_options(resize, orient, alpha)
+    pixels = numpy.empty((height, width, 3), numpy.uint8)
+    rest = (ctypes.byref(options), width, height, _library.pointer(pixels, ctypes.c_uint8), None, None)
+    if _library.is_bytes(source):
+        keep = []
+        _library.call("coulis_image_decode", *_library.buffer_address(source, keep), *rest)
+    else:
+        _library.call("coulis_image_load", _library.path_bytes(source), *rest)
+    return pixels

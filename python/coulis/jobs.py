@@ -1,0 +1,247 @@
+"""The command's verbs as functions: whole folders, too large for memory, resumable."""
+
+import ctypes
+import json
+import os
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import _library
+from .pca import components_number
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a job is; given to its `progress` callback a few times a second.
+
+    Attributes
+    ----------
+    stage : {"list", "featurize", "fit", "transform"}
+    done, total : int
+        Pictures or rows of this stage.
+    resumed : int
+        How many of `done` an earlier run had finished.
+    failed : int
+        Pictures without a vector so far.
+    seconds : float
+        Since this stage began.
+    """
+
+    stage: str
+    done: int
+    total: int
+    resumed: int
+    failed: int
+    seconds: float
+
+
+def run(
+    paths,
+    output,
+    *,
+    components=0.99,
+    model="efficientnet-lite0",
+    features="pooled",
+    resize="squash",
+    orient="ignore",
+    alpha="drop",
+    threads=None,
+    rows_per_file=10000,
+    drop_features=False,
+    overwrite=False,
+    progress=None,
+):
+    """The whole job: list, featurize, fit PCA, transform, write.
+
+    Parameters
+    ----------
+    paths : str, os.PathLike, or a list of these
+        A picture, a folder (searched recursively), or ``@list.txt``.
+    output : str or os.PathLike
+        Folder for ``features/``, ``reduced/``, ``pca.safetensors`` and ``run.json``.
+    components : int, float or None
+        A count, a share 0 < F < 1 of the total variance to reach, or None for as many as there are.
+    model : str or os.PathLike
+        Name or file of the network.
+    features : {"pooled", "map", "logits"}
+        What the network gives; see :class:`coulis.Featurizer`.
+    resize, orient, alpha : str
+        As in :func:`coulis.load_image`.
+    threads : int or None
+        None for all cores. The result does not depend on it.
+    rows_per_file : int
+        Rows in a Parquet file.
+    drop_features : bool
+        Keep only the reduced vectors.
+    overwrite : bool
+        Start again; otherwise an unfinished `output` of the same recipe is resumed.
+    progress : callable or None
+        Called with a :class:`Progress`, in a thread of its own; returning True stops the job.
+
+    Returns
+    -------
+    dict
+        The content of ``run.json``.
+
+    Raises
+    ------
+    Error
+        ``conflict`` when `output` holds the result of another recipe; ``interrupted`` when `progress`
+        stopped it; ``io``, ``bad_model``, ... otherwise.
+    KeyboardInterrupt
+        After the part at hand; the same call resumes.
+    """
+    options = _options(components, threads, overwrite)
+    _picture_options(options, model, features, resize, orient, alpha, rows_per_file)
+    options.drop_features = int(bool(drop_features))
+    return _job("coulis_job_run", [*_paths(paths), _library.path_bytes(output)], options, progress)
+
+
+def featurize(
+    paths,
+    output,
+    *,
+    model="efficientnet-lite0",
+    features="pooled",
+    resize="squash",
+    orient="ignore",
+    alpha="drop",
+    threads=None,
+    rows_per_file=10000,
+    overwrite=False,
+    progress=None,
+):
+    """Vectors only: writes ``features/`` and ``run.json`` in `output`.
+
+    Parameters, result and errors are those of :func:`run`.
+    """
+    options = _options(0.99, threads, overwrite)
+    _picture_options(options, model, features, resize, orient, alpha, rows_per_file)
+    return _job("coulis_job_featurize", [*_paths(paths), _library.path_bytes(output)], options, progress)
+
+
+def fit(input, output, *, components=0.99, threads=None, overwrite=False, progress=None):
+    """PCA of the vectors that :func:`featurize` or :func:`run` wrote in the folder `input`.
+
+    `output` is the file to save, which :meth:`coulis.PCA.load` reads. Returns the summary as a dict;
+    raises as :func:`run` does.
+    """
+    options = _options(components, threads, overwrite)
+    return _job("coulis_job_fit", [_library.path_bytes(input), _library.path_bytes(output)], options, progress)
+
+
+def transform(input, pca, output, *, threads=None, overwrite=False, progress=None):
+    """Scores of the vectors in the folder `input` by the PCA in the file `pca`, in ``output/reduced``.
+
+    Returns the summary as a dict; raises as :func:`run` does.
+    """
+    options = _options(0.99, threads, overwrite)
+    paths = [_library.path_bytes(path) for path in (input, pca, output)]
+    return _job("coulis_job_transform", paths, options, progress)
+
+
+def read_table(directory, kind=None):
+    """A folder of parts as one table. Needs pyarrow.
+
+    Parameters
+    ----------
+    directory : str or os.PathLike
+        A folder with ``part-00000.parquet``..., or the output of a job.
+    kind : {"reduced", "features"} or None
+        Which table of a job's output; None takes ``reduced`` where there is one, else ``features``.
+
+    Returns
+    -------
+    pyarrow.Table
+        Columns ``path, label, status, error, width, height`` and ``pca`` or ``features``.
+
+    Raises
+    ------
+    FileNotFoundError
+        When there is no part.
+    """
+    from pyarrow import concat_tables, parquet
+
+    folder = Path(directory)
+    kinds = ("reduced", "features") if kind is None else (kind,)
+    for candidate in [folder / name for name in kinds] + ([folder] if kind is None else []):
+        parts = sorted(candidate.glob("part-*.parquet"))
+        if parts:
+            return concat_tables([parquet.ParquetFile(part).read() for part in parts])
+    raise FileNotFoundError(f"there is no part-00000.parquet in {' or '.join(str(folder / name) for name in kinds)}")
+
+
+# ---- between Python and the library ---------------------------------------------------
+
+
+def _paths(paths):
+    """Array and count of C strings."""
+    if isinstance(paths, (str, os.PathLike)):
+        paths = [paths]
+    encoded = [_library.path_bytes(path) for path in paths]
+    return (ctypes.c_char_p * len(encoded))(*encoded), len(encoded)
+
+
+def _options(components, threads, overwrite):
+    options = _library.JobOptions()
+    _library.library().coulis_job_options_init(ctypes.byref(options))
+    options.components = components_number(components)
+    options.threads = _library.threads_number(threads)
+    options.overwrite = int(bool(overwrite))
+    return options
+
+
+def _picture_options(options, model, features, resize, orient, alpha, rows_per_file):
+    options.model = _library.path_bytes(model)
+    options.features = _library.choice("features", features, _library.FEATURES)
+    options.image = _library.image_options(resize, orient, alpha)
+    if not 1 <= int(rows_per_file) <= 2**62:
+        raise ValueError(f"rows_per_file must be at least 1, not {rows_per_file!r}")
+    options.rows_per_file = int(rows_per_file)
+
+
+def _job(name, arguments, options, progress):
+    """Calls a job in a thread of its own, so that this one hears Ctrl-C while the library works."""
+    stop = threading.Event()
+    finished = threading.Event()
+    outcome = {}
+
+    def report(_context, entry):
+        try:
+            if progress is not None and "raised" not in outcome:
+                entry = entry.contents
+                stage = _library.STAGES[entry.stage]
+                state = Progress(stage, entry.done, entry.total, entry.resumed, entry.failed, entry.seconds)
+                if progress(state):
+                    stop.set()
+        except BaseException as error:  # may not pass through C; raised again below
+            outcome["raised"] = error
+            stop.set()
+        return int(stop.is_set())
+
+    def work():
+        summary = ctypes.c_char_p()
+        try:
+            _library.call(name, *arguments, ctypes.byref(options), ctypes.byref(summary))
+            outcome["summary"] = summary.value
+        except BaseException as error:
+            outcome["failed"] = error
+        finally:
+            if summary:
+                _library.library().coulis_string_free(summary)
+            finished.set()
+
+    options.progress = _library.ProgressFunction(report)
+    threading.Thread(target=work, name=name).start()
+    interrupted = None
+    while not finished.is_set():
+        try:
+            finished.wait()
+        except KeyboardInterrupt as error:
+            interrupted = error
+            stop.set()
+    for error in (interrupted, outcome.get("raised"), outcome.get("failed")):
+        if error is not None:
+            raise error
+    return json.loads(outcome["summary"].decode("utf-8"))

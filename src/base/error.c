@@ -1,0 +1,58 @@
+#include "base/error.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+const char *coulis_version(void) { return COULIS_VERSION; }
+
+const char *coulis_status_name(int32_t status) {
+    switch (status) {
+    case COULIS_OK: return "ok";
+    case COULIS_UNREADABLE: return "unreadable";
+    case COULIS_UNSUPPORTED: return "unsupported";
+    case COULIS_TOO_LARGE: return "too_large";
+    case COULIS_EMPTY: return "empty";
+    case COULIS_MISSING: return "missing";
+    case COULIS_INVALID_ARGUMENT: return "invalid_argument";
+    case COULIS_NO_MEMORY: return "no_memory";
+    case COULIS_IO: return "io";
+    case COULIS_BAD_MODEL: return "bad_model";
+    case COULIS_BAD_DATA: return "bad_data";
+    case COULIS_NUMERIC: return "numeric";
+    case COULIS_CONFLICT: return "conflict";
+    case COULIS_INTERRUPTED: return "interrupted";
+    case COULIS_INTERNAL: return "internal";
+    default: return "unknown";
+    }
+}
+
+void cl_clear(coulis_error *error) {
+    if (error) {
+        error->status = COULIS_OK;
+        error->message[0] = '\0';
+    }
+}
+
+coulis_status cl_fail(coulis_error *error, coulis_status status, const char *format, ...) {
+    if (!error) return status;
+    error->status = status;
+    va_list arguments;
+    va_start(arguments, format);
+    int written = vsnprintf(error->message, sizeof error->message, format, arguments);
+    va_end(arguments);
+    if (written < 0) {
+        error->message[0] = '\0';
+    } else if ((size_t)written >= sizeof error->message) {
+        /* Step back over the continuation bytes of a UTF-8 character cut in two. */
+        size_t end = sizeof error->message - 1;
+        while (end > 0 && ((unsigned char)error->message[end - 1] & 0xC0) == 0x80) end--;
+        if (end > 0 && ((unsigned char)error->message[end - 1] & 0x80) != 0) end--;
+        error->message[end] = '\0';
+    }
+    return status;
+}
+
+coulis_status cl_fail_memory(coulis_error *error, const char *what, size_t bytes) {
+    return cl_fail(error, COULIS_NO_MEMORY, "not enough memory: %zu bytes for %s", bytes, what);
+}

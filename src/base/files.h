@@ -1,0 +1,48 @@
+/* Files and folders: reading one whole, and writing one so that it appears whole or not at all. */
+#ifndef CL_BASE_FILES_H
+#define CL_BASE_FILES_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "coulis.h"
+
+/* Reads a whole regular file of at most `max_bytes` into fresh memory (*bytes, released with
+ * cl_free; one NUL follows the last byte). COULIS_MISSING, COULIS_IO or COULIS_NO_MEMORY. */
+coulis_status cl_file_read(const char *path, int64_t max_bytes, uint8_t **bytes, size_t *size, coulis_error *error);
+
+/* Opens a regular file for reading and tells its size. COULIS_MISSING or COULIS_IO. */
+coulis_status cl_file_open(const char *path, FILE **stream, uint64_t *size, coulis_error *error);
+
+/* A file being written under a temporary name (".NAME.tmp") in the folder of its final one. */
+typedef struct cl_new_file {
+    char *path;
+    char *temporary;
+    FILE *stream;
+    int number; /* errno of the first write that failed */
+} cl_new_file;
+
+coulis_status cl_new_file_begin(cl_new_file *file, const char *path, coulis_error *error);
+
+/* Writes to the stream; after a failure it does nothing, and commit tells of it. */
+void cl_new_file_write(cl_new_file *file, const void *bytes, size_t size);
+
+/* For those who write to the stream themselves: call right after a write failed, while errno says why. */
+void cl_new_file_failed(cl_new_file *file);
+
+/* Flushes the file to disk, renames it to its name and flushes the folder. Releases `file` in any
+ * case; on failure the temporary file is removed and nothing stands under the final name that
+ * did not stand there before. */
+coulis_status cl_new_file_commit(cl_new_file *file, coulis_error *error);
+
+/* Gives up: releases `file` and removes the temporary file. */
+void cl_new_file_abort(cl_new_file *file);
+
+/* The three above for bytes that are all there. */
+coulis_status cl_file_write(const char *path, const void *bytes, size_t size, coulis_error *error);
+
+/* Makes the folder `path` and those above it that are missing. */
+coulis_status cl_make_folders(const char *path, coulis_error *error);
+
+#endif

@@ -1,0 +1,53 @@
+#include "base/memory.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#ifdef COULIS_TESTING
+#include <stdatomic.h>
+
+static _Atomic int64_t allocations_left;
+static atomic_bool allocations_counted;
+
+void cl_test_fail_allocation(int64_t n) {
+    atomic_store(&allocations_left, n);
+    atomic_store(&allocations_counted, n > 0);
+}
+
+static bool must_fail(void) {
+    return atomic_load(&allocations_counted) && atomic_fetch_sub(&allocations_left, 1) <= 1;
+}
+#else
+static bool must_fail(void) { return false; }
+#endif
+
+bool cl_mul_size(size_t a, size_t b, size_t *product) { return !__builtin_mul_overflow(a, b, product); }
+
+void *cl_alloc(size_t count, size_t size) {
+    size_t bytes;
+    if (!cl_mul_size(count, size, &bytes) || bytes > SIZE_MAX / 2 || must_fail()) return NULL;
+    /* aligned_alloc wants a multiple of the alignment. */
+    size_t rounded = (bytes + CL_ALIGNMENT - 1) / CL_ALIGNMENT * CL_ALIGNMENT;
+    return aligned_alloc(CL_ALIGNMENT, rounded ? rounded : CL_ALIGNMENT);
+}
+
+void *cl_alloc_zero(size_t count, size_t size) {
+    void *memory = cl_alloc(count, size);
+    if (memory) memset(memory, 0, count * size);
+    return memory;
+}
+
+void *cl_grow(void *old, size_t count, size_t size) {
+    size_t bytes;
+    if (!cl_mul_size(count, size, &bytes) || bytes > SIZE_MAX / 2 || must_fail()) return NULL;
+    return realloc(old, bytes ? bytes : 1);
+}
+
+void cl_free(void *memory) { free(memory); }
+
+char *cl_strdup(const char *text) {
+    size_t size = strlen(text) + 1;
+    char *copy = cl_alloc(size, 1);
+    if (copy) memcpy(copy, text, size);
+    return copy;
+}

@@ -1,0 +1,14 @@
+/* Strings: valid UTF-8, and a buffer that grows. */
+#ifndef CL_BASE_TEXT_H
+#define CL_BASE_TEXT_H
+
+#include <stddef.h>
+
+/* A copy of `text` in which every byte that is not part of valid UTF-8 is replaced by U+FFFD, since
+ * file names may be any bytes and tables hold UTF-8. NULL when memory is short; released with cl_free. */
+char *cl_utf8_copy(const char *text);
+
+/* A printf into fresh memory; NULL when memory is short; released with cl_free. */
+__attribute__((format(printf, 1, 2))) char *cl_format(const char *format, ...);
+
+#endif

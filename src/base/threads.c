@@ -1,0 +1,143 @@
+#include "base/threads.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+
+/* More than any machine has; guards the worker array against a slip of a digit. */
+#define THREADS_MAX 1024
+
+typedef struct worker {
+    cl_pool *pool;
+    pthread_t thread;
+    int32_t number;
+} worker;
+
+struct cl_pool {
+    int32_t threads;
+    int32_t started;
+    worker *workers; /* workers[0] is the caller and has no thread */
+    pthread_mutex_t mutex;
+    pthread_cond_t begin, end;
+    /* The job at hand; guarded by the mutex, except next_piece. */
+    uint64_t job_number;
+    int32_t busy;
+    bool stopping;
+    int64_t pieces;
+    _Atomic int64_t next_piece;
+    void (*work)(void *context, int64_t piece, int32_t worker);
+    void *context;
+};
+
+int32_t cl_core_count(void) {
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
+    int count = CPU_COUNT(&set);
+    return count < 1 ? 1 : count > THREADS_MAX ? THREADS_MAX : count;
+}
+
+static void take_pieces(cl_pool *pool, int32_t number) {
+    for (;;) {
+        int64_t piece = atomic_fetch_add(&pool->next_piece, 1);
+        if (piece >= pool->pieces) return;
+        pool->work(pool->context, piece, number);
+    }
+}
+
+static void *worker_main(void *argument) {
+    worker *self = argument;
+    cl_pool *pool = self->pool;
+    uint64_t seen = 0;
+    for (;;) {
+        pthread_mutex_lock(&pool->mutex);
+        while (!pool->stopping && pool->job_number == seen) pthread_cond_wait(&pool->begin, &pool->mutex);
+        if (pool->stopping) {
+            pthread_mutex_unlock(&pool->mutex);
+            return NULL;
+        }
+        seen = pool->job_number;
+        pthread_mutex_unlock(&pool->mutex);
+        take_pieces(pool, self->number);
+        pthread_mutex_lock(&pool->mutex);
+        if (--pool->busy == 0) pthread_cond_signal(&pool->end);
+        pthread_mutex_unlock(&pool->mutex);
+    }
+}
+
+coulis_status cl_pool_create(int32_t threads, cl_pool **out, coulis_error *error) {
+    if (threads < 0 || threads > THREADS_MAX)
+        return cl_fail(error, COULIS_INVALID_ARGUMENT, "threads must be 0 (all cores) to %d, not %d", THREADS_MAX,
+                       threads);
+    if (threads == 0) threads = cl_core_count();
+    cl_pool *pool = cl_alloc_zero(1, sizeof *pool);
+    worker *workers = cl_alloc_zero((size_t)threads, sizeof *workers);
+    if (!pool || !workers) {
+        cl_free(pool);
+        cl_free(workers);
+        return cl_fail_memory(error, "threads", (size_t)threads * sizeof *workers);
+    }
+    pool->threads = threads;
+    pool->workers = workers;
+    pthread_mutex_init(&pool->mutex, NULL);
+    pthread_cond_init(&pool->begin, NULL);
+    pthread_cond_init(&pool->end, NULL);
+    pool->started = 1;
+    /* Signals go to the program's own threads. */
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    for (int32_t i = 1; i < threads; i++) {
+        workers[i] = (worker){.pool = pool, .number = i};
+        int failed = pthread_create(&workers[i].thread, NULL, worker_main, &workers[i]);
+        if (failed) {
+            pthread_sigmask(SIG_SETMASK, &before, NULL);
+            cl_pool_free(pool);
+            return cl_fail(error, COULIS_NO_MEMORY, "thread %d of %d could not be started: %s", i + 1, threads,
+                           strerror(failed));
+        }
+        pool->started++;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    *out = pool;
+    return COULIS_OK;
+}
+
+void cl_pool_free(cl_pool *pool) {
+    if (!pool) return;
+    pthread_mutex_lock(&pool->mutex);
+    pool->stopping = true;
+    pthread_cond_broadcast(&pool->begin);
+    pthread_mutex_unlock(&pool->mutex);
+    for (int32_t i = 1; i < pool->started; i++) pthread_join(pool->workers[i].thread, NULL);
+    pthread_cond_destroy(&pool->end);
+    pthread_cond_destroy(&pool->begin);
+    pthread_mutex_destroy(&pool->mutex);
+    cl_free(pool->workers);
+    cl_free(pool);
+}
+
+int32_t cl_pool_threads(const cl_pool *pool) { return pool->threads; }
+
+void cl_pool_run(cl_pool *pool, int64_t pieces, void (*work)(void *context, int64_t piece, int32_t worker),
+                 void *context) {
+    if (pieces <= 0) return;
+    pthread_mutex_lock(&pool->mutex);
+    pool->pieces = pieces;
+    pool->work = work;
+    pool->context = context;
+    atomic_store(&pool->next_piece, 0);
+    pool->busy = pool->threads - 1;
+    pool->job_number++;
+    pthread_cond_broadcast(&pool->begin);
+    pthread_mutex_unlock(&pool->mutex);
+    take_pieces(pool, 0);
+    pthread_mutex_lock(&pool->mutex);
+    while (pool->busy > 0) pthread_cond_wait(&pool->end, &pool->mutex);
+    pthread_mutex_unlock(&pool->mutex);
+}

@@ -1,0 +1,13 @@
+/* What this processor has, found out once. */
+#ifndef CL_CPU_CPU_H
+#define CL_CPU_CPU_H
+
+/* The instruction sets kernels are compiled for, a higher number being preferred. */
+typedef enum cl_cpu_level { CL_CPU_SCALAR = 0, CL_CPU_NEON = 1, CL_CPU_AVX2 = 2, CL_CPU_AVX512 = 3 } cl_cpu_level;
+
+/* The best level this processor and its operating system support, or the one
+ * named by COULIS_CPU (scalar, neon, avx2, avx512) when that is supported; a word that is not
+ * known or not supported is ignored. Decided at the first call, then fixed. */
+cl_cpu_level cl_cpu(void);
+
+#endif

@@ -1,0 +1,20 @@
+/* From the bytes of a picture to RGB of the size a network wants. */
+#ifndef CL_IMAGE_IMAGE_H
+#define CL_IMAGE_IMAGE_H
+
+#include "coulis.h"
+
+/* What coulis_image_decode does, without checking `options` for its size; `name`
+ * (may be NULL) names the picture in messages. */
+coulis_status cl_image_decode(const uint8_t *bytes, size_t size, const coulis_image_options *options, int32_t width,
+                              int32_t height, uint8_t *rgb, int32_t *stored_width, int32_t *stored_height,
+                              coulis_error *error);
+
+/* Reads a whole file into fresh memory (*bytes, released with cl_free), checking its size
+ * against `max_bytes` first. COULIS_MISSING, COULIS_EMPTY, COULIS_TOO_LARGE,
+ * COULIS_UNREADABLE (not permitted, not a regular file, read error) or
+ * COULIS_NO_MEMORY. The sentence names the path. */
+coulis_status cl_image_read_file(const char *path, int64_t max_bytes, uint8_t **bytes, size_t *size,
+                                 coulis_error *error);
+
+#endif

@@ -1,0 +1,48 @@
+#include "kernels/kernels.h"
+
+#include "cpu/cpu.h"
+
+/* Declares the kernels of one instruction set and fills its table. */
+#define TABLE(set, lane_count)                                                                                   \
+    int64_t cl_gemm_packed_count_##set(int64_t k, int64_t n);                                                    \
+    void cl_gemm_pack_##set(int64_t k, int64_t n, int64_t columns, const float *b, int64_t row_stride,           \
+                            int64_t column_stride, float *packed);                                               \
+    void cl_gemm_##set(const cl_gemm *gemm);                                                                     \
+    void cl_depthwise_row_##set(const cl_depthwise *row);                                                        \
+    void cl_add_##set(const float *a, const float *b, int64_t count, float low, float high, float *out);         \
+    void cl_scale_##set(const float *in, int64_t pixels, int64_t channels, const float *scale,                   \
+                        const float *shift, float low, float high, float *out);                                  \
+    void cl_maximum_##set(const float *const *pixels, int64_t count, int64_t channels, float *out);              \
+    void cl_sum_##set(const float *const *pixels, int64_t count, int64_t channels, float factor, float *out);    \
+    static const cl_kernels set##_kernels = {                                                                    \
+        .name = #set,                                                                                            \
+        .lanes = lane_count,                                                                                     \
+        .gemm_packed_count = cl_gemm_packed_count_##set,                                                         \
+        .gemm_pack = cl_gemm_pack_##set,                                                                         \
+        .gemm = cl_gemm_##set,                                                                                   \
+        .depthwise_row = cl_depthwise_row_##set,                                                                 \
+        .add = cl_add_##set,                                                                                     \
+        .scale = cl_scale_##set,                                                                                 \
+        .maximum = cl_maximum_##set,                                                                             \
+        .sum = cl_sum_##set,                                                                                     \
+    };
+
+TABLE(scalar, 4)
+#if defined(__x86_64__)
+TABLE(avx2, 8)
+TABLE(avx512, 16)
+#elif defined(__aarch64__)
+TABLE(neon, 4)
+#endif
+
+const cl_kernels *cl_kernels_get(void) {
+    switch (cl_cpu()) {
+#if defined(__x86_64__)
+    case CL_CPU_AVX512: return &avx512_kernels;
+    case CL_CPU_AVX2: return &avx2_kernels;
+#elif defined(__aarch64__)
+    case CL_CPU_NEON: return &neon_kernels;
+#endif
+    default: return &scalar_kernels;
+    }
+}

@@ -1,0 +1,66 @@
+/* The network's inner loops: one table per instruction set, chosen once.
+ *
+ * Feature maps are height, width, channel, with the channels of a pixel padded by zeros to a
+ * multiple of `lanes`, so that no kernel has a remainder to treat in that direction.
+ * Every output number is summed in one fixed order, whatever tile it falls into. */
+#ifndef CL_KERNELS_KERNELS_H
+#define CL_KERNELS_KERNELS_H
+
+#include <stdint.h>
+
+/* C = clamp(A B + bias + residual). A: m rows of k numbers, a_stride apart. B: packed by
+ * gemm_pack. C and residual: m rows of n numbers, n a multiple of lanes. */
+typedef struct cl_gemm {
+    int64_t m, k, n;
+    const float *a;
+    int64_t a_stride;
+    const float *b;
+    const float *bias; /* n numbers */
+    float *c;
+    int64_t c_stride;
+    const float *residual; /* NULL for none */
+    int64_t residual_stride;
+    float low, high;
+} cl_gemm;
+
+/* One row of the output of a depthwise convolution. */
+typedef struct cl_depthwise {
+    const float *const *rows; /* kernel_height input rows; NULL for one above or below the picture */
+    int64_t channels;         /* padded */
+    int32_t input_width, output_width;
+    int32_t kernel_height, kernel_width, stride, dilation, pad_left;
+    const float *weights; /* kernel_height x kernel_width x channels */
+    const float *bias;
+    float low, high;
+    float *out; /* output_width x channels */
+} cl_depthwise;
+
+typedef struct cl_kernels {
+    const char *name;
+    int32_t lanes;
+
+    /* Numbers that gemm_pack writes for a k x n matrix; n a multiple of lanes. */
+    int64_t (*gemm_packed_count)(int64_t k, int64_t n);
+    /* Packs B, whose element (row, column) is b[row * row_stride + column * column_stride];
+     * only the first `columns` of the n exist, the others are zero. */
+    void (*gemm_pack)(int64_t k, int64_t n, int64_t columns, const float *b, int64_t row_stride,
+                      int64_t column_stride, float *packed);
+    void (*gemm)(const cl_gemm *gemm);
+
+    void (*depthwise_row)(const cl_depthwise *row);
+
+    /* out = clamp(a + b), `count` a multiple of lanes. */
+    void (*add)(const float *a, const float *b, int64_t count, float low, float high, float *out);
+    /* out[p][c] = clamp(in[p][c] * scale[c] + shift[c]) for `pixels` pixels. */
+    void (*scale)(const float *in, int64_t pixels, int64_t channels, const float *scale, const float *shift,
+                  float low, float high, float *out);
+    /* out[c] = max over the given pixels; of one window. */
+    void (*maximum)(const float *const *pixels, int64_t count, int64_t channels, float *out);
+    /* out[c] = factor * sum over the given pixels. */
+    void (*sum)(const float *const *pixels, int64_t count, int64_t channels, float factor, float *out);
+} cl_kernels;
+
+/* The table for this processor. */
+const cl_kernels *cl_kernels_get(void);
+
+#endif

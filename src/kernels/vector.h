@@ -1,0 +1,91 @@
+/* One vector register of floats, named the same for every instruction set. Included only
+ * by kernels, which are compiled once per instruction set:
+ *
+ *   LANES           floats in a register
+ *   REGISTERS       how many registers there are
+ *   vf              the register
+ *   vf_load, vf_store, vf_set1, vf_zero, vf_add, vf_min, vf_max
+ *   vf_fma(a,b,c)   a * b + c, rounded once where the processor has it, twice in the portable one
+ *   KERNEL(name)    name with the instruction set as suffix
+ *
+ * min and max return the second operand when either is NaN, as x86 does. */
+#ifndef CL_KERNELS_VECTOR_H
+#define CL_KERNELS_VECTOR_H
+
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#define LANES 16
+#define REGISTERS 32
+#define KERNEL(name) name##_avx512
+typedef __m512 vf;
+#define vf_load(p) _mm512_loadu_ps(p)
+#define vf_store(p, v) _mm512_storeu_ps(p, v)
+#define vf_set1(x) _mm512_set1_ps(x)
+#define vf_zero() _mm512_setzero_ps()
+#define vf_add(a, b) _mm512_add_ps(a, b)
+#define vf_min(a, b) _mm512_min_ps(a, b)
+#define vf_max(a, b) _mm512_max_ps(a, b)
+#define vf_fma(a, b, c) _mm512_fmadd_ps(a, b, c)
+
+#elif defined(__AVX2__)
+#include <immintrin.h>
+#define LANES 8
+#define REGISTERS 16
+#define KERNEL(name) name##_avx2
+typedef __m256 vf;
+#define vf_load(p) _mm256_loadu_ps(p)
+#define vf_store(p, v) _mm256_storeu_ps(p, v)
+#define vf_set1(x) _mm256_set1_ps(x)
+#define vf_zero() _mm256_setzero_ps()
+#define vf_add(a, b) _mm256_add_ps(a, b)
+#define vf_min(a, b) _mm256_min_ps(a, b)
+#define vf_max(a, b) _mm256_max_ps(a, b)
+#define vf_fma(a, b, c) _mm256_fmadd_ps(a, b, c)
+
+#elif defined(__ARM_NEON) && defined(__aarch64__) && defined(CL_NEON)
+#include <arm_neon.h>
+#define LANES 4
+#define REGISTERS 32
+#define KERNEL(name) name##_neon
+typedef float32x4_t vf;
+#define vf_load(p) vld1q_f32(p)
+#define vf_store(p, v) vst1q_f32(p, v)
+#define vf_set1(x) vdupq_n_f32(x)
+#define vf_zero() vdupq_n_f32(0.0f)
+#define vf_add(a, b) vaddq_f32(a, b)
+#define vf_min(a, b) vminq_f32(a, b)
+#define vf_max(a, b) vmaxq_f32(a, b)
+#define vf_fma(a, b, c) vfmaq_f32(c, a, b)
+
+#else /* portable: the compiler's generic vectors, on whatever registers there are */
+#include <string.h>
+#define LANES 4
+#define REGISTERS 16
+#define KERNEL(name) name##_scalar
+typedef float vf __attribute__((vector_size(16)));
+static inline vf vf_load(const float *p) {
+    vf v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+static inline void vf_store(float *p, vf v) { memcpy(p, &v, sizeof v); }
+static inline vf vf_set1(float x) { return (vf){x, x, x, x}; }
+static inline vf vf_zero(void) { return (vf){0, 0, 0, 0}; }
+static inline vf vf_add(vf a, vf b) { return a + b; }
+static inline vf vf_min(vf a, vf b) {
+    for (int i = 0; i < 4; i++) a[i] = a[i] < b[i] ? a[i] : b[i];
+    return a;
+}
+static inline vf vf_max(vf a, vf b) {
+    for (int i = 0; i < 4; i++) a[i] = a[i] > b[i] ? a[i] : b[i];
+    return a;
+}
+static inline vf vf_fma(vf a, vf b, vf c) { return a * b + c; }
+#endif
+
+/* min(max(x, low), high): every activation of the format is such a clamp. */
+#define vf_clamp(x, low, high) vf_min(vf_max(x, low), high)
+
+#define CL_INLINE static inline __attribute__((always_inline))
+
+#endif

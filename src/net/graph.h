@@ -1,0 +1,74 @@
+/* A network as its file describes it: nodes with shapes, before any preparation. */
+#ifndef CL_NET_GRAPH_H
+#define CL_NET_GRAPH_H
+
+#include <stdbool.h>
+
+#include "coulis.h"
+
+typedef enum cl_op {
+    CL_OP_IMAGE, /* the input; always node 0 */
+    CL_OP_CONV,
+    CL_OP_BATCH_NORM,
+    CL_OP_RELU,
+    CL_OP_RELU6,
+    CL_OP_ADD,
+    CL_OP_MAX_POOL,
+    CL_OP_AVERAGE_POOL,
+    CL_OP_GLOBAL_AVERAGE_POOL,
+    CL_OP_DENSE
+} cl_op;
+
+/* Names of weights: what stands where, by operator.
+ *   conv, dense   weight, bias
+ *   batch_norm    scale, shift, mean, variance */
+typedef enum cl_weight { CL_WEIGHT = 0, CL_BIAS = 1, CL_SCALE = 0, CL_SHIFT = 1, CL_MEAN = 2, CL_VARIANCE = 3 } cl_weight;
+#define CL_WEIGHTS_MAX 4
+
+/* The tallest and widest kernel or pooling window. */
+#define CL_KERNEL_MAX 64
+
+typedef struct cl_window { /* of conv and the poolings; [0] is vertical, [1] horizontal */
+    int32_t kernel[2], stride[2], dilation[2];
+    int32_t pad_before[2], pad_after[2];
+} cl_window;
+
+typedef struct cl_node {
+    const char *name;
+    cl_op op;
+    int32_t inputs[2]; /* numbers of earlier nodes; -1 for none */
+    int32_t height, width, channels; /* of the output */
+    cl_window window;
+    int32_t groups;
+    bool count_padding; /* average_pool: padded places count in the divisor */
+    double epsilon;     /* batch_norm */
+    const char *weights[CL_WEIGHTS_MAX]; /* tensor names; NULL for none */
+} cl_node;
+
+typedef struct cl_graph {
+    const char *name, *source, *licence;
+    int32_t width, height;   /* of the input picture */
+    bool bgr;                /* the network's channel order is blue, green, red */
+    double mean[3], std[3];  /* (x - mean) / std, in the network's channel order */
+    cl_node *nodes;
+    int32_t node_count;
+    int32_t map, pooled, logits; /* nodes whose output is that feature; -1 for none */
+    void *json; /* owns the strings */
+} cl_graph;
+
+/* Reads the JSON of a model file and works out every shape. `file` names it in messages. What
+ * does not fit (an unknown operator, an input that comes later, a size past the limits) is refused with
+ * COULIS_BAD_MODEL. */
+coulis_status cl_graph_parse(const char *text, const char *file, cl_graph **graph, coulis_error *error);
+void cl_graph_free(cl_graph *graph);
+
+/* The word of the format for an operator. */
+const char *cl_op_name(cl_op op);
+
+/* Numbers in weight `which` of `node`, and its shape (out, in, height, width); 0 when the node has none. */
+int64_t cl_node_weight_shape(const cl_graph *graph, const cl_node *node, int which, int32_t *rank, int64_t shape[4]);
+
+/* Multiply-adds of one picture from the input to `output`. */
+int64_t cl_graph_multiply_adds(const cl_graph *graph, int32_t output);
+
+#endif

@@ -1,0 +1,23 @@
+/* Weights as the kernels want them: normalisation folded in, packed, padded. */
+#ifndef CL_NET_PACK_H
+#define CL_NET_PACK_H
+
+#include "net/plan.h"
+
+/* The batch normalisation that is folded into a step's weights; NULL for none. */
+typedef struct cl_fold {
+    const cl_node *norm;
+} cl_fold;
+
+/* Fills weights and bias of `step`, whose kind, node and groups are set. */
+coulis_status cl_step_pack(const cl_plan *plan, const coulis_model *model, const cl_fold *fold, cl_step *step,
+                           coulis_error *error);
+
+/* Output pixels whose patches of `depth` numbers are gathered at a time: about CL_PATCH_COUNT numbers,
+ * and a multiple of every kernel's rows (6 and 8). */
+int64_t cl_patch_rows(int64_t depth);
+
+/* Numbers of scratch memory the step needs to run. */
+int64_t cl_step_scratch_count(const cl_plan *plan, const cl_step *step);
+
+#endif

@@ -1,0 +1,16 @@
+/* Principal component analysis of rows that need not fit in memory. */
+#ifndef CL_PCA_PCA_H
+#define CL_PCA_PCA_H
+
+#include "base/threads.h"
+#include "pca/rows.h"
+
+/* coulis_pca_fit over a source of rows. */
+coulis_status cl_pca_fit(const cl_rows *rows, double components, cl_pool *pool, coulis_pca **pca,
+                         coulis_error *error);
+
+/* coulis_pca_transform of a block of rows with a pool that exists. */
+coulis_status cl_pca_transform(const coulis_pca *pca, const float *x, int64_t rows, cl_pool *pool, float *scores,
+                               coulis_error *error);
+
+#endif

@@ -1,0 +1,175 @@
+#include "pipeline/featurizer.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "base/threads.h"
+#include "image/image.h"
+#include "net/plan.h"
+
+typedef struct scratch {
+    float *workspace;
+    uint8_t *rgb;
+} scratch;
+
+struct coulis_featurizer {
+    cl_plan *plan;
+    coulis_image_options options;
+    int32_t width, height;
+    int32_t workers;
+    scratch *scratch; /* one per worker */
+    cl_pool *pool;    /* NULL when the caller brings the threads */
+};
+
+coulis_status cl_featurizer_create(const coulis_model *model, int32_t features, const coulis_image_options *options,
+                                   int32_t workers, coulis_featurizer **out, coulis_error *error) {
+    coulis_image_options defaults;
+    coulis_image_options_init(&defaults);
+    if (options && options->size != sizeof *options)
+        return cl_fail(error, COULIS_INVALID_ARGUMENT, "the image options have an unknown size");
+    const cl_graph *graph = cl_model_graph(model);
+    int32_t node = features == COULIS_FEATURES_POOLED ? graph->pooled
+                   : features == COULIS_FEATURES_MAP  ? graph->map
+                   : features == COULIS_FEATURES_LOGITS ? graph->logits : -2;
+    if (node == -2) return cl_fail(error, COULIS_INVALID_ARGUMENT, "no such kind of features: %d", features);
+    if (node < 0)
+        return cl_fail(error, COULIS_INVALID_ARGUMENT, "model '%.80s' has no classifier, so no logits", graph->name);
+    coulis_featurizer *f = cl_alloc_zero(1, sizeof *f);
+    if (!f) return cl_fail_memory(error, "a featurizer", sizeof *f);
+    f->options = options ? *options : defaults;
+    f->width = graph->width;
+    f->height = graph->height;
+    f->workers = workers;
+    coulis_status status = cl_plan_create(model, node, &f->plan, error);
+    if (status == COULIS_OK) {
+        f->scratch = cl_alloc_zero((size_t)workers, sizeof *f->scratch);
+        if (!f->scratch) status = cl_fail_memory(error, "a featurizer", (size_t)workers * sizeof *f->scratch);
+    }
+    for (int32_t w = 0; status == COULIS_OK && w < workers; w++) {
+        size_t count = (size_t)f->plan->workspace_count, pixels = (size_t)f->width * (size_t)f->height;
+        f->scratch[w].workspace = cl_alloc(count, sizeof(float));
+        f->scratch[w].rgb = cl_alloc(pixels, 3);
+        if (!f->scratch[w].workspace || !f->scratch[w].rgb)
+            status = cl_fail_memory(error, "the network's workspace", count * sizeof(float) + pixels * 3);
+    }
+    if (status != COULIS_OK) {
+        coulis_featurizer_free(f);
+        return status;
+    }
+    *out = f;
+    return COULIS_OK;
+}
+
+coulis_status coulis_featurizer_create(const coulis_model *model, int32_t features,
+                                       const coulis_image_options *options, int32_t threads, coulis_featurizer **out,
+                                       coulis_error *error) {
+    if (!model || !out) return cl_fail(error, COULIS_INVALID_ARGUMENT, "no model or no place for the featurizer given");
+    cl_pool *pool;
+    coulis_status status = cl_pool_create(threads, &pool, error);
+    if (status != COULIS_OK) return status;
+    coulis_featurizer *featurizer;
+    status = cl_featurizer_create(model, features, options, cl_pool_threads(pool), &featurizer, error);
+    if (status != COULIS_OK) {
+        cl_pool_free(pool);
+        return status;
+    }
+    featurizer->pool = pool;
+    *out = featurizer;
+    cl_clear(error);
+    return COULIS_OK;
+}
+
+void coulis_featurizer_free(coulis_featurizer *featurizer) {
+    if (!featurizer) return;
+    for (int32_t w = 0; featurizer->scratch && w < featurizer->workers; w++) {
+        cl_free(featurizer->scratch[w].workspace);
+        cl_free(featurizer->scratch[w].rgb);
+    }
+    cl_free(featurizer->scratch);
+    cl_plan_free(featurizer->plan);
+    cl_pool_free(featurizer->pool);
+    cl_free(featurizer);
+}
+
+int64_t coulis_featurizer_length(const coulis_featurizer *featurizer) {
+    return featurizer ? featurizer->plan->length : 0;
+}
+
+/* Decodes `bytes` and runs the network. */
+static coulis_status decode_and_run(coulis_featurizer *f, int32_t worker, const uint8_t *bytes, size_t size,
+                                    float *values, coulis_result *result) {
+    const scratch *own = &f->scratch[worker];
+    coulis_status status = cl_image_decode(bytes, size, &f->options, f->width, f->height, own->rgb, &result->width,
+                                           &result->height, &result->error);
+    if (status == COULIS_OK) cl_plan_run(f->plan, own->rgb, own->workspace, values);
+    return status;
+}
+
+void cl_featurizer_one(coulis_featurizer *f, int32_t worker, const uint8_t *bytes, size_t size, float *values,
+                       coulis_result *result) {
+    result->width = result->height = 0;
+    cl_clear(&result->error);
+    if (decode_and_run(f, worker, bytes, size, values, result) != COULIS_OK)
+        memset(values, 0, (size_t)f->plan->length * sizeof *values);
+}
+
+typedef struct batch {
+    coulis_featurizer *featurizer;
+    const coulis_input *inputs;
+    const uint8_t *pixels;
+    float *values;
+    coulis_result *results;
+} batch;
+
+static void run_input(void *context, int64_t i, int32_t worker) {
+    const batch *b = context;
+    const coulis_input *input = &b->inputs[i];
+    coulis_result *result = &b->results[i];
+    float *values = b->values + i * b->featurizer->plan->length;
+    if (input->bytes || !input->path) {
+        cl_featurizer_one(b->featurizer, worker, input->bytes, input->byte_count, values, result);
+        return;
+    }
+    uint8_t *bytes;
+    size_t size;
+    result->width = result->height = 0;
+    cl_clear(&result->error);
+    if (cl_image_read_file(input->path, b->featurizer->options.max_bytes, &bytes, &size, &result->error) != COULIS_OK) {
+        memset(values, 0, (size_t)b->featurizer->plan->length * sizeof *values);
+        return;
+    }
+    cl_featurizer_one(b->featurizer, worker, bytes, size, values, result);
+    cl_free(bytes);
+}
+
+coulis_status coulis_featurizer_run(coulis_featurizer *featurizer, const coulis_input *inputs, int64_t count,
+                                    float *values, coulis_result *results, coulis_error *error) {
+    if (!featurizer || count < 0 || (count > 0 && (!inputs || !values || !results)))
+        return cl_fail(error, COULIS_INVALID_ARGUMENT, "no featurizer, inputs, values or results given");
+    batch b = {.featurizer = featurizer, .inputs = inputs, .values = values, .results = results};
+    cl_pool_run(featurizer->pool, count, run_input, &b);
+    /* Want of memory is no property of a picture: it must not end up as a row. */
+    for (int64_t i = 0; i < count; i++)
+        if (results[i].error.status >= COULIS_INVALID_ARGUMENT)
+            return cl_fail(error, (coulis_status)results[i].error.status, "%s", results[i].error.message);
+    cl_clear(error);
+    return COULIS_OK;
+}
+
+static void run_pixels(void *context, int64_t i, int32_t worker) {
+    const batch *b = context;
+    const coulis_featurizer *f = b->featurizer;
+    cl_plan_run(f->plan, b->pixels + i * f->width * f->height * 3, f->scratch[worker].workspace,
+                b->values + i * f->plan->length);
+}
+
+coulis_status coulis_featurizer_run_pixels(coulis_featurizer *featurizer, const uint8_t *pixels, int64_t count,
+                                           float *values, coulis_error *error) {
+    if (!featurizer || count < 0 || (count > 0 && (!pixels || !values)))
+        return cl_fail(error, COULIS_INVALID_ARGUMENT, "no featurizer, pixels or values given");
+    batch b = {.featurizer = featurizer, .pixels = pixels, .values = values};
+    cl_pool_run(featurizer->pool, count, run_pixels, &b);
+    cl_clear(error);
+    return COULIS_OK;
+}

@@ -1,0 +1,61 @@
+/* One Parquet file of a table: a "part". */
+#ifndef CL_TABLE_PART_H
+#define CL_TABLE_PART_H
+
+#include "coulis.h"
+
+/* One row. A picture without a vector has status != COULIS_OK, an error, and
+ * vector NULL. Width and height 0 mean unknown and are written as null. */
+typedef struct cl_row {
+    const char *path;
+    const char *label;
+    int32_t status;    /* COULIS_OK or a picture status */
+    const char *error; /* NULL when ok */
+    int32_t width, height;
+    const float *vector;
+} cl_row;
+
+typedef struct cl_part_writer cl_part_writer;
+
+/* Begins the part `path` in a temporary file beside it. Columns: path, label, status
+ * (string, required), error (string, null when ok), width, height (int32, nullable), then
+ * `column` (list<float>, null when not ok; "features" or "pca"), whose vectors have
+ * `length` numbers. `recipe` is stored as key-value metadata under "coulis". */
+coulis_status cl_part_writer_open(const char *path, const char *column, int64_t length, const char *recipe,
+                                  cl_part_writer **writer, coulis_error *error);
+
+/* Appends `count` rows as one row group. The caller picks `count` so that it depends
+ * on nothing but the vector length (see cl_row_group_rows). */
+coulis_status cl_part_writer_write(cl_part_writer *writer, const cl_row *rows, int64_t count, coulis_error *error);
+
+/* Writes the footer, flushes the file to disk, renames it to its name and flushes the
+ * folder. The writer is released in any case; on failure the temporary file is removed. */
+coulis_status cl_part_writer_commit(cl_part_writer *writer, coulis_error *error);
+
+/* Gives up: releases the writer and removes the temporary file. NULL is allowed. */
+void cl_part_writer_abort(cl_part_writer *writer);
+
+/* Rows in a row group for vectors of `length` numbers: about 32 MiB of them, 1 to 8192. */
+int64_t cl_row_group_rows(int64_t length);
+
+typedef struct cl_part_reader cl_part_reader;
+
+/* Opens a part and checks that it has the columns above. */
+coulis_status cl_part_reader_open(const char *path, const char *column, cl_part_reader **reader,
+                                  coulis_error *error);
+void cl_part_reader_close(cl_part_reader *reader);
+
+int64_t cl_part_reader_rows(const cl_part_reader *reader);
+/* Numbers in each vector; 0 when no row has one. Differing lengths are refused at open or at read. */
+int64_t cl_part_reader_length(const cl_part_reader *reader);
+/* The metadata under "coulis", or NULL. Lives as long as the reader. */
+const char *cl_part_reader_recipe(const cl_part_reader *reader);
+int32_t cl_part_reader_row_groups(const cl_part_reader *reader);
+
+/* Reads one row group. *rows (count *count) and all they point to belong to the reader and
+ * live until the next call or close. `with_vectors` 0 leaves every vector NULL
+ * without reading that column. */
+coulis_status cl_part_reader_read(cl_part_reader *reader, int32_t row_group, int32_t with_vectors,
+                                  const cl_row **rows, int64_t *count, coulis_error *error);
+
+#endif

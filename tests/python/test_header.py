@@ -1,0 +1,127 @@
+"""The ctypes declarations against include/coulis.h."""
+
+import ctypes
+import re
+import shutil
+import subprocess
+
+import pytest
+from coulis import _library
+
+VALUES = {
+    "void": None,
+    "int32_t": ctypes.c_int32,
+    "int64_t": ctypes.c_int64,
+    "uint8_t": ctypes.c_uint8,
+    "size_t": ctypes.c_size_t,
+    "double": ctypes.c_double,
+    "float": ctypes.c_float,
+    "coulis_status": ctypes.c_int32,
+}
+ENUMS = {
+    "COULIS_RESIZE": _library.RESIZE,
+    "COULIS_ORIENT": _library.ORIENT,
+    "COULIS_ALPHA": _library.ALPHA,
+    "COULIS_FEATURES": _library.FEATURES,
+    "COULIS_STAGE": {word: number for number, word in enumerate(_library.STAGES)},
+}
+
+
+@pytest.fixture(scope="module")
+def header(repository):
+    text = (repository / "include" / "coulis.h").read_text()
+    return re.sub(r"/\*.*?\*/", " ", text, flags=re.S)
+
+
+def mirror(text):
+    """The ctypes type that stands for a C type as the header writes it."""
+    text = text.replace("const", " ")
+    stars = text.count("*")
+    base = text.replace("*", " ").split()[-1] if text.split() else ""
+    if base == "char":
+        return {1: ctypes.c_char_p, 2: ctypes.POINTER(ctypes.c_char_p)}[stars]
+    if base == "void" and stars:
+        return ctypes.c_void_p
+    if base in _library.STRUCTS:
+        kind = _library.STRUCTS[base]
+    elif base in VALUES:
+        kind = VALUES[base]
+    else:
+        assert base.startswith("coulis_") and stars, f"no mirror for {text!r}"
+        kind, stars = ctypes.c_void_p, stars - 1  # a pointer to an opaque struct
+    for _ in range(stars):
+        kind = ctypes.POINTER(kind)
+    return kind
+
+
+def declared_functions(header):
+    found = {}
+    for result, name, arguments in re.findall(r"COULIS_API\s+([^;()]*?)(coulis_\w+)\s*\(([^;]*)\)\s*;", header):
+        arguments = [] if arguments.strip() == "void" else arguments.split(",")
+        # the last word is the argument's name
+        found[name] = (mirror(result), [mirror(re.sub(r"\w+\s*$", "", argument.strip())) for argument in arguments])
+    return found
+
+
+def test_every_function_is_declared_as_in_the_header(header):
+    functions = declared_functions(header)
+    assert len(functions) == header.count("COULIS_API ") - header.count("#define COULIS_API ") and len(functions) > 30
+    assert sorted(functions) == sorted(_library.FUNCTIONS)
+    for name, declaration in functions.items():
+        assert declaration == _library.FUNCTIONS[name], name
+
+
+def test_version_is_the_headers(header):
+    assert re.search(r'COULIS_VERSION "([^"]+)"', header).group(1) == _library.VERSION
+
+
+def declared_structs(header):
+    structs = {}
+    for body, name in re.findall(r"typedef struct \w+ \{(.*?)\} (\w+);", header, flags=re.S):
+        structs[name] = []
+        for field in body.split(";"):
+            function = re.search(r"\(\*(\w+)\)\(", field)
+            if function:
+                structs[name].append(function.group(1))
+            elif field.strip():
+                structs[name] += re.findall(r"(\w+)(?:\[\d+\])?\s*(?:,|$)", field.strip())
+    return structs
+
+
+def test_structs_and_enums_are_laid_out_as_the_compiler_does(header, repository, tmp_path):
+    compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+    if not compiler:
+        pytest.skip("no C compiler")
+    structs = declared_structs(header)
+    assert sorted(structs) == sorted(_library.STRUCTS)
+    lines, expected = [], []
+    for name, fields in structs.items():
+        kind = _library.STRUCTS[name]
+        assert [field for field, _ in kind._fields_] == fields, name
+        lines.append(f'printf("{name} %zu\\n", sizeof({name}));')
+        expected.append(f"{name} {ctypes.sizeof(kind)}")
+        for field in fields:
+            where = getattr(kind, field)
+            lines.append(f'printf("{name}.{field} %zu %zu\\n", offsetof({name}, {field}), sizeof((({name} *)0)->{field}));')
+            expected.append(f"{name}.{field} {where.offset} {where.size}")
+    for prefix, words in ENUMS.items():
+        members = re.findall(rf"\b{prefix}_(\w+)\s*=", header)
+        assert sorted(member.lower() for member in members) == sorted(words)
+        for word, number in words.items():
+            lines.append(f'printf("{prefix}_{word} %d\\n", (int){prefix}_{word.upper()});')
+            expected.append(f"{prefix}_{word} {number}")
+    lines.append('printf("interrupted %d\\n", (int)COULIS_INTERRUPTED);')
+    expected.append(f"interrupted {_library.STATUS_INTERRUPTED}")
+    source = tmp_path / "layout.c"
+    source.write_text('#include <stdio.h>\n#include "coulis.h"\nint main(void) {\n' + "\n".join(lines) + "\nreturn 0;\n}\n")
+    program = tmp_path / "layout"
+    subprocess.run([compiler, "-I", str(repository / "include"), str(source), "-o", str(program)], check=True)
+    output = subprocess.run([str(program)], check=True, capture_output=True, text=True).stdout
+    assert output.split("\n")[:-1] == expected
+
+
+def test_the_library_has_every_function():
+    library = _library.library()
+    assert library.coulis_version().decode() == _library.VERSION
+    for name in _library.FUNCTIONS:
+        assert getattr(library, name).argtypes == _library.FUNCTIONS[name][1]

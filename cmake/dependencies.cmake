@@ -3,7 +3,8 @@ find_package(Threads REQUIRED)
 find_package(PkgConfig REQUIRED)
 find_package(JPEG REQUIRED)
 find_package(ZLIB REQUIRED)
-pkg_check_modules(COULIS_PKG REQUIRED IMPORTED_TARGET libwebp libwebpdemux openblas lapacke libcjson)
+pkg_check_modules(COULIS_PKG REQUIRED IMPORTED_TARGET libwebp libwebpdemux openblas lapacke)
+pkg_check_modules(COULIS_JSON REQUIRED IMPORTED_TARGET libcjson)
 
 if(NOT EXISTS "${COULIS_CARQUET_DIR}/CMakeLists.txt")
   message(FATAL_ERROR "carquet is not at ${COULIS_CARQUET_DIR}: run './run build', which fetches it, "
@@ -15,7 +16,7 @@ set(CARQUET_BUILD_SHARED OFF CACHE BOOL "" FORCE)
 add_subdirectory("${COULIS_CARQUET_DIR}" "${CMAKE_BINARY_DIR}/carquet" EXCLUDE_FROM_ALL)
 
 add_library(coulis_dependencies INTERFACE)
-target_link_libraries(coulis_dependencies INTERFACE carquet JPEG::JPEG ZLIB::ZLIB PkgConfig::COULIS_PKG
+target_link_libraries(coulis_dependencies INTERFACE carquet JPEG::JPEG ZLIB::ZLIB PkgConfig::COULIS_PKG PkgConfig::COULIS_JSON
   Threads::Threads m)
 # Headers of others are not held to our warnings.
 target_include_directories(coulis_dependencies SYSTEM INTERFACE "${COULIS_CARQUET_DIR}/include")

@@ -1,10 +1,19 @@
 include(GNUInstallDirs)
 if(DEFINED SKBUILD)
-  # A wheel: the library inside the Python package, with the default model beside it.
-  install(TARGETS coulis LIBRARY DESTINATION coulis NAMELINK_SKIP)
-  install(TARGETS coulis_command RUNTIME DESTINATION coulis/bin)
+  # A wheel: library, command, recipes and the models that are there, inside the Python package. A
+  # wheel cannot hold links, so the library goes without its version numbers.
+  set_target_properties(coulis PROPERTIES VERSION "" SOVERSION "")
+  install(TARGETS coulis LIBRARY DESTINATION coulis)
+  if(TARGET coulis_command)
+    set_target_properties(coulis_command PROPERTIES INSTALL_RPATH "$ORIGIN/..")
+    install(TARGETS coulis_command RUNTIME DESTINATION coulis/bin)
+  endif()
+  file(GLOB COULIS_MODEL_FILES CONFIGURE_DEPENDS models/*.toml build/models/*.safetensors build/models/*.graph.json)
+  install(FILES ${COULIS_MODEL_FILES} DESTINATION coulis/models)
 else()
   install(TARGETS coulis LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
-  install(TARGETS coulis_command RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  if(TARGET coulis_command)
+    install(TARGETS coulis_command RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  endif()
   install(FILES include/coulis.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 endif()

@@ -73,6 +73,9 @@ COULIS_API const char *coulis_status_name(int32_t status);
  * "scalar". COULIS_CPU in the environment, read once, names a lower one. */
 COULIS_API const char *coulis_instruction_set(void);
 
+/* Cores this process may run on: what 0 threads means everywhere. */
+COULIS_API int32_t coulis_core_count(void);
+
 /* ---- pictures ------------------------------------------------------------ */
 
 typedef enum coulis_resize { COULIS_RESIZE_SQUASH = 0, COULIS_RESIZE_CROP = 1 } coulis_resize;
@@ -136,6 +139,11 @@ typedef struct coulis_model_info {
  * ($XDG_CACHE_HOME or ~/.cache, then coulis/models), the folder `models` beside
  * the library. COULIS_MISSING with a sentence that says what to do. */
 COULIS_API coulis_status coulis_model_find(const char *name, char *path, size_t capacity, coulis_error *error);
+
+/* Calls `each` once for every model in those folders, by name in ascending order; `path` is a
+ * .safetensors file, or a .graph.json where only the graph is here. */
+COULIS_API coulis_status coulis_model_list(void (*each)(void *context, const char *name, const char *path),
+                                           void *context, coulis_error *error);
 
 /* Opens a model by name or path, checks every shape and offset, and prepares it for
  * this machine. The format is described in docs/model-format.md.

@@ -5,9 +5,10 @@ The work is done by a C library; this package is a thin layer over it, see docs/
 
 from ._library import VERSION as __version__
 from .error import Error
-from .featurizer import Featurizer, Result, find_model
+from .featurizer import Featurizer, Result
 from .images import load_image
 from .jobs import Progress, featurize, fit, read_table, run, transform
+from .models import find_model, list_models
 from .pca import PCA
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "featurize",
     "find_model",
     "fit",
+    "list_models",
     "load_image",
     "read_table",
     "run",

@@ -71,6 +71,7 @@ class ProgressStruct(ctypes.Structure):
 
 
 ProgressFunction = ctypes.CFUNCTYPE(c_int32, c_void_p, POINTER(ProgressStruct))
+ModelFunction = ctypes.CFUNCTYPE(None, c_void_p, c_char_p, c_char_p)
 
 
 class JobOptions(ctypes.Structure):
@@ -126,16 +127,28 @@ FUNCTIONS = {
     "coulis_version": (c_char_p, []),
     "coulis_status_name": (c_char_p, [c_int32]),
     "coulis_instruction_set": (c_char_p, []),
+    "coulis_core_count": (c_int32, []),
     "coulis_image_options_init": (None, [POINTER(ImageOptions)]),
     "coulis_image_decode": (
         _STATUS,
-        [c_void_p, c_size_t, POINTER(ImageOptions), c_int32, c_int32, _BYTES, POINTER(c_int32), POINTER(c_int32), _ERROR],
+        [
+            c_void_p,
+            c_size_t,
+            POINTER(ImageOptions),
+            c_int32,
+            c_int32,
+            _BYTES,
+            POINTER(c_int32),
+            POINTER(c_int32),
+            _ERROR,
+        ],
     ),
     "coulis_image_load": (
         _STATUS,
         [c_char_p, POINTER(ImageOptions), c_int32, c_int32, _BYTES, POINTER(c_int32), POINTER(c_int32), _ERROR],
     ),
     "coulis_model_find": (_STATUS, [c_char_p, c_char_p, c_size_t, _ERROR]),
+    "coulis_model_list": (_STATUS, [ModelFunction, c_void_p, _ERROR]),
     "coulis_model_open": (_STATUS, [c_char_p, c_int32, POINTER(_HANDLE), _ERROR]),
     "coulis_model_close": (None, [_HANDLE]),
     "coulis_model_describe": (_STATUS, [_HANDLE, POINTER(ModelInfo)]),
@@ -194,7 +207,7 @@ def _find():
     )
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def library():
     """The loaded library, declared; loaded once, at the first use."""
     path = _find()

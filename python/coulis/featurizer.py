@@ -4,7 +4,7 @@ import ctypes
 import os
 import threading
 from dataclasses import dataclass
-from typing import List, Optional
+from typing import Optional
 
 import numpy
 
@@ -32,8 +32,8 @@ class Result:
     """
 
     values: numpy.ndarray
-    status: List[str]
-    error: List[Optional[str]]
+    status: list[str]
+    error: list[Optional[str]]
     width: numpy.ndarray
     height: numpy.ndarray
 
@@ -52,7 +52,7 @@ class Featurizer:
     Parameters
     ----------
     model : str or os.PathLike
-        Name (``"efficientnet-lite0"``) or path of a model file; see :func:`find_model`.
+        Name (``"efficientnet-lite0"``) or path of a model file; see :func:`coulis.find_model`.
     features : {"pooled", "map", "logits"}
         The last feature map averaged over its area; flattened height, width, channel; or the
         classifier's scores before softmax.
@@ -215,19 +215,3 @@ class Featurizer:
             result.status.append(_library.status_name(entry.error.status))
             result.error.append(entry.error.message.decode("utf-8", "replace") if failed else None)
             result.width[row], result.height[row] = entry.width, entry.height
-
-
-def find_model(name):
-    """Path of a model, by name or path.
-
-    Looked for in ``COULIS_MODELS``, the user's data folder (``$XDG_CACHE_HOME`` or ``~/.cache``, then
-    ``coulis/models``) and the folder ``models`` beside the library.
-
-    Raises
-    ------
-    Error
-        ``missing``, with a sentence that says what to do.
-    """
-    path = ctypes.create_string_buffer(4096)
-    _library.call("coulis_model_find", _library.path_bytes(name), path, len(path))
-    return os.fsdecode(path.value)

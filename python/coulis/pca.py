@@ -170,13 +170,13 @@ def components_number(n_components):
     """scikit-learn's ``n_components`` as the library's number: 0 for None, else a count or a share."""
     if n_components is None:
         return 0.0
-    if isinstance(n_components, numbers.Integral) and not isinstance(n_components, bool) and n_components >= 1:
+    whole = isinstance(n_components, numbers.Integral) and not isinstance(n_components, bool)
+    share = isinstance(n_components, numbers.Real) and not isinstance(n_components, numbers.Integral)
+    if (whole and n_components >= 1) or (share and 0 < n_components < 1):
         return float(n_components)
-    if isinstance(n_components, numbers.Real) and not isinstance(n_components, numbers.Integral):
-        if 0 < n_components < 1:
-            return float(n_components)
     raise ValueError(
-        f"the number of components must be an integer of at least 1, a share between 0 and 1, or None, not {n_components!r}"
+        "the number of components must be an integer of at least 1, a share between 0 and 1, or None, "
+        f"not {n_components!r}"
     )
 
 

@@ -35,7 +35,7 @@ struct cl_pool {
     void *context;
 };
 
-int32_t cl_core_count(void) {
+int32_t coulis_core_count(void) {
     cpu_set_t set;
     if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
     int count = CPU_COUNT(&set);
@@ -74,7 +74,7 @@ coulis_status cl_pool_create(int32_t threads, cl_pool **out, coulis_error *error
     if (threads < 0 || threads > THREADS_MAX)
         return cl_fail(error, COULIS_INVALID_ARGUMENT, "threads must be 0 (all cores) to %d, not %d", THREADS_MAX,
                        threads);
-    if (threads == 0) threads = cl_core_count();
+    if (threads == 0) threads = coulis_core_count();
     cl_pool *pool = cl_alloc_zero(1, sizeof *pool);
     worker *workers = cl_alloc_zero((size_t)threads, sizeof *workers);
     if (!pool || !workers) {

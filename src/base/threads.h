@@ -8,9 +8,6 @@
 
 typedef struct cl_pool cl_pool;
 
-/* The number of cores this process may run on, at least 1. */
-int32_t cl_core_count(void);
-
 /* A pool of `threads` workers (0: all cores), the caller among them: 1 starts no
  * thread at all. */
 coulis_status cl_pool_create(int32_t threads, cl_pool **pool, coulis_error *error);

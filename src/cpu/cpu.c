@@ -1,7 +1,6 @@
 #include "cpu/cpu.h"
 
 #include <pthread.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,7 +8,7 @@
 
 static const char *const level_names[] = {"scalar", "neon", "avx2", "avx512"};
 
-static bool supported(cl_cpu_level level) {
+bool cl_cpu_supports(cl_cpu_level level) {
     switch (level) {
     case CL_CPU_SCALAR: return true;
 #if defined(__x86_64__)
@@ -30,18 +29,15 @@ static cl_cpu_level chosen;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static void choose(void) {
-#if defined(__x86_64__)
-    __builtin_cpu_init();
-#endif
     for (int level = CL_CPU_AVX512; level >= CL_CPU_SCALAR; level--) {
-        if (supported((cl_cpu_level)level)) {
+        if (cl_cpu_supports((cl_cpu_level)level)) {
             chosen = (cl_cpu_level)level;
             break;
         }
     }
     const char *wanted = getenv("COULIS_CPU");
     for (int level = CL_CPU_SCALAR; wanted && level <= CL_CPU_AVX512; level++) {
-        if (strcmp(wanted, level_names[level]) == 0 && supported((cl_cpu_level)level)) chosen = (cl_cpu_level)level;
+        if (strcmp(wanted, level_names[level]) == 0 && cl_cpu_supports((cl_cpu_level)level)) chosen = (cl_cpu_level)level;
     }
 }
 

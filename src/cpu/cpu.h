@@ -2,8 +2,13 @@
 #ifndef CL_CPU_CPU_H
 #define CL_CPU_CPU_H
 
+#include <stdbool.h>
+
 /* The instruction sets kernels are compiled for, a higher number being preferred. */
 typedef enum cl_cpu_level { CL_CPU_SCALAR = 0, CL_CPU_NEON = 1, CL_CPU_AVX2 = 2, CL_CPU_AVX512 = 3 } cl_cpu_level;
+
+/* Whether this processor and its operating system can run code of that level. */
+bool cl_cpu_supports(cl_cpu_level level);
 
 /* The best level this processor and its operating system support, or the one
  * named by COULIS_CPU (scalar, neon, avx2, avx512) when that is supported; a word that is not

@@ -1,6 +1,6 @@
 #include "kernels/kernels.h"
 
-#include "cpu/cpu.h"
+#include <stddef.h>
 
 /* Declares the kernels of one instruction set and fills its table. */
 #define TABLE(set, lane_count)                                                                                   \
@@ -35,8 +35,9 @@ TABLE(avx512, 16)
 TABLE(neon, 4)
 #endif
 
-const cl_kernels *cl_kernels_get(void) {
-    switch (cl_cpu()) {
+const cl_kernels *cl_kernels_for(cl_cpu_level level) {
+    if (!cl_cpu_supports(level)) return NULL;
+    switch (level) {
 #if defined(__x86_64__)
     case CL_CPU_AVX512: return &avx512_kernels;
     case CL_CPU_AVX2: return &avx2_kernels;
@@ -46,3 +47,5 @@ const cl_kernels *cl_kernels_get(void) {
     default: return &scalar_kernels;
     }
 }
+
+const cl_kernels *cl_kernels_get(void) { return cl_kernels_for(cl_cpu()); }

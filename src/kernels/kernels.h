@@ -8,6 +8,8 @@
 
 #include <stdint.h>
 
+#include "cpu/cpu.h"
+
 /* C = clamp(A B + bias + residual). A: m rows of k numbers, a_stride apart. B: packed by
  * gemm_pack. C and residual: m rows of n numbers, n a multiple of lanes. */
 typedef struct cl_gemm {
@@ -59,6 +61,9 @@ typedef struct cl_kernels {
     /* out[c] = factor * sum over the given pixels. */
     void (*sum)(const float *const *pixels, int64_t count, int64_t channels, float factor, float *out);
 } cl_kernels;
+
+/* The table for one instruction set; NULL when this processor does not have it. */
+const cl_kernels *cl_kernels_for(cl_cpu_level level);
 
 /* The table for this processor. */
 const cl_kernels *cl_kernels_get(void);

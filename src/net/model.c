@@ -1,13 +1,10 @@
 #include "net/model.h"
 
-#include <fcntl.h>
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/error.h"
+#include "base/files.h"
 #include "base/memory.h"
 #include "base/safetensors.h"
 #include "net/model_find.h"
@@ -112,37 +109,17 @@ static coulis_status draw_weights(coulis_model *model, const char *path, coulis_
     return COULIS_OK;
 }
 
-/* The text of a NAME.graph.json. */
-static coulis_status read_text(const char *path, char **text, coulis_error *error) {
-    FILE *file = fopen(path, "rb");
-    struct stat info;
-    if (!file || fstat(fileno(file), &info) != 0) {
-        if (file) fclose(file);
-        return cl_fail(error, COULIS_IO, "%s: cannot be opened", path);
-    }
-    size_t size = (size_t)info.st_size;
-    if (!S_ISREG(info.st_mode) || info.st_size > GRAPH_BYTES_MAX) {
-        fclose(file);
-        return cl_fail(error, COULIS_BAD_MODEL, "%s: not the description of a network", path);
-    }
-    *text = cl_alloc_zero(size + 1, 1);
-    bool complete = *text && fread(*text, 1, size, file) == size;
-    fclose(file);
-    if (!*text) return cl_fail_memory(error, path, size + 1);
-    if (complete) return COULIS_OK;
-    cl_free(*text);
-    return cl_fail(error, COULIS_IO, "%s: cannot be read", path);
-}
-
 static coulis_status open_file(coulis_model *model, const char *path, bool random, coulis_error *error) {
     size_t length = strlen(path);
     coulis_status status;
     if (length > 5 && strcmp(path + length - 5, ".json") == 0) {
-        char *text = NULL;
+        uint8_t *text;
+        size_t size;
         if (!random)
             return cl_fail(error, COULIS_BAD_MODEL, "%s: the description of a network without its weights", path);
-        if ((status = read_text(path, &text, error)) != COULIS_OK) return status;
-        status = cl_graph_parse(text, path, &model->graph, error);
+        status = cl_file_read(path, GRAPH_BYTES_MAX, &text, &size, error); /* ends with a NUL */
+        if (status != COULIS_OK) return status;
+        status = cl_graph_parse((const char *)text, path, &model->graph, error);
         cl_free(text);
     } else {
         status = cl_safetensors_open(path, COULIS_BAD_MODEL, &model->file, error);

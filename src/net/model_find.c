@@ -1,4 +1,5 @@
 /* Where models lie: by path, or by name in a few folders. */
+#include <dirent.h>
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,9 +7,13 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/memory.h"
+#include "base/text.h"
 #include "net/model_find.h"
 
 #define PATH_CAPACITY 4096
+#define ENDING ".safetensors"
+#define GRAPH_ENDING ".graph.json"
 
 /* The folder this library was loaded from, without the last slash; "" when it cannot be told. */
 static void library_folder(char *folder, size_t capacity) {
@@ -27,6 +32,24 @@ static void library_folder(char *folder, size_t capacity) {
     free(real);
 }
 
+/* The folders models are looked for in, in order; "" for one that there is none of. */
+typedef struct folders {
+    char path[3][PATH_CAPACITY];
+} folders;
+#define FOLDERS 3
+
+static void find_folders(folders *f) {
+    char library[PATH_CAPACITY - 16];
+    const char *own = getenv("COULIS_MODELS"), *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    *f = (folders){0};
+    if (own) snprintf(f->path[0], PATH_CAPACITY, "%s", own);
+    if (xdg && *xdg) snprintf(f->path[1], PATH_CAPACITY, "%s/coulis/models", xdg);
+    else if (home && *home) snprintf(f->path[1], PATH_CAPACITY, "%s/.cache/coulis/models", home);
+    library_folder(library, sizeof library);
+    if (*library) snprintf(f->path[2], PATH_CAPACITY, "%s/models", library);
+}
+
+/* Whether folder/name.ending is there; its path goes to `path`. */
 static bool exists(const char *folder, const char *name, const char *ending, char *path, size_t capacity) {
     int length = snprintf(path, capacity, "%s%s%s%s", folder, *folder ? "/" : "", name, ending);
     return length > 0 && (size_t)length < capacity && access(path, F_OK) == 0;
@@ -38,24 +61,79 @@ coulis_status cl_model_find(const char *name, bool graph_only, char *path, size_
         if (exists("", name, "", path, capacity)) return COULIS_OK;
         return cl_fail(error, COULIS_MISSING, "%s: no such model file", name);
     }
-    char cache[PATH_CAPACITY] = "", beside[PATH_CAPACITY], library[PATH_CAPACITY - 16];
-    const char *own = getenv("COULIS_MODELS"), *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-    if (xdg && *xdg) snprintf(cache, sizeof cache, "%s/coulis/models", xdg);
-    else if (home && *home) snprintf(cache, sizeof cache, "%s/.cache/coulis/models", home);
-    library_folder(library, sizeof library);
-    snprintf(beside, sizeof beside, "%s/models", library);
-    const char *const folders[] = {own ? own : "", cache, *library ? beside : ""};
-    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
-        if (!*folders[i]) continue;
-        if (exists(folders[i], name, ".safetensors", path, capacity)) return COULIS_OK;
-        if (graph_only && exists(folders[i], name, ".graph.json", path, capacity)) return COULIS_OK;
+    folders f;
+    find_folders(&f);
+    for (int i = 0; i < FOLDERS; i++) {
+        if (!*f.path[i]) continue;
+        if (exists(f.path[i], name, ENDING, path, capacity)) return COULIS_OK;
+        if (graph_only && exists(f.path[i], name, GRAPH_ENDING, path, capacity)) return COULIS_OK;
     }
     return cl_fail(error, COULIS_MISSING,
-                   "model '%.100s' is not here: looked for %.100s.safetensors in COULIS_MODELS, %.100s and %.100s; "
-                   "'coulis models' lists those that are",
-                   name, name, *cache ? cache : "(no cache folder)", beside);
+                   "model '%.100s' is not here: no %.100s" ENDING " in the folder COULIS_MODELS names, in %.100s or in "
+                   "%.100s; 'coulis models' lists those that are",
+                   name, name, *f.path[1] ? f.path[1] : "(no cache folder)", f.path[2]);
 }
 
 coulis_status coulis_model_find(const char *name, char *path, size_t capacity, coulis_error *error) {
     return cl_model_find(name, false, path, capacity, error);
+}
+
+typedef struct found {
+    char *name, *path;
+    int folder; /* an earlier folder hides a later one, and a file with weights one without */
+    bool graph_only;
+} found;
+
+static int by_name(const void *a, const void *b) {
+    const found *x = a, *y = b;
+    int order = strcmp(x->name, y->name);
+    if (order == 0) order = x->graph_only - y->graph_only;
+    return order ? order : x->folder - y->folder;
+}
+
+/* Appends the models in one folder. */
+static bool list_folder(const char *folder, int number, found **list, size_t *count) {
+    DIR *directory = opendir(folder);
+    if (!directory) return true; /* most of these folders do not exist */
+    bool good = true;
+    struct dirent *entry;
+    while (good && (entry = readdir(directory)) != NULL) {
+        size_t length = strlen(entry->d_name), full = strlen(ENDING), graph = strlen(GRAPH_ENDING);
+        bool weights = length > full && strcmp(entry->d_name + length - full, ENDING) == 0;
+        bool alone = length > graph && strcmp(entry->d_name + length - graph, GRAPH_ENDING) == 0;
+        if (entry->d_name[0] == '.' || (!weights && !alone)) continue;
+        found *grown = cl_grow(*list, *count + 1, sizeof *grown);
+        if (!grown) {
+            good = false;
+            break;
+        }
+        *list = grown;
+        found *one = &grown[(*count)++];
+        *one = (found){.name = cl_format("%.*s", (int)(length - (weights ? full : graph)), entry->d_name),
+                       .path = cl_format("%s/%s", folder, entry->d_name), .folder = number, .graph_only = !weights};
+        good = one->name && one->path;
+    }
+    closedir(directory);
+    return good;
+}
+
+coulis_status coulis_model_list(void (*each)(void *context, const char *name, const char *path), void *context,
+                                coulis_error *error) {
+    if (!each) return cl_fail(error, COULIS_INVALID_ARGUMENT, "no function to tell the models to");
+    folders f;
+    find_folders(&f);
+    found *list = NULL;
+    size_t count = 0;
+    bool good = true;
+    for (int i = 0; good && i < FOLDERS; i++)
+        if (*f.path[i]) good = list_folder(f.path[i], i, &list, &count);
+    if (good && count > 0) qsort(list, count, sizeof *list, by_name);
+    for (size_t i = 0; good && i < count; i++)
+        if (i == 0 || strcmp(list[i].name, list[i - 1].name) != 0) each(context, list[i].name, list[i].path);
+    for (size_t i = 0; i < count; i++) {
+        cl_free(list[i].name);
+        cl_free(list[i].path);
+    }
+    cl_free(list);
+    return good ? COULIS_OK : cl_fail_memory(error, "the list of models", count * sizeof *list);
 }

@@ -17,7 +17,9 @@ struct cl_list {
     size_t text_size, text_capacity;
     size_t *offsets;
     int64_t count, capacity;
-    char sha256[65];
+    bool has_output;
+    struct stat output; /* of the folder that is passed over */
+    char sha256[CL_SHA256_TEXT];
 };
 
 static coulis_status append(cl_list *list, const char *path, coulis_error *error) {
@@ -66,7 +68,11 @@ static coulis_status append_folder(cl_list *list, const char *folder, coulis_err
             if (errno) status = cl_fail(error, COULIS_IO, "%s: cannot be listed: %s", folder, strerror(errno));
             break;
         }
-        if (entry->fts_level > FTS_ROOTLEVEL && entry->fts_name[0] == '.') {
+        bool hidden = entry->fts_level > FTS_ROOTLEVEL && entry->fts_name[0] == '.';
+        bool output = list->has_output && entry->fts_info == FTS_D &&
+                      entry->fts_statp->st_dev == list->output.st_dev &&
+                      entry->fts_statp->st_ino == list->output.st_ino;
+        if (hidden || output) {
             fts_set(tree, entry, FTS_SKIP);
             continue;
         }
@@ -126,10 +132,12 @@ static coulis_status append_argument(cl_list *list, const char *path, coulis_err
     return S_ISDIR(info.st_mode) ? append_folder(list, path, error) : append(list, path, error);
 }
 
-coulis_status cl_list_create(const char *const *paths, int64_t count, cl_list **out, coulis_error *error) {
+coulis_status cl_list_create(const char *const *paths, int64_t count, const char *output, cl_list **out,
+                             coulis_error *error) {
     if (count < 1 || !paths) return cl_fail(error, COULIS_INVALID_ARGUMENT, "no pictures given");
     cl_list *list = cl_alloc_zero(1, sizeof *list);
     if (!list) return cl_fail_memory(error, "the list of pictures", sizeof *list);
+    list->has_output = stat(output, &list->output) == 0;
     coulis_status status = COULIS_OK;
     for (int64_t i = 0; status == COULIS_OK && i < count; i++) status = append_argument(list, paths[i], error);
     if (status != COULIS_OK) {
@@ -137,12 +145,12 @@ coulis_status cl_list_create(const char *const *paths, int64_t count, cl_list **
         return status;
     }
     cl_sha256 hash;
-    cl_sha256_init(&hash);
+    cl_sha256_begin(&hash);
     for (int64_t i = 0; i < list->count; i++) {
         const char *path = cl_list_path(list, i);
-        cl_sha256_update(&hash, path, strlen(path) + 1);
+        cl_sha256_add(&hash, path, strlen(path) + 1);
     }
-    cl_sha256_hex(&hash, list->sha256);
+    cl_sha256_end(&hash, list->sha256);
     *out = list;
     return COULIS_OK;
 }

@@ -7,9 +7,11 @@
 typedef struct cl_list cl_list;
 
 /* Lists `paths`, each a picture, a folder (every regular file below it, sorted by path; names that begin
- * with a dot are passed over, links are followed) or @list.txt (a path a line, blank lines passed over). A path or
+ * with a dot are passed over, links are followed) or @list.txt (a path a line, blank lines passed over). The folder
+ * `output`, where there is one of that name, is passed over too: it may lie among the pictures. A path or
  * folder that is not there, or no input at all, is COULIS_INVALID_ARGUMENT, COULIS_MISSING or COULIS_IO. */
-coulis_status cl_list_create(const char *const *paths, int64_t count, cl_list **list, coulis_error *error);
+coulis_status cl_list_create(const char *const *paths, int64_t count, const char *output, cl_list **list,
+                             coulis_error *error);
 void cl_list_free(cl_list *list);
 
 int64_t cl_list_count(const cl_list *list);

@@ -48,6 +48,10 @@ void cl_part_reader_close(cl_part_reader *reader);
 int64_t cl_part_reader_rows(const cl_part_reader *reader);
 /* Numbers in each vector; 0 when no row has one. Differing lengths are refused at open or at read. */
 int64_t cl_part_reader_length(const cl_part_reader *reader);
+/* Closes the file until the next read and frees what was read: a table of very many parts would
+ * use up the process's file descriptors otherwise. */
+void cl_part_reader_rest(cl_part_reader *reader);
+
 /* The metadata under "coulis", or NULL. Lives as long as the reader. */
 const char *cl_part_reader_recipe(const cl_part_reader *reader);
 int32_t cl_part_reader_row_groups(const cl_part_reader *reader);

@@ -48,3 +48,33 @@ def lite0_path():
         return coulis.find_model("efficientnet-lite0")
     except coulis.Error as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def command():
+    """The path of the command `coulis`."""
+    path = Path(os.environ.get("COULIS_COMMAND", REPOSITORY / "build" / "coulis"))
+    if not path.exists():
+        pytest.skip(f"no {path}: build it with ./run build")
+    return path
+
+
+def draw_picture(number, size=(64, 48)):
+    """A smooth random picture that compresses like a photograph, the same for the same number."""
+    import numpy as np
+    from PIL import Image
+
+    rng = np.random.default_rng(number)
+    coarse = rng.integers(0, 256, (6, 8, 3), dtype=np.uint8)
+    return Image.fromarray(coarse).resize(size, Image.BICUBIC)
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory):
+    """A folder of 60 small JPEG, PNG and WebP files in three folders, to be read only."""
+    folder = tmp_path_factory.mktemp("pictures")
+    for number in range(60):
+        kind, ending = [("red", "jpg"), ("green", "png"), ("blue", "webp")][number % 3]
+        (folder / kind).mkdir(exist_ok=True)
+        draw_picture(number, (40 + number, 50)).save(folder / kind / f"{number:03}.{ending}")
+    return folder

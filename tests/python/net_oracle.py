@@ -1,7 +1,7 @@
 """A network from its model file as an ONNX graph for ONNX Runtime: another implementation of the same arithmetic.
 
-Only the file's own JSON and tensors are used; the window arithmetic is written out here again, so that a mistake in the
-package's own is seen.
+Only the file's own JSON and tensors are used; the window arithmetic is written out here again, so that a mistake
+in the package's own is seen.
 """
 
 import json
@@ -9,8 +9,8 @@ import json
 import numpy
 import onnx
 import onnxruntime
-from onnx import TensorProto, helper, numpy_helper
 from coulis.convert import safetensors_file
+from onnx import TensorProto, helper, numpy_helper
 
 OPSET = 17
 FEATURES = ("map", "pooled", "logits")
@@ -96,7 +96,15 @@ def _onnx_model(description, tensors, outputs):
             common = {"kernel_shape": node["kernel"], "strides": node["stride"], "pads": pads}
             if op == "conv":
                 extra = [node["bias"]] if "bias" in node else []
-                emit("Conv", inputs[0], node["weight"], *extra, dilations=node["dilation"], group=node["groups"], **common)
+                emit(
+                    "Conv",
+                    inputs[0],
+                    node["weight"],
+                    *extra,
+                    dilations=node["dilation"],
+                    group=node["groups"],
+                    **common,
+                )
             elif op == "max_pool":
                 emit("MaxPool", inputs[0], **common)
             else:

@@ -36,6 +36,9 @@ def header(repository):
 def mirror(text):
     """The ctypes type that stands for a C type as the header writes it."""
     text = text.replace("const", " ")
+    function = re.fullmatch(r"(.*?)\(\*\w*\)\((.*)\)", text.strip())
+    if function:
+        return ctypes.CFUNCTYPE(mirror(function.group(1)), *map(argument_mirror, function.group(2).split(",")))
     stars = text.count("*")
     base = text.replace("*", " ").split()[-1] if text.split() else ""
     if base == "char":
@@ -54,12 +57,17 @@ def mirror(text):
     return kind
 
 
+def argument_mirror(text):
+    """The same for an argument with its name, which is the last word."""
+    return mirror(re.sub(r"\w+$", "", text.strip()))
+
+
 def declared_functions(header):
     found = {}
     for result, name, arguments in re.findall(r"COULIS_API\s+([^;()]*?)(coulis_\w+)\s*\(([^;]*)\)\s*;", header):
-        arguments = [] if arguments.strip() == "void" else arguments.split(",")
-        # the last word is the argument's name
-        found[name] = (mirror(result), [mirror(re.sub(r"\w+\s*$", "", argument.strip())) for argument in arguments])
+        # commas between arguments, not those of a function pointer
+        arguments = [] if arguments.strip() == "void" else re.split(r",(?![^(]*\))", arguments)
+        found[name] = (mirror(result), [argument_mirror(argument) for argument in arguments])
     return found
 
 
@@ -73,6 +81,11 @@ def test_every_function_is_declared_as_in_the_header(header):
 
 def test_version_is_the_headers(header):
     assert re.search(r'COULIS_VERSION "([^"]+)"', header).group(1) == _library.VERSION
+
+
+def test_the_progress_callback_is_declared_as_in_the_header(header):
+    field = re.search(r"int32_t \(\*progress\)\([^;]*\)", header).group(0)
+    assert mirror(field) is _library.ProgressFunction
 
 
 def declared_structs(header):
@@ -102,7 +115,9 @@ def test_structs_and_enums_are_laid_out_as_the_compiler_does(header, repository,
         expected.append(f"{name} {ctypes.sizeof(kind)}")
         for field in fields:
             where = getattr(kind, field)
-            lines.append(f'printf("{name}.{field} %zu %zu\\n", offsetof({name}, {field}), sizeof((({name} *)0)->{field}));')
+            lines.append(
+                f'printf("{name}.{field} %zu %zu\\n", offsetof({name}, {field}), sizeof((({name} *)0)->{field}));'
+            )
             expected.append(f"{name}.{field} {where.offset} {where.size}")
     for prefix, words in ENUMS.items():
         members = re.findall(rf"\b{prefix}_(\w+)\s*=", header)
@@ -113,7 +128,9 @@ def test_structs_and_enums_are_laid_out_as_the_compiler_does(header, repository,
     lines.append('printf("interrupted %d\\n", (int)COULIS_INTERRUPTED);')
     expected.append(f"interrupted {_library.STATUS_INTERRUPTED}")
     source = tmp_path / "layout.c"
-    source.write_text('#include <stdio.h>\n#include "coulis.h"\nint main(void) {\n' + "\n".join(lines) + "\nreturn 0;\n}\n")
+    source.write_text(
+        '#include <stdio.h>\n#include "coulis.h"\nint main(void) {\n' + "\n".join(lines) + "\nreturn 0;\n}\n"
+    )
     program = tmp_path / "layout"
     subprocess.run([compiler, "-I", str(repository / "include"), str(source), "-o", str(program)], check=True)
     output = subprocess.run([str(program)], check=True, capture_output=True, text=True).stdout

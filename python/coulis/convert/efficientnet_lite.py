@@ -9,7 +9,15 @@ from math import ceil
 from .graph import Graph, describe, shapes
 
 # repeats, kernel, stride, expansion, channels
-STAGES = ((1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80), (3, 5, 1, 6, 112), (4, 5, 2, 6, 192), (1, 3, 1, 6, 320))
+STAGES = (
+    (1, 3, 1, 1, 16),
+    (2, 3, 2, 6, 24),
+    (2, 5, 2, 6, 40),
+    (3, 3, 2, 6, 80),
+    (3, 5, 1, 6, 112),
+    (4, 5, 2, 6, 192),
+    (1, 3, 1, 6, 320),
+)
 STEM, HEAD, CLASSES = 32, 1280, 1000
 EPSILON = 1e-3
 
@@ -36,7 +44,12 @@ def build(variant):
 
     def norm(name, source, torch_name):
         node = graph.batch_norm(name, source, EPSILON)
-        for part, torch_part in (("scale", "weight"), ("shift", "bias"), ("mean", "running_mean"), ("variance", "running_var")):
+        for part, torch_part in (
+            ("scale", "weight"),
+            ("shift", "bias"),
+            ("mean", "running_mean"),
+            ("variance", "running_var"),
+        ):
             names[f"{node}.{part}"] = f"{torch_name}.{torch_part}"
         return node
 
@@ -56,7 +69,12 @@ def build(variant):
             out, step, inner = scaled_channels(wanted, width), stride if repeat == 0 else 1, channels * expansion
             if expansion != 1:
                 node = layer(
-                    f"{name}.expand", node, f"{torch_name}._expand_conv", f"{torch_name}._bn0", channels=inner, kernel=1
+                    f"{name}.expand",
+                    node,
+                    f"{torch_name}._expand_conv",
+                    f"{torch_name}._bn0",
+                    channels=inner,
+                    kernel=1,
                 )
             node = layer(
                 f"{name}.depthwise",

@@ -1,4 +1,4 @@
-"""Puts a network's graph together and tells the shapes that follow from it; docs/model-format.md says what it means."""
+"""Puts a network's graph together and tells the shapes that follow from it; see docs/model-format.md."""
 
 import json
 
@@ -102,8 +102,6 @@ def shapes(description):
         if op == "conv":
             rows, columns, _ = windows(node, *shape[:2])
             tensors[node["weight"]] = (node["channels"], shape[2] // node["groups"], *node["kernel"])
-            if "bias" in node:
-                tensors[node["bias"]] = (node["channels"],)
             shape = (rows, columns, node["channels"])
         elif op in ("max_pool", "average_pool"):
             rows, columns, _ = windows(node, *shape[:2])
@@ -115,8 +113,9 @@ def shapes(description):
             shape = (shape[2],)
         elif op == "dense":
             tensors[node["weight"]] = (node["units"], shape[0])
-            tensors[node["bias"]] = (node["units"],)
             shape = (node["units"],)
+        if "bias" in node:
+            tensors[node["bias"]] = (shape[-1],)
         outputs[node["name"]] = shape
     return outputs, tensors
 

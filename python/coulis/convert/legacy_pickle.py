@@ -43,6 +43,20 @@ _CONSTANTS = {"NONE": lambda: None, "NEWTRUE": lambda: True, "NEWFALSE": lambda:
 _EMPTY = {"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple}
 _LITERALS = {"BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE", "SHORT_BINUNICODE"}
 _TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
+_OTHERS = {
+    "PROTO",
+    "MARK",
+    "TUPLE",
+    "BINPUT",
+    "LONG_BINPUT",
+    "BINGET",
+    "LONG_BINGET",
+    "GLOBAL",
+    "REDUCE",
+    "BINPERSID",
+}
+_OTHERS |= {"SETITEM", "SETITEMS", "APPEND", "APPENDS", "BUILD", "STOP"}
+_OPCODES = {*_CONSTANTS, *_EMPTY, *_LITERALS, *_TUPLES, *_OTHERS}
 
 
 def read(data, name="the file"):
@@ -111,7 +125,9 @@ def _storages(data, position, keys, wanted):
         size = count * numpy.dtype(storage.dtype).itemsize
         if size > len(data) - position:
             raise ValueError(f"it ends inside the storage {key!r:.60}")
-        arrays[key] = numpy.frombuffer(data, storage.dtype, count, position) if count else numpy.empty(0, storage.dtype)
+        arrays[key] = (
+            numpy.frombuffer(data, storage.dtype, count, position) if count else numpy.empty(0, storage.dtype)
+        )
         position += size
     if position != len(data):
         raise ValueError(f"{len(data) - position} bytes are left over at its end")
@@ -146,22 +162,26 @@ def _view(name, tensor, arrays):
 
 def _load(stream):
     """Carries out one pickle and leaves `stream` behind it."""
-    stack, memo = [], {}
+    stack, memo, data = [], {}, stream.getbuffer()
+    opcodes = pickletools.genops(stream)
     try:
-        for count, (opcode, argument, _) in enumerate(pickletools.genops(stream)):
-            if count >= OPCODES_MAX:
-                raise ValueError("a pickle in it is too long")
-            if opcode.name == "STOP":
+        for _ in range(OPCODES_MAX):
+            # Looked at before its argument is read: the decimal numbers of old protocols take quadratic time.
+            known = pickletools.code2op.get(chr(data[stream.tell()]))
+            if known is None or known.name not in _OPCODES:
+                raise ValueError(f"it uses the pickle opcode {known.name if known else '?'}, which is not allowed")
+            _, argument, _ = next(opcodes)
+            if known.name == "STOP":
                 if len(stack) != 1:
                     raise ValueError("a pickle in it is damaged")
                 return stack[0]
-            _step(opcode.name, argument, stack, memo)
+            _step(known.name, argument, stack, memo)
     except (IndexError, KeyError, TypeError, UnicodeError):
-        raise ValueError("a pickle in it is damaged") from None
+        raise ValueError("a pickle in it is damaged or cut short") from None
     except ValueError as error:
         # The disassembler's own messages quote the file's bytes, at any length.
         raise ValueError(str(error)[:200]) from None
-    raise ValueError("it ends inside a pickle")
+    raise ValueError("a pickle in it is too long")
 
 
 def _step(name, argument, stack, memo):
@@ -206,8 +226,6 @@ def _step(name, argument, stack, memo):
         _extend(stack[-1], items)
     elif name == "BUILD":
         _pop(stack)  # attributes of an OrderedDict, such as a state dict's _metadata: not needed
-    elif name != "PROTO":
-        raise ValueError(f"it uses the pickle opcode {name}, which is not allowed")
 
 
 def _pop(stack):

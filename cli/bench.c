@@ -1,0 +1,70 @@
+/* coulis bench: the network alone, on pictures that are decoded already. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "cli.h"
+
+static double seconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+/* Runs batches for about options->seconds; gives pictures and seconds. */
+static coulis_status measure(coulis_featurizer *featurizer, const coulis_model_info *info, int64_t batch, double limit,
+                             double *pictures, double *took, coulis_error *error) {
+    size_t pixels = (size_t)info->input_width * (size_t)info->input_height * 3;
+    uint8_t *rgb = malloc(pixels * (size_t)batch);
+    float *values = malloc((size_t)coulis_featurizer_length(featurizer) * (size_t)batch * sizeof *values);
+    if (!rgb || !values) {
+        free(rgb);
+        free(values);
+        snprintf(error->message, sizeof error->message, "not enough memory for %lld pictures", (long long)batch);
+        return COULIS_NO_MEMORY;
+    }
+    uint32_t state = 1; /* noise: what the pictures show makes no difference to the time */
+    for (size_t i = 0; i < pixels * (size_t)batch; i++) rgb[i] = (uint8_t)((state = state * 1664525u + 1013904223u) >> 24);
+    coulis_status status = coulis_featurizer_run_pixels(featurizer, rgb, batch, values, error); /* warm up */
+    const double began = seconds();
+    *pictures = 0;
+    do {
+        if (status == COULIS_OK) status = coulis_featurizer_run_pixels(featurizer, rgb, batch, values, error);
+        *pictures += (double)batch;
+        *took = seconds() - began;
+    } while (status == COULIS_OK && *took < limit);
+    free(rgb);
+    free(values);
+    return status;
+}
+
+int cli_bench(const cli_options *options) {
+    if (options->path_count > 0) return cli_usage("'coulis bench' takes no paths");
+    coulis_error error;
+    coulis_model *model = NULL;
+    coulis_featurizer *featurizer = NULL;
+    coulis_model_info info = {.size = sizeof info};
+    double pictures = 0, took = 1;
+    coulis_status status = coulis_model_open(options->job.model, options->random_weights, &model, &error);
+    if (status == COULIS_OK) status = coulis_model_describe(model, &info);
+    if (status == COULIS_OK)
+        status = coulis_featurizer_create(model, options->job.features, NULL, options->job.threads, &featurizer, &error);
+    int threads = options->job.threads > 0 ? options->job.threads : coulis_core_count();
+    /* Eight pictures a thread, so that waiting for the last one at the end of a batch is small. */
+    if (status == COULIS_OK)
+        status = measure(featurizer, &info, 8 * (int64_t)threads, options->seconds, &pictures, &took, &error);
+    if (status == COULIS_OK) {
+        double rate = pictures / took, gigaflops = 2e-9 * rate * (double)info.multiply_adds;
+        if (options->json)
+            printf("{\"model\": \"%s\", \"random_weights\": %s, \"instruction_set\": \"%s\", \"threads\": %d, "
+                   "\"pictures\": %.0f, \"seconds\": %.4f, \"images_per_second\": %.3f, \"gflops\": %.2f}\n",
+                   info.name, options->random_weights ? "true" : "false", coulis_instruction_set(), threads, pictures,
+                   took, rate, gigaflops);
+        else
+            printf("%s, %d thread%s, %s: %.1f images/s (%.1f GFLOP/s)\n", info.name, threads, threads == 1 ? "" : "s",
+                   coulis_instruction_set(), rate, gigaflops);
+    }
+    coulis_featurizer_free(featurizer);
+    coulis_model_close(model);
+    return status == COULIS_OK ? EXIT_DONE : cli_fail(status, &error);
+}

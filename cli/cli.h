@@ -1,0 +1,53 @@
+/* The command: one function per verb, each of which returns the exit code. */
+#ifndef CL_CLI_H
+#define CL_CLI_H
+
+#include <stdbool.h>
+
+#include "coulis.h"
+
+/* Exit codes of the command. */
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_SOME_UNREADABLE = 3, EXIT_INTERRUPTED = 130 };
+
+/* Everything a command line can say. */
+typedef struct cli_options {
+    coulis_job_options job;
+    const char **paths; /* what is not an option, in order */
+    int path_count;
+    const char *output, *pca, *name, *from;
+    double seconds;
+    bool strict, json, quiet, no_progress, random_weights, help;
+} cli_options;
+
+/* Reads argv[2] and on. `allowed` holds the options of this verb, as letters (see options.c). On a mistake it
+ * prints one sentence and returns false. Release with cli_options_free. */
+bool cli_parse(int argc, char **argv, const char *allowed, cli_options *options);
+void cli_options_free(cli_options *options);
+
+int cli_run(const cli_options *options);
+int cli_featurize(const cli_options *options);
+int cli_fit(const cli_options *options);
+int cli_transform(const cli_options *options);
+int cli_models(const cli_options *options);
+int cli_bench(const cli_options *options);
+
+/* Prints "coulis: " and the sentence of `error`, and returns the exit code for `status`. */
+int cli_fail(coulis_status status, const coulis_error *error);
+/* Prints "coulis: " and a sentence, and returns EXIT_USAGE. */
+__attribute__((format(printf, 1, 2))) int cli_usage(const char *format, ...);
+
+/* Progress on stderr, and Ctrl-C: puts both into `job`. */
+typedef struct cli_progress {
+    bool bar;     /* redraw one line */
+    bool drawn;   /* a line stands there unfinished */
+    int32_t stage;
+    double drawn_at;
+} cli_progress;
+void cli_progress_begin(cli_progress *progress, const cli_options *options, coulis_job_options *job);
+void cli_progress_end(cli_progress *progress);
+
+/* The summary of a job as lines for a person on stderr, or as JSON on stdout; releases it and returns the exit
+ * code, in which pictures that failed only count for a job that reads pictures. */
+int cli_report(const cli_options *options, bool of_pictures, char *summary);
+
+#endif

@@ -1,0 +1,117 @@
+/* coulis models: which networks are here, and what each is. */
+#include <cjson/cJSON.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "cli.h"
+
+static bool ends_in(const char *text, const char *ending) {
+    size_t length = strlen(text), end = strlen(ending);
+    return length >= end && strcmp(text + length - end, ending) == 0;
+}
+
+/* Opens the model at `path`, with random weights when there are no others, and describes it. */
+static bool open_model(const char *path, coulis_model **model, coulis_model_info *info, coulis_error *error) {
+    info->size = sizeof *info;
+    return coulis_model_open(path, ends_in(path, ".json"), model, error) == COULIS_OK &&
+           coulis_model_describe(*model, info) == COULIS_OK;
+}
+
+static double megabytes(const char *path) {
+    struct stat info;
+    return stat(path, &info) == 0 ? (double)info.st_size / 1e6 : 0;
+}
+
+static cJSON *model_json(const char *name, const char *path, const coulis_model_info *info) {
+    cJSON *object = cJSON_CreateObject();
+    cJSON_AddStringToObject(object, "name", name);
+    cJSON_AddStringToObject(object, "path", path);
+    cJSON_AddBoolToObject(object, "weights", !ends_in(path, ".json"));
+    cJSON_AddNumberToObject(object, "megabytes", megabytes(path));
+    cJSON_AddNumberToObject(object, "input_width", info->input_width);
+    cJSON_AddNumberToObject(object, "input_height", info->input_height);
+    cJSON_AddNumberToObject(object, "pooled", (double)info->pooled_length);
+    cJSON_AddNumberToObject(object, "map", (double)info->map_length);
+    cJSON_AddNumberToObject(object, "logits", (double)info->logits_length);
+    cJSON_AddNumberToObject(object, "parameters", (double)info->parameters);
+    cJSON_AddNumberToObject(object, "multiply_adds", (double)info->multiply_adds);
+    cJSON_AddStringToObject(object, "source", info->source);
+    cJSON_AddStringToObject(object, "licence", info->licence);
+    cJSON_AddStringToObject(object, "sha256", info->sha256);
+    return object;
+}
+
+static void print_json(cJSON *json) {
+    char *text = cJSON_Print(json);
+    if (text) puts(text);
+    cJSON_free(text);
+    cJSON_Delete(json);
+}
+
+static void list_one(void *context, const char *name, const char *path) {
+    cJSON *array = context; /* NULL: print a line */
+    coulis_error error;
+    coulis_model *model = NULL;
+    coulis_model_info info = {0};
+    if (!open_model(path, &model, &info, &error)) {
+        fprintf(stderr, "coulis: %s\n", error.message);
+    } else if (array) {
+        cJSON_AddItemToArray(array, model_json(name, path, &info));
+    } else {
+        printf("%-22s %8.1f MB  %4dx%-4d  %7lld  %8lld  %s%s\n", name, megabytes(path), info.input_width,
+               info.input_height, (long long)info.pooled_length, (long long)info.map_length, info.licence,
+               ends_in(path, ".json") ? " (graph only, no weights)" : "");
+    }
+    coulis_model_close(model);
+}
+
+static int list_models(const cli_options *options) {
+    coulis_error error;
+    cJSON *array = options->json ? cJSON_CreateArray() : NULL;
+    if (!array) printf("%-22s %11s  %9s  %7s  %8s  %s\n", "name", "size", "input", "pooled", "map", "licence");
+    coulis_status status = coulis_model_list(list_one, array, &error);
+    if (array) print_json(array);
+    return status == COULIS_OK ? EXIT_DONE : cli_fail(status, &error);
+}
+
+static int show_model(const cli_options *options, const char *name) {
+    coulis_error error;
+    coulis_model *model = NULL;
+    coulis_model_info info = {0};
+    char path[4096];
+    coulis_status status = coulis_model_find(name, path, sizeof path, &error);
+    if (status != COULIS_OK || !open_model(path, &model, &info, &error)) {
+        coulis_model_close(model);
+        return cli_fail(COULIS_MISSING, &error);
+    }
+    if (options->json) {
+        print_json(model_json(info.name, path, &info));
+    } else {
+        printf("name           %s\nfile           %s (%.1f MB)\nsource         %s\nlicence        %s\n"
+               "SHA-256        %s\ninput          %d x %d\npooled         %lld numbers\n"
+               "map            %lld numbers\nlogits         %lld numbers\nparameters     %lld\n"
+               "multiply-adds  %lld a picture\n",
+               info.name, path, megabytes(path), info.source, info.licence, info.sha256, info.input_width,
+               info.input_height, (long long)info.pooled_length, (long long)info.map_length,
+               (long long)info.logits_length, (long long)info.parameters, (long long)info.multiply_adds);
+    }
+    coulis_model_close(model);
+    return EXIT_DONE;
+}
+
+int cli_models(const cli_options *options) {
+    const char *verb = options->path_count > 0 ? options->paths[0] : "list";
+    if (strcmp(verb, "list") == 0 && options->path_count <= 1) return list_models(options);
+    if (options->path_count != 2) return cli_usage("'coulis models' takes list, show NAME or path NAME");
+    if (strcmp(verb, "show") == 0) return show_model(options, options->paths[1]);
+    if (strcmp(verb, "path") == 0) {
+        char path[4096];
+        coulis_error error;
+        coulis_status status = coulis_model_find(options->paths[1], path, sizeof path, &error);
+        if (status != COULIS_OK) return cli_fail(status, &error);
+        puts(path);
+        return EXIT_DONE;
+    }
+    return cli_usage("'coulis models' takes list, show NAME or path NAME, not '%s'", verb);
+}

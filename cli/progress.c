@@ -1,0 +1,66 @@
+/* Progress on stderr, and stopping on Ctrl-C. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "cli.h"
+
+static volatile sig_atomic_t interrupted;
+
+static void on_signal(int number) {
+    (void)number;
+    interrupted = 1;
+    static const char note[] = "\ncoulis: finishing the part at hand; press Ctrl-C again to stop at once\n";
+    if (write(STDERR_FILENO, note, sizeof note - 1) < 0) return; /* nowhere to tell it */
+}
+
+/* 75 as "1:15", 3675 as "1:01:15". */
+static void format_duration(double seconds, char *text, size_t capacity) {
+    long whole = seconds < 0 || seconds > 1e8 ? 0 : (long)(seconds + 0.5);
+    if (whole >= 3600) snprintf(text, capacity, "%ld:%02ld:%02ld", whole / 3600, whole / 60 % 60, whole % 60);
+    else snprintf(text, capacity, "%ld:%02ld", whole / 60, whole % 60);
+}
+
+static int32_t on_progress(void *context, const coulis_progress *p) {
+    cli_progress *own = context;
+    static const char *const names[] = {"listing", "featurizing", "fitting PCA", "transforming"};
+    if (own->bar) {
+        if (own->drawn && own->stage != p->stage) fputc('\n', stderr);
+        own->stage = p->stage;
+        double percent = p->total > 0 ? 100.0 * (double)p->done / (double)p->total : 100.0;
+        fprintf(stderr, "\r%-12s %lld/%lld (%.0f %%)", names[p->stage], (long long)p->done, (long long)p->total, percent);
+        double made = (double)(p->done - p->resumed);
+        if (made > 0 && p->seconds > 0) {
+            char left[32];
+            double rate = made / p->seconds;
+            format_duration((double)(p->total - p->done) / rate, left, sizeof left);
+            fprintf(stderr, "  %.1f/s  %s left", rate, left);
+        }
+        if (p->failed > 0) fprintf(stderr, "  %lld failed", (long long)p->failed);
+        fputs("\033[K", stderr); /* what a longer line before left behind */
+        fflush(stderr);
+        own->drawn = true;
+    }
+    return interrupted != 0;
+}
+
+void cli_progress_begin(cli_progress *progress, const cli_options *options, coulis_job_options *job) {
+    const char *terminal = getenv("TERM");
+    *progress = (cli_progress){.bar = !options->quiet && !options->no_progress && isatty(STDERR_FILENO) &&
+                                      terminal && terminal[0] != 'd' /* dumb */};
+    job->progress = on_progress;
+    job->context = progress;
+    /* Once: a second Ctrl-C does what it always does. */
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    /* A reader that went away, or a file-size limit, is reported like any failed write. */
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
+}
+
+void cli_progress_end(cli_progress *progress) {
+    if (progress->drawn) fputc('\n', stderr);
+}

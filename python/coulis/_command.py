@@ -1,0 +1,14 @@
+"""The command ``coulis`` of an installed wheel: hands over to the program that comes with it."""
+
+import os
+import sys
+from pathlib import Path
+
+
+def main():
+    """Replaces this process by the command, with the same arguments."""
+    program = Path(__file__).resolve().parent / "bin" / "coulis"
+    try:
+        os.execv(program, [str(program), *sys.argv[1:]])
+    except OSError as error:
+        sys.exit(f"coulis: {program}: {error.strerror}")

@@ -1,0 +1,31 @@
+/* One direction of a resize: which samples each output sample is made of, with what weights.
+ * The numbers are Pillow's: its bicubic filter (a = -0.5), stretched when shrinking, computed in
+ * double precision and rounded to CL_RESIZE_BITS bits. */
+#ifndef CL_IMAGE_AXIS_H
+#define CL_IMAGE_AXIS_H
+
+#include <stdint.h>
+
+#include "coulis.h"
+
+typedef struct cl_axis {
+    int64_t in;      /* samples there are */
+    int64_t out;     /* samples the whole of them is resized to */
+    int64_t offset;  /* the first of those that is wanted */
+    int32_t count;   /* how many are wanted */
+    double scale, support, inverse;
+    int64_t *first;  /* per wanted sample: the first sample it is made of, */
+    int64_t *taps;   /* of how many, at least 1, */
+    double *sum;     /* and the sum of the weights before they are normalized */
+    int64_t table_stride;
+    int32_t *table;  /* table_stride weights per wanted sample; NULL when that would be much memory */
+} cl_axis;
+
+/* False when memory is short; cl_axis_free either way. Neither first nor first + taps ever decreases. */
+_Bool cl_axis_init(cl_axis *axis, int64_t in, int64_t out, int64_t offset, int32_t count);
+void cl_axis_free(cl_axis *axis);
+
+/* `count` weights of wanted sample `o`, from sample `from` on: in the table, or computed into `scratch`. */
+const int32_t *cl_axis_weights(const cl_axis *axis, int32_t o, int64_t from, int64_t count, int32_t *scratch);
+
+#endif

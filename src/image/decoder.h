@@ -1,0 +1,25 @@
+/* A decoder gives the rows of one picture, top to bottom, as the caller asks for them. */
+#ifndef CL_IMAGE_DECODER_H
+#define CL_IMAGE_DECODER_H
+
+#include "image/picture.h"
+
+typedef struct cl_decoder cl_decoder;
+struct cl_decoder {
+    int32_t width, height;
+    int32_t orientation; /* EXIF's 1 to 8; 1 unless options.orient is COULIS_ORIENT_EXIF */
+
+    /* Writes the next `count` rows: red, green, blue and one byte of no meaning for each
+     * pixel. What is transparent has been dealt with as options.alpha says. */
+    coulis_status (*rows)(cl_decoder *decoder, uint8_t *const *rows, int32_t count);
+    /* After the last row: what remains in the file and decides whether the picture is refused. */
+    coulis_status (*finish)(cl_decoder *decoder);
+    void (*close)(cl_decoder *decoder);
+};
+
+/* Each reads the header of a picture of its format. On failure there is nothing to close. */
+coulis_status cl_jpeg_open(cl_picture *picture, cl_decoder **decoder);
+coulis_status cl_png_open(cl_picture *picture, cl_decoder **decoder);
+coulis_status cl_webp_open(cl_picture *picture, cl_decoder **decoder);
+
+#endif

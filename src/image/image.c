@@ -1,0 +1,155 @@
+#include "image/image.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "image/decoder.h"
+#include "image/format.h"
+#include "image/orient.h"
+#include "image/resize.h"
+
+/* Twice Pillow's MAX_IMAGE_PIXELS, where its warning becomes an error. */
+#define MAX_PIXELS 178956970
+#define MAX_BYTES (INT64_C(1) << 30)
+/* A side of the result, at most: what JPEG allows, far beyond what a network takes. */
+#define MAX_SIDE 65535
+
+void coulis_image_options_init(coulis_image_options *options) {
+    *options = (coulis_image_options){.size = sizeof *options, .resize = COULIS_RESIZE_SQUASH,
+                                      .orient = COULIS_ORIENT_IGNORE, .alpha = COULIS_ALPHA_DROP,
+                                      .max_bytes = MAX_BYTES, .max_pixels = MAX_PIXELS};
+}
+
+static coulis_status check_arguments(const coulis_image_options *options, int32_t width, int32_t height,
+                                     const uint8_t *rgb, coulis_error *error) {
+    if (!rgb) return cl_fail(error, COULIS_INVALID_ARGUMENT, "rgb is NULL: there is nowhere to put the picture");
+    if (width < 1 || height < 1 || width > MAX_SIDE || height > MAX_SIDE) {
+        return cl_fail(error, COULIS_INVALID_ARGUMENT, "cannot resize to %" PRId32 " x %" PRId32
+                       ": width and height must be from 1 to %d", width, height, MAX_SIDE);
+    }
+    const char *wrong = NULL;
+    if (options->resize != COULIS_RESIZE_SQUASH && options->resize != COULIS_RESIZE_CROP) wrong = "resize";
+    else if (options->orient != COULIS_ORIENT_IGNORE && options->orient != COULIS_ORIENT_EXIF) wrong = "orient";
+    else if (options->alpha != COULIS_ALPHA_DROP && options->alpha != COULIS_ALPHA_WHITE) wrong = "alpha";
+    else if (options->reserved != 0) wrong = "reserved";
+    else if (options->max_bytes < 1) wrong = "max_bytes";
+    else if (options->max_pixels < 1) wrong = "max_pixels";
+    if (wrong) return cl_fail(error, COULIS_INVALID_ARGUMENT, "image options: %s has a value that is not allowed", wrong);
+    return COULIS_OK;
+}
+
+static coulis_status open_decoder(cl_picture *picture, cl_decoder **decoder) {
+    const char *looks_like;
+    switch (cl_format_of(picture->bytes, picture->size, &looks_like)) {
+    case CL_FORMAT_JPEG: return cl_jpeg_open(picture, decoder);
+    case CL_FORMAT_PNG: return cl_png_open(picture, decoder);
+    case CL_FORMAT_WEBP: return cl_webp_open(picture, decoder);
+    default: break;
+    }
+    return cl_picture_fail(picture, COULIS_UNSUPPORTED, "is not a JPEG, PNG or WebP picture%s%s%s",
+                           *looks_like ? " (looks like " : "", looks_like, *looks_like ? ")" : "");
+}
+
+static coulis_status resize_rows(const cl_picture *picture, cl_decoder *decoder, int32_t width, int32_t height,
+                                 uint8_t *rgb) {
+    cl_resizer *resizer;
+    coulis_status status = cl_resizer_create(picture, decoder->width, decoder->height, width, height,
+                                             cl_resize_kernel_for(cl_cpu()), &resizer);
+    if (status) return status;
+    int32_t count;
+    for (;;) {
+        uint8_t *const *rows = cl_resizer_rows(resizer, &count);
+        if (count == 0) break;
+        status = decoder->rows(decoder, rows, count);
+        if (status) break;
+        cl_resizer_take(resizer);
+    }
+    if (!status) status = decoder->finish(decoder);
+    if (!status) memcpy(rgb, cl_resizer_result(resizer), (size_t)width * (size_t)height * 3);
+    cl_resizer_free(resizer);
+    return status;
+}
+
+static coulis_status decode(cl_picture *picture, int32_t width, int32_t height, uint8_t *rgb) {
+    if (picture->size == 0) return cl_picture_fail(picture, COULIS_EMPTY, "is empty: it has no bytes");
+    if (picture->size > (uint64_t)picture->options->max_bytes) {
+        return cl_picture_fail(picture, COULIS_TOO_LARGE, "has %zu bytes, more than the limit of %" PRId64,
+                               picture->size, picture->options->max_bytes);
+    }
+    cl_decoder *decoder;
+    coulis_status status = open_decoder(picture, &decoder);
+    if (status) return status;
+    if (decoder->orientation != 1) status = cl_orient(picture, &decoder);
+    if (!status) status = resize_rows(picture, decoder, width, height, rgb);
+    decoder->close(decoder);
+    return status;
+}
+
+coulis_status cl_image_decode_named(const char *name, const uint8_t *bytes, size_t size,
+                                    const coulis_image_options *options, int32_t width, int32_t height, uint8_t *rgb,
+                                    int32_t *stored_width, int32_t *stored_height, coulis_error *error) {
+    coulis_image_options defaults;
+    if (!options) {
+        coulis_image_options_init(&defaults);
+        options = &defaults;
+    }
+    cl_clear(error);
+    if (stored_width) *stored_width = 0;
+    if (stored_height) *stored_height = 0;
+    coulis_status status = check_arguments(options, width, height, rgb, error);
+    if (status) return status;
+    if (!bytes && size) return cl_fail(error, COULIS_INVALID_ARGUMENT, "bytes is NULL, but size is %zu", size);
+
+    cl_picture picture = {.bytes = bytes, .size = size, .name = name, .options = options, .error = error};
+    status = decode(&picture, width, height, rgb);
+    if (stored_width) *stored_width = picture.stored_width;
+    if (stored_height) *stored_height = picture.stored_height;
+    return status;
+}
+
+coulis_status cl_image_decode(const uint8_t *bytes, size_t size, const coulis_image_options *options, int32_t width,
+                              int32_t height, uint8_t *rgb, int32_t *stored_width, int32_t *stored_height,
+                              coulis_error *error) {
+    return cl_image_decode_named(NULL, bytes, size, options, width, height, rgb, stored_width, stored_height, error);
+}
+
+/* A newer header's options are longer; what they add is not known here. */
+static coulis_status check_size(const coulis_image_options *options, coulis_error *error) {
+    if (!options || options->size >= sizeof *options) return COULIS_OK;
+    return cl_fail(error, COULIS_INVALID_ARGUMENT,
+                   "image options: size is %zu, not %zu; fill them with coulis_image_options_init first", options->size,
+                   sizeof *options);
+}
+
+coulis_status coulis_image_decode(const void *bytes, size_t size, const coulis_image_options *options, int32_t width,
+                                  int32_t height, uint8_t *rgb, int32_t *stored_width, int32_t *stored_height,
+                                  coulis_error *error) {
+    coulis_status status = check_size(options, error);
+    if (status) return status;
+    return cl_image_decode(bytes, size, options, width, height, rgb, stored_width, stored_height, error);
+}
+
+coulis_status coulis_image_load(const char *path, const coulis_image_options *options, int32_t width, int32_t height,
+                                uint8_t *rgb, int32_t *stored_width, int32_t *stored_height, coulis_error *error) {
+    coulis_status status = check_size(options, error);
+    if (status) return status;
+    if (!path) return cl_fail(error, COULIS_INVALID_ARGUMENT, "path is NULL: there is no file to read");
+    coulis_image_options defaults;
+    if (!options) {
+        coulis_image_options_init(&defaults);
+        options = &defaults;
+    }
+    status = check_arguments(options, width, height, rgb, error);
+    if (status) return status;
+    if (stored_width) *stored_width = 0;
+    if (stored_height) *stored_height = 0;
+    uint8_t *bytes;
+    size_t size;
+    status = cl_image_read_file(path, options->max_bytes, &bytes, &size, error);
+    if (status) return status;
+    status = cl_image_decode_named(path, bytes, size, options, width, height, rgb, stored_width, stored_height, error);
+    cl_free(bytes);
+    return status;
+}

@@ -1,0 +1,231 @@
+/* JPEG, by libjpeg-turbo, driven as Pillow drives its own copy: so that the same files are refused,
+ * data is handed over 65,536 bytes at a time, and the library is left waiting ("suspended")
+ * where it wants more. */
+#include <setjmp.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <jpeglib.h>
+#include <jerror.h>
+
+#include "base/memory.h"
+#include "image/decoder.h"
+#include "image/jpeg_header.h"
+
+#define PIECE 65536
+
+/* A progressive picture may be stored in any number of scans, each of which goes over every block of it.
+ * Encoders write about ten; 500 is what libjpeg-turbo's own fuzzers stop at. For large pictures fewer
+ * are allowed, so that scans times pixels stays bounded, but never fewer than 64. */
+#define SCANS_MAX 500
+#define SCANS_MIN 64
+#define SCAN_PIXELS_MAX 5000000000.0
+
+/* What libjpeg may use beside a picture's coefficients: tables, rows, its own objects. */
+#define WORK_MEMORY (16L << 20)
+
+typedef struct jpeg {
+    cl_decoder base;
+    cl_picture *picture;
+    struct jpeg_decompress_struct info;
+    struct jpeg_error_mgr error;
+    struct jpeg_source_mgr source;
+    struct jpeg_progress_mgr progress;
+    jmp_buf on_error;
+    bool created;
+    bool too_many_scans;
+    int scans_max;
+    int32_t layers;
+    size_t given;      /* bytes of the file handed over so far */
+    size_t skip;       /* bytes of the next piece to pass over */
+    size_t line_bytes; /* room in `line` */
+    uint8_t *line;     /* a row as libjpeg gives it, when it cannot go straight to the caller */
+} jpeg;
+
+static void ignore(j_decompress_ptr info) { (void)info; }
+static void ignore_message(j_common_ptr info) { (void)info; }
+
+static boolean suspend(j_decompress_ptr info) {
+    (void)info;
+    return FALSE;
+}
+
+static void skip_input(j_decompress_ptr info, long count) {
+    jpeg *j = info->client_data;
+    size_t wanted = count > 0 ? (size_t)count : 0;
+    size_t here = wanted < j->source.bytes_in_buffer ? wanted : j->source.bytes_in_buffer;
+    j->source.next_input_byte += here;
+    j->source.bytes_in_buffer -= here;
+    j->skip = wanted - here;
+}
+
+static void fail_here(j_common_ptr info) {
+    jpeg *j = info->client_data;
+    longjmp(j->on_error, 1);
+}
+
+static void count_scans(j_common_ptr info) {
+    jpeg *j = info->client_data;
+    if (j->info.input_scan_number > j->scans_max) {
+        j->too_many_scans = true;
+        longjmp(j->on_error, 1);
+    }
+}
+
+/* Hands over the next piece; false at the end of the file. */
+static bool more_input(jpeg *j) {
+    do {
+        size_t left = j->picture->size - j->given;
+        if (left == 0) return false;
+        size_t piece = left < PIECE ? left : PIECE;
+        j->given += piece;
+        j->source.bytes_in_buffer += piece;
+        if (j->skip) skip_input(&j->info, (long)j->skip);
+    } while (j->skip);
+    return true;
+}
+
+static size_t position(const jpeg *j) {
+    return j->source.next_input_byte ? (size_t)(j->source.next_input_byte - j->picture->bytes) : 0;
+}
+
+static coulis_status fail_truncated(const jpeg *j) {
+    return cl_picture_fail(j->picture, COULIS_UNREADABLE, "is a JPEG cut short: it ends after %zu bytes, at row %u of %d",
+                           j->picture->size, j->created ? j->info.output_scanline : 0u, j->base.height);
+}
+
+/* After libjpeg has jumped to on_error. */
+static coulis_status fail_library(jpeg *j) {
+    if (j->too_many_scans) {
+        return cl_picture_fail(j->picture, COULIS_UNREADABLE,
+                               "is a JPEG in more than %d scans, which would take too long to decode", j->scans_max);
+    }
+    if (j->error.msg_code == JERR_OUT_OF_MEMORY || j->error.msg_code == JERR_NO_BACKING_STORE) {
+        return cl_picture_fail_memory(j->picture);
+    }
+    char reason[JMSG_LENGTH_MAX];
+    j->error.format_message((j_common_ptr)&j->info, reason);
+    return cl_picture_fail(j->picture, COULIS_UNREADABLE, "is a damaged JPEG: %s (near byte %zu)", reason, position(j));
+}
+
+static void expand_gray(uint8_t *row, const uint8_t *line, size_t width) {
+    for (size_t x = 0; x < width; x++) {
+        row[4 * x] = row[4 * x + 1] = row[4 * x + 2] = line[x];
+    }
+}
+
+/* a * b / 255, rounded, as Pillow does it. */
+static int multiply_255(int a, int b) {
+    int product = a * b + 128;
+    return ((product >> 8) + product) >> 8;
+}
+
+/* The file holds inverted CMYK, as Adobe writes it: c is 255 - line[0] and so on. */
+static void convert_cmyk(uint8_t *row, const uint8_t *line, size_t width) {
+    for (size_t x = 0; x < width; x++, line += 4, row += 4) {
+        int white = line[3];
+        for (int i = 0; i < 3; i++) row[i] = (uint8_t)(white - multiply_255(255 - line[i], white));
+    }
+}
+
+static coulis_status read_rows(cl_decoder *decoder, uint8_t *const *rows, int32_t count) {
+    jpeg *j = (jpeg *)decoder;
+    size_t width = (size_t)j->base.width;
+    if (setjmp(j->on_error)) return fail_library(j);
+    for (int32_t i = 0; i < count; i++) {
+        bool direct = j->layers == 3 && j->info.output_width == (JDIMENSION)width;
+        uint8_t *line = direct ? rows[i] : j->line;
+        while (jpeg_read_scanlines(&j->info, &line, 1) != 1) {
+            if (!more_input(j)) return fail_truncated(j);
+        }
+        if (direct) continue;
+        if (j->layers == 1) expand_gray(rows[i], line, width);
+        else if (j->layers == 3) memcpy(rows[i], line, width * 4);
+        else convert_cmyk(rows[i], line, width);
+    }
+    return COULIS_OK;
+}
+
+/* What follows the last row may be missing, but what is there must not be wrong. */
+static coulis_status finish(cl_decoder *decoder) {
+    jpeg *j = (jpeg *)decoder;
+    if (setjmp(j->on_error)) return fail_library(j);
+    jpeg_finish_decompress(&j->info);
+    return COULIS_OK;
+}
+
+static void close_jpeg(cl_decoder *decoder) {
+    jpeg *j = (jpeg *)decoder;
+    if (j->created) jpeg_destroy_decompress(&j->info);
+    cl_free(j->line);
+    cl_free(j);
+}
+
+static void prepare(jpeg *j) {
+    j->info.err = jpeg_std_error(&j->error);
+    j->error.error_exit = fail_here;
+    j->error.output_message = ignore_message;
+    j->info.client_data = j;
+    jpeg_create_decompress(&j->info);
+    j->created = true;
+
+    j->source.init_source = ignore;
+    j->source.fill_input_buffer = suspend;
+    j->source.skip_input_data = skip_input;
+    j->source.resync_to_restart = jpeg_resync_to_restart;
+    j->source.term_source = ignore;
+    j->source.next_input_byte = j->picture->bytes;
+    j->info.src = &j->source;
+
+    j->progress.progress_monitor = count_scans;
+    j->info.progress = &j->progress;
+    double pixels = (double)j->base.width * j->base.height, scans = SCAN_PIXELS_MAX / pixels;
+    j->scans_max = scans > SCANS_MAX ? SCANS_MAX : scans < SCANS_MIN ? SCANS_MIN : (int)scans;
+
+    /* Coefficients of 2 bytes, of 4 components, with sides rounded up to the largest block of samples. */
+    j->info.mem->max_memory_to_use = ((long)j->base.width + 64) * ((long)j->base.height + 64) * 4 * 2 + WORK_MEMORY;
+}
+
+/* The header, and for a progressive picture all of the file. */
+static coulis_status start(jpeg *j) {
+    if (setjmp(j->on_error)) return fail_library(j);
+    prepare(j);
+    more_input(j);
+    for (;;) {
+        int result = jpeg_read_header(&j->info, FALSE);
+        if (result == JPEG_HEADER_OK) break;
+        if (result == JPEG_SUSPENDED && !more_input(j)) return fail_truncated(j);
+    }
+    j->info.out_color_space = j->layers == 1 ? JCS_GRAYSCALE : j->layers == 3 ? JCS_EXT_RGBX : JCS_CMYK;
+    while (!jpeg_start_decompress(&j->info)) {
+        if (!more_input(j)) return fail_truncated(j);
+    }
+    if (j->info.output_width > (JDIMENSION)j->base.width ||
+        (size_t)j->info.output_components * j->info.output_width > j->line_bytes) {
+        return cl_picture_fail(j->picture, COULIS_UNREADABLE, "is a damaged JPEG: it has two frame headers that differ");
+    }
+    return COULIS_OK;
+}
+
+coulis_status cl_jpeg_open(cl_picture *picture, cl_decoder **decoder) {
+    cl_jpeg_header header;
+    coulis_status status = cl_jpeg_read_header(picture, &header);
+    if (!status) status = cl_picture_set_size(picture, header.width, header.height);
+    if (status) return status;
+
+    jpeg *j = cl_alloc_zero(1, sizeof *j);
+    if (!j) return cl_picture_fail_memory(picture);
+    j->base = (cl_decoder){.width = picture->stored_width, .height = picture->stored_height,
+                           .orientation = header.orientation, .rows = read_rows, .finish = finish,
+                           .close = close_jpeg};
+    j->picture = picture;
+    j->layers = header.layers;
+    j->line_bytes = (size_t)header.width * (header.layers == 1 ? 1 : 4);
+    j->line = cl_alloc_zero(j->line_bytes, 1);
+    status = j->line ? start(j) : cl_picture_fail_memory(picture);
+    if (status) close_jpeg(&j->base);
+    else *decoder = &j->base;
+    return status;
+}

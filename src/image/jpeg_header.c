@@ -1,0 +1,184 @@
+#include "image/jpeg_header.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "image/bytes.h"
+#include "image/exif.h"
+
+enum { SOF0 = 0xC0, DHT = 0xC4, JPG = 0xC8, DAC = 0xCC, SOI = 0xD8, EOI = 0xD9, SOS = 0xDA, DQT = 0xDB, DNL = 0xDC,
+       DRI = 0xDD, DHP = 0xDE, EXP = 0xDF, APP0 = 0xE0, APP1 = 0xE1, APP2 = 0xE2, APP13 = 0xED, APP14 = 0xEE,
+       APP15 = 0xEF, COM = 0xFE };
+
+typedef struct segment {
+    const uint8_t *data;
+    size_t size;
+} segment;
+
+typedef struct walk {
+    cl_picture *picture;
+    cl_jpeg_header *header;
+    size_t marker; /* offset of the marker at hand */
+    size_t at;     /* what is read next */
+    bool frame;    /* a frame header was seen */
+    segment icc;   /* the ICC profile's part that sorts first since the last frame header */
+    segment xmp;
+    uint8_t *exif; /* all EXIF segments one after the other; only when orientation is wanted */
+    size_t exif_size;
+} walk;
+
+static coulis_status fail(const walk *w, const char *what) {
+    return cl_picture_fail(w->picture, COULIS_UNREADABLE, "is a damaged JPEG: %s at byte %zu", what, w->marker);
+}
+
+static bool begins_with(segment s, const char *text, size_t length) {
+    return s.size >= length && memcmp(s.data, text, length) == 0;
+}
+
+static coulis_status add_exif(walk *w, segment s) {
+    if (w->picture->options->orient != COULIS_ORIENT_EXIF) return COULIS_OK;
+    /* A profile in several segments repeats "Exif\0\0" in each. */
+    size_t skip = w->exif ? 6 : 0;
+    uint8_t *grown = cl_grow(w->exif, w->exif_size + s.size - skip, 1);
+    if (!grown) return cl_picture_fail_memory(w->picture);
+    memcpy(grown + w->exif_size, s.data + skip, s.size - skip);
+    w->exif = grown;
+    w->exif_size += s.size - skip;
+    return COULIS_OK;
+}
+
+/* Photoshop's resources. Pillow stops quietly where one is cut short, but in one place:
+ * the length of a resource's name must be there. */
+static bool photoshop_is_sound(segment s) {
+    size_t at = 14;
+    while (at + 4 <= s.size && memcmp(s.data + at, "8BIM", 4) == 0) {
+        at += 4;
+        if (at + 2 > s.size) return true;
+        bool resolution = cl_big16(s.data + at) == 0x03ED;
+        at += 2;
+        if (at >= s.size) return false;
+        at += 1 + (size_t)s.data[at];
+        at += at & 1;
+        if (at + 4 > s.size) return true;
+        size_t size = cl_big32(s.data + at);
+        at += 4;
+        if (resolution && (size < 14 || s.size - at < 14)) return true;
+        if (size > s.size - at) return true;
+        at += size;
+        at += at & 1;
+    }
+    return true;
+}
+
+static int compare(segment a, segment b) {
+    size_t shorter = a.size < b.size ? a.size : b.size;
+    int order = memcmp(a.data, b.data, shorter);
+    return order ? order : (a.size > b.size) - (a.size < b.size);
+}
+
+static coulis_status application_segment(walk *w, uint8_t marker, segment s) {
+    if (marker == APP0 && begins_with(s, "JFIF", 4)) {
+        if (s.size < 7) return fail(w, "a JFIF segment without its version");
+    } else if (marker == APP1 && begins_with(s, "Exif\0\0", 6)) {
+        return add_exif(w, s);
+    } else if (marker == APP1 && begins_with(s, "http://ns.adobe.com/xap/1.0/\0", 29)) {
+        w->xmp = (segment){s.data + 29, s.size - 29};
+    } else if (marker == APP2 && begins_with(s, "ICC_PROFILE\0", 12)) {
+        if (!w->icc.data || compare(s, w->icc) < 0) w->icc = s;
+    } else if (marker == APP13 && begins_with(s, "Photoshop 3.0\0", 14)) {
+        if (!photoshop_is_sound(s)) return fail(w, "a Photoshop segment cut short");
+    } else if (marker == APP14 && begins_with(s, "Adobe", 5)) {
+        if (s.size < 7) return fail(w, "an Adobe segment without its version");
+    }
+    return COULIS_OK;
+}
+
+static coulis_status frame_header(walk *w, segment s) {
+    if (s.size < 6) return fail(w, "a frame header cut short");
+    w->header->height = cl_big16(s.data + 1);
+    w->header->width = cl_big16(s.data + 3);
+    w->picture->stored_width = (int32_t)w->header->width;
+    w->picture->stored_height = (int32_t)w->header->height;
+    if (s.data[0] != 8) return fail(w, "samples that are not of 8 bits");
+    w->header->layers = s.data[5];
+    if (w->header->layers != 1 && w->header->layers != 3 && w->header->layers != 4) {
+        return fail(w, "neither 1, 3 nor 4 colour components");
+    }
+    if (w->icc.data && w->icc.size < 14) return fail(w, "a colour profile segment without its number");
+    w->icc = (segment){NULL, 0};
+    if ((s.size - 6) % 3 != 0) return fail(w, "a frame header of the wrong length");
+    w->frame = true;
+    return COULIS_OK;
+}
+
+static coulis_status quantization_tables(const walk *w, segment s) {
+    while (s.size) {
+        size_t size = 1 + (s.data[0] / 16 == 0 ? 64u : 128u);
+        if (s.size < size) return fail(w, "a quantization table cut short");
+        s.data += size;
+        s.size -= size;
+    }
+    return COULIS_OK;
+}
+
+static bool has_segment(uint8_t marker) {
+    return marker != JPG && !(marker >= 0xD0 && marker <= EOI) && !(marker >= 0xF0 && marker != COM);
+}
+
+/* The segment of `marker`, which begins at w->at. */
+static coulis_status read_segment(walk *w, uint8_t marker) {
+    const cl_picture *p = w->picture;
+    if (p->size - w->at < 2) return fail(w, "the file ends within a marker");
+    uint32_t length = cl_big16(p->bytes + w->at);
+    segment s = {p->bytes + w->at + 2, length > 2 ? length - 2 : 0};
+    w->at += 2;
+    if (s.size > p->size - w->at) return fail(w, "the file ends within a segment");
+    w->at += s.size;
+    if (marker >= APP0 && marker <= APP15) return application_segment(w, marker, s);
+    if (marker == DQT) return quantization_tables(w, s);
+    bool frame = (marker >= SOF0 && marker < SOI && marker != DHT && marker != DAC) || marker == DHP;
+    return frame ? frame_header(w, s) : COULIS_OK;
+}
+
+static coulis_status walk_markers(walk *w) {
+    const uint8_t *bytes = w->picture->bytes;
+    size_t size = w->picture->size;
+    w->at = 3; /* after SOI and the 0xFF that every JPEG recognised as one has next */
+    bool after_ff = true;
+    for (;;) {
+        if (!after_ff) {
+            /* Anything between segments that is not 0xFF is skipped. */
+            const uint8_t *next = w->at < size ? memchr(bytes + w->at, 0xFF, size - w->at) : NULL;
+            if (!next) return cl_picture_fail(w->picture, COULIS_UNREADABLE, "is a damaged JPEG: it ends before any "
+                                              "picture data, after %zu bytes", size);
+            w->at = (size_t)(next - bytes) + 1;
+        }
+        after_ff = false;
+        if (w->at >= size) continue;
+        w->marker = w->at - 1;
+        uint8_t marker = bytes[w->at++];
+        if (marker == 0xFF) {
+            after_ff = true;
+        } else if (marker >= SOF0) {
+            if (!has_segment(marker)) continue;
+            coulis_status status = read_segment(w, marker);
+            if (status) return status;
+            if (marker == SOS) return w->frame ? COULIS_OK : fail(w, "picture data without a frame header");
+        } else if (marker != 0) {
+            return fail(w, "an unknown marker");
+        }
+    }
+}
+
+coulis_status cl_jpeg_read_header(cl_picture *picture, cl_jpeg_header *header) {
+    walk w = {.picture = picture, .header = header};
+    header->orientation = 1;
+    coulis_status status = walk_markers(&w);
+    bool found = !status && w.exif && cl_exif_orientation(w.exif, w.exif_size, &header->orientation);
+    if (!status && !found && w.xmp.data && picture->options->orient == COULIS_ORIENT_EXIF) {
+        cl_xmp_orientation(w.xmp.data, w.xmp.size, &header->orientation);
+    }
+    cl_free(w.exif);
+    return status;
+}

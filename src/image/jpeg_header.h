@@ -1,0 +1,17 @@
+/* The markers of a JPEG up to its first scan, judged as Pillow judges them before it decodes. */
+#ifndef CL_IMAGE_JPEG_HEADER_H
+#define CL_IMAGE_JPEG_HEADER_H
+
+#include "image/picture.h"
+
+typedef struct cl_jpeg_header {
+    uint32_t width, height;
+    int32_t layers;      /* 1, 3 or 4 */
+    int32_t orientation; /* 1 unless the options ask for EXIF's */
+} cl_jpeg_header;
+
+/* Sets the stored size of `picture` when it is found. COULIS_UNREADABLE with the offset of the marker, or
+ * COULIS_NO_MEMORY. */
+coulis_status cl_jpeg_read_header(cl_picture *picture, cl_jpeg_header *header);
+
+#endif

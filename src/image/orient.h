@@ -1,0 +1,11 @@
+/* Turning a picture as its EXIF orientation says. */
+#ifndef CL_IMAGE_ORIENT_H
+#define CL_IMAGE_ORIENT_H
+
+#include "image/decoder.h"
+
+/* Puts a decoder before *decoder that gives the rows of the picture turned upright, and owns it. It
+ * holds the whole picture. On failure *decoder is as it was. */
+coulis_status cl_orient(const cl_picture *picture, cl_decoder **decoder);
+
+#endif

@@ -1,0 +1,217 @@
+#include "image/png_chunks.h"
+
+#include <string.h>
+#include <zlib.h>
+
+#include "image/bytes.h"
+#include "image/exif.h"
+#include "image/png_text.h"
+
+void cl_png_stream_init(cl_png_stream *stream, cl_picture *picture) {
+    *stream = (cl_png_stream){.picture = picture, .at = 8, .sequence = -1, .frame_count = -1};
+}
+
+static bool is_word(uint8_t c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+}
+
+cl_png_next cl_png_next_chunk(cl_png_stream *stream, cl_png_chunk *chunk) {
+    const cl_picture *p = stream->picture;
+    size_t left = p->size - stream->at;
+    const uint8_t *here = p->bytes + stream->at;
+    *chunk = (cl_png_chunk){.start = stream->at};
+    stream->at += left < 8 ? left : 8;
+    if (left < 4) return CL_PNG_NO_MORE;
+    chunk->length = cl_big32(here);
+    if (left < 8) return CL_PNG_BAD_ID;
+    for (int i = 4; i < 8; i++) {
+        if (!is_word(here[i])) return CL_PNG_BAD_ID;
+    }
+    chunk->id = cl_big32(here + 4);
+    return CL_PNG_CHUNK;
+}
+
+coulis_status cl_png_fail(const cl_png_stream *stream, const cl_png_chunk *chunk, const char *what) {
+    return cl_picture_fail(stream->picture, COULIS_UNREADABLE, "is a damaged PNG: %s, in the chunk %c%c%c%c at byte %zu",
+                           what, (int)(chunk->id >> 24), (int)(chunk->id >> 16 & 0xFF), (int)(chunk->id >> 8 & 0xFF),
+                           (int)(chunk->id & 0xFF), chunk->start);
+}
+
+bool cl_png_skip(cl_png_stream *stream, size_t length) {
+    size_t left = stream->picture->size - stream->at;
+    stream->at += length < left ? length : left;
+    return length <= left;
+}
+
+coulis_status cl_png_check_crc(cl_png_stream *stream, const cl_png_chunk *chunk) {
+    const cl_picture *p = stream->picture;
+    if (p->size - stream->at < 4) return cl_png_fail(stream, chunk, "a checksum cut short");
+    const uint8_t id[4] = {(uint8_t)(chunk->id >> 24), (uint8_t)(chunk->id >> 16), (uint8_t)(chunk->id >> 8),
+                           (uint8_t)chunk->id};
+    uLong crc = crc32(crc32(0, id, 4), chunk->data, chunk->length);
+    uint32_t stored = cl_big32(p->bytes + stream->at);
+    stream->at += 4;
+    return crc == stored ? COULIS_OK : cl_png_fail(stream, chunk, "a wrong checksum");
+}
+
+static cl_png_mode mode_of(uint8_t depth, uint8_t color_type) {
+    bool byte_or_two = depth == 8 || depth == 16, small = depth == 1 || depth == 2 || depth == 4;
+    switch (color_type) {
+    case 0: return depth == 1 ? CL_PNG_BILEVEL : depth == 16 ? CL_PNG_GRAY16 : depth == 8 || small ? CL_PNG_GRAY : CL_PNG_NONE;
+    case 2: return byte_or_two ? CL_PNG_RGB : CL_PNG_NONE;
+    case 3: return depth == 8 || small ? CL_PNG_PALETTE : CL_PNG_NONE;
+    case 4: return depth == 8 ? CL_PNG_GRAY_ALPHA : depth == 16 ? CL_PNG_RGBA : CL_PNG_NONE;
+    case 6: return byte_or_two ? CL_PNG_RGBA : CL_PNG_NONE;
+    default: return CL_PNG_NONE;
+    }
+}
+
+static coulis_status header(cl_png_stream *s, const cl_png_chunk *chunk) {
+    if (chunk->length < 13) return cl_png_fail(s, chunk, "a header cut short");
+    const uint8_t *d = chunk->data;
+    s->width = cl_big32(d);
+    s->height = cl_big32(d + 4);
+    cl_png_mode mode = mode_of(d[8], d[9]);
+    if (mode != CL_PNG_NONE) {
+        s->mode = mode;
+        s->depth = d[8];
+        s->color_type = d[9];
+    }
+    if (d[12]) s->interlaced = true;
+    return d[11] ? cl_png_fail(s, chunk, "an unknown filter method") : COULIS_OK;
+}
+
+/* All opaque but one entry. Pillow's pattern for this lets a line feed follow. */
+static bool one_transparent(const uint8_t *alphas, uint32_t count, uint32_t *index) {
+    if (count && alphas[count - 1] == '\n') count--;
+    uint32_t zeros = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (alphas[i] == 0) *index = i;
+        else if (alphas[i] != 0xFF) return false;
+        zeros += alphas[i] == 0;
+    }
+    return zeros == 1;
+}
+
+static coulis_status transparency(cl_png_stream *s, const cl_png_chunk *chunk) {
+    uint32_t colors = s->mode == CL_PNG_RGB ? 3 : 1;
+    switch (s->mode) {
+    case CL_PNG_PALETTE:
+        /* Kept apart from a list of alphas because Pillow treats it apart. */
+        s->has_color_key = one_transparent(chunk->data, chunk->length, &s->color_key[0]);
+        s->alphas = s->has_color_key ? NULL : chunk->data;
+        s->alpha_count = s->has_color_key ? 0 : chunk->length;
+        return COULIS_OK;
+    case CL_PNG_BILEVEL:
+    case CL_PNG_GRAY:
+    case CL_PNG_GRAY16:
+    case CL_PNG_RGB:
+        if (chunk->length < 2 * colors) return cl_png_fail(s, chunk, "a transparent colour cut short");
+        for (uint32_t i = 0; i < 3; i++) s->color_key[i] = cl_big16(chunk->data + 2 * (i % colors));
+        if (s->mode == CL_PNG_BILEVEL) {
+            for (int i = 0; i < 3; i++) s->color_key[i] = s->color_key[i] ? 255 : 0;
+        }
+        s->has_color_key = true;
+        return COULIS_OK;
+    default: return COULIS_OK;
+    }
+}
+
+static coulis_status animation(cl_png_stream *s, const cl_png_chunk *chunk) {
+    if (chunk->length < 8) return cl_png_fail(s, chunk, "an animation header cut short");
+    uint32_t frames = cl_big32(chunk->data);
+    if (s->frame_count >= 0) s->frame_count = -1; /* a second one makes it an ordinary PNG */
+    else if (frames != 0 && frames <= 0x80000000u) s->frame_count = frames;
+    return COULIS_OK;
+}
+
+static coulis_status frame(cl_png_stream *s, const cl_png_chunk *chunk) {
+    if (chunk->length < 26) return cl_png_fail(s, chunk, "a frame header cut short");
+    const uint8_t *d = chunk->data;
+    if ((int64_t)cl_big32(d) != s->sequence + 1) return cl_png_fail(s, chunk, "a frame out of sequence");
+    s->sequence++;
+    uint64_t width = cl_big32(d + 4), height = cl_big32(d + 8), left = cl_big32(d + 12), top = cl_big32(d + 16);
+    if (left + width > s->width || top + height > s->height) {
+        return cl_png_fail(s, chunk, "a frame outside the picture");
+    }
+    s->has_frame = true;
+    s->frame_left = left;
+    s->frame_top = top;
+    s->frame_right = left + width;
+    s->frame_bottom = top + height;
+    return COULIS_OK;
+}
+
+static coulis_status exif(cl_png_stream *s, const cl_png_chunk *chunk) {
+    if (s->picture->options->orient != COULIS_ORIENT_EXIF) return COULIS_OK;
+    s->has_exif = true;
+    s->exif_orientation = 0;
+    cl_exif_orientation(chunk->data, chunk->length, &s->exif_orientation);
+    return COULIS_OK;
+}
+
+/* A chunk of fixed length, whose content is of no use here. */
+static coulis_status at_least(const cl_png_stream *s, const cl_png_chunk *chunk, uint32_t length) {
+    return chunk->length < length ? cl_png_fail(s, chunk, "too few bytes") : COULIS_OK;
+}
+
+static coulis_status content(cl_png_stream *s, const cl_png_chunk *chunk) {
+    switch (chunk->id) {
+    case CL_PNG_ID('I', 'H', 'D', 'R'): return header(s, chunk);
+    case CL_PNG_ID('P', 'L', 'T', 'E'):
+        if (s->mode == CL_PNG_PALETTE) {
+            s->palette = chunk->data;
+            s->palette_bytes = chunk->length;
+        }
+        return COULIS_OK;
+    case CL_PNG_ID('t', 'R', 'N', 'S'): return transparency(s, chunk);
+    case CL_PNG_ID('a', 'c', 'T', 'L'): return animation(s, chunk);
+    case CL_PNG_fcTL: return frame(s, chunk);
+    case CL_PNG_ID('e', 'X', 'I', 'f'): return exif(s, chunk);
+    case CL_PNG_ID('g', 'A', 'M', 'A'): return at_least(s, chunk, 4);
+    case CL_PNG_ID('c', 'H', 'R', 'M'): return at_least(s, chunk, 32);
+    case CL_PNG_ID('s', 'R', 'G', 'B'): return at_least(s, chunk, 1);
+    case CL_PNG_ID('p', 'H', 'Y', 's'): return at_least(s, chunk, 9);
+    case CL_PNG_ID('i', 'C', 'C', 'P'): return cl_png_iccp(s, chunk);
+    case CL_PNG_ID('t', 'E', 'X', 't'): return cl_png_text(s, chunk);
+    case CL_PNG_ID('z', 'T', 'X', 't'): return cl_png_compressed_text(s, chunk);
+    case CL_PNG_ID('i', 'T', 'X', 't'): return cl_png_international_text(s, chunk);
+    default: return COULIS_OK;
+    }
+}
+
+/* The sequence number that an animation's data begin with. */
+static coulis_status frame_data(cl_png_stream *s, const cl_png_chunk *chunk) {
+    const cl_picture *p = s->picture;
+    if (chunk->length < 4 || p->size - s->at < 4) return cl_png_fail(s, chunk, "frame data cut short");
+    if ((int64_t)cl_big32(p->bytes + s->at) != s->sequence + 1 || s->sequence < 0) {
+        return cl_png_fail(s, chunk, "frame data out of sequence");
+    }
+    s->sequence++;
+    s->at += 4;
+    return COULIS_OK;
+}
+
+cl_png_handled cl_png_handle(cl_png_stream *stream, cl_png_chunk *chunk, coulis_status *status) {
+    const cl_picture *p = stream->picture;
+    if (chunk->id == CL_PNG_IEND) return CL_PNG_END;
+    if (chunk->id == CL_PNG_fdAT) {
+        *status = frame_data(stream, chunk);
+        if (*status) return CL_PNG_FAULT;
+    }
+    /* Before a valid header picture data is like any unknown chunk. */
+    if ((chunk->id == CL_PNG_IDAT || chunk->id == CL_PNG_fdAT) && stream->mode != CL_PNG_NONE) return CL_PNG_END;
+    chunk->data = p->bytes + stream->at;
+    if (!cl_png_skip(stream, chunk->length)) {
+        *status = cl_png_fail(stream, chunk, "the file ends");
+        return CL_PNG_FAULT;
+    }
+    *status = content(stream, chunk);
+    return *status ? CL_PNG_FAULT : CL_PNG_READ;
+}
+
+int32_t cl_png_orientation(const cl_png_stream *s) {
+    int32_t found = s->has_exif ? s->exif_orientation : s->has_profile ? s->profile_orientation : 0;
+    if (!found) found = s->xmp_orientation;
+    return found ? found : 1;
+}

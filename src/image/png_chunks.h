@@ -1,0 +1,82 @@
+/* The chunks of a PNG: what each says, and which faults in one refuse the picture, as in Pillow. */
+#ifndef CL_IMAGE_PNG_CHUNKS_H
+#define CL_IMAGE_PNG_CHUNKS_H
+
+#include <stdbool.h>
+
+#include "image/picture.h"
+
+/* What a pixel is made of once unpacked, as Pillow's modes of these names. */
+typedef enum cl_png_mode {
+    CL_PNG_NONE = 0, /* no header with a known combination of depth and colour type yet */
+    CL_PNG_BILEVEL,
+    CL_PNG_GRAY,
+    CL_PNG_GRAY16,
+    CL_PNG_PALETTE,
+    CL_PNG_RGB,
+    CL_PNG_GRAY_ALPHA,
+    CL_PNG_RGBA
+} cl_png_mode;
+
+#define CL_PNG_ID(a, b, c, d) ((uint32_t)(a) << 24 | (uint32_t)(b) << 16 | (uint32_t)(c) << 8 | (uint32_t)(d))
+#define CL_PNG_IDAT CL_PNG_ID('I', 'D', 'A', 'T')
+#define CL_PNG_DDAT CL_PNG_ID('D', 'D', 'A', 'T')
+#define CL_PNG_fdAT CL_PNG_ID('f', 'd', 'A', 'T')
+#define CL_PNG_IEND CL_PNG_ID('I', 'E', 'N', 'D')
+#define CL_PNG_fcTL CL_PNG_ID('f', 'c', 'T', 'L')
+
+typedef struct cl_png_stream {
+    cl_picture *picture;
+    size_t at; /* what is read next */
+
+    cl_png_mode mode;
+    uint8_t depth, color_type; /* of the last header with a known combination */
+    uint32_t width, height;
+    bool interlaced;
+
+    const uint8_t *palette; /* NULL for none */
+    uint32_t palette_bytes;
+    const uint8_t *alphas; /* tRNS of a palette picture: an alpha for each entry */
+    uint32_t alpha_count;
+    bool has_color_key; /* tRNS of another: the colour that is transparent */
+    uint32_t color_key[3];
+
+    bool has_frame; /* fcTL: where in the picture the frame that follows lies */
+    uint64_t frame_left, frame_top, frame_right, frame_bottom;
+    int64_t sequence;     /* the last sequence number of an animation, -1 before the first */
+    int64_t frame_count;  /* acTL's, -1 when there is none or it is not valid */
+    int64_t text_memory;  /* characters of text so far */
+
+    /* 0 until found. In Pillow an eXIf chunk goes before a "Raw profile type exif", that before XMP. */
+    int32_t exif_orientation, profile_orientation, xmp_orientation;
+    bool has_exif, has_profile;
+} cl_png_stream;
+
+typedef struct cl_png_chunk {
+    uint32_t id;
+    size_t start; /* offset of the length */
+    uint32_t length;
+    const uint8_t *data; /* after cl_png_handle: all of it */
+} cl_png_chunk;
+
+typedef enum cl_png_handled {
+    CL_PNG_READ,      /* chunk->data is there */
+    CL_PNG_END,       /* IDAT, fdAT or IEND: stream->at is where its data begins */
+    CL_PNG_FAULT      /* cl_picture_fail has been called; see *status */
+} cl_png_handled;
+
+typedef enum cl_png_next { CL_PNG_CHUNK, CL_PNG_NO_MORE, CL_PNG_BAD_ID } cl_png_next;
+
+void cl_png_stream_init(cl_png_stream *stream, cl_picture *picture);
+/* Reads a chunk's length and name. */
+cl_png_next cl_png_next_chunk(cl_png_stream *stream, cl_png_chunk *chunk);
+cl_png_handled cl_png_handle(cl_png_stream *stream, cl_png_chunk *chunk, coulis_status *status);
+/* Passes over `length` bytes; false, with the end of the file as place, when there are fewer. */
+bool cl_png_skip(cl_png_stream *stream, size_t length);
+/* Compares the checksum that follows chunk->data. */
+coulis_status cl_png_check_crc(cl_png_stream *stream, const cl_png_chunk *chunk);
+coulis_status cl_png_fail(const cl_png_stream *stream, const cl_png_chunk *chunk, const char *what);
+/* EXIF's 1 to 8, from what was read so far. */
+int32_t cl_png_orientation(const cl_png_stream *stream);
+
+#endif

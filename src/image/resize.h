@@ -1,0 +1,22 @@
+/* Resizes a picture whose rows come one after the other, without ever holding all of it. */
+#ifndef CL_IMAGE_RESIZE_H
+#define CL_IMAGE_RESIZE_H
+
+#include "image/picture.h"
+#include "kernels/resize/resize.h"
+
+typedef struct cl_resizer cl_resizer;
+
+/* From in_width x in_height to width x height, as options.resize of `picture` says. */
+coulis_status cl_resizer_create(const cl_picture *picture, int32_t in_width, int32_t in_height, int32_t width,
+                                int32_t height, cl_resize_kernel kernel, cl_resizer **resizer);
+void cl_resizer_free(cl_resizer *resizer);
+
+/* The rows to fill next, 4 bytes to a pixel (red, green, blue, anything), and how many; 0 after the last. */
+uint8_t *const *cl_resizer_rows(const cl_resizer *resizer, int32_t *count);
+/* Takes those rows. */
+void cl_resizer_take(cl_resizer *resizer);
+/* After the last row: height x width x 3 bytes. */
+const uint8_t *cl_resizer_result(const cl_resizer *resizer);
+
+#endif

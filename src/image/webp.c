@@ -1,0 +1,136 @@
+/* WebP, by libwebp: the first frame of the canvas, as Pillow takes it. */
+#include <stdbool.h>
+#include <string.h>
+
+#include <webp/decode.h>
+#include <webp/demux.h>
+
+#include "base/memory.h"
+#include "image/bytes.h"
+#include "image/decoder.h"
+#include "image/exif.h"
+#include "image/over_white.h"
+
+typedef struct webp {
+    cl_decoder base;
+    cl_picture *picture;
+    WebPAnimDecoder *decoder;
+    const uint8_t *canvas; /* RGBA, owned by `decoder` */
+    int32_t row;
+    bool over_white;
+} webp;
+
+/* Width and height from the first chunk, before libwebp asks for memory. */
+static bool header_size(const uint8_t *bytes, size_t size, uint32_t *width, uint32_t *height) {
+    if (size < 25) return false;
+    if (memcmp(bytes + 12, "VP8L", 4) == 0 && bytes[20] == 0x2F) {
+        uint32_t bits = cl_little32(bytes + 21);
+        *width = (bits & 0x3FFF) + 1;
+        *height = (bits >> 14 & 0x3FFF) + 1;
+        return true;
+    }
+    if (size < 30) return false;
+    if (memcmp(bytes + 12, "VP8 ", 4) == 0 && memcmp(bytes + 23, "\x9d\x01\x2a", 3) == 0) {
+        *width = cl_little16(bytes + 26) & 0x3FFF;
+        *height = cl_little16(bytes + 28) & 0x3FFF;
+        return true;
+    }
+    if (memcmp(bytes + 12, "VP8X", 4) == 0) {
+        *width = (cl_little16(bytes + 24) | (uint32_t)bytes[26] << 16) + 1;
+        *height = (cl_little16(bytes + 27) | (uint32_t)bytes[29] << 16) + 1;
+        return true;
+    }
+    return false;
+}
+
+static coulis_status fail(const cl_picture *picture, const char *what) {
+    return cl_picture_fail(picture, COULIS_UNREADABLE, "is a damaged WebP: %s (of %zu bytes)", what, picture->size);
+}
+
+static void find_orientation(webp *w) {
+    const WebPDemuxer *demuxer = WebPAnimDecoderGetDemuxer(w->decoder);
+    WebPChunkIterator chunk;
+    bool found = false;
+    if (WebPDemuxGetChunk(demuxer, "EXIF", 1, &chunk)) {
+        found = cl_exif_orientation(chunk.chunk.bytes, chunk.chunk.size, &w->base.orientation);
+        WebPDemuxReleaseChunkIterator(&chunk);
+    }
+    if (!found && WebPDemuxGetChunk(demuxer, "XMP ", 1, &chunk)) {
+        cl_xmp_orientation(chunk.chunk.bytes, chunk.chunk.size, &w->base.orientation);
+        WebPDemuxReleaseChunkIterator(&chunk);
+    }
+}
+
+static coulis_status read_rows(cl_decoder *decoder, uint8_t *const *rows, int32_t count) {
+    webp *w = (webp *)decoder;
+    size_t width = (size_t)w->base.width;
+    for (int32_t i = 0; i < count; i++, w->row++) {
+        const uint8_t *from = w->canvas + (size_t)w->row * width * 4;
+        memcpy(rows[i], from, width * 4);
+        for (size_t x = 0; w->over_white && x < width; x++) {
+            for (size_t k = 0; k < 3; k++) rows[i][4 * x + k] = cl_over_white(from[4 * x + k], from[4 * x + 3]);
+        }
+    }
+    return COULIS_OK;
+}
+
+static coulis_status finish(cl_decoder *decoder) {
+    (void)decoder;
+    return COULIS_OK;
+}
+
+static void close_webp(cl_decoder *decoder) {
+    webp *w = (webp *)decoder;
+    if (w->decoder) WebPAnimDecoderDelete(w->decoder);
+    cl_free(w);
+}
+
+/* libwebp does not say why it gives no decoder: either the file is not sound, or memory is short. */
+static coulis_status fail_open(const cl_picture *picture, const WebPData *data) {
+    WebPDemuxer *demuxer = WebPDemux(data);
+    if (!demuxer) return fail(picture, "its chunks are cut short or not sound");
+    WebPDemuxDelete(demuxer);
+    return cl_picture_fail_memory(picture);
+}
+
+static coulis_status start(webp *w) {
+    cl_picture *picture = w->picture;
+    const coulis_image_options *options = picture->options;
+    WebPData data = {picture->bytes, picture->size};
+    WebPAnimDecoderOptions settings;
+    if (!WebPAnimDecoderOptionsInit(&settings)) return fail(picture, "libwebp is of another version");
+    w->decoder = WebPAnimDecoderNew(&data, &settings);
+    if (!w->decoder) return fail_open(picture, &data);
+    WebPAnimInfo info;
+    if (!WebPAnimDecoderGetInfo(w->decoder, &info)) return fail(picture, "it has no canvas");
+    coulis_status status = cl_picture_set_size(picture, info.canvas_width, info.canvas_height);
+    if (status) return status;
+    w->base.width = picture->stored_width;
+    w->base.height = picture->stored_height;
+    if (options->orient == COULIS_ORIENT_EXIF) find_orientation(w);
+    WebPBitstreamFeatures features;
+    bool opaque = WebPGetFeatures(picture->bytes, picture->size, &features) == VP8_STATUS_OK && !features.has_alpha;
+    w->over_white = options->alpha == COULIS_ALPHA_WHITE && !opaque;
+    uint8_t *canvas;
+    int timestamp;
+    if (!WebPAnimDecoderGetNext(w->decoder, &canvas, &timestamp)) return fail(picture, "its data are not sound");
+    w->canvas = canvas;
+    return COULIS_OK;
+}
+
+coulis_status cl_webp_open(cl_picture *picture, cl_decoder **decoder) {
+    uint32_t width, height;
+    if (!header_size(picture->bytes, picture->size, &width, &height)) {
+        return fail(picture, "it does not begin with a picture");
+    }
+    coulis_status status = cl_picture_set_size(picture, width, height);
+    if (status) return status;
+    webp *w = cl_alloc_zero(1, sizeof *w);
+    if (!w) return cl_picture_fail_memory(picture);
+    w->base = (cl_decoder){.orientation = 1, .rows = read_rows, .finish = finish, .close = close_webp};
+    w->picture = picture;
+    status = start(w);
+    if (status) close_webp(&w->base);
+    else *decoder = &w->base;
+    return status;
+}

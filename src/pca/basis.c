@@ -1,0 +1,158 @@
+#include "pca/basis.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "pca/kernels/kernels.h"
+#include "pca/solver.h"
+
+#define TILE 48
+#define RUN 1024
+#define STRIPE 128
+/* Below this the products of different rows are what the rounding of floats makes them. */
+#define GOOD 1e-6
+
+typedef struct basis {
+    const cl_pca_kernels *kernels;
+    int64_t count, cols;
+    float *rows;
+    double *products;   /* count x count */
+    const float *change; /* count x count: what to add, as multiples of the rows */
+    float *transposed;  /* per worker: STRIPE x count */
+    double *sums;       /* per worker: STRIPE x count */
+} basis;
+
+static double squared_length(const float *row, int64_t cols) {
+    double sums[8] = {0}; /* several, so that they can be added side by side */
+    int64_t c = 0;
+    for (; c + 8 <= cols; c += 8)
+        for (int i = 0; i < 8; i++) sums[i] += (double)row[c + i] * (double)row[c + i];
+    for (; c < cols; c++) sums[0] += (double)row[c] * (double)row[c];
+    return ((sums[0] + sums[4]) + (sums[1] + sums[5])) + ((sums[2] + sums[6]) + (sums[3] + sums[7]));
+}
+
+static void normalise_row(void *context, int64_t piece, int32_t worker) {
+    (void)worker;
+    const basis *s = context;
+    float *row = s->rows + piece * s->cols;
+    double factor = 1 / sqrt(squared_length(row, s->cols));
+    for (int64_t c = 0; c < s->cols; c++) row[c] = (float)((double)row[c] * factor);
+}
+
+static void product_tile(void *context, int64_t piece, int32_t worker) {
+    (void)worker;
+    const basis *s = context;
+    int64_t across = (s->count + TILE - 1) / TILE, i = piece / across * TILE, j = piece % across * TILE;
+    if (j < i) return;
+    for (int64_t c = 0; c < s->cols; c += RUN)
+        s->kernels->dot(s->count - i < TILE ? s->count - i : TILE, s->count - j < TILE ? s->count - j : TILE,
+                        s->cols - c < RUN ? s->cols - c : RUN, s->rows + i * s->cols + c, s->cols,
+                        s->rows + j * s->cols + c, s->cols, 1.0, s->products + i * s->count + j, s->count);
+}
+
+/* rows += change * rows, for a stripe of columns. */
+static void change_stripe(void *context, int64_t piece, int32_t worker) {
+    const basis *s = context;
+    int64_t column = piece * STRIPE, width = s->cols - column < STRIPE ? s->cols - column : STRIPE;
+    float *transposed = s->transposed + (int64_t)worker * STRIPE * s->count;
+    double *sums = s->sums + (int64_t)worker * STRIPE * s->count;
+    for (int64_t j = 0; j < s->count; j++)
+        for (int64_t c = 0; c < width; c++) transposed[c * s->count + j] = s->rows[j * s->cols + column + c];
+    memset(sums, 0, (size_t)(STRIPE * s->count) * sizeof *sums);
+    s->kernels->dot(width, s->count, s->count, transposed, s->count, s->change, s->count, 1.0, sums, s->count);
+    for (int64_t j = 0; j < s->count; j++)
+        for (int64_t c = 0; c < width; c++) {
+            float *x = &s->rows[j * s->cols + column + c];
+            *x = (float)((double)*x + sums[c * s->count + j]);
+        }
+}
+
+/* The largest deviation of the products from those of an orthonormal set. */
+static double find_products(basis *s, cl_pool *pool) {
+    int64_t across = (s->count + TILE - 1) / TILE;
+    memset(s->products, 0, (size_t)(s->count * s->count) * sizeof *s->products);
+    cl_pool_run(pool, across * across, product_tile, s);
+    double worst = 0;
+    for (int64_t i = 0; i < s->count; i++)
+        for (int64_t j = i; j < s->count; j++)
+            worst = fmax(worst, fabs(s->products[i * s->count + j] - (i == j ? 1 : 0)));
+    return worst;
+}
+
+/* With S = rows rows^T = L L^T (Cholesky), L^-1 rows is orthonormal. Its difference from the rows is small,
+ * so that floats do for it. */
+static coulis_status apply_cholesky(basis *s, cl_pool *pool, coulis_error *error) {
+    size_t count = (size_t)s->count, threads = (size_t)cl_pool_threads(pool);
+    float *change = cl_alloc(count, count * sizeof *change);
+    s->transposed = cl_alloc(threads, STRIPE * count * sizeof *s->transposed);
+    s->sums = cl_alloc(threads, STRIPE * count * sizeof *s->sums);
+    coulis_status status = COULIS_OK;
+    if (!change || !s->transposed || !s->sums)
+        status = cl_fail_memory(error, "the components", count * count * 4 + threads * STRIPE * count * 12);
+    /* The upper triangle by rows is the lower one by columns; its inverse is in the same place. */
+    if (!status && cl_invert_cholesky(s->products, s->count))
+        status = cl_fail(error, COULIS_NUMERIC, "the components are too close to one another to be told apart");
+    for (size_t i = 0; i < count && !status; i++)
+        for (size_t j = 0; j < count; j++)
+            change[i * count + j] = j > i ? 0 : (float)(s->products[j * count + i] - (i == j ? 1 : 0));
+    s->change = change;
+    if (!status) cl_pool_run(pool, (s->cols + STRIPE - 1) / STRIPE, change_stripe, s);
+    cl_free(change);
+    cl_free(s->transposed);
+    cl_free(s->sums);
+    return status;
+}
+
+coulis_status cl_orthonormalise(cl_pool *pool, int64_t count, int64_t cols, float *rows, coulis_error *error) {
+    basis s = {.kernels = cl_pca_kernels_get(), .count = count, .cols = cols, .rows = rows,
+               .products = cl_alloc((size_t)count, (size_t)count * sizeof *s.products)};
+    if (!s.products) return cl_fail_memory(error, "the components", (size_t)(count * count) * sizeof *s.products);
+    coulis_status status = COULIS_OK;
+    cl_pool_run(pool, count, normalise_row, &s);
+    /* The second round mends what the first left because its change was not small. */
+    for (int round = 0; round < 2 && !status && find_products(&s, pool) > GOOD; round++) {
+        status = apply_cholesky(&s, pool, error);
+        if (!status) cl_pool_run(pool, count, normalise_row, &s);
+    }
+    cl_free(s.products);
+    return status;
+}
+
+coulis_status cl_complete_basis(int64_t have, int64_t count, int64_t cols, float *rows, coulis_error *error) {
+    if (have == count) return COULIS_OK;
+    double *rest = cl_alloc((size_t)cols, sizeof *rest); /* squared distance of each unit vector from the span */
+    double *vector = cl_alloc((size_t)cols, sizeof *vector);
+    coulis_status status = COULIS_OK;
+    if (!rest || !vector) status = cl_fail_memory(error, "the components", (size_t)cols * 16);
+    for (int64_t c = 0; c < cols && !status; c++) rest[c] = 1;
+    for (int64_t i = 0; i < count && !status; i++) {
+        float *row = rows + i * cols;
+        if (i >= have) {
+            int64_t best = 0;
+            for (int64_t c = 1; c < cols; c++)
+                if (rest[c] > rest[best]) best = c;
+            memset(vector, 0, (size_t)cols * sizeof *vector);
+            vector[best] = 1;
+            for (int pass = 0; pass < 2; pass++) { /* twice is enough (Giraud and others, 2005) */
+                for (int64_t j = 0; j < i; j++) {
+                    const float *other = rows + j * cols;
+                    double product = 0;
+                    if (pass == 0) product = (double)other[best];
+                    else
+                        for (int64_t c = 0; c < cols; c++) product += vector[c] * (double)other[c];
+                    if (product != 0)
+                        for (int64_t c = 0; c < cols; c++) vector[c] -= product * (double)other[c];
+                }
+            }
+            double length = 0;
+            for (int64_t c = 0; c < cols; c++) length += vector[c] * vector[c];
+            for (int64_t c = 0; c < cols; c++) row[c] = (float)(vector[c] / sqrt(length));
+        }
+        for (int64_t c = 0; c < cols; c++) rest[c] -= (double)row[c] * (double)row[c];
+    }
+    cl_free(rest);
+    cl_free(vector);
+    return status;
+}

@@ -1,0 +1,1 @@
+#include "pca/kernels/kernel.h"

@@ -1,0 +1,147 @@
+#include "pca/model.h"
+
+#include <cjson/cJSON.h>
+#include <math.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "base/safetensors.h"
+
+coulis_status cl_pca_alloc(int64_t count, int64_t cols, coulis_pca **pca, coulis_error *error) {
+    coulis_pca *made = cl_alloc_zero(1, sizeof *made);
+    if (!made) return cl_fail_memory(error, "principal components", sizeof *made);
+    *made = (coulis_pca){.count = count,
+                         .cols = cols,
+                         .mean = cl_alloc((size_t)cols, sizeof *made->mean),
+                         .variance = cl_alloc((size_t)count, sizeof *made->variance),
+                         .ratio = cl_alloc((size_t)count, sizeof *made->ratio)};
+    size_t elements;
+    if (cl_mul_size((size_t)count, (size_t)cols, &elements))
+        made->components = cl_alloc(elements, sizeof *made->components);
+    if (!made->mean || !made->variance || !made->ratio || !made->components) {
+        coulis_pca_free(made);
+        return cl_fail(error, COULIS_NO_MEMORY, "not enough memory for %lld principal components of %lld numbers",
+                       (long long)count, (long long)cols);
+    }
+    *pca = made;
+    return COULIS_OK;
+}
+
+void coulis_pca_free(coulis_pca *pca) {
+    if (!pca) return;
+    cl_free(pca->mean);
+    cl_free(pca->variance);
+    cl_free(pca->ratio);
+    cl_free(pca->components);
+    cl_free(pca);
+}
+
+int64_t coulis_pca_components_count(const coulis_pca *pca) { return pca->count; }
+int64_t coulis_pca_columns(const coulis_pca *pca) { return pca->cols; }
+int64_t coulis_pca_samples(const coulis_pca *pca) { return pca->samples; }
+double coulis_pca_total_variance(const coulis_pca *pca) { return pca->total_variance; }
+const double *coulis_pca_mean(const coulis_pca *pca) { return pca->mean; }
+const float *coulis_pca_components(const coulis_pca *pca) { return pca->components; }
+const double *coulis_pca_explained_variance(const coulis_pca *pca) { return pca->variance; }
+const double *coulis_pca_explained_variance_ratio(const coulis_pca *pca) { return pca->ratio; }
+
+/* ---- file ------------------------------------------------------------------------------- */
+
+/* A double as text that reads back as the same double, whatever the locale: cJSON sees to both. */
+static char *print_number(double number) {
+    cJSON *item = cJSON_CreateNumber(number);
+    char *text = item ? cJSON_PrintUnformatted(item) : NULL;
+    cJSON_Delete(item);
+    return text;
+}
+
+static int parse_number(const char *text, double *number) {
+    cJSON *item = text ? cJSON_Parse(text) : NULL;
+    int good = cJSON_IsNumber(item);
+    if (good) *number = item->valuedouble;
+    cJSON_Delete(item);
+    return good;
+}
+
+coulis_status coulis_pca_save(const coulis_pca *pca, const char *path, coulis_error *error) {
+    if (!pca || !path) return cl_fail(error, COULIS_INVALID_ARGUMENT, "pca_save wants a model and a path");
+    const cl_tensor tensors[] = {
+        {.name = "mean", .dtype = CL_F64, .rank = 1, .shape = {pca->cols}, .count = pca->cols, .data = pca->mean},
+        {.name = "explained_variance", .dtype = CL_F64, .rank = 1, .shape = {pca->count}, .count = pca->count,
+         .data = pca->variance},
+        {.name = "explained_variance_ratio", .dtype = CL_F64, .rank = 1, .shape = {pca->count},
+         .count = pca->count, .data = pca->ratio},
+        {.name = "components", .dtype = CL_F32, .rank = 2, .shape = {pca->count, pca->cols},
+         .count = pca->count * pca->cols, .data = pca->components}};
+    char *samples = print_number((double)pca->samples), *total = print_number(pca->total_variance);
+    const char *metadata[] = {"samples", samples, "total_variance", total};
+    coulis_status status;
+    if (!samples || !total) status = cl_fail_memory(error, "a number", 32);
+    else status = cl_safetensors_write(path, tensors, 4, metadata, 2, error);
+    cJSON_free(samples);
+    cJSON_free(total);
+    return status;
+}
+
+/* The tensor `name` of the given type and rank. */
+static const cl_tensor *find(const cl_safetensors *file, const char *name, cl_dtype dtype, int32_t rank) {
+    const cl_tensor *tensor = cl_safetensors_find(file, name);
+    return tensor && tensor->dtype == dtype && tensor->rank == rank ? tensor : NULL;
+}
+
+static int all_finite(const coulis_pca *pca) {
+    double sum = pca->total_variance * 0;
+    for (int64_t c = 0; c < pca->cols; c++) sum += pca->mean[c] * 0;
+    for (int64_t i = 0; i < pca->count; i++) sum += pca->variance[i] * 0 + pca->ratio[i] * 0;
+    for (int64_t i = 0; i < pca->count * pca->cols; i++) sum += (double)pca->components[i] * 0;
+    return sum == 0; /* 0 times infinity and 0 times NaN are NaN */
+}
+
+static coulis_status read_model(const cl_safetensors *file, const char *path, coulis_pca **pca, coulis_error *error) {
+    const cl_tensor *mean = find(file, "mean", CL_F64, 1);
+    const cl_tensor *variance = find(file, "explained_variance", CL_F64, 1);
+    const cl_tensor *ratio = find(file, "explained_variance_ratio", CL_F64, 1);
+    const cl_tensor *components = find(file, "components", CL_F32, 2);
+    double samples, total;
+    if (!mean || !variance || !ratio || !components)
+        return cl_fail(error, COULIS_BAD_DATA,
+                       "'%s' is no PCA file: it lacks mean, components, explained_variance or explained_variance_ratio, "
+                       "or one of them has another type", path);
+    int64_t count = components->shape[0], cols = components->shape[1];
+    if (count < 1 || cols < 1 || mean->count != cols || variance->count != count || ratio->count != count)
+        return cl_fail(error, COULIS_BAD_DATA,
+                       "'%s' is no PCA file: its %lld x %lld components, mean of %lld, variances of %lld and shares of "
+                       "%lld do not go together", path, (long long)count, (long long)cols, (long long)mean->count,
+                       (long long)variance->count, (long long)ratio->count);
+    if (!parse_number(cl_safetensors_metadata(file, "samples"), &samples) ||
+        !parse_number(cl_safetensors_metadata(file, "total_variance"), &total) || !(samples >= 2 && samples < 1e15) ||
+        !(total >= 0))
+        return cl_fail(error, COULIS_BAD_DATA, "'%s' is no PCA file: its metadata lacks samples or total_variance",
+                       path);
+    coulis_pca *made;
+    coulis_status status = cl_pca_alloc(count, cols, &made, error);
+    if (status) return status;
+    made->samples = (int64_t)samples;
+    made->total_variance = total;
+    memcpy(made->mean, mean->data, (size_t)cols * sizeof *made->mean);
+    memcpy(made->variance, variance->data, (size_t)count * sizeof *made->variance);
+    memcpy(made->ratio, ratio->data, (size_t)count * sizeof *made->ratio);
+    memcpy(made->components, components->data, (size_t)(count * cols) * sizeof *made->components);
+    if (!all_finite(made)) {
+        coulis_pca_free(made);
+        return cl_fail(error, COULIS_BAD_DATA, "'%s' holds a number that is infinite or none", path);
+    }
+    *pca = made;
+    return COULIS_OK;
+}
+
+coulis_status coulis_pca_load(const char *path, coulis_pca **pca, coulis_error *error) {
+    if (!path || !pca) return cl_fail(error, COULIS_INVALID_ARGUMENT, "pca_load wants a path and a place for the model");
+    cl_safetensors *file;
+    coulis_status status = cl_safetensors_open(path, COULIS_BAD_DATA, &file, error);
+    if (status) return status;
+    status = read_model(file, path, pca, error);
+    cl_safetensors_close(file);
+    return status;
+}

@@ -1,0 +1,29 @@
+/* Dense symmetric eigenproblems and factorisations, by LAPACK on one thread. */
+#ifndef CL_PCA_SOLVER_H
+#define CL_PCA_SOLVER_H
+
+#include "coulis.h"
+
+/* A symmetric matrix brought to tridiagonal form. */
+typedef struct cl_eigen {
+    int64_t n;
+    double *matrix;                    /* the caller's, overwritten by the reflectors */
+    double *diagonal, *beside, *tau;
+} cl_eigen;
+
+/* Reduces the symmetric n x n matrix, of which the upper triangle (row-major) is read. */
+coulis_status cl_eigen_open(cl_eigen *eigen, double *matrix, int64_t n, coulis_error *error);
+void cl_eigen_close(cl_eigen *eigen);
+
+/* All n eigenvalues, largest first. */
+coulis_status cl_eigen_values(const cl_eigen *eigen, double *values, coulis_error *error);
+
+/* The `count` largest eigenvalues, largest first, and their eigenvectors (count x n), orthonormal. To be called
+ * once. */
+coulis_status cl_eigen_vectors(cl_eigen *eigen, int64_t count, double *values, double *vectors, coulis_error *error);
+
+/* The positive definite n x n matrix S = L L^T, its upper triangle (row-major) given: puts the inverse of L
+ * transposed there instead. Not 0 when the matrix is not positive definite. */
+int cl_invert_cholesky(double *matrix, int64_t n);
+
+#endif

@@ -1,0 +1,361 @@
+#include <carquet/carquet.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/memory.h"
+#include "table/columns.h"
+#include "table/part.h"
+
+/* Limits on what a file may claim, so that a false number asks for no memory: 512 times the rows we write into a
+ * row group (pyarrow writes 2^20), and as many numbers as Parquet's 32-bit list offsets reach. */
+#define GROUP_ROWS_MAX (1 << 22)
+#define GROUP_NUMBERS_MAX INT32_MAX
+/* Numbers whose levels are read at a time. */
+#define BATCH 65536
+
+struct cl_part_reader {
+    char *path, *column, *recipe;
+    FILE *stream;              /* NULL while at rest, and so is parquet */
+    carquet_reader_t *parquet;
+    int64_t rows, length;
+    int32_t groups;
+    /* The row group read last. */
+    cl_row *row;
+    float *vectors;
+    char *texts[CL_COLUMN_ERROR + 1];
+};
+
+/* The words of a failure inside carquet. */
+static coulis_status fail(const cl_part_reader *reader, const carquet_error_t *problem, coulis_error *error) {
+    if (problem->code == CARQUET_ERROR_OUT_OF_MEMORY)
+        return cl_fail(error, COULIS_NO_MEMORY, "not enough memory to read '%s'", reader->path);
+    if (problem->code == CARQUET_ERROR_FILE_READ && reader->stream && ferror(reader->stream))
+        return cl_fail(error, COULIS_IO, "cannot read '%s': %s", reader->path, problem->message);
+    return cl_fail(error, COULIS_BAD_DATA, "'%s' is damaged or no Parquet file: %s", reader->path,
+                   problem->message[0] ? problem->message : carquet_status_string(problem->code));
+}
+
+static coulis_status bad(const cl_part_reader *reader, const char *what, coulis_error *error) {
+    return cl_fail(error, COULIS_BAD_DATA, "'%s' is no table of coulis: %s", reader->path, what);
+}
+
+/* Column names, types, and the shape of the list. Required and optional are both taken for the columns
+ * that must not be null, as other writers know only the latter. */
+static coulis_status check_schema(const cl_part_reader *reader, coulis_error *error) {
+    const carquet_schema_t *schema = carquet_reader_schema(reader->parquet);
+    if (!schema || carquet_schema_num_columns(schema) != CL_COLUMNS)
+        return bad(reader, "it has another number of columns", error);
+    for (int32_t i = 0; i < CL_COLUMNS; i++) {
+        const char *path[4] = {NULL};
+        int32_t depth = carquet_schema_column_path(schema, i, path, 4);
+        int is_vector = i == CL_COLUMN_VECTOR;
+        const char *name = is_vector ? reader->column : cl_column_names[i];
+        carquet_physical_type_t type = is_vector              ? CARQUET_PHYSICAL_FLOAT
+                                       : i <= CL_COLUMN_ERROR ? CARQUET_PHYSICAL_BYTE_ARRAY
+                                                              : CARQUET_PHYSICAL_INT32;
+        int16_t definition = carquet_schema_max_def_level(schema, i);
+        if (depth < 1 || !path[0] || strcmp(path[0], name) != 0)
+            return cl_fail(error, COULIS_BAD_DATA, "'%s' is no table of coulis: column %d is '%s', not '%s'", reader->path,
+                           i + 1, depth >= 1 && path[0] ? path[0] : "", name);
+        if (carquet_schema_column_type(schema, i) != type || depth != (is_vector ? 3 : 1) ||
+            carquet_schema_max_rep_level(schema, i) != is_vector || definition < 2 * is_vector ||
+            definition > 1 + 2 * is_vector)
+            return cl_fail(error, COULIS_BAD_DATA, "'%s' is no table of coulis: the column '%s' has another type",
+                           reader->path, name);
+    }
+    return COULIS_OK;
+}
+
+static void close_file(cl_part_reader *reader) {
+    carquet_reader_close(reader->parquet);
+    if (reader->stream) fclose(reader->stream);
+    reader->parquet = NULL;
+    reader->stream = NULL;
+}
+
+static coulis_status open_file(cl_part_reader *reader, coulis_error *error) {
+    if (reader->parquet) return COULIS_OK;
+    uint64_t size;
+    carquet_error_t problem = CARQUET_ERROR_INIT;
+    carquet_reader_options_t options;
+    carquet_reader_options_init(&options);
+    options.num_threads = 1;
+    coulis_status status = cl_file_open(reader->path, &reader->stream, &size, error);
+    if (status) return status;
+    reader->parquet = carquet_reader_open_file(reader->stream, &options, &problem);
+    status = reader->parquet ? check_schema(reader, error) : fail(reader, &problem, error);
+    if (status) close_file(reader);
+    return status;
+}
+
+static void forget_group(cl_part_reader *reader) {
+    cl_free(reader->row);
+    cl_free(reader->vectors);
+    reader->row = NULL;
+    reader->vectors = NULL;
+    for (int i = 0; i <= CL_COLUMN_ERROR; i++) {
+        cl_free(reader->texts[i]);
+        reader->texts[i] = NULL;
+    }
+}
+
+/* The column of one row group, and how many values it says it has, nulls included. */
+static coulis_status open_column(const cl_part_reader *reader, int32_t group, int32_t column,
+                                 carquet_column_reader_t **values, int64_t *count, coulis_error *error) {
+    carquet_error_t problem = CARQUET_ERROR_INIT;
+    carquet_column_reader_t *opened = carquet_reader_get_column(reader->parquet, group, column, &problem);
+    if (!opened) return fail(reader, &problem, error);
+    *count = carquet_column_remaining(opened);
+    *values = opened;
+    return COULIS_OK;
+}
+
+/* Finds the length of the first vector of a row group by its levels; 0 when no row has one. */
+static coulis_status measure_group(const cl_part_reader *reader, int32_t group, int64_t *length, coulis_error *error) {
+    carquet_column_reader_t *column = NULL;
+    int64_t count = 0;
+    coulis_status status = open_column(reader, group, CL_COLUMN_VECTOR, &column, &count, error);
+    if (status) return status;
+    int16_t full = carquet_schema_max_def_level(carquet_reader_schema(reader->parquet), CL_COLUMN_VECTOR);
+    int16_t *levels = cl_alloc(BATCH, 2 * sizeof *levels);
+    float *values = cl_alloc(BATCH, sizeof *values);
+    if (!levels || !values) status = cl_fail_memory(error, reader->path, BATCH * 8);
+    int ended = 0;
+    *length = 0;
+    while (!status && !ended) {
+        carquet_error_t problem = CARQUET_ERROR_INIT;
+        int64_t got = carquet_column_read_batch_ex(column, values, BATCH, levels, levels + BATCH, &problem);
+        if (problem.code) status = fail(reader, &problem, error);
+        if (status || got <= 0) break;
+        for (int64_t i = 0; i < got && !ended; i++) {
+            ended = *length > 0 && levels[BATCH + i] == 0;
+            *length += !ended && levels[i] == full;
+        }
+    }
+    carquet_column_reader_free(column);
+    cl_free(levels);
+    cl_free(values);
+    return status;
+}
+
+static coulis_status check_counts(cl_part_reader *reader, coulis_error *error) {
+    int64_t rows = 0;
+    reader->rows = carquet_reader_num_rows(reader->parquet);
+    reader->groups = carquet_reader_num_row_groups(reader->parquet);
+    for (int32_t group = 0; group < reader->groups; group++) {
+        carquet_row_group_metadata_t about;
+        if (carquet_reader_row_group_metadata(reader->parquet, group, &about) || about.num_rows < 0 ||
+            about.num_rows > GROUP_ROWS_MAX)
+            return bad(reader, "a row group has an impossible number of rows", error);
+        rows += about.num_rows;
+        coulis_status status = COULIS_OK;
+        if (reader->length == 0 && about.num_rows > 0) status = measure_group(reader, group, &reader->length, error);
+        if (status) return status;
+    }
+    return rows == reader->rows ? COULIS_OK : bad(reader, "its row groups do not add up to its rows", error);
+}
+
+coulis_status cl_part_reader_open(const char *path, const char *column, cl_part_reader **reader,
+                                  coulis_error *error) {
+    cl_part_reader *made = cl_alloc_zero(1, sizeof *made);
+    if (!made) return cl_fail_memory(error, path, sizeof *made);
+    made->path = cl_strdup(path);
+    made->column = cl_strdup(column);
+    coulis_status status = COULIS_OK;
+    if (!made->path || !made->column) status = cl_fail_memory(error, path, strlen(path));
+    if (!status) status = open_file(made, error);
+    if (!status) status = check_counts(made, error);
+    const char *recipe = status ? NULL : carquet_reader_find_metadata(made->parquet, CL_RECIPE_KEY);
+    if (recipe && !(made->recipe = cl_strdup(recipe))) status = cl_fail_memory(error, path, strlen(recipe));
+    if (status) cl_part_reader_close(made);
+    else *reader = made;
+    return status;
+}
+
+void cl_part_reader_rest(cl_part_reader *reader) {
+    forget_group(reader);
+    close_file(reader);
+}
+
+void cl_part_reader_close(cl_part_reader *reader) {
+    if (!reader) return;
+    cl_part_reader_rest(reader);
+    cl_free(reader->path);
+    cl_free(reader->column);
+    cl_free(reader->recipe);
+    cl_free(reader);
+}
+
+int64_t cl_part_reader_rows(const cl_part_reader *reader) { return reader->rows; }
+int64_t cl_part_reader_length(const cl_part_reader *reader) { return reader->length; }
+const char *cl_part_reader_recipe(const cl_part_reader *reader) { return reader->recipe; }
+int32_t cl_part_reader_row_groups(const cl_part_reader *reader) { return reader->groups; }
+
+/* ---- one row group -------------------------------------------------------------------- */
+
+/* Reads all `count` values of a flat column: the present ones without gaps to `values`, 1 or 0 to `levels`. */
+static coulis_status read_flat(const cl_part_reader *reader, carquet_column_reader_t *column, int64_t count,
+                               void *values, int16_t *levels, int16_t full, int32_t number, coulis_error *error) {
+    carquet_error_t problem = CARQUET_ERROR_INIT;
+    int64_t got = carquet_column_read_batch_ex(column, values, count, levels, NULL, &problem);
+    if (problem.code) return fail(reader, &problem, error);
+    if (got != count) return bad(reader, "a column has fewer values than rows", error);
+    for (int64_t i = 0; i < count; i++) {
+        if (full == 0) levels[i] = 1;
+        if (number < CL_COLUMN_ERROR && levels[i] != 1) return bad(reader, "a path, label or status is null", error);
+    }
+    return COULIS_OK;
+}
+
+/* The number of a status word, -1 when it is none of a picture. */
+static int32_t status_of(const char *word) {
+    for (int32_t status = COULIS_OK; status <= COULIS_MISSING; status++)
+        if (!strcmp(word, coulis_status_name(status))) return status;
+    return -1;
+}
+
+/* Copies the texts of a column, which belong to the column reader, and points the rows at them. */
+static coulis_status take_texts(cl_part_reader *reader, int32_t number, int64_t count, const carquet_byte_array_t *texts,
+                                const int16_t *levels, coulis_error *error) {
+    size_t total = 0;
+    int64_t present = 0;
+    for (int64_t i = 0; i < count; i++) {
+        if (!levels[i]) continue;
+        if (texts[present].length < 0) return bad(reader, "a text has a negative length", error);
+        total += (size_t)texts[present++].length + 1;
+    }
+    char *to = reader->texts[number] = cl_alloc(total, 1);
+    if (!to) return cl_fail_memory(error, reader->path, total);
+    present = 0;
+    for (int64_t i = 0; i < count; i++) {
+        char *text = NULL;
+        if (levels[i]) {
+            size_t length = (size_t)texts[present].length;
+            if (length) memcpy(to, texts[present].data, length);
+            to[length] = '\0';
+            text = to;
+            to += length + 1;
+            present++;
+        }
+        cl_row *row = &reader->row[i];
+        if (number == CL_COLUMN_PATH) row->path = text;
+        if (number == CL_COLUMN_LABEL) row->label = text;
+        if (number == CL_COLUMN_ERROR) row->error = text;
+        if (number == CL_COLUMN_STATUS && (row->status = status_of(text)) < 0)
+            return bad(reader, "a status is none of a picture", error);
+    }
+    return COULIS_OK;
+}
+
+static coulis_status read_column(cl_part_reader *reader, int32_t group, int32_t number, int64_t count, void *values,
+                                 int16_t *levels, coulis_error *error) {
+    carquet_column_reader_t *column = NULL;
+    int64_t has = 0;
+    int16_t full = carquet_schema_max_def_level(carquet_reader_schema(reader->parquet), number);
+    coulis_status status = open_column(reader, group, number, &column, &has, error);
+    if (status) return status;
+    if (has != count) status = bad(reader, "a column has another number of values than there are rows", error);
+    if (!status) status = read_flat(reader, column, count, values, levels, full, number, error);
+    if (!status && number <= CL_COLUMN_ERROR) {
+        status = take_texts(reader, number, count, values, levels, error);
+    } else if (!status) {
+        const int32_t *numbers = values;
+        for (int64_t i = 0; i < count; i++)
+            *(number == CL_COLUMN_WIDTH ? &reader->row[i].width : &reader->row[i].height) = levels[i] ? *numbers++ : 0;
+    }
+    carquet_column_reader_free(column);
+    return status;
+}
+
+/* Where the reading of a row group's vectors stands. */
+typedef struct cursor {
+    int64_t row;     /* rows begun */
+    int64_t numbers; /* of the vector begun last; its length when the next begins */
+    int64_t total;   /* numbers in all vectors so far */
+} cursor;
+
+/* Takes one batch of levels: begins rows, counts numbers. */
+static coulis_status take_levels(cl_part_reader *reader, int64_t count, const int16_t *levels, int64_t got, int16_t full,
+                                 cursor *at, coulis_error *error) {
+    for (int64_t i = 0; i < got; i++) {
+        if (levels[BATCH + i] == 0) {
+            if (at->numbers != 0 && at->numbers != reader->length)
+                return bad(reader, "its vectors differ in length", error);
+            if (at->row == count) return bad(reader, "it has more vectors than rows", error);
+            at->numbers = 0;
+            at->row++;
+        } else if (at->row == 0 || at->numbers == 0) {
+            return bad(reader, "a vector begins in the middle", error);
+        }
+        if (levels[i] == full) {
+            if (at->numbers++ == 0) reader->row[at->row - 1].vector = reader->vectors + at->total;
+            at->total++;
+        } else if (levels[i] != 0 || levels[BATCH + i] != 0) {
+            return bad(reader, "a vector is empty or has a null in it", error);
+        }
+    }
+    return COULIS_OK;
+}
+
+static coulis_status read_vectors(cl_part_reader *reader, int32_t group, int64_t count, coulis_error *error) {
+    carquet_column_reader_t *column = NULL;
+    int64_t entries = 0;
+    int16_t full = carquet_schema_max_def_level(carquet_reader_schema(reader->parquet), CL_COLUMN_VECTOR);
+    coulis_status status = open_column(reader, group, CL_COLUMN_VECTOR, &column, &entries, error);
+    if (status) return status;
+    int16_t *levels = cl_alloc(BATCH, 2 * sizeof *levels);
+    cursor at = {0};
+    if (entries < count || entries > GROUP_NUMBERS_MAX)
+        status = bad(reader, "a row group has an impossible number of values", error);
+    else if (!levels || !(reader->vectors = cl_alloc((size_t)entries, sizeof *reader->vectors)))
+        status = cl_fail_memory(error, reader->path, (size_t)entries * sizeof *reader->vectors);
+    for (int64_t done = 0; done < entries && !status;) {
+        carquet_error_t problem = CARQUET_ERROR_INIT;
+        int64_t wanted = entries - done < BATCH ? entries - done : BATCH;
+        int64_t got = carquet_column_read_batch_ex(column, reader->vectors + at.total, wanted, levels, levels + BATCH,
+                                                   &problem);
+        if (problem.code) status = fail(reader, &problem, error);
+        else if (got <= 0) status = bad(reader, "its vectors end too early", error);
+        else status = take_levels(reader, count, levels, got, full, &at, error);
+        done += got;
+    }
+    if (!status && (at.row != count || (at.numbers != 0 && at.numbers != reader->length)))
+        status = bad(reader, "its vectors end too early", error);
+    for (int64_t i = 0; i < count && !status; i++)
+        if ((reader->row[i].vector != NULL) != (reader->row[i].status == COULIS_OK))
+            status = bad(reader, "a row has a vector without status ok, or the other way round", error);
+    carquet_column_reader_free(column);
+    cl_free(levels);
+    return status;
+}
+
+coulis_status cl_part_reader_read(cl_part_reader *reader, int32_t row_group, int32_t with_vectors,
+                                  const cl_row **rows, int64_t *count, coulis_error *error) {
+    forget_group(reader);
+    coulis_status status = open_file(reader, error);
+    if (status) return status;
+    carquet_row_group_metadata_t about;
+    if (carquet_reader_row_group_metadata(reader->parquet, row_group, &about) || about.num_rows < 0 ||
+        about.num_rows > GROUP_ROWS_MAX)
+        return bad(reader, "it changed while it was read", error);
+    size_t height = (size_t)about.num_rows;
+    void *values = cl_alloc(height, sizeof(carquet_byte_array_t));
+    int16_t *levels = cl_alloc(height, sizeof *levels);
+    reader->row = cl_alloc_zero(height, sizeof *reader->row);
+    if (!values || !levels || !reader->row)
+        status = cl_fail_memory(error, reader->path, height * (sizeof *reader->row + 32));
+    for (int32_t column = 0; column < CL_COLUMN_VECTOR && !status && height; column++)
+        status = read_column(reader, row_group, column, about.num_rows, values, levels, error);
+    if (!status && with_vectors && height) status = read_vectors(reader, row_group, about.num_rows, error);
+    cl_free(values);
+    cl_free(levels);
+    if (status) {
+        forget_group(reader);
+        return status;
+    }
+    *rows = reader->row;
+    *count = about.num_rows;
+    return COULIS_OK;
+}

@@ -1,0 +1,228 @@
+#include <carquet/carquet.h>
+#include <errno.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/memory.h"
+#include "table/columns.h"
+#include "table/part.h"
+
+struct cl_part_writer {
+    cl_new_file file;
+    carquet_writer_t *parquet;
+    int64_t length, slice;           /* numbers in a vector, and in a slice: at least one vector */
+    float *values;                   /* slice */
+    int16_t *definition, *repetition; /* slice */
+};
+
+/* Numbers in a slice of short vectors: with their levels they stay in a second-level cache. */
+#define SLICE 32768
+
+int64_t cl_row_group_rows(int64_t length) {
+    int64_t rows = length > 0 ? (32 << 20) / 4 / length : 8192;
+    return rows < 1 ? 1 : rows > 8192 ? 8192 : rows;
+}
+
+/* The words of a failure; carquet says only that a write failed, errno says why. */
+static coulis_status fail(cl_part_writer *writer, carquet_status_t status, int number, coulis_error *error) {
+    if (status == CARQUET_ERROR_OUT_OF_MEMORY)
+        return cl_fail(error, COULIS_NO_MEMORY, "not enough memory to write '%s'", writer->file.path);
+    if (status == CARQUET_ERROR_FILE_WRITE)
+        return cl_fail(error, COULIS_IO, "cannot write '%s': %s", writer->file.path,
+                       number ? strerror(number) : "the write was refused");
+    return cl_fail(error, COULIS_INTERNAL, "cannot write '%s': %s", writer->file.path, carquet_status_string(status));
+}
+
+static void release(cl_part_writer *writer) {
+    cl_free(writer->values);
+    cl_free(writer->definition);
+    cl_free(writer->repetition);
+    cl_free(writer);
+}
+
+static carquet_status_t make_schema(carquet_schema_t *schema, const char *column) {
+    const carquet_logical_type_t text = {.id = CARQUET_LOGICAL_STRING};
+    carquet_status_t status = CARQUET_OK;
+    for (int i = 0; i < CL_COLUMN_VECTOR && !status; i++) {
+        int is_text = i <= CL_COLUMN_ERROR;
+        status = carquet_schema_add_column(schema, cl_column_names[i],
+                                           is_text ? CARQUET_PHYSICAL_BYTE_ARRAY : CARQUET_PHYSICAL_INT32,
+                                           is_text ? &text : NULL,
+                                           i < CL_COLUMN_ERROR ? CARQUET_REPETITION_REQUIRED
+                                                               : CARQUET_REPETITION_OPTIONAL, 0, 0);
+    }
+    if (!status && carquet_schema_add_list(schema, column, CARQUET_PHYSICAL_FLOAT, NULL, CARQUET_REPETITION_OPTIONAL,
+                                           0, 0) < 0)
+        status = CARQUET_ERROR_OUT_OF_MEMORY;
+    return status;
+}
+
+/* How each column is stored. Text is compressed, and what repeats goes into a dictionary. Vectors are stored as
+ * they are. */
+static carquet_status_t set_encodings(carquet_writer_t *parquet) {
+    carquet_status_t status = CARQUET_OK;
+    for (int i = 0; i < CL_COLUMN_VECTOR && !status; i++) {
+        status = carquet_writer_set_column_compression(parquet, i, CARQUET_COMPRESSION_ZSTD, 1);
+        if (!status && i != CL_COLUMN_PATH)
+            status = carquet_writer_set_column_encoding(parquet, i, CARQUET_ENCODING_RLE_DICTIONARY);
+    }
+    if (!status) status = carquet_writer_set_column_statistics(parquet, CL_COLUMN_VECTOR, false);
+    return status;
+}
+
+static carquet_status_t open_parquet(cl_part_writer *writer, const char *column, const char *recipe) {
+    carquet_error_t problem = CARQUET_ERROR_INIT;
+    carquet_writer_options_t options;
+    carquet_writer_options_init(&options);
+    options.created_by = "coulis " COULIS_VERSION;
+    options.row_group_size = INT64_MAX; /* row groups end where the caller says */
+    options.async_io = false;           /* one thread, so that errno is of the write that failed */
+    carquet_schema_t *schema = carquet_schema_create(&problem);
+    if (!schema) return CARQUET_ERROR_OUT_OF_MEMORY;
+    carquet_status_t status = make_schema(schema, column);
+    if (!status) {
+        writer->parquet = carquet_writer_create_file(writer->file.stream, schema, &options, &problem);
+        status = writer->parquet ? set_encodings(writer->parquet) : problem.code;
+    }
+    if (!status && recipe) status = carquet_writer_add_metadata(writer->parquet, CL_RECIPE_KEY, recipe);
+    carquet_schema_free(schema);
+    return status;
+}
+
+coulis_status cl_part_writer_open(const char *path, const char *column, int64_t length, const char *recipe,
+                                  cl_part_writer **writer, coulis_error *error) {
+    /* Parquet counts the numbers of a page in 32 bits. */
+    if (length < 1 || length > INT32_MAX / 2)
+        return cl_fail(error, COULIS_INVALID_ARGUMENT, "'%s': vectors of %lld numbers cannot be written", path,
+                       (long long)length);
+    cl_part_writer *made = cl_alloc_zero(1, sizeof *made);
+    if (!made) return cl_fail_memory(error, path, sizeof *made);
+    made->length = length;
+    made->slice = length < SLICE ? SLICE : length;
+    made->values = cl_alloc((size_t)made->slice, sizeof *made->values);
+    made->definition = cl_alloc((size_t)made->slice, sizeof *made->definition);
+    made->repetition = cl_alloc((size_t)made->slice, sizeof *made->repetition);
+    coulis_status status = COULIS_OK;
+    if (!made->values || !made->definition || !made->repetition)
+        status = cl_fail_memory(error, path, (size_t)made->slice * 8);
+    if (!status) status = cl_new_file_begin(&made->file, path, error);
+    if (status) {
+        release(made);
+        return status;
+    }
+    carquet_status_t problem = open_parquet(made, column, recipe);
+    if (problem) {
+        status = fail(made, problem, errno, error);
+        cl_part_writer_abort(made);
+        return status;
+    }
+    *writer = made;
+    return COULIS_OK;
+}
+
+static carquet_byte_array_t bytes_of(const char *text) {
+    /* carquet takes bytes that are not const but does not write to them. */
+    union { const char *given; uint8_t *wanted; } pointer = {text ? text : ""};
+    return (carquet_byte_array_t){pointer.wanted, (int32_t)strlen(pointer.given)};
+}
+
+static const char *text_of(const cl_row *row, int column) {
+    switch (column) {
+    case CL_COLUMN_PATH: return row->path;
+    case CL_COLUMN_LABEL: return row->label;
+    case CL_COLUMN_STATUS: return coulis_status_name(row->status);
+    default: return row->error;
+    }
+}
+
+/* The six columns before the vector. `scratch` has room for `count` byte arrays, `present` for levels. */
+static carquet_status_t write_flat(carquet_writer_t *parquet, const cl_row *rows, int64_t count, void *scratch,
+                                   int16_t *present) {
+    carquet_status_t status = CARQUET_OK;
+    for (int column = 0; column < CL_COLUMN_VECTOR && !status; column++) {
+        carquet_byte_array_t *texts = scratch;
+        int32_t *numbers = scratch;
+        int64_t filled = 0;
+        for (int64_t i = 0; i < count; i++) {
+            if (column <= CL_COLUMN_ERROR) {
+                present[i] = column < CL_COLUMN_ERROR || rows[i].error != NULL;
+                if (present[i]) texts[filled++] = bytes_of(text_of(&rows[i], column));
+            } else {
+                int32_t number = column == CL_COLUMN_WIDTH ? rows[i].width : rows[i].height;
+                present[i] = number > 0;
+                if (present[i]) numbers[filled++] = number;
+            }
+        }
+        status = carquet_writer_write_batch(parquet, column, scratch, count, column < CL_COLUMN_ERROR ? NULL : present,
+                                            NULL);
+    }
+    return status;
+}
+
+/* Dremel's levels of an optional list of optional floats: 3 and 0 or 1 for each number, 1 meaning that the list
+ * goes on; 0 and 0 for a row without a vector. Vectors go to carquet a slice at a time, so that neither they
+ * nor their levels are copied as a whole. */
+static carquet_status_t write_vectors(cl_part_writer *writer, const cl_row *rows, int64_t count) {
+    int64_t length = writer->length;
+    carquet_status_t status = CARQUET_OK;
+    for (int64_t i = 0; i < count && !status;) {
+        int64_t entries = 0, numbers = 0;
+        const float *values = writer->values;
+        for (; i < count && entries + length <= writer->slice; i++) {
+            int64_t span = rows[i].vector ? length : 1;
+            for (int64_t j = entries; j < entries + span; j++) {
+                writer->definition[j] = rows[i].vector ? 3 : 0;
+                writer->repetition[j] = j > entries;
+            }
+            entries += span;
+            if (!rows[i].vector) continue;
+            if (writer->slice == length) values = rows[i].vector;
+            else memcpy(writer->values + numbers, rows[i].vector, (size_t)length * sizeof *values);
+            numbers += length;
+        }
+        status = carquet_writer_write_batch(writer->parquet, CL_COLUMN_VECTOR, values, entries, writer->definition,
+                                            writer->repetition);
+    }
+    return status;
+}
+
+coulis_status cl_part_writer_write(cl_part_writer *writer, const cl_row *rows, int64_t count, coulis_error *error) {
+    if (count == 0) return COULIS_OK;
+    if (count < 0 || count > INT32_MAX / writer->length)
+        return cl_fail(error, COULIS_INVALID_ARGUMENT, "'%s': %lld rows are too many for one row group",
+                       writer->file.path, (long long)count);
+    void *scratch = cl_alloc((size_t)count, sizeof(carquet_byte_array_t));
+    int16_t *present = cl_alloc((size_t)count, sizeof *present);
+    carquet_status_t status = scratch && present ? CARQUET_OK : CARQUET_ERROR_OUT_OF_MEMORY;
+    errno = 0;
+    if (!status) status = write_flat(writer->parquet, rows, count, scratch, present);
+    if (!status) status = write_vectors(writer, rows, count);
+    if (!status) status = carquet_writer_new_row_group(writer->parquet);
+    int number = errno;
+    cl_free(scratch);
+    cl_free(present);
+    return status ? fail(writer, status, number, error) : COULIS_OK;
+}
+
+coulis_status cl_part_writer_commit(cl_part_writer *writer, coulis_error *error) {
+    errno = 0;
+    carquet_status_t status = carquet_writer_close(writer->parquet);
+    int number = errno;
+    writer->parquet = NULL;
+    if (status) {
+        coulis_status failed = fail(writer, status, number, error);
+        cl_part_writer_abort(writer);
+        return failed;
+    }
+    coulis_status outcome = cl_new_file_commit(&writer->file, error);
+    release(writer);
+    return outcome;
+}
+
+void cl_part_writer_abort(cl_part_writer *writer) {
+    if (!writer) return;
+    carquet_writer_abort(writer->parquet);
+    cl_new_file_abort(&writer->file);
+    release(writer);
+}

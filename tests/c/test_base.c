@@ -1,0 +1,119 @@
+#include <stdatomic.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "base/text.h"
+#include "base/threads.h"
+#include "test.h"
+
+typedef struct tally {
+    _Atomic int32_t calls[1000];
+    _Atomic int32_t busy[64];
+    _Atomic int32_t wrong;
+} tally;
+
+static void count_piece(void *context, int64_t piece, int32_t worker) {
+    tally *t = context;
+    if (atomic_fetch_add(&t->busy[worker], 1) != 0) atomic_fetch_add(&t->wrong, 1);
+    atomic_fetch_add(&t->calls[piece], 1);
+    atomic_fetch_sub(&t->busy[worker], 1);
+}
+
+static void every_piece_runs_once(void) {
+    static const int32_t sizes[] = {1, 2, 3, 8};
+    for (int s = 0; s < 4; s++) {
+        cl_pool *pool = NULL;
+        CHECK(cl_pool_create(sizes[s], &pool, NULL) == COULIS_OK);
+        CHECK(cl_pool_threads(pool) == sizes[s]);
+        for (int64_t pieces = 0; pieces <= 1000; pieces += 250) {
+            static tally t;
+            memset(&t, 0, sizeof t);
+            cl_pool_run(pool, pieces, count_piece, &t);
+            int wrong = 0;
+            for (int64_t i = 0; i < 1000; i++) wrong += t.calls[i] != (i < pieces ? 1 : 0);
+            CHECK_MSG(wrong == 0, "%d pieces of %d with %d threads", wrong, (int)pieces, sizes[s]);
+            CHECK(t.wrong == 0);
+        }
+        cl_pool_free(pool);
+    }
+}
+
+static void wrong_counts_are_refused(void) {
+    coulis_error error;
+    cl_pool *pool = NULL;
+    CHECK(cl_pool_create(-1, &pool, &error) == COULIS_INVALID_ARGUMENT);
+    CHECK(cl_pool_create(100000, &pool, &error) == COULIS_INVALID_ARGUMENT);
+    CHECK(pool == NULL && strstr(error.message, "threads") != NULL);
+    CHECK(cl_pool_create(0, &pool, &error) == COULIS_OK);
+    CHECK(cl_pool_threads(pool) == coulis_core_count());
+    cl_pool_free(pool);
+    cl_pool_free(NULL);
+}
+
+static void allocation_is_checked(void) {
+    CHECK(cl_alloc(SIZE_MAX / 2, 4) == NULL);
+    CHECK(cl_alloc(SIZE_MAX, 1) == NULL);
+    CHECK(cl_grow(NULL, SIZE_MAX / 4, 8) == NULL);
+    char *memory = cl_alloc_zero(100, 1);
+    CHECK(memory && (uintptr_t)memory % CL_ALIGNMENT == 0 && memory[99] == 0);
+    cl_free(memory);
+    cl_free(cl_alloc(0, 8));
+    cl_test_fail_allocation(2);
+    void *first = cl_alloc(1, 1);
+    CHECK(first != NULL && cl_alloc(1, 1) == NULL && cl_alloc(1, 1) == NULL);
+    cl_test_fail_allocation(0);
+    cl_free(first);
+}
+
+static void messages_are_cut_between_characters(void) {
+    coulis_error error;
+    char text[1200];
+    for (size_t i = 0; i < sizeof text - 1; i++) text[i] = "\xC3\xA9"[i % 2]; /* é */
+    text[sizeof text - 1] = '\0';
+    for (int shift = 0; shift < 2; shift++) {
+        cl_fail(&error, COULIS_IO, "%.*s%s", shift, "x", text);
+        size_t length = strlen(error.message);
+        CHECK(length > 500 && length < sizeof error.message);
+        CHECK((length - (size_t)shift) % 2 == 0);
+    }
+    CHECK(cl_fail(NULL, COULIS_IO, "nobody listens") == COULIS_IO);
+}
+
+static void utf8_is_repaired(void) {
+    static const struct {
+        const char *in, *out;
+    } cases[] = {
+        {"plain", "plain"},
+        {"pomme d\xE2\x80\x99\xC3\xA9t\xC3\xA9", "pomme d\xE2\x80\x99\xC3\xA9t\xC3\xA9"},
+        {"caf\xE9.jpg", "caf\xEF\xBF\xBD.jpg"},                       /* Latin-1 */
+        {"\xC0\xAF", "\xEF\xBF\xBD\xEF\xBF\xBD"},                     /* overlong */
+        {"\xED\xA0\x80", "\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD"},     /* surrogate */
+        {"\xF0\x9F\x8D\x8E", "\xF0\x9F\x8D\x8E"},                     /* an apple */
+        {"\xF0\x9F", "\xEF\xBF\xBD\xEF\xBF\xBD"},                     /* cut short */
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *copy = cl_utf8_copy(cases[i].in);
+        CHECK_MSG(copy && strcmp(copy, cases[i].out) == 0, "case %zu", i);
+        cl_free(copy);
+    }
+}
+
+static void every_status_has_a_word(void) {
+    for (int32_t status = 0; status <= COULIS_INTERNAL; status++)
+        if (status <= COULIS_MISSING || status >= COULIS_INVALID_ARGUMENT)
+            CHECK(strcmp(coulis_status_name(status), "unknown") != 0);
+    CHECK(strcmp(coulis_status_name(COULIS_TOO_LARGE), "too_large") == 0);
+    CHECK(strcmp(coulis_status_name(7), "unknown") == 0);
+    CHECK(strcmp(coulis_status_name(-1), "unknown") == 0);
+}
+
+int main(void) {
+    RUN(every_piece_runs_once);
+    RUN(wrong_counts_are_refused);
+    RUN(allocation_is_checked);
+    RUN(messages_are_cut_between_characters);
+    RUN(utf8_is_repaired);
+    RUN(every_status_has_a_word);
+    return test_finish();
+}

@@ -1,0 +1,90 @@
+"""Killed at any moment, the same command ends with the same bytes and repeats no finished part."""
+
+import random
+import signal
+import subprocess
+import time
+
+import pytest
+
+KILLS = 50
+
+
+def all_bytes(folder):
+    return {str(p.relative_to(folder)): p.read_bytes()
+            for p in sorted(folder.rglob("*")) if p.is_file() and p.name != "run.json"}
+
+
+def parts(folder):
+    """Every finished part with what tells one file from a rewritten one."""
+    return {p: (p.stat().st_ino, p.stat().st_mtime_ns) for p in folder.glob("*/part-*.parquet")}
+
+
+@pytest.fixture
+def start(command, pictures, tmp_path):
+    def begin(out):
+        arguments = [str(command), "run", str(pictures), "-o", out, "-k", "5", "--rows-per-file", "4", "--threads", "2"]
+        return subprocess.Popen(arguments, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+
+    return begin
+
+
+@pytest.fixture
+def undisturbed(start, tmp_path):
+    began = time.monotonic()
+    assert start("whole").wait() == 0
+    return all_bytes(tmp_path / "whole"), time.monotonic() - began
+
+
+def test_kill(start, undisturbed, tmp_path):
+    expected, seconds = undisturbed
+    rng = random.Random(1)
+    killed = runs = 0
+    while killed < KILLS:
+        out, runs = tmp_path / f"out{runs}", runs + 1
+        finished = {}
+        while True:
+            process = start(out.name)
+            try:
+                code = process.wait(timeout=rng.uniform(0, seconds / 3))
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGKILL)
+                process.wait()
+                killed += 1
+                code = None
+            now = parts(out)
+            assert finished.items() <= now.items(), "a finished part was written again"
+            finished = now
+            if code is not None:
+                assert code == 0, process.stderr.read()
+                break
+        assert all_bytes(out) == expected
+    assert runs < KILLS, "no run got anywhere between two kills"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupt(start, undisturbed, tmp_path, number):
+    expected, _ = undisturbed
+    process = start("out")
+    while not list((tmp_path / "out").glob("features/part-*")):
+        assert process.poll() is None
+    process.send_signal(number)
+    assert process.wait() == 130
+    assert "stopped after part" in process.stderr.read()
+    names = {p.name for p in (tmp_path / "out").rglob("*") if p.is_file()}
+    assert not [name for name in names if name.endswith(".tmp")] and 0 < len(parts(tmp_path / "out")) < 30
+    assert start("out").wait() == 0
+    assert all_bytes(tmp_path / "out") == expected
+
+
+def test_left_overs_are_removed(start, undisturbed, tmp_path):
+    expected, _ = undisturbed
+    out = tmp_path / "out"
+    process = start("out")
+    while not list(out.glob("features/part-*")):
+        assert process.poll() is None
+    process.kill()
+    process.wait()
+    (out / "features" / ".part-00099.parquet.tmp").write_text("half")
+    assert start("out").wait() == 0
+    assert all_bytes(out) == expected

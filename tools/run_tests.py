@@ -1,0 +1,163 @@
+"""Runs the tests by group and adds up their counts.
+
+A group is named after what it tests: group `pca` is tests/c/test_pca.c and tests/python/test_pca.py. Beside
+them stand groups that build again: `clang` (the other compiler), `sanitize` (AddressSanitizer and UBSan), `tsan`
+(ThreadSanitizer) and `lint`. The last line printed is "N passed, N failed, N skipped".
+"""
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ElementTree
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+BUILD = ROOT / "build"
+TOOLS = pathlib.Path(sys.executable).parent  # cmake and ninja lie beside this Python
+COUNTS = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped$", re.MULTILINE)
+
+
+class Totals:
+    def __init__(self):
+        self.passed = self.failed = self.skipped = 0
+
+    def add(self, passed, failed, skipped):
+        self.passed += passed
+        self.failed += failed
+        self.skipped += skipped
+
+
+def heading(text):
+    print(f"--- {text}", flush=True)
+
+
+def call(command, **more):
+    """Runs a command, echoing what it prints; gives its exit code and output."""
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                               errors="replace", **more)
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        print(line, end="", flush=True)
+    return process.wait(), "".join(lines)
+
+
+def run_c(program, totals, environment=None):
+    code, output = call([str(program)], env={**os.environ, **(environment or {})})
+    counts = COUNTS.findall(output)
+    if counts:
+        passed, failed, skipped = (int(n) for n in counts[-1])
+        totals.add(passed, failed or (1 if code else 0), skipped)
+    else:
+        print(f"{program.name}: ended with {code} before its last line")
+        totals.add(0, 1, 0)
+
+
+def run_python(files, totals):
+    report = BUILD / "pytest.xml"
+    report.unlink(missing_ok=True)
+    code, _ = call([sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", f"--junitxml={report}",
+                    *(str(f) for f in files)],
+                   env={**os.environ, "COULIS_LIBRARY": str(BUILD / "libcoulis.so"),
+                        "COULIS_COMMAND": str(BUILD / "coulis")})
+    if not report.exists():
+        totals.add(0, 1, 0)
+        return
+    suite = ElementTree.parse(report).getroot().find("testsuite")
+    failed = int(suite.get("failures")) + int(suite.get("errors"))
+    skipped = int(suite.get("skipped"))
+    totals.add(int(suite.get("tests")) - failed - skipped, failed or (1 if code else 0), skipped)
+
+
+def compile_again(folder, options, targets, environment=None):
+    """Configures and builds in build/<folder>; True when it went well."""
+    steps = [[str(TOOLS / "cmake"), "-G", "Ninja", "-S", str(ROOT), "-B", str(BUILD / folder),
+              f"-DCMAKE_MAKE_PROGRAM={TOOLS / 'ninja'}", "-DCOULIS_WERROR=ON", "-DCOULIS_TESTS=ON",
+              f"-DCOULIS_CARQUET_DIR={BUILD / 'deps' / 'carquet-0.7.2' / 'native'}", *options],
+             [str(TOOLS / "ninja"), "-C", str(BUILD / folder), *targets]]
+    for step in steps:
+        done = subprocess.run(step, cwd=ROOT, capture_output=True, text=True, env={**os.environ, **(environment or {})})
+        if done.returncode:
+            print(done.stdout[-6000:], done.stderr[-2000:])
+            return False
+    return True
+
+
+def test_clang(totals):
+    """All sources without a warning by the other compiler."""
+    good = compile_again("clang", [], ["coulis_testing", "coulis_cli_objects"], {"CC": "clang"})
+    print("ok     clang compiles everything without a warning" if good else "FAILED clang")
+    totals.add(int(good), int(not good), 0)
+
+
+def c_tests():
+    return sorted(p.stem[len("test_"):] for p in (ROOT / "tests" / "c").glob("test_*.c"))
+
+
+def under_sanitizer(folder, sanitizer, tests, totals, environment):
+    names = [f"test_{name}" for name in tests]
+    options = [f"-DCOULIS_SANITIZE={sanitizer}", "-DCMAKE_BUILD_TYPE=RelWithDebInfo"]
+    if not compile_again(folder, options, names):
+        totals.add(0, 1, 0)
+        return
+    for name in names:
+        run_c(BUILD / folder / "tests" / name, totals, environment)
+
+
+def test_sanitize(totals):
+    """Every C test, among them the odd images, under AddressSanitizer and UBSan."""
+    under_sanitizer("sanitize", "address,undefined", c_tests(), totals,
+                    {"ASAN_OPTIONS": "detect_leaks=1:allocator_may_return_null=1", "UBSAN_OPTIONS": "print_stacktrace=1"})
+
+
+def test_tsan(totals):
+    """What runs in several threads, under ThreadSanitizer."""
+    tests = [name for name in ("base", "pca", "pipeline") if name in c_tests()]
+    under_sanitizer("tsan", "thread", tests, totals, {"TSAN_OPTIONS": "halt_on_error=0:exitcode=66"})
+
+
+def test_lint(totals):
+    code, _ = call([sys.executable, str(ROOT / "tools" / "lint.py")])
+    totals.add(int(code == 0), int(code != 0), 0)
+
+
+SPECIAL = {"clang": test_clang, "sanitize": test_sanitize, "tsan": test_tsan, "lint": test_lint}
+
+
+def groups():
+    python = {p.stem[len("test_"):] for p in (ROOT / "tests" / "python").glob("test_*.py")}
+    return sorted(python | set(c_tests())) + list(SPECIAL)
+
+
+def main(names):
+    if names == ["--list"]:
+        print("\n".join(groups()))
+        return 0
+    unknown = [name for name in names if name not in groups()]
+    if unknown:
+        print(f"no such test: {', '.join(unknown)}; there are {', '.join(groups())}", file=sys.stderr)
+        return 2
+    chosen = names or groups()
+    totals = Totals()
+    began = time.monotonic()
+    for name in chosen:
+        if name in c_tests():
+            heading(f"{name} (C)")
+            run_c(BUILD / "tests" / f"test_{name}", totals)
+    files = [f for f in (ROOT / "tests" / "python" / f"test_{name}.py" for name in chosen) if f.exists()]
+    if files:
+        heading("Python: " + ", ".join(f.stem[len("test_"):] for f in files))
+        run_python(files, totals)
+    for name in chosen:
+        if name in SPECIAL:
+            heading(f"{name}: {(SPECIAL[name].__doc__ or name).strip()}")
+            SPECIAL[name](totals)
+    print(f"{time.monotonic() - began:.0f} seconds")
+    print(f"{totals.passed} passed, {totals.failed} failed, {totals.skipped} skipped", flush=True)
+    return 1 if totals.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -2,7 +2,8 @@ include(GNUInstallDirs)
 if(DEFINED SKBUILD)
   # A wheel: library, command, recipes and the models that are there, inside the Python package. A
   # wheel cannot hold links, so the library goes without its version numbers.
-  set_target_properties(coulis PROPERTIES VERSION "" SOVERSION "")
+  set_property(TARGET coulis PROPERTY VERSION)
+  set_property(TARGET coulis PROPERTY SOVERSION)
   install(TARGETS coulis LIBRARY DESTINATION coulis)
   if(TARGET coulis_command)
     set_target_properties(coulis_command PROPERTIES INSTALL_RPATH "$ORIGIN/..")

@@ -8,7 +8,7 @@ from .error import Error
 from .featurizer import Featurizer, Result
 from .images import load_image
 from .jobs import Progress, featurize, fit, read_table, run, transform
-from .models import find_model, list_models
+from .model_files import find_model, list_models
 from .pca import PCA
 
 __all__ = [

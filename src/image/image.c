@@ -1,7 +1,6 @@
 #include "image/image.h"
 
 #include <inttypes.h>
-#include <string.h>
 
 #include "base/error.h"
 #include "base/memory.h"
@@ -67,7 +66,7 @@ static coulis_status resize_rows(const cl_picture *picture, cl_decoder *decoder,
         cl_resizer_take(resizer);
     }
     if (!status) status = decoder->finish(decoder);
-    if (!status) memcpy(rgb, cl_resizer_result(resizer), (size_t)width * (size_t)height * 3);
+    if (!status) cl_resizer_finish(resizer, rgb);
     cl_resizer_free(resizer);
     return status;
 }

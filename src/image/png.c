@@ -185,13 +185,18 @@ static coulis_status read_to_end(cl_png_stream *s, uint32_t in_chunk, bool anima
     }
 }
 
+/* What Pillow finds when it converts the picture. */
 static coulis_status check_palette(const png *p) {
     const cl_png_stream *s = &p->stream;
-    if (p->colors.mode != CL_PNG_PALETTE) return COULIS_OK;
+    bool turned = s->picture->options->orient == COULIS_ORIENT_EXIF, key = s->has_color_key;
     const char *wrong = NULL;
-    if (p->palette_bytes / 3 > 256) wrong = "a palette of more than 256 colours";
-    else if (!p->colors.white && !p->palette && s->has_color_key) wrong = "a transparent colour without a palette";
-    else if (p->colors.white && (s->alpha_count > 256 || (s->has_color_key && s->color_key[0] > 255))) {
+    if (p->colors.mode != CL_PNG_PALETTE) {
+        if (p->palette) wrong = "two headers that differ";
+    } else if (p->palette_bytes / 3 > 256) {
+        wrong = "a palette of more than 256 colours";
+    } else if (!p->colors.white && !turned && !p->palette && key) {
+        wrong = "a transparent colour without a palette";
+    } else if (p->colors.white && (s->alpha_count > 256 || (key && s->color_key[0] > 255))) {
         wrong = "transparency for more than 256 colours";
     }
     return wrong ? cl_picture_fail(s->picture, COULIS_UNREADABLE, "is a damaged PNG: %s", wrong) : COULIS_OK;

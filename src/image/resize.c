@@ -45,7 +45,7 @@ struct cl_resizer {
     int32_t slots;      /* output rows that can be unfinished at the end of a chunk */
     int32_t *partial;   /* their sums so far: row o in slot o % slots */
     size_t partial_row; /* numbers in a slot */
-    uint8_t *result;
+    uint8_t *result;    /* height rows of width x 3; NULL when the caller's memory serves */
     int32_t scratch[SLICE];
     int32_t sums[BLOCK_ROWS * 3];
 };
@@ -78,8 +78,13 @@ static bool init_memory(cl_resizer *r) {
     r->columns = cl_alloc_zero(in_width * 3 * block_rows + SLACK, 1);
     r->narrowed = cl_alloc(width * 3 * block_rows + SLACK, 1);
     r->chunk = cl_alloc((size_t)r->chunk_rows, r->row_bytes);
-    r->result = cl_alloc(width * 3 * (size_t)r->height + SLACK, 1);
-    if (!r->block || !r->columns || !r->narrowed || !r->chunk || !r->result) return false;
+    if (!r->block || !r->columns || !r->narrowed || !r->chunk) return false;
+    /* A small picture's only vertical pass can wait for the end, when nothing can fail any more, and then
+     * write to the caller's memory; but only when no row is written beyond its end. */
+    if (r->in_height > r->chunk_rows || r->vertical_first || r->chunk_width % CL_RESIZE_GROUP != 0) {
+        r->result = cl_alloc(width * 3 * (size_t)r->height + SLACK, 1);
+        if (!r->result) return false;
+    }
     if (r->vertical_first) {
         r->tall = cl_alloc(block_rows, r->row_bytes);
         if (!r->tall) return false;
@@ -143,8 +148,6 @@ uint8_t *const *cl_resizer_rows(const cl_resizer *r, int32_t *count) {
     return r->row;
 }
 
-const uint8_t *cl_resizer_result(const cl_resizer *r) { return r->result; }
-
 /* rows[i][x] to columns[x][i], where `pixel` bytes are from one x to the next. Four bytes are copied
  * where three are meant; the next pixel then covers the fourth. */
 static void gather_columns(cl_resizer *r, const uint8_t *rows, size_t row_stride, size_t pixel, int32_t count) {
@@ -199,7 +202,7 @@ static void finish_row(cl_resizer *r, int32_t o) {
 }
 
 /* Adds the rows of the chunk to every output row they are part of, and finishes those that have all. */
-static void vertical_pass(cl_resizer *r) {
+static void vertical_pass(cl_resizer *r, uint8_t *result) {
     int64_t chunk_start = r->chunk_start, chunk_end = r->taken;
     cl_resize_sum sum = {.stride = r->row_bytes, .n = r->chunk_width};
     for (int32_t o = r->next_out; o < r->height && r->y.first[o] < chunk_end; o++) {
@@ -213,7 +216,7 @@ static void vertical_pass(cl_resizer *r) {
         sum.end = end <= chunk_end;
         sum.partial = r->partial ? r->partial + (size_t)(o % r->slots) * r->partial_row : NULL;
         sum.out = r->vertical_first ? r->tall + (size_t)(o % r->block_rows) * r->row_bytes
-                                    : r->result + (size_t)o * sum.n;
+                                    : result + (size_t)o * sum.n;
         r->kernel(&sum);
         if (sum.end) finish_row(r, o);
     }
@@ -236,5 +239,11 @@ void cl_resizer_take(cl_resizer *r) {
         }
     }
     r->taken += count;
-    if (r->taken == r->chunk_start + r->chunk_rows || r->taken == r->in_height) vertical_pass(r);
+    bool chunk_full = r->taken == r->chunk_start + r->chunk_rows || r->taken == r->in_height;
+    if (chunk_full && r->result) vertical_pass(r, r->result);
+}
+
+void cl_resizer_finish(cl_resizer *r, uint8_t *rgb) {
+    if (r->result) memcpy(rgb, r->result, (size_t)r->width * (size_t)r->height * 3);
+    else vertical_pass(r, rgb);
 }

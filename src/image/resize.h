@@ -16,7 +16,7 @@ void cl_resizer_free(cl_resizer *resizer);
 uint8_t *const *cl_resizer_rows(const cl_resizer *resizer, int32_t *count);
 /* Takes those rows. */
 void cl_resizer_take(cl_resizer *resizer);
-/* After the last row: height x width x 3 bytes. */
-const uint8_t *cl_resizer_result(const cl_resizer *resizer);
+/* After the last row: writes height x width x 3 bytes. */
+void cl_resizer_finish(cl_resizer *resizer, uint8_t *rgb);
 
 #endif

@@ -17,7 +17,7 @@ typedef struct cl_gemm {
     const float *a;
     int64_t a_stride;
     const float *b;
-    const float *bias; /* n numbers */
+    const float *bias; /* n numbers; NULL for none */
     float *c;
     int64_t c_stride;
     const float *residual; /* NULL for none */
@@ -37,6 +37,18 @@ typedef struct cl_depthwise {
     float *out; /* output_width x channels */
 } cl_depthwise;
 
+/* One tile of 4x4 output pixels on its way back from Winograd's domain. */
+typedef struct cl_winograd_tile {
+    const float *in; /* 36 planes of `channels` numbers, `plane` apart */
+    int64_t plane, channels;
+    const float *bias;
+    const float *residual; /* laid out as out; NULL for none */
+    float low, high;
+    float *out; /* the tile's first pixel; pixels are `channels` apart, rows `row_stride` */
+    int64_t row_stride;
+    int32_t rows, columns; /* of the tile that lie inside the picture, 1 to 4 */
+} cl_winograd_tile;
+
 typedef struct cl_kernels {
     const char *name;
     int32_t lanes;
@@ -50,6 +62,10 @@ typedef struct cl_kernels {
     void (*gemm)(const cl_gemm *gemm);
 
     void (*depthwise_row)(const cl_depthwise *row);
+
+    /* The 36 numbers of 6x6 input pixels in Winograd's domain, each `plane` after the one before. */
+    void (*winograd_input)(const float *const pixels[36], int64_t channels, int64_t plane, float *out);
+    void (*winograd_output)(const cl_winograd_tile *tile);
 
     /* out = clamp(a + b), `count` a multiple of lanes. */
     void (*add)(const float *a, const float *b, int64_t count, float low, float high, float *out);

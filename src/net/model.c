@@ -32,6 +32,14 @@ const char *cl_model_sha256(const coulis_model *model) {
     return model->file ? cl_safetensors_sha256(model->file) : "";
 }
 
+/* A variance that the square root cannot be taken of would only show as NaN in the vectors. */
+static bool has_bad_variance(const coulis_model *model, const cl_node *node) {
+    const float *variance = node->op == CL_OP_BATCH_NORM ? cl_model_weight(model, node, CL_VARIANCE) : NULL;
+    for (int32_t c = 0; variance && c < node->channels; c++)
+        if (!((double)variance[c] + node->epsilon > 0)) return true;
+    return false;
+}
+
 /* Looks up every tensor the graph names and holds its shape against the graph. */
 static coulis_status take_weights(coulis_model *model, const char *path, coulis_error *error) {
     const cl_graph *graph = model->graph;
@@ -59,6 +67,8 @@ static coulis_status take_weights(coulis_model *model, const char *path, coulis_
             model->weights[i * CL_WEIGHTS_MAX + which] = data;
             model->parameters += count;
         }
+        if (has_bad_variance(model, node))
+            return cl_fail(error, COULIS_BAD_MODEL, "%s: node '%.80s': a variance is not positive", path, node->name);
     }
     return COULIS_OK;
 }

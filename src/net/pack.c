@@ -80,6 +80,52 @@ static coulis_status pack_matrix(const cl_plan *plan, const coulis_model *model,
     return COULIS_OK;
 }
 
+/* G g G^T of one 3x3 filter, in float64; Lavin and Gray, Fast algorithms for convolutional neural networks, 2015. */
+static void winograd_filter(const float g[9], double scale, float u[36]) {
+    static const double matrix[6][3] = {{1 / 4.0, 0, 0},
+                                        {-1 / 6.0, -1 / 6.0, -1 / 6.0},
+                                        {-1 / 6.0, 1 / 6.0, -1 / 6.0},
+                                        {1 / 24.0, 1 / 12.0, 1 / 6.0},
+                                        {1 / 24.0, -1 / 12.0, 1 / 6.0},
+                                        {0, 0, 1}};
+    for (int y = 0; y < 6; y++) {
+        double row[3];
+        for (int x = 0; x < 3; x++)
+            row[x] = matrix[y][0] * g[x] + matrix[y][1] * g[3 + x] + matrix[y][2] * g[6 + x];
+        for (int x = 0; x < 6; x++)
+            u[y * 6 + x] =
+                (float)(scale * (row[0] * matrix[x][0] + row[1] * matrix[x][1] + row[2] * matrix[x][2]));
+    }
+}
+
+/* The 36 matrices of a 3x3 convolution in Winograd's domain: row input channel, column output channel. */
+static coulis_status pack_winograd(const cl_plan *plan, const coulis_model *model, const cl_fold *fold, cl_step *step,
+                                   coulis_error *error) {
+    const cl_node *node = step->node;
+    const int64_t inputs = plan->values[step->input].channels, columns = node->channels;
+    const int64_t padded = plan->values[step->output].stride;
+    const int64_t packed = plan->kernels->gemm_packed_count(inputs, padded), plane = inputs * columns;
+    coulis_status status = make_room(step, 36 * packed, padded, error);
+    if (status != COULIS_OK) return status;
+    float *planes = cl_alloc((size_t)(36 * plane), sizeof *planes);
+    if (!planes) return cl_fail_memory(error, "packed weights", (size_t)(36 * plane) * sizeof *planes);
+    const float *weight = cl_model_weight(model, node, CL_WEIGHT); /* output, input, height, width */
+    for (int64_t c = 0; c < columns; c++) {
+        double scale, shift;
+        fold_channel(model, fold->norm, c, &scale, &shift);
+        for (int64_t i = 0; i < inputs; i++) {
+            float u[36];
+            winograd_filter(weight + (c * inputs + i) * 9, scale, u);
+            for (int p = 0; p < 36; p++) planes[p * plane + i * columns + c] = u[p];
+        }
+        step->bias[c] = bias_of(model, node, c, scale, shift);
+    }
+    for (int p = 0; p < 36; p++)
+        plan->kernels->gemm_pack(inputs, padded, columns, planes + p * plane, columns, 1, step->weights + p * packed);
+    cl_free(planes);
+    return COULIS_OK;
+}
+
 /* A normalisation or activation of its own: scale, then shift. */
 static coulis_status pack_scale(const cl_plan *plan, const coulis_model *model, cl_step *step, coulis_error *error) {
     int64_t stride = plan->values[step->output].stride;
@@ -100,6 +146,7 @@ coulis_status cl_step_pack(const cl_plan *plan, const coulis_model *model, const
     switch (step->kind) {
     case CL_STEP_CONV:
     case CL_STEP_POINTWISE: return pack_matrix(plan, model, fold, step, error);
+    case CL_STEP_WINOGRAD: return pack_winograd(plan, model, fold, step, error);
     case CL_STEP_DEPTHWISE: return pack_depthwise(plan, model, fold, step, error);
     case CL_STEP_SCALE: return pack_scale(plan, model, step, error);
     case CL_STEP_ADD:
@@ -109,17 +156,30 @@ coulis_status cl_step_pack(const cl_plan *plan, const coulis_model *model, const
     return COULIS_OK;
 }
 
+/* What one thread's gathered patches, or tiles in Winograd's domain, may take: they should come out of the
+ * second-level cache again, which has 512 KiB to 2 MiB on the machines in use. */
+#define PATCH_BYTES (128 * 1024)
+#define TILE_BYTES (1024 * 1024)
+
+int64_t cl_patch_rows(int64_t depth) {
+    int64_t rows = PATCH_BYTES / (int64_t)sizeof(float) / depth / 24 * 24; /* a multiple of every kernel's rows, 6 and 8 */
+    return rows < 24 ? 24 : rows;
+}
+
+int64_t cl_winograd_tiles(int64_t in, int64_t out) {
+    int64_t tiles = TILE_BYTES / (int64_t)sizeof(float) / 36 / (in + out) / 24 * 24;
+    return tiles < 48 ? 48 : tiles; /* fewer would fetch the weights, 36 times as many as inputs, too often */
+}
+
 int64_t cl_step_scratch_count(const cl_plan *plan, const cl_step *step) {
+    const cl_value *in = &plan->values[step->input], *out = &plan->values[step->output];
+    if (step->kind == CL_STEP_WINOGRAD) /* tiles before and after the products, and a pixel of zeros */
+        return 36 * cl_winograd_tiles(in->stride, out->stride) * (in->stride + out->stride) + in->stride;
     if (step->kind != CL_STEP_CONV) return 0;
     const cl_window *w = &step->node->window;
     int64_t columns = step->node->channels / step->groups, lanes = plan->kernels->lanes;
-    int64_t depth = (int64_t)w->kernel[0] * w->kernel[1] * (plan->values[step->input].channels / step->groups);
+    int64_t depth = (int64_t)w->kernel[0] * w->kernel[1] * (in->channels / step->groups);
     int64_t rows = cl_patch_rows(depth);
     int64_t grouped = step->groups > 1 ? rows * ((columns + lanes - 1) / lanes * lanes) : 0;
     return rows * depth + CL_ALIGNMENT + grouped;
-}
-
-int64_t cl_patch_rows(int64_t depth) {
-    int64_t rows = CL_PATCH_COUNT / depth / 24 * 24;
-    return rows < 24 ? 24 : rows;
 }

@@ -13,11 +13,13 @@ typedef struct cl_fold {
 coulis_status cl_step_pack(const cl_plan *plan, const coulis_model *model, const cl_fold *fold, cl_step *step,
                            coulis_error *error);
 
-/* Output pixels whose patches of `depth` numbers are gathered at a time: about CL_PATCH_COUNT numbers,
- * and a multiple of every kernel's rows (6 and 8). */
-int64_t cl_patch_rows(int64_t depth);
-
 /* Numbers of scratch memory the step needs to run. */
 int64_t cl_step_scratch_count(const cl_plan *plan, const cl_step *step);
+
+/* Output pixels whose patches of `depth` numbers are gathered at a time. */
+int64_t cl_patch_rows(int64_t depth);
+
+/* Tiles of 4x4 output pixels that a Winograd step transforms at a time, for `in` and `out` padded channels. */
+int64_t cl_winograd_tiles(int64_t in, int64_t out);
 
 #endif

@@ -7,6 +7,12 @@
 #include "base/memory.h"
 #include "net/pack.h"
 
+/* Below this many channels in or out, Winograd's transforms cost more than its products save. */
+#define WINOGRAD_CHANNELS_MIN 16
+/* Maps of at most this many pixels are worked on for all pictures together: 14x14 and 7x7, where the weights of a
+ * layer outweigh its numbers. */
+#define TOGETHER_PIXELS_MAX 256
+
 /* 16 GiB of workspace a thread: no network in use comes near. */
 #define WORKSPACE_MAX ((int64_t)1 << 32)
 
@@ -26,7 +32,7 @@ static cl_step *writer_of(const builder *b, int32_t value) { return value > 0 ? 
 static bool has_activation(const cl_step *step) { return step->high != INFINITY || step->low != -INFINITY; }
 
 static bool is_convolution(const cl_step *step) {
-    return step->kind == CL_STEP_CONV || step->kind == CL_STEP_POINTWISE || step->kind == CL_STEP_DEPTHWISE;
+    return step->kind == CL_STEP_CONV || step->kind == CL_STEP_WINOGRAD || step->kind == CL_STEP_POINTWISE || step->kind == CL_STEP_DEPTHWISE;
 }
 
 /* The step that wrote the input of `node`, when nothing else reads that input, so that more can be joined to it. */
@@ -41,6 +47,8 @@ static cl_step *add_step(builder *b, cl_step_kind kind, int32_t number) {
     int64_t lanes = plan->kernels->lanes;
     plan->values[plan->value_count] = (cl_value){.height = node->height, .width = node->width,
         .channels = node->channels, .stride = (node->channels + lanes - 1) / lanes * lanes};
+    cl_value *value = &plan->values[plan->value_count];
+    value->size = (int64_t)value->height * value->width * value->stride;
     cl_step *step = &plan->steps[plan->step_count++];
     *step = (cl_step){.kind = kind, .node = node, .input = b->value_of[node->inputs[0]], .other = -1,
                       .output = plan->value_count++, .groups = 1, .low = -INFINITY, .high = INFINITY};
@@ -50,10 +58,17 @@ static cl_step *add_step(builder *b, cl_step_kind kind, int32_t number) {
 
 static cl_step_kind convolution_kind(const builder *b, const cl_node *node) {
     const cl_window *w = &node->window;
+    /* The picture's three channels are not padded: patches are gathered from it, whatever the kernel. */
+    if (node->inputs[0] == 0) return CL_STEP_CONV;
     if (node->groups > 1 && node->groups == node->channels &&
         b->graph->nodes[node->inputs[0]].channels == node->channels && w->stride[0] == w->stride[1] &&
         w->dilation[0] == w->dilation[1])
         return CL_STEP_DEPTHWISE;
+    bool three = node->groups == 1 && w->kernel[0] == 3 && w->kernel[1] == 3 && w->stride[0] == 1 &&
+                 w->stride[1] == 1 && w->dilation[0] == 1 && w->dilation[1] == 1;
+    if (three && b->graph->nodes[node->inputs[0]].channels >= WINOGRAD_CHANNELS_MIN &&
+        node->channels >= WINOGRAD_CHANNELS_MIN)
+        return CL_STEP_WINOGRAD;
     bool pointwise = node->groups == 1 && w->kernel[0] == 1 && w->kernel[1] == 1 && w->stride[0] == 1 &&
                      w->stride[1] == 1; /* padding is less than the kernel, so there is none */
     return pointwise ? CL_STEP_POINTWISE : CL_STEP_CONV;
@@ -66,7 +81,7 @@ static bool join_add(builder *b, int32_t number) {
     int later = b->value_of[node->inputs[0]] < b->value_of[node->inputs[1]];
     cl_step *step = sole_writer(b, node->inputs[later]);
     if (!step || step->other >= 0 || step->groups > 1 ||
-        (step->kind != CL_STEP_CONV && step->kind != CL_STEP_POINTWISE))
+        (step->kind != CL_STEP_CONV && step->kind != CL_STEP_WINOGRAD && step->kind != CL_STEP_POINTWISE))
         return false;
     step->other = b->value_of[node->inputs[!later]];
     b->value_of[number] = step->output;
@@ -123,10 +138,21 @@ static void count_readers(builder *b, int32_t output) {
     }
 }
 
-static int64_t value_count(const cl_value *value) {
-    int64_t count = (int64_t)value->height * value->width * value->stride;
+/* Numbers that `value` takes in the workspace, in whole cache lines. */
+static int64_t room_for(const cl_value *value) {
+    int64_t count = value->size * (value->together ? CL_PLAN_PICTURES : 1);
     int64_t unit = CL_ALIGNMENT / (int64_t)sizeof(float);
     return (count + unit - 1) / unit * unit;
+}
+
+/* Finds from which step on all maps are small. */
+static void find_split(cl_plan *plan) {
+    plan->split = plan->step_count;
+    while (plan->split > 0) {
+        const cl_value *in = &plan->values[plan->steps[plan->split - 1].input];
+        if ((int64_t)in->height * in->width > TOGETHER_PIXELS_MAX) break;
+        plan->split--;
+    }
 }
 
 /* Gives every value the lowest place that is free from the step that writes it to the last that reads it. */
@@ -136,19 +162,24 @@ static coulis_status lay_out(cl_plan *plan, coulis_error *error) {
         if (plan->steps[s].other >= 0) plan->values[plan->steps[s].other].last_use = s;
     }
     plan->values[plan->output].last_use = plan->step_count;
+    find_split(plan);
     int64_t end = 0;
     for (int32_t v = 0; v < plan->value_count; v++) {
         cl_value *value = &plan->values[v];
         int32_t born = v - 1; /* value v is written by step v - 1 */
-        int64_t offset = 0, size = value_count(value);
+        value->together = value->last_use >= plan->split;
+        /* Written for one picture while those of the pictures before must stay: nothing of the first
+         * part may share its place. */
+        if (value->together && born < plan->split) born = -1;
+        int64_t offset = 0, size = room_for(value);
         for (bool moved = true; moved;) {
             moved = false;
             for (int32_t u = 0; u < v; u++) {
                 const cl_value *other = &plan->values[u];
                 if (other->last_use < born || other->offset >= offset + size ||
-                    other->offset + value_count(other) <= offset)
+                    other->offset + room_for(other) <= offset)
                     continue;
-                offset = other->offset + value_count(other);
+                offset = other->offset + room_for(other);
                 moved = true;
             }
         }
@@ -173,7 +204,8 @@ static coulis_status build(builder *b, int32_t output) {
     for (int c = 0; c < 3; c++)
         for (int x = 0; x < 256; x++) plan->pixel[c][x] = (float)((x - graph->mean[c]) / graph->std[c]);
     /* The picture is only ever gathered from, so its three channels need no padding. */
-    plan->values[0] = (cl_value){.height = graph->height, .width = graph->width, .channels = 3, .stride = 3};
+    plan->values[0] = (cl_value){.height = graph->height, .width = graph->width, .channels = 3, .stride = 3,
+                                  .size = (int64_t)graph->height * graph->width * 3};
     plan->value_count = 1;
     count_readers(b, output);
     for (int32_t i = 1; i <= output; i++)

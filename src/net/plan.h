@@ -1,13 +1,17 @@
 /* A network prepared to run: operators joined, weights packed, memory laid out.
  *
- *   graph -> cl_plan_create (once per model and feature) -> cl_plan_run (once per picture and thread)
+ *   graph -> cl_plan_create (once per model and feature) -> cl_plan_run (a few pictures, on one thread)
  *
  * Batch normalisation is folded into the convolution before it; bias, residual addition and
- * activation are applied as a convolution stores its result. One picture goes through the whole network at
- * a time, so no number depends on any other picture. */
+ * activation are applied as a convolution stores its result.
+ *
+ * Steps before `split` work on large maps and run picture by picture. From there on maps are small and weights
+ * large, and up to CL_PLAN_PICTURES pictures go through each step together, so that the weights are fetched
+ * once for all of them. Every number is summed in the same order either way: none depends on another picture. */
 #ifndef CL_NET_PLAN_H
 #define CL_NET_PLAN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "kernels/kernels.h"
@@ -16,6 +20,7 @@
 /* What a step computes. */
 typedef enum cl_step_kind {
     CL_STEP_CONV,      /* any convolution but depthwise; its patches are gathered into rows */
+    CL_STEP_WINOGRAD,  /* 3x3, stride 1, by F(4x4, 3x3) */
     CL_STEP_POINTWISE, /* 1x1, stride 1: the feature map is the matrix as it lies */
     CL_STEP_DEPTHWISE,
     CL_STEP_SCALE, /* batch normalisation or activation that could not be joined */
@@ -29,6 +34,8 @@ typedef enum cl_step_kind {
 typedef struct cl_value {
     int32_t height, width, channels;
     int64_t stride;
+    int64_t size;     /* of one picture's, in numbers */
+    bool together;    /* room for all pictures, one after another; else for one */
     int64_t offset;   /* in the workspace, in numbers */
     int32_t last_use; /* the last step that reads it */
 } cl_value;
@@ -51,21 +58,23 @@ typedef struct cl_plan {
     int32_t value_count;
     cl_step *steps;
     int32_t step_count;
+    int32_t split;           /* steps from here on run for all pictures together */
     int64_t workspace_count; /* numbers in a workspace */
     int64_t scratch_offset;  /* where in it the gathered patches go */
     int32_t output;          /* value */
     int64_t length;          /* numbers in the result */
 } cl_plan;
 
-/* Numbers of gathered patches at a time: as many as stay in a small second-level cache. */
-#define CL_PATCH_COUNT (32 * 1024)
+/* Pictures that go through a plan at a time, at most. */
+#define CL_PLAN_PICTURES 4
 
 /* A plan up to `output`, a node of the model's graph. The model must outlive it. */
 coulis_status cl_plan_create(const coulis_model *model, int32_t output, cl_plan **plan, coulis_error *error);
 void cl_plan_free(cl_plan *plan);
 
-/* Runs one picture (height x width x 3 bytes) to `length` numbers. `workspace` holds workspace_count
- * numbers, aligned to 64 bytes, and belongs to one thread. */
-void cl_plan_run(const cl_plan *plan, const uint8_t *rgb, float *workspace, float *out);
+/* Runs 1 to CL_PLAN_PICTURES pictures: rgb[i] (height x width x 3 bytes) to out[i] (`length` numbers).
+ * `workspace` holds workspace_count numbers, aligned to 64 bytes, and belongs to one thread. */
+void cl_plan_run(const cl_plan *plan, int32_t pictures, const uint8_t *const *rgb, float *workspace,
+                 float *const *out);
 
 #endif

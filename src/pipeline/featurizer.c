@@ -10,7 +10,7 @@
 
 typedef struct scratch {
     float *workspace;
-    uint8_t *rgb;
+    uint8_t *rgb; /* CL_FEATURIZER_PICTURES decoded pictures */
 } scratch;
 
 struct coulis_featurizer {
@@ -49,9 +49,9 @@ coulis_status cl_featurizer_create(const coulis_model *model, int32_t features, 
     for (int32_t w = 0; status == COULIS_OK && w < workers; w++) {
         size_t count = (size_t)f->plan->workspace_count, pixels = (size_t)f->width * (size_t)f->height;
         f->scratch[w].workspace = cl_alloc(count, sizeof(float));
-        f->scratch[w].rgb = cl_alloc(pixels, 3);
+        f->scratch[w].rgb = cl_alloc(pixels, 3 * CL_FEATURIZER_PICTURES);
         if (!f->scratch[w].workspace || !f->scratch[w].rgb)
-            status = cl_fail_memory(error, "the network's workspace", count * sizeof(float) + pixels * 3);
+            status = cl_fail_memory(error, "the network's workspace", count * sizeof(float) + pixels * 3 * CL_FEATURIZER_PICTURES);
     }
     if (status != COULIS_OK) {
         coulis_featurizer_free(f);
@@ -96,22 +96,26 @@ int64_t coulis_featurizer_length(const coulis_featurizer *featurizer) {
     return featurizer ? featurizer->plan->length : 0;
 }
 
-/* Decodes `bytes` and runs the network. */
-static coulis_status decode_and_run(coulis_featurizer *f, int32_t worker, const uint8_t *bytes, size_t size,
-                                    float *values, coulis_result *result) {
+void cl_featurizer_some(coulis_featurizer *f, int32_t worker, const cl_picture *pictures, int32_t count) {
     const scratch *own = &f->scratch[worker];
-    coulis_status status = cl_image_decode(bytes, size, &f->options, f->width, f->height, own->rgb, &result->width,
-                                           &result->height, &result->error);
-    if (status == COULIS_OK) cl_plan_run(f->plan, own->rgb, own->workspace, values);
-    return status;
-}
-
-void cl_featurizer_one(coulis_featurizer *f, int32_t worker, const uint8_t *bytes, size_t size, float *values,
-                       coulis_result *result) {
-    result->width = result->height = 0;
-    cl_clear(&result->error);
-    if (decode_and_run(f, worker, bytes, size, values, result) != COULIS_OK)
-        memset(values, 0, (size_t)f->plan->length * sizeof *values);
+    const size_t size = (size_t)f->width * (size_t)f->height * 3;
+    const uint8_t *rgb[CL_FEATURIZER_PICTURES];
+    float *values[CL_FEATURIZER_PICTURES];
+    int32_t good = 0;
+    for (int32_t i = 0; i < count; i++) {
+        coulis_result *result = pictures[i].result;
+        uint8_t *decoded = own->rgb + (size_t)good * size;
+        result->width = result->height = 0;
+        cl_clear(&result->error);
+        if (cl_image_decode(pictures[i].bytes, pictures[i].size, &f->options, f->width, f->height, decoded,
+                            &result->width, &result->height, &result->error) != COULIS_OK) {
+            memset(pictures[i].values, 0, (size_t)f->plan->length * sizeof(float));
+            continue;
+        }
+        rgb[good] = decoded;
+        values[good++] = pictures[i].values;
+    }
+    if (good > 0) cl_plan_run(f->plan, good, rgb, own->workspace, values);
 }
 
 typedef struct batch {
@@ -120,35 +124,56 @@ typedef struct batch {
     const uint8_t *pixels;
     float *values;
     coulis_result *results;
+    int64_t count, together; /* pictures, and how many of them make a piece of work */
 } batch;
 
-static void run_input(void *context, int64_t i, int32_t worker) {
+/* As many pictures together as still leave work for every thread. */
+static int64_t pieces_of(batch *b) {
+    int64_t workers = b->featurizer->workers;
+    b->together = (b->count + workers - 1) / workers;
+    if (b->together > CL_FEATURIZER_PICTURES) b->together = CL_FEATURIZER_PICTURES;
+    if (b->together < 1) b->together = 1;
+    return (b->count + b->together - 1) / b->together;
+}
+
+static int64_t end_of(const batch *b, int64_t piece) {
+    int64_t end = (piece + 1) * b->together;
+    return end < b->count ? end : b->count;
+}
+
+static void run_inputs(void *context, int64_t piece, int32_t worker) {
     const batch *b = context;
-    const coulis_input *input = &b->inputs[i];
-    coulis_result *result = &b->results[i];
-    float *values = b->values + i * b->featurizer->plan->length;
-    if (input->bytes || !input->path) {
-        cl_featurizer_one(b->featurizer, worker, input->bytes, input->byte_count, values, result);
-        return;
+    coulis_featurizer *f = b->featurizer;
+    cl_picture pictures[CL_FEATURIZER_PICTURES];
+    uint8_t *owned[CL_FEATURIZER_PICTURES];
+    int32_t count = 0;
+    for (int64_t i = piece * b->together; i < end_of(b, piece); i++) {
+        const coulis_input *input = &b->inputs[i];
+        cl_picture *picture = &pictures[count];
+        *picture = (cl_picture){.bytes = input->bytes, .size = input->byte_count,
+                                .values = b->values + i * f->plan->length, .result = &b->results[i]};
+        owned[count] = NULL;
+        *picture->result = (coulis_result){0};
+        if (!input->bytes && input->path) {
+            if (cl_image_read_file(input->path, f->options.max_bytes, &owned[count], &picture->size,
+                                   &picture->result->error) != COULIS_OK) {
+                memset(picture->values, 0, (size_t)f->plan->length * sizeof(float));
+                continue;
+            }
+            picture->bytes = owned[count];
+        }
+        count++;
     }
-    uint8_t *bytes;
-    size_t size;
-    result->width = result->height = 0;
-    cl_clear(&result->error);
-    if (cl_image_read_file(input->path, b->featurizer->options.max_bytes, &bytes, &size, &result->error) != COULIS_OK) {
-        memset(values, 0, (size_t)b->featurizer->plan->length * sizeof *values);
-        return;
-    }
-    cl_featurizer_one(b->featurizer, worker, bytes, size, values, result);
-    cl_free(bytes);
+    cl_featurizer_some(f, worker, pictures, count);
+    for (int32_t i = 0; i < count; i++) cl_free(owned[i]);
 }
 
 coulis_status coulis_featurizer_run(coulis_featurizer *featurizer, const coulis_input *inputs, int64_t count,
                                     float *values, coulis_result *results, coulis_error *error) {
     if (!featurizer || count < 0 || (count > 0 && (!inputs || !values || !results)))
         return cl_fail(error, COULIS_INVALID_ARGUMENT, "no featurizer, inputs, values or results given");
-    batch b = {.featurizer = featurizer, .inputs = inputs, .values = values, .results = results};
-    cl_pool_run(featurizer->pool, count, run_input, &b);
+    batch b = {.featurizer = featurizer, .inputs = inputs, .values = values, .results = results, .count = count};
+    cl_pool_run(featurizer->pool, pieces_of(&b), run_inputs, &b);
     /* Want of memory is no property of a picture: it must not end up as a row. */
     for (int64_t i = 0; i < count; i++)
         if (results[i].error.status >= COULIS_INVALID_ARGUMENT)
@@ -157,19 +182,25 @@ coulis_status coulis_featurizer_run(coulis_featurizer *featurizer, const coulis_
     return COULIS_OK;
 }
 
-static void run_pixels(void *context, int64_t i, int32_t worker) {
+static void run_pixels(void *context, int64_t piece, int32_t worker) {
     const batch *b = context;
     const coulis_featurizer *f = b->featurizer;
-    cl_plan_run(f->plan, b->pixels + i * f->width * f->height * 3, f->scratch[worker].workspace,
-                b->values + i * f->plan->length);
+    const uint8_t *rgb[CL_FEATURIZER_PICTURES];
+    float *values[CL_FEATURIZER_PICTURES];
+    int32_t count = 0;
+    for (int64_t i = piece * b->together; i < end_of(b, piece); i++, count++) {
+        rgb[count] = b->pixels + i * f->width * f->height * 3;
+        values[count] = b->values + i * f->plan->length;
+    }
+    cl_plan_run(f->plan, count, rgb, f->scratch[worker].workspace, values);
 }
 
 coulis_status coulis_featurizer_run_pixels(coulis_featurizer *featurizer, const uint8_t *pixels, int64_t count,
                                            float *values, coulis_error *error) {
     if (!featurizer || count < 0 || (count > 0 && (!pixels || !values)))
         return cl_fail(error, COULIS_INVALID_ARGUMENT, "no featurizer, pixels or values given");
-    batch b = {.featurizer = featurizer, .pixels = pixels, .values = values};
-    cl_pool_run(featurizer->pool, count, run_pixels, &b);
+    batch b = {.featurizer = featurizer, .pixels = pixels, .values = values, .count = count};
+    cl_pool_run(featurizer->pool, pieces_of(&b), run_pixels, &b);
     cl_clear(error);
     return COULIS_OK;
 }

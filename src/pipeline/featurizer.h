@@ -1,17 +1,28 @@
-/* From one picture to its vector, on one of several threads. */
+/* From pictures to their vectors, on one of several threads. */
 #ifndef CL_PIPELINE_FEATURIZER_H
 #define CL_PIPELINE_FEATURIZER_H
 
 #include "coulis.h"
+#include "net/plan.h"
 
 /* What coulis_featurizer_create does, but starts no threads: the caller brings `workers` of its own, each of
  * which calls with a number of its own. */
 coulis_status cl_featurizer_create(const coulis_model *model, int32_t features, const coulis_image_options *options,
                                    int32_t workers, coulis_featurizer **featurizer, coulis_error *error);
 
-/* Featurizes one picture held in memory as worker `worker`; `values` gets `length` numbers, zeros
- * when it fails. The result is the picture's: it never stops the batch. */
-void cl_featurizer_one(coulis_featurizer *featurizer, int32_t worker, const uint8_t *bytes, size_t size,
-                       float *values, coulis_result *result);
+/* A picture on its way: its bytes in, its vector and result out. */
+typedef struct cl_picture {
+    const uint8_t *bytes;
+    size_t size;
+    float *values;         /* `length` numbers; zeros when the picture fails */
+    coulis_result *result; /* of this picture: it never stops the batch */
+} cl_picture;
+
+/* Pictures that are worked on together at most. */
+#define CL_FEATURIZER_PICTURES CL_PLAN_PICTURES
+
+/* Featurizes 1 to CL_FEATURIZER_PICTURES pictures held in memory as worker `worker`. Which pictures come
+ * together makes no difference to any vector. */
+void cl_featurizer_some(coulis_featurizer *featurizer, int32_t worker, const cl_picture *pictures, int32_t count);
 
 #endif

@@ -96,6 +96,27 @@ static void *reader_main(void *argument) {
     return NULL;
 }
 
+/* With the mutex held: how many pictures a worker takes at once, leaving the others their share. */
+static int32_t share(const cl_stream *s) {
+    int64_t count = (s->queue_count + s->workers - 1) / s->workers;
+    return count < CL_FEATURIZER_PICTURES ? (int32_t)count : CL_FEATURIZER_PICTURES;
+}
+
+/* Turns the items that were read into vectors. */
+static void work_on(cl_stream *s, int32_t worker, const item *items, int32_t count) {
+    cl_picture pictures[CL_FEATURIZER_PICTURES];
+    int32_t readable = 0;
+    for (int32_t i = 0; i < count; i++) {
+        slot *place = &s->slots[items[i].chunk % SLOTS];
+        if (items[i].bytes)
+            pictures[readable++] = (cl_picture){.bytes = items[i].bytes, .size = items[i].size,
+                                                .values = place->vectors + items[i].row * s->length,
+                                                .result = &place->results[items[i].row]};
+    }
+    cl_featurizer_some(s->featurizer, worker, pictures, readable);
+    for (int32_t i = 0; i < count; i++) cl_free(items[i].bytes);
+}
+
 static void *worker_main(void *argument) {
     const thread *self = argument;
     cl_stream *s = self->stream;
@@ -103,26 +124,27 @@ static void *worker_main(void *argument) {
     for (;;) {
         while (!s->closing && s->queue_count == 0) pthread_cond_wait(&s->workable, &s->mutex);
         if (s->closing) break;
-        item next = s->queue[s->queue_first];
-        s->queue_first = (s->queue_first + 1) % s->queue_capacity;
-        s->queue_count--;
-        s->queue_bytes -= next.size;
-        pthread_cond_signal(&s->readable);
+        item items[CL_FEATURIZER_PICTURES];
+        int32_t count = share(s);
+        for (int32_t i = 0; i < count; i++) {
+            items[i] = s->queue[s->queue_first];
+            s->queue_first = (s->queue_first + 1) % s->queue_capacity;
+            s->queue_count--;
+            s->queue_bytes -= items[i].size;
+        }
+        pthread_cond_broadcast(&s->readable);
         pthread_mutex_unlock(&s->mutex);
-
-        slot *place = &s->slots[next.chunk % SLOTS];
-        coulis_result *result = &place->results[next.row];
-        if (next.bytes)
-            cl_featurizer_one(s->featurizer, self->worker, next.bytes, next.size,
-                              place->vectors + next.row * s->length, result);
-        cl_free(next.bytes);
-
+        work_on(s, self->worker, items, count);
         pthread_mutex_lock(&s->mutex);
-        /* Want of memory is no property of a picture: it ends the job instead of becoming a row. */
-        if (result->error.status >= COULIS_INVALID_ARGUMENT && s->fatal.status == COULIS_OK) s->fatal = result->error;
-        s->done++;
-        if (result->error.status != COULIS_OK) s->failed++;
-        if (--place->left == 0 || s->fatal.status != COULIS_OK) pthread_cond_signal(&s->writable);
+        for (int32_t i = 0; i < count; i++) {
+            slot *place = &s->slots[items[i].chunk % SLOTS];
+            const coulis_error *error = &place->results[items[i].row].error;
+            /* Want of memory is no property of a picture: it ends the job instead of becoming a row. */
+            if (error->status >= COULIS_INVALID_ARGUMENT && s->fatal.status == COULIS_OK) s->fatal = *error;
+            s->done++;
+            if (error->status != COULIS_OK) s->failed++;
+            if (--place->left == 0 || s->fatal.status != COULIS_OK) pthread_cond_signal(&s->writable);
+        }
     }
     pthread_mutex_unlock(&s->mutex);
     return NULL;

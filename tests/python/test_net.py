@@ -26,20 +26,26 @@ def fruit_files(fruits, count):
     return [str(path) for path in found[:: max(1, len(found) // count)][:count]]
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_400_fruits_agree_with_onnx_runtime(kind, lite0, lite0_path, fruits):
+@pytest.fixture(scope="module")
+def fruit_features(lite0, fruits):
+    """Paths of 400 pictures, and their features by Pillow and ONNX Runtime."""
     from PIL import Image
 
-    files = fruit_files(fruits, 400)
-    assert len(files) == 400
-    pixels = []
+    files, pixels = fruit_files(fruits, 400), []
     for name in files:
         with Image.open(name) as image:
             pixels.append(numpy.asarray(image.convert("RGB").resize((224, 224), Image.BICUBIC)))
+    return files, lite0.run(numpy.stack(pixels))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_400_fruits_agree_with_onnx_runtime(kind, fruit_features, lite0_path):
+    files, wanted = fruit_features
+    assert len(files) == 400
     with coulis.Featurizer(lite0_path, kind) as featurizer:
         result = featurizer.featurize(files)
     assert set(result.status) == {"ok"}
-    assert_close(result.values, lite0.run(numpy.stack(pixels))[kind], files)
+    assert_close(result.values, wanted[kind], files)
 
 
 @pytest.mark.parametrize("kind", KINDS)

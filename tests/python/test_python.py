@@ -5,6 +5,7 @@ import io
 import os
 import pickle
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -91,6 +92,21 @@ def test_models_are_listed_and_found(tmp_path, repository):
     with pytest.raises(coulis.Error) as caught:
         coulis.find_model("no-such-network")
     assert caught.value.status == "missing" and "no-such-network" in str(caught.value)
+
+
+def test_the_installed_command_is_handed_the_arguments(tmp_path, repository):
+    shutil.copytree(
+        repository / "python" / "coulis", tmp_path / "coulis", ignore=shutil.ignore_patterns("lib*", "bin")
+    )
+    call = [sys.executable, "-c", "from coulis._command import main; main()", "run", "a b", "--json"]
+    missing = subprocess.run(call, cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True)
+    assert missing.returncode == 1 and str(tmp_path / "coulis" / "bin" / "coulis") in missing.stderr
+    program = tmp_path / "coulis" / "bin" / "coulis"
+    program.parent.mkdir()
+    program.write_text('#!/bin/sh\necho "$#" "$2"\nexit 3\n')
+    program.chmod(0o755)
+    done = subprocess.run(call, cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (3, "3 a b\n")
 
 
 # ---- load_image ---------------------------------------------------------------------------

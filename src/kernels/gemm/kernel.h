@@ -49,7 +49,7 @@ CL_INLINE void tile(const cl_gemm *g, int64_t row, int64_t column, const float *
 #pragma GCC unroll 8
     for (int i = 0; i < mr; i++) {
 #pragma GCC unroll 8
-        for (int j = 0; j < nv; j++) sum[i][j] = vf_load(g->bias + column + j * LANES);
+        for (int j = 0; j < nv; j++) sum[i][j] = g->bias ? vf_load(g->bias + column + j * LANES) : vf_zero();
     }
     const float *a[MR];
 #pragma GCC unroll 8

@@ -1,0 +1,84 @@
+/* The transforms of Winograd's convolution F(4x4, 3x3). README.md beside this file has the matrices. */
+#include "kernels/kernels.h"
+#include "kernels/vector.h"
+
+void KERNEL(cl_winograd_input)(const float *const pixels[36], int64_t channels, int64_t plane, float *out);
+void KERNEL(cl_winograd_output)(const cl_winograd_tile *tile);
+
+/* One column or row of B^T d. */
+CL_INLINE void input_1d(const vf d[6], vf t[6]) {
+    const vf two = vf_set1(2), minus_four = vf_set1(-4), minus_five = vf_set1(-5), four = vf_set1(4),
+             minus_one = vf_set1(-1);
+    vf even = vf_fma(d[2], minus_four, d[4]), odd = vf_fma(d[1], minus_four, d[3]);
+    vf near = vf_fma(d[2], minus_one, d[4]), far = vf_fma(d[1], minus_one, d[3]);
+    t[0] = vf_fma(d[0], four, vf_fma(d[2], minus_five, d[4]));
+    t[1] = vf_add(even, odd);
+    t[2] = vf_fma(odd, minus_one, even);
+    t[3] = vf_fma(far, two, near);
+    t[4] = vf_fma(far, vf_set1(-2), near);
+    t[5] = vf_fma(d[1], four, vf_fma(d[3], minus_five, d[5]));
+}
+
+void KERNEL(cl_winograd_input)(const float *const pixels[36], int64_t channels, int64_t plane, float *out) {
+    for (int64_t c = 0; c < channels; c += LANES) {
+        vf half[6][6];
+#pragma GCC unroll 6
+        for (int x = 0; x < 6; x++) {
+            vf column[6], t[6];
+#pragma GCC unroll 6
+            for (int y = 0; y < 6; y++) column[y] = vf_load(pixels[y * 6 + x] + c);
+            input_1d(column, t);
+#pragma GCC unroll 6
+            for (int y = 0; y < 6; y++) half[y][x] = t[y];
+        }
+#pragma GCC unroll 6
+        for (int y = 0; y < 6; y++) {
+            vf t[6];
+            input_1d(half[y], t);
+#pragma GCC unroll 6
+            for (int x = 0; x < 6; x++) vf_store(out + (y * 6 + x) * plane + c, t[x]);
+        }
+    }
+}
+
+/* One column or row of A^T m. */
+CL_INLINE void output_1d(const vf m[6], vf o[4]) {
+    const vf minus_one = vf_set1(-1);
+    vf sum1 = vf_add(m[1], m[2]), difference1 = vf_fma(m[2], minus_one, m[1]);
+    vf sum2 = vf_add(m[3], m[4]), difference2 = vf_fma(m[4], minus_one, m[3]);
+    o[0] = vf_add(vf_add(m[0], sum1), sum2);
+    o[1] = vf_fma(difference2, vf_set1(2), difference1);
+    o[2] = vf_fma(sum2, vf_set1(4), sum1);
+    o[3] = vf_add(vf_fma(difference2, vf_set1(8), difference1), m[5]);
+}
+
+void KERNEL(cl_winograd_output)(const cl_winograd_tile *tile) {
+    const vf low = vf_set1(tile->low), high = vf_set1(tile->high);
+    for (int64_t c = 0; c < tile->channels; c += LANES) {
+        vf half[4][6];
+#pragma GCC unroll 6
+        for (int x = 0; x < 6; x++) {
+            vf column[6], o[4];
+#pragma GCC unroll 6
+            for (int y = 0; y < 6; y++) column[y] = vf_load(tile->in + (y * 6 + x) * tile->plane + c);
+            output_1d(column, o);
+#pragma GCC unroll 4
+            for (int y = 0; y < 4; y++) half[y][x] = o[y];
+        }
+        const vf bias = vf_load(tile->bias + c);
+#pragma GCC unroll 4
+        for (int y = 0; y < 4; y++) {
+            if (y >= tile->rows) break;
+            vf o[4];
+            output_1d(half[y], o);
+#pragma GCC unroll 4
+            for (int x = 0; x < 4; x++) {
+                if (x >= tile->columns) break;
+                vf value = vf_add(o[x], bias);
+                if (tile->residual)
+                    value = vf_add(value, vf_load(tile->residual + y * tile->row_stride + x * tile->channels + c));
+                vf_store(tile->out + y * tile->row_stride + x * tile->channels + c, vf_clamp(value, low, high));
+            }
+        }
+    }
+}

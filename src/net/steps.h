@@ -1,0 +1,33 @@
+/* How each kind of step runs. */
+#ifndef CL_NET_STEPS_H
+#define CL_NET_STEPS_H
+
+#include "net/plan.h"
+
+/* One pass over steps: for one picture before the split, for all after it. */
+typedef struct cl_run {
+    const cl_plan *plan;
+    float *workspace;
+    int32_t first;    /* the picture whose share of a `together` map is meant */
+    int32_t pictures; /* worked on together from there */
+} cl_run;
+
+/* The numbers of a map, those of picture `first` and on. */
+static inline float *cl_value_data(const cl_run *run, int32_t value) {
+    const cl_value *v = &run->plan->values[value];
+    return run->workspace + v->offset + (v->together ? run->first * v->size : 0);
+}
+
+/* The map that is added to the step's result, NULL for none. */
+static inline const float *cl_residual_data(const cl_run *run, const cl_step *step) {
+    return step->other >= 0 ? cl_value_data(run, step->other) : NULL;
+}
+
+void cl_run_conv(const cl_run *run, const cl_step *step);
+void cl_run_winograd(const cl_run *run, const cl_step *step);
+void cl_run_pointwise(const cl_run *run, const cl_step *step);
+void cl_run_depthwise(const cl_run *run, const cl_step *step);
+void cl_run_pool(const cl_run *run, const cl_step *step);
+void cl_run_elementwise(const cl_run *run, const cl_step *step);
+
+#endif

@@ -1,13 +1,13 @@
 """Networks in other engines, each as a function from uint8 pictures (n, h, w, 3) to vectors."""
 
 import numpy
-from net_oracle import _onnx_model, prepare, read_model
+from net_oracle import onnx_model, prepare, read_model
 
 
 def onnx_bytes(path):
     """The model file as ONNX with its pooled vector as the only output, the batch free."""
     description, tensors = read_model(path)
-    return description, _onnx_model(description, tensors, [description["features"]["pooled"]]).SerializeToString()
+    return description, onnx_model(description, tensors, [description["features"]["pooled"]]).SerializeToString()
 
 
 def onnx_runtime(path, threads):

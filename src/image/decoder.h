@@ -2,7 +2,7 @@
 #ifndef CL_IMAGE_DECODER_H
 #define CL_IMAGE_DECODER_H
 
-#include "image/picture.h"
+#include "image/source.h"
 
 typedef struct cl_decoder cl_decoder;
 struct cl_decoder {
@@ -18,8 +18,8 @@ struct cl_decoder {
 };
 
 /* Each reads the header of a picture of its format. On failure there is nothing to close. */
-coulis_status cl_jpeg_open(cl_picture *picture, cl_decoder **decoder);
-coulis_status cl_png_open(cl_picture *picture, cl_decoder **decoder);
-coulis_status cl_webp_open(cl_picture *picture, cl_decoder **decoder);
+coulis_status cl_jpeg_open(cl_source *picture, cl_decoder **decoder);
+coulis_status cl_png_open(cl_source *picture, cl_decoder **decoder);
+coulis_status cl_webp_open(cl_source *picture, cl_decoder **decoder);
 
 #endif

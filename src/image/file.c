@@ -7,11 +7,11 @@
 
 #include "base/memory.h"
 #include "image/image.h"
-#include "image/picture.h"
+#include "image/source.h"
 
-static coulis_status fail_errno(const cl_picture *picture, int error) {
-    if (error == ENOENT || error == ENOTDIR) return cl_picture_fail(picture, COULIS_MISSING, "does not exist");
-    return cl_picture_fail(picture, COULIS_UNREADABLE, "cannot be read: %s", strerror(error));
+static coulis_status fail_errno(const cl_source *picture, int error) {
+    if (error == ENOENT || error == ENOTDIR) return cl_source_fail(picture, COULIS_MISSING, "does not exist");
+    return cl_source_fail(picture, COULIS_UNREADABLE, "cannot be read: %s", strerror(error));
 }
 
 static const char *kind_of(mode_t mode) {
@@ -31,24 +31,25 @@ static int read_all(int file, uint8_t *bytes, size_t size, size_t *got) {
     return 0;
 }
 
-static coulis_status read_open_file(const cl_picture *picture, int file, int64_t max_bytes, uint8_t **bytes,
+static coulis_status read_open_file(const cl_source *picture, int file, int64_t max_bytes, uint8_t **bytes,
                                     size_t *size) {
     struct stat about;
     if (fstat(file, &about) != 0) return fail_errno(picture, errno);
     if (!S_ISREG(about.st_mode)) {
-        return cl_picture_fail(picture, COULIS_UNREADABLE, "is %s, not a file", kind_of(about.st_mode));
+        return cl_source_fail(picture, COULIS_UNREADABLE, "is %s, not a file", kind_of(about.st_mode));
     }
-    if (about.st_size == 0) return cl_picture_fail(picture, COULIS_EMPTY, "is empty: it has no bytes");
+    if (about.st_size == 0) return cl_source_fail(picture, COULIS_EMPTY, "is empty: it has no bytes");
     if (about.st_size > max_bytes) {
-        return cl_picture_fail(picture, COULIS_TOO_LARGE, "has %" PRId64 " bytes, more than the limit of %" PRId64,
+        return cl_source_fail(picture, COULIS_TOO_LARGE, "has %" PRId64 " bytes, more than the limit of %" PRId64,
                                (int64_t)about.st_size, max_bytes);
     }
     uint8_t *memory = cl_alloc((size_t)about.st_size, 1);
-    if (!memory) return cl_picture_fail_memory(picture);
+    if (!memory) return cl_source_fail_memory(picture);
     int error = read_all(file, memory, (size_t)about.st_size, size);
     if (error || *size == 0) {
         cl_free(memory);
-        return error ? fail_errno(picture, error) : cl_picture_fail(picture, COULIS_EMPTY, "is empty: it has no bytes");
+        if (error) return fail_errno(picture, error);
+        return cl_source_fail(picture, COULIS_EMPTY, "is empty: it has no bytes");
     }
     *bytes = memory;
     return COULIS_OK;
@@ -56,7 +57,7 @@ static coulis_status read_open_file(const cl_picture *picture, int file, int64_t
 
 coulis_status cl_image_read_file(const char *path, int64_t max_bytes, uint8_t **bytes, size_t *size,
                                  coulis_error *error) {
-    cl_picture picture = {.name = path, .error = error};
+    cl_source picture = {.name = path, .error = error};
     /* Not blocking, so that a pipe without a writer is told from a file and not waited for. */
     int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (file < 0) return fail_errno(&picture, errno);

@@ -63,8 +63,8 @@ static const char *text_kind(const uint8_t *bytes, size_t size) {
     char start[513];
     size_t length = size < sizeof start - 1 ? size : sizeof start - 1;
     for (size_t i = 0; i < length; i++) {
-        bool control = bytes[i] < 0x20 && bytes[i] != '\n' && bytes[i] != '\r' && bytes[i] != '\t' && bytes[i] != '\f';
-        if (control || bytes[i] == 0x7F) return "";
+        bool control = bytes[i] < 0x20 || bytes[i] == 0x7F;
+        if (control && !(bytes[i] && strchr("\n\r\t\f", bytes[i]))) return "";
         start[i] = (char)(bytes[i] >= 'A' && bytes[i] <= 'Z' ? bytes[i] + 32 : bytes[i]);
     }
     start[length] = '\0';

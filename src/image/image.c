@@ -35,11 +35,11 @@ static coulis_status check_arguments(const coulis_image_options *options, int32_
     else if (options->reserved != 0) wrong = "reserved";
     else if (options->max_bytes < 1) wrong = "max_bytes";
     else if (options->max_pixels < 1) wrong = "max_pixels";
-    if (wrong) return cl_fail(error, COULIS_INVALID_ARGUMENT, "image options: %s has a value that is not allowed", wrong);
-    return COULIS_OK;
+    if (!wrong) return COULIS_OK;
+    return cl_fail(error, COULIS_INVALID_ARGUMENT, "image options: %s has a value that is not allowed", wrong);
 }
 
-static coulis_status open_decoder(cl_picture *picture, cl_decoder **decoder) {
+static coulis_status open_decoder(cl_source *picture, cl_decoder **decoder) {
     const char *looks_like;
     switch (cl_format_of(picture->bytes, picture->size, &looks_like)) {
     case CL_FORMAT_JPEG: return cl_jpeg_open(picture, decoder);
@@ -47,11 +47,11 @@ static coulis_status open_decoder(cl_picture *picture, cl_decoder **decoder) {
     case CL_FORMAT_WEBP: return cl_webp_open(picture, decoder);
     default: break;
     }
-    return cl_picture_fail(picture, COULIS_UNSUPPORTED, "is not a JPEG, PNG or WebP picture%s%s%s",
+    return cl_source_fail(picture, COULIS_UNSUPPORTED, "is not a JPEG, PNG or WebP picture%s%s%s",
                            *looks_like ? " (looks like " : "", looks_like, *looks_like ? ")" : "");
 }
 
-static coulis_status resize_rows(const cl_picture *picture, cl_decoder *decoder, int32_t width, int32_t height,
+static coulis_status resize_rows(const cl_source *picture, cl_decoder *decoder, int32_t width, int32_t height,
                                  uint8_t *rgb) {
     cl_resizer *resizer;
     coulis_status status = cl_resizer_create(picture, decoder->width, decoder->height, width, height,
@@ -71,10 +71,10 @@ static coulis_status resize_rows(const cl_picture *picture, cl_decoder *decoder,
     return status;
 }
 
-static coulis_status decode(cl_picture *picture, int32_t width, int32_t height, uint8_t *rgb) {
-    if (picture->size == 0) return cl_picture_fail(picture, COULIS_EMPTY, "is empty: it has no bytes");
+static coulis_status decode(cl_source *picture, int32_t width, int32_t height, uint8_t *rgb) {
+    if (picture->size == 0) return cl_source_fail(picture, COULIS_EMPTY, "is empty: it has no bytes");
     if (picture->size > (uint64_t)picture->options->max_bytes) {
-        return cl_picture_fail(picture, COULIS_TOO_LARGE, "has %zu bytes, more than the limit of %" PRId64,
+        return cl_source_fail(picture, COULIS_TOO_LARGE, "has %zu bytes, more than the limit of %" PRId64,
                                picture->size, picture->options->max_bytes);
     }
     cl_decoder *decoder;
@@ -101,7 +101,7 @@ coulis_status cl_image_decode_named(const char *name, const uint8_t *bytes, size
     if (status) return status;
     if (!bytes && size) return cl_fail(error, COULIS_INVALID_ARGUMENT, "bytes is NULL, but size is %zu", size);
 
-    cl_picture picture = {.bytes = bytes, .size = size, .name = name, .options = options, .error = error};
+    cl_source picture = {.bytes = bytes, .size = size, .name = name, .options = options, .error = error};
     status = decode(&picture, width, height, rgb);
     if (stored_width) *stored_width = picture.stored_width;
     if (stored_height) *stored_height = picture.stored_height;
@@ -118,8 +118,8 @@ coulis_status cl_image_decode(const uint8_t *bytes, size_t size, const coulis_im
 static coulis_status check_size(const coulis_image_options *options, coulis_error *error) {
     if (!options || options->size >= sizeof *options) return COULIS_OK;
     return cl_fail(error, COULIS_INVALID_ARGUMENT,
-                   "image options: size is %zu, not %zu; fill them with coulis_image_options_init first", options->size,
-                   sizeof *options);
+                   "image options: size is %zu, not %zu; fill them with coulis_image_options_init first",
+                   options->size, sizeof *options);
 }
 
 coulis_status coulis_image_decode(const void *bytes, size_t size, const coulis_image_options *options, int32_t width,
@@ -148,7 +148,8 @@ coulis_status coulis_image_load(const char *path, const coulis_image_options *op
     size_t size;
     status = cl_image_read_file(path, options->max_bytes, &bytes, &size, error);
     if (status) return status;
-    status = cl_image_decode_named(path, bytes, size, options, width, height, rgb, stored_width, stored_height, error);
+    status = cl_image_decode_named(path, bytes, size, options, width, height, rgb, stored_width, stored_height,
+                                   error);
     cl_free(bytes);
     return status;
 }

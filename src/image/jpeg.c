@@ -28,7 +28,7 @@
 
 typedef struct jpeg {
     cl_decoder base;
-    cl_picture *picture;
+    cl_source *picture;
     struct jpeg_decompress_struct info;
     struct jpeg_error_mgr error;
     struct jpeg_source_mgr source;
@@ -92,22 +92,24 @@ static size_t position(const jpeg *j) {
 }
 
 static coulis_status fail_truncated(const jpeg *j) {
-    return cl_picture_fail(j->picture, COULIS_UNREADABLE, "is a JPEG cut short: it ends after %zu bytes, at row %u of %d",
-                           j->picture->size, j->created ? j->info.output_scanline : 0u, j->base.height);
+    return cl_source_fail(j->picture, COULIS_UNREADABLE,
+                          "is a JPEG cut short: it ends after %zu bytes, at row %u of %d", j->picture->size,
+                          j->created ? j->info.output_scanline : 0u, j->base.height);
 }
 
 /* After libjpeg has jumped to on_error. */
 static coulis_status fail_library(jpeg *j) {
     if (j->too_many_scans) {
-        return cl_picture_fail(j->picture, COULIS_UNREADABLE,
+        return cl_source_fail(j->picture, COULIS_UNREADABLE,
                                "is a JPEG in more than %d scans, which would take too long to decode", j->scans_max);
     }
     if (j->error.msg_code == JERR_OUT_OF_MEMORY || j->error.msg_code == JERR_NO_BACKING_STORE) {
-        return cl_picture_fail_memory(j->picture);
+        return cl_source_fail_memory(j->picture);
     }
     char reason[JMSG_LENGTH_MAX];
     j->error.format_message((j_common_ptr)&j->info, reason);
-    return cl_picture_fail(j->picture, COULIS_UNREADABLE, "is a damaged JPEG: %s (near byte %zu)", reason, position(j));
+    return cl_source_fail(j->picture, COULIS_UNREADABLE, "is a damaged JPEG: %s (near byte %zu)", reason,
+                          position(j));
 }
 
 static void expand_gray(uint8_t *row, const uint8_t *line, size_t width) {
@@ -204,19 +206,20 @@ static coulis_status start(jpeg *j) {
     }
     if (j->info.output_width > (JDIMENSION)j->base.width ||
         (size_t)j->info.output_components * j->info.output_width > j->line_bytes) {
-        return cl_picture_fail(j->picture, COULIS_UNREADABLE, "is a damaged JPEG: it has two frame headers that differ");
+        return cl_source_fail(j->picture, COULIS_UNREADABLE,
+                              "is a damaged JPEG: it has two frame headers that differ");
     }
     return COULIS_OK;
 }
 
-coulis_status cl_jpeg_open(cl_picture *picture, cl_decoder **decoder) {
+coulis_status cl_jpeg_open(cl_source *picture, cl_decoder **decoder) {
     cl_jpeg_header header;
     coulis_status status = cl_jpeg_read_header(picture, &header);
-    if (!status) status = cl_picture_set_size(picture, header.width, header.height);
+    if (!status) status = cl_source_set_size(picture, header.width, header.height);
     if (status) return status;
 
     jpeg *j = cl_alloc_zero(1, sizeof *j);
-    if (!j) return cl_picture_fail_memory(picture);
+    if (!j) return cl_source_fail_memory(picture);
     j->base = (cl_decoder){.width = picture->stored_width, .height = picture->stored_height,
                            .orientation = header.orientation, .rows = read_rows, .finish = finish,
                            .close = close_jpeg};
@@ -224,7 +227,7 @@ coulis_status cl_jpeg_open(cl_picture *picture, cl_decoder **decoder) {
     j->layers = header.layers;
     j->line_bytes = (size_t)header.width * (header.layers == 1 ? 1 : 4);
     j->line = cl_alloc_zero(j->line_bytes, 1);
-    status = j->line ? start(j) : cl_picture_fail_memory(picture);
+    status = j->line ? start(j) : cl_source_fail_memory(picture);
     if (status) close_jpeg(&j->base);
     else *decoder = &j->base;
     return status;

@@ -17,7 +17,7 @@ typedef struct segment {
 } segment;
 
 typedef struct walk {
-    cl_picture *picture;
+    cl_source *picture;
     cl_jpeg_header *header;
     size_t marker; /* offset of the marker at hand */
     size_t at;     /* what is read next */
@@ -29,7 +29,7 @@ typedef struct walk {
 } walk;
 
 static coulis_status fail(const walk *w, const char *what) {
-    return cl_picture_fail(w->picture, COULIS_UNREADABLE, "is a damaged JPEG: %s at byte %zu", what, w->marker);
+    return cl_source_fail(w->picture, COULIS_UNREADABLE, "is a damaged JPEG: %s at byte %zu", what, w->marker);
 }
 
 static bool begins_with(segment s, const char *text, size_t length) {
@@ -41,7 +41,7 @@ static coulis_status add_exif(walk *w, segment s) {
     /* A profile in several segments repeats "Exif\0\0" in each. */
     size_t skip = w->exif ? 6 : 0;
     uint8_t *grown = cl_grow(w->exif, w->exif_size + s.size - skip, 1);
-    if (!grown) return cl_picture_fail_memory(w->picture);
+    if (!grown) return cl_source_fail_memory(w->picture);
     memcpy(grown + w->exif_size, s.data + skip, s.size - skip);
     w->exif = grown;
     w->exif_size += s.size - skip;
@@ -128,7 +128,7 @@ static bool has_segment(uint8_t marker) {
 
 /* The segment of `marker`, which begins at w->at. */
 static coulis_status read_segment(walk *w, uint8_t marker) {
-    const cl_picture *p = w->picture;
+    const cl_source *p = w->picture;
     if (p->size - w->at < 2) return fail(w, "the file ends within a marker");
     uint32_t length = cl_big16(p->bytes + w->at);
     segment s = {p->bytes + w->at + 2, length > 2 ? length - 2 : 0};
@@ -150,7 +150,7 @@ static coulis_status walk_markers(walk *w) {
         if (!after_ff) {
             /* Anything between segments that is not 0xFF is skipped. */
             const uint8_t *next = w->at < size ? memchr(bytes + w->at, 0xFF, size - w->at) : NULL;
-            if (!next) return cl_picture_fail(w->picture, COULIS_UNREADABLE, "is a damaged JPEG: it ends before any "
+            if (!next) return cl_source_fail(w->picture, COULIS_UNREADABLE, "is a damaged JPEG: it ends before any "
                                               "picture data, after %zu bytes", size);
             w->at = (size_t)(next - bytes) + 1;
         }
@@ -171,7 +171,7 @@ static coulis_status walk_markers(walk *w) {
     }
 }
 
-coulis_status cl_jpeg_read_header(cl_picture *picture, cl_jpeg_header *header) {
+coulis_status cl_jpeg_read_header(cl_source *picture, cl_jpeg_header *header) {
     walk w = {.picture = picture, .header = header};
     header->orientation = 1;
     coulis_status status = walk_markers(&w);

@@ -2,7 +2,7 @@
 #ifndef CL_IMAGE_JPEG_HEADER_H
 #define CL_IMAGE_JPEG_HEADER_H
 
-#include "image/picture.h"
+#include "image/source.h"
 
 typedef struct cl_jpeg_header {
     uint32_t width, height;
@@ -12,6 +12,6 @@ typedef struct cl_jpeg_header {
 
 /* Sets the stored size of `picture` when it is found. COULIS_UNREADABLE with the offset of the marker, or
  * COULIS_NO_MEMORY. */
-coulis_status cl_jpeg_read_header(cl_picture *picture, cl_jpeg_header *header);
+coulis_status cl_jpeg_read_header(cl_source *picture, cl_jpeg_header *header);
 
 #endif

@@ -6,6 +6,6 @@
 
 /* Puts a decoder before *decoder that gives the rows of the picture turned upright, and owns it. It
  * holds the whole picture. On failure *decoder is as it was. */
-coulis_status cl_orient(const cl_picture *picture, cl_decoder **decoder);
+coulis_status cl_orient(const cl_source *picture, cl_decoder **decoder);
 
 #endif

@@ -6,6 +6,7 @@
 #include "image/decoder.h"
 #include "image/png_chunks.h"
 #include "image/png_rows.h"
+#include "image/zlib_memory.h"
 
 /* Bytes of a data chunk handed to zlib at a time. */
 #define PIECE 65536
@@ -28,17 +29,8 @@ typedef struct png {
     uint8_t *pixels;    /* unpacked: one row, or the whole interlaced picture */
 } png;
 
-static void *allocate(void *unused, unsigned count, unsigned size) {
-    (void)unused;
-    return cl_alloc(count, size);
-}
-static void release(void *unused, void *memory) {
-    (void)unused;
-    cl_free(memory);
-}
-
 static coulis_status fail_truncated(const png *p) {
-    return cl_picture_fail(p->stream.picture, COULIS_UNREADABLE,
+    return cl_source_fail(p->stream.picture, COULIS_UNREADABLE,
                            "is a PNG cut short: its data end at byte %zu, at row %u of %d", p->stream.at, p->row,
                            p->base.height);
 }
@@ -51,7 +43,7 @@ static coulis_status more_input(png *p) {
         cl_png_skip(s, 4); /* checksums of data are not compared; zlib has its own */
         cl_png_next next = cl_png_next_chunk(s, &chunk);
         if (next == CL_PNG_BAD_ID) {
-            return cl_picture_fail(s->picture, COULIS_UNREADABLE, "is a damaged PNG: no chunk begins at byte %zu",
+            return cl_source_fail(s->picture, COULIS_UNREADABLE, "is a damaged PNG: no chunk begins at byte %zu",
                                    chunk.start);
         }
         if (next == CL_PNG_NO_MORE) return fail_truncated(p);
@@ -75,7 +67,7 @@ static coulis_status more_input(png *p) {
 
 /* Inflates one packed row of `size` bytes into p->current and undoes its filter. */
 static coulis_status next_packed_row(png *p, size_t size) {
-    const cl_picture *picture = p->stream.picture;
+    const cl_source *picture = p->stream.picture;
     size_t have = 0;
     int result = Z_OK;
     while (have < size + 1) {
@@ -86,17 +78,18 @@ static coulis_status next_packed_row(png *p, size_t size) {
         p->z.next_out = p->current + have;
         p->z.avail_out = (uInt)(size + 1 - have);
         result = inflate(&p->z, Z_NO_FLUSH);
-        if (result == Z_MEM_ERROR) return cl_picture_fail_memory(picture);
+        if (result == Z_MEM_ERROR) return cl_source_fail_memory(picture);
         if (result < 0) {
-            return cl_picture_fail(picture, COULIS_UNREADABLE, "is a damaged PNG: %s, before byte %zu, at row %u",
+            return cl_source_fail(picture, COULIS_UNREADABLE, "is a damaged PNG: %s, before byte %zu, at row %u",
                                    p->z.msg ? p->z.msg : "its data are not sound", p->stream.at, p->row);
         }
         have = size + 1 - p->z.avail_out;
         if (have < size + 1) p->z.avail_in = 0; /* zlib has all of it, or wants none */
     }
     if (!cl_png_unfilter(p->current[0], p->current + 1, p->previous + 1, size, (cl_png_bits(&p->stream) + 7) / 8)) {
-        return cl_picture_fail(picture, COULIS_UNREADABLE, "is a damaged PNG: unknown filter %u, before byte %zu, at row %u",
-                               p->current[0], p->stream.at, p->row);
+        return cl_source_fail(picture, COULIS_UNREADABLE,
+                              "is a damaged PNG: unknown filter %u, before byte %zu, at row %u", p->current[0],
+                              p->stream.at, p->row);
     }
     p->at_end = result == Z_STREAM_END;
     return COULIS_OK;
@@ -150,7 +143,7 @@ static coulis_status read_passes(png *p) {
     static const uint8_t first_column[7] = {0, 4, 0, 2, 0, 1, 0}, first_row[7] = {0, 0, 4, 0, 2, 0, 1};
     static const uint8_t column_step[7] = {8, 8, 4, 4, 2, 2, 1}, row_step[7] = {8, 8, 8, 4, 4, 2, 2};
     uint8_t *scratch = cl_alloc(p->columns, 4);
-    if (!scratch) return cl_picture_fail_memory(p->stream.picture);
+    if (!scratch) return cl_source_fail_memory(p->stream.picture);
     coulis_status status = COULIS_OK;
     for (int pass = 0; pass < 7 && !status && !p->at_end; pass++) {
         if (p->columns <= first_column[pass]) continue;
@@ -199,7 +192,7 @@ static coulis_status check_palette(const png *p) {
     } else if (p->colors.white && (s->alpha_count > 256 || (key && s->color_key[0] > 255))) {
         wrong = "transparency for more than 256 colours";
     }
-    return wrong ? cl_picture_fail(s->picture, COULIS_UNREADABLE, "is a damaged PNG: %s", wrong) : COULIS_OK;
+    return wrong ? cl_source_fail(s->picture, COULIS_UNREADABLE, "is a damaged PNG: %s", wrong) : COULIS_OK;
 }
 
 static coulis_status finish(cl_decoder *decoder) {
@@ -222,7 +215,7 @@ static coulis_status read_header(cl_png_stream *s, cl_png_chunk *data) {
     for (;;) {
         cl_png_next next = cl_png_next_chunk(s, data);
         if (next != CL_PNG_CHUNK) {
-            return cl_picture_fail(s->picture, COULIS_UNREADABLE, "is a damaged PNG: %s at byte %zu",
+            return cl_source_fail(s->picture, COULIS_UNREADABLE, "is a damaged PNG: %s at byte %zu",
                                    next == CL_PNG_NO_MORE ? "it ends before any picture data" : "no chunk begins",
                                    data->start);
         }
@@ -263,19 +256,20 @@ static void choose_colors(png *p, const cl_png_stream *s) {
 }
 
 static coulis_status init_memory(png *p) {
-    cl_picture *picture = p->stream.picture;
+    cl_source *picture = p->stream.picture;
     p->row_bytes = (size_t)(((uint64_t)p->columns * cl_png_bits(&p->stream) + 7) / 8);
     if (p->row_bytes >= INT32_MAX) { /* zlib counts in 32 bits; only with a raised limit of pixels */
-        return cl_picture_fail(picture, COULIS_TOO_LARGE, "is a PNG with rows of %zu bytes, more than 2 GiB", p->row_bytes);
+        return cl_source_fail(picture, COULIS_TOO_LARGE, "is a PNG with rows of %zu bytes, more than 2 GiB",
+                              p->row_bytes);
     }
     p->current = cl_alloc_zero(p->row_bytes + 1, 1);
     p->previous = cl_alloc_zero(p->row_bytes + 1, 1);
     size_t rows = p->stream.interlaced ? (size_t)p->base.height : 1;
     p->pixels = cl_alloc_zero((size_t)p->base.width * rows, cl_png_pixel_bytes(p->colors.mode));
-    if (!p->current || !p->previous || !p->pixels) return cl_picture_fail_memory(picture);
-    p->z.zalloc = allocate;
-    p->z.zfree = release;
-    if (inflateInit(&p->z) != Z_OK) return cl_picture_fail_memory(picture);
+    if (!p->current || !p->previous || !p->pixels) return cl_source_fail_memory(picture);
+    p->z.zalloc = cl_zlib_alloc;
+    p->z.zfree = cl_zlib_free;
+    if (inflateInit(&p->z) != Z_OK) return cl_source_fail_memory(picture);
     p->inflating = true;
     return p->stream.interlaced ? read_passes(p) : COULIS_OK;
 }
@@ -284,7 +278,7 @@ static coulis_status start(png *p) {
     cl_png_stream *s = &p->stream;
     cl_png_chunk data;
     coulis_status status = read_header(s, &data);
-    if (!status) status = cl_picture_set_size(s->picture, s->width, s->height);
+    if (!status) status = cl_source_set_size(s->picture, s->width, s->height);
     if (status) return status;
     p->base.width = s->picture->stored_width;
     p->base.height = s->picture->stored_height;
@@ -296,7 +290,7 @@ static coulis_status start(png *p) {
     if (s->has_frame) {
         if (s->frame_left >= s->frame_right || s->frame_top >= s->frame_bottom || s->frame_right > s->width ||
             s->frame_bottom > s->height) {
-            return cl_picture_fail(s->picture, COULIS_UNREADABLE, "is a damaged PNG: its first frame has no pixels");
+            return cl_source_fail(s->picture, COULIS_UNREADABLE, "is a damaged PNG: its first frame has no pixels");
         }
         p->left = (uint32_t)s->frame_left;
         p->top = (uint32_t)s->frame_top;
@@ -315,9 +309,9 @@ static coulis_status start(png *p) {
     return init_memory(p);
 }
 
-coulis_status cl_png_open(cl_picture *picture, cl_decoder **decoder) {
+coulis_status cl_png_open(cl_source *picture, cl_decoder **decoder) {
     png *p = cl_alloc_zero(1, sizeof *p);
-    if (!p) return cl_picture_fail_memory(picture);
+    if (!p) return cl_source_fail_memory(picture);
     p->base = (cl_decoder){.rows = read_rows, .finish = finish, .close = close_png};
     cl_png_stream_init(&p->stream, picture);
     coulis_status status = start(p);

@@ -7,7 +7,7 @@
 #include "image/exif.h"
 #include "image/png_text.h"
 
-void cl_png_stream_init(cl_png_stream *stream, cl_picture *picture) {
+void cl_png_stream_init(cl_png_stream *stream, cl_source *picture) {
     *stream = (cl_png_stream){.picture = picture, .at = 8, .sequence = -1, .frame_count = -1};
 }
 
@@ -16,7 +16,7 @@ static bool is_word(uint8_t c) {
 }
 
 cl_png_next cl_png_next_chunk(cl_png_stream *stream, cl_png_chunk *chunk) {
-    const cl_picture *p = stream->picture;
+    const cl_source *p = stream->picture;
     size_t left = p->size - stream->at;
     const uint8_t *here = p->bytes + stream->at;
     *chunk = (cl_png_chunk){.start = stream->at};
@@ -32,9 +32,9 @@ cl_png_next cl_png_next_chunk(cl_png_stream *stream, cl_png_chunk *chunk) {
 }
 
 coulis_status cl_png_fail(const cl_png_stream *stream, const cl_png_chunk *chunk, const char *what) {
-    return cl_picture_fail(stream->picture, COULIS_UNREADABLE, "is a damaged PNG: %s, in the chunk %c%c%c%c at byte %zu",
-                           what, (int)(chunk->id >> 24), (int)(chunk->id >> 16 & 0xFF), (int)(chunk->id >> 8 & 0xFF),
-                           (int)(chunk->id & 0xFF), chunk->start);
+    const char id[5] = {(char)(chunk->id >> 24), (char)(chunk->id >> 16), (char)(chunk->id >> 8), (char)chunk->id, 0};
+    return cl_source_fail(stream->picture, COULIS_UNREADABLE, "is a damaged PNG: %s, in the chunk %s at byte %zu",
+                          what, id, chunk->start);
 }
 
 bool cl_png_skip(cl_png_stream *stream, size_t length) {
@@ -44,7 +44,7 @@ bool cl_png_skip(cl_png_stream *stream, size_t length) {
 }
 
 coulis_status cl_png_check_crc(cl_png_stream *stream, const cl_png_chunk *chunk) {
-    const cl_picture *p = stream->picture;
+    const cl_source *p = stream->picture;
     if (p->size - stream->at < 4) return cl_png_fail(stream, chunk, "a checksum cut short");
     const uint8_t id[4] = {(uint8_t)(chunk->id >> 24), (uint8_t)(chunk->id >> 16), (uint8_t)(chunk->id >> 8),
                            (uint8_t)chunk->id};
@@ -57,7 +57,10 @@ coulis_status cl_png_check_crc(cl_png_stream *stream, const cl_png_chunk *chunk)
 static cl_png_mode mode_of(uint8_t depth, uint8_t color_type) {
     bool byte_or_two = depth == 8 || depth == 16, small = depth == 1 || depth == 2 || depth == 4;
     switch (color_type) {
-    case 0: return depth == 1 ? CL_PNG_BILEVEL : depth == 16 ? CL_PNG_GRAY16 : depth == 8 || small ? CL_PNG_GRAY : CL_PNG_NONE;
+    case 0:
+        if (depth == 1) return CL_PNG_BILEVEL;
+        if (depth == 16) return CL_PNG_GRAY16;
+        return depth == 8 || small ? CL_PNG_GRAY : CL_PNG_NONE;
     case 2: return byte_or_two ? CL_PNG_RGB : CL_PNG_NONE;
     case 3: return depth == 8 || small ? CL_PNG_PALETTE : CL_PNG_NONE;
     case 4: return depth == 8 ? CL_PNG_GRAY_ALPHA : depth == 16 ? CL_PNG_RGBA : CL_PNG_NONE;
@@ -182,7 +185,7 @@ static coulis_status content(cl_png_stream *s, const cl_png_chunk *chunk) {
 
 /* The sequence number that an animation's data begin with. */
 static coulis_status frame_data(cl_png_stream *s, const cl_png_chunk *chunk) {
-    const cl_picture *p = s->picture;
+    const cl_source *p = s->picture;
     if (chunk->length < 4 || p->size - s->at < 4) return cl_png_fail(s, chunk, "frame data cut short");
     if ((int64_t)cl_big32(p->bytes + s->at) != s->sequence + 1 || s->sequence < 0) {
         return cl_png_fail(s, chunk, "frame data out of sequence");
@@ -193,7 +196,7 @@ static coulis_status frame_data(cl_png_stream *s, const cl_png_chunk *chunk) {
 }
 
 cl_png_handled cl_png_handle(cl_png_stream *stream, cl_png_chunk *chunk, coulis_status *status) {
-    const cl_picture *p = stream->picture;
+    const cl_source *p = stream->picture;
     if (chunk->id == CL_PNG_IEND) return CL_PNG_END;
     if (chunk->id == CL_PNG_fdAT) {
         *status = frame_data(stream, chunk);

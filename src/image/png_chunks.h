@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-#include "image/picture.h"
+#include "image/source.h"
 
 /* What a pixel is made of once unpacked, as Pillow's modes of these names. */
 typedef enum cl_png_mode {
@@ -26,7 +26,7 @@ typedef enum cl_png_mode {
 #define CL_PNG_fcTL CL_PNG_ID('f', 'c', 'T', 'L')
 
 typedef struct cl_png_stream {
-    cl_picture *picture;
+    cl_source *picture;
     size_t at; /* what is read next */
 
     cl_png_mode mode;
@@ -45,7 +45,8 @@ typedef struct cl_png_stream {
     uint64_t frame_left, frame_top, frame_right, frame_bottom;
     int64_t sequence;     /* the last sequence number of an animation, -1 before the first */
     int64_t frame_count;  /* acTL's, -1 when there is none or it is not valid */
-    int64_t text_memory;  /* characters of text so far */
+    int64_t text_memory;  /* characters of text so far, */
+    int64_t inflated;     /* and bytes of all that was compressed, profiles too */
 
     /* 0 until found. In Pillow an eXIf chunk goes before a "Raw profile type exif", that before XMP. */
     int32_t exif_orientation, profile_orientation, xmp_orientation;
@@ -62,12 +63,12 @@ typedef struct cl_png_chunk {
 typedef enum cl_png_handled {
     CL_PNG_READ,      /* chunk->data is there */
     CL_PNG_END,       /* IDAT, fdAT or IEND: stream->at is where its data begins */
-    CL_PNG_FAULT      /* cl_picture_fail has been called; see *status */
+    CL_PNG_FAULT      /* cl_source_fail has been called; see *status */
 } cl_png_handled;
 
 typedef enum cl_png_next { CL_PNG_CHUNK, CL_PNG_NO_MORE, CL_PNG_BAD_ID } cl_png_next;
 
-void cl_png_stream_init(cl_png_stream *stream, cl_picture *picture);
+void cl_png_stream_init(cl_png_stream *stream, cl_source *picture);
 /* Reads a chunk's length and name. */
 cl_png_next cl_png_next_chunk(cl_png_stream *stream, cl_png_chunk *chunk);
 cl_png_handled cl_png_handle(cl_png_stream *stream, cl_png_chunk *chunk, coulis_status *status);

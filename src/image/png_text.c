@@ -3,12 +3,14 @@
 #include <string.h>
 #include <zlib.h>
 
-#include "base/memory.h"
 #include "image/exif.h"
+#include "image/zlib_memory.h"
 
 /* Pillow's MAX_TEXT_CHUNK and MAX_TEXT_MEMORY. */
 #define TEXT_CHUNK_MAX (1 << 20)
 #define TEXT_MEMORY_MAX (64LL << 20)
+/* Ours, for time: Pillow inflates any number of profiles. */
+#define INFLATED_MAX (256LL << 20)
 
 typedef struct text {
     const uint8_t *data;
@@ -32,24 +34,15 @@ typedef struct inflated {
     bool broken;   /* not zlib data: Pillow then goes on without it */
 } inflated;
 
-static void *allocate(void *unused, unsigned count, unsigned size) {
-    (void)unused;
-    return cl_alloc(count, size);
-}
-static void release(void *unused, void *memory) {
-    (void)unused;
-    cl_free(memory);
-}
-
-static coulis_status inflate_text(const cl_png_stream *stream, const cl_png_chunk *chunk, text compressed,
+static coulis_status inflate_text(cl_png_stream *stream, const cl_png_chunk *chunk, text compressed,
                                   inflated *out) {
-    z_stream z = {.zalloc = allocate, .zfree = release, .next_in = (Bytef *)(uintptr_t)compressed.data,
+    z_stream z = {.zalloc = cl_zlib_alloc, .zfree = cl_zlib_free, .next_in = (Bytef *)(uintptr_t)compressed.data,
                   .avail_in = (uInt)compressed.size};
     *out = (inflated){.data = cl_alloc(TEXT_CHUNK_MAX, 1)};
     if (!out->data || inflateInit(&z) != Z_OK) {
         cl_free(out->data);
         out->data = NULL;
-        return cl_picture_fail_memory(stream->picture);
+        return cl_source_fail_memory(stream->picture);
     }
     z.next_out = out->data;
     z.avail_out = TEXT_CHUNK_MAX;
@@ -58,11 +51,13 @@ static coulis_status inflate_text(const cl_png_stream *stream, const cl_png_chun
     out->broken = result != Z_OK && result != Z_BUF_ERROR && result != Z_STREAM_END;
     bool too_much = !out->broken && result != Z_STREAM_END && z.avail_in > 0;
     inflateEnd(&z);
+    stream->inflated += (int64_t)out->size;
+    too_much = too_much || stream->inflated > INFLATED_MAX;
     if (!too_much && result != Z_MEM_ERROR) return COULIS_OK;
     cl_free(out->data);
     out->data = NULL;
-    return too_much ? cl_png_fail(stream, chunk, "text or a profile that inflates to more than 1 MiB")
-                    : cl_picture_fail_memory(stream->picture);
+    return too_much ? cl_png_fail(stream, chunk, "text or profiles that inflate to too much")
+                    : cl_source_fail_memory(stream->picture);
 }
 
 static coulis_status count_text(cl_png_stream *stream, const cl_png_chunk *chunk, size_t characters) {
@@ -71,8 +66,9 @@ static coulis_status count_text(cl_png_stream *stream, const cl_png_chunk *chunk
 }
 
 static int hex_digit(uint8_t c) {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                                                                                      : -1;
+    if (c >= '0' && c <= '9') return c - '0';
+    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
 /* ImageMagick's "Raw profile type exif": after three lines, EXIF in hexadecimal. */
@@ -155,12 +151,20 @@ coulis_status cl_png_compressed_text(cl_png_stream *stream, const cl_png_chunk *
     return status;
 }
 
+/* Bytes that follow the first byte `c` of a character; more than any text has when `c` is none. */
+static size_t utf8_continuation(uint8_t c) {
+    if (c < 0x80) return 0;
+    if (c >= 0xC2 && c <= 0xDF) return 1;
+    if (c >= 0xE0 && c <= 0xEF) return 2;
+    return c >= 0xF0 && c <= 0xF4 ? 3 : SIZE_MAX;
+}
+
 /* The number of characters, or -1 when it is not strictly UTF-8 (RFC 3629). */
 static int64_t utf8_length(text t) {
     int64_t characters = 0;
     for (size_t i = 0; i < t.size; characters++) {
         uint8_t c = t.data[i];
-        size_t more = c < 0x80 ? 0 : c >= 0xC2 && c <= 0xDF ? 1 : c >= 0xE0 && c <= 0xEF ? 2 : c >= 0xF0 && c <= 0xF4 ? 3 : 9;
+        size_t more = utf8_continuation(c);
         if (more > t.size - i - 1) return -1;
         uint8_t low = c == 0xE0 ? 0xA0 : c == 0xF0 ? 0x90 : 0x80, high = c == 0xED ? 0x9F : c == 0xF4 ? 0x8F : 0xBF;
         for (size_t k = 1; k <= more; k++) {

@@ -102,10 +102,10 @@ static bool init_memory(cl_resizer *r) {
     return true;
 }
 
-coulis_status cl_resizer_create(const cl_picture *picture, int32_t in_width, int32_t in_height, int32_t width,
+coulis_status cl_resizer_create(const cl_source *picture, int32_t in_width, int32_t in_height, int32_t width,
                                 int32_t height, cl_resize_kernel kernel, cl_resizer **resizer) {
     cl_resizer *r = cl_alloc_zero(1, sizeof *r);
-    if (!r) return cl_picture_fail_memory(picture);
+    if (!r) return cl_source_fail_memory(picture);
     r->kernel = kernel;
     r->in_width = in_width;
     r->in_height = in_height;
@@ -115,7 +115,7 @@ coulis_status cl_resizer_create(const cl_picture *picture, int32_t in_width, int
     r->chunk_rows = in_height < CHUNK_ROWS ? in_height : CHUNK_ROWS;
     if (!init_axes(r, picture->options->resize == COULIS_RESIZE_CROP) || !init_memory(r)) {
         cl_resizer_free(r);
-        return cl_picture_fail_memory(picture);
+        return cl_source_fail_memory(picture);
     }
     *resizer = r;
     return COULIS_OK;

@@ -2,13 +2,13 @@
 #ifndef CL_IMAGE_RESIZE_H
 #define CL_IMAGE_RESIZE_H
 
-#include "image/picture.h"
+#include "image/source.h"
 #include "kernels/resize/resize.h"
 
 typedef struct cl_resizer cl_resizer;
 
 /* From in_width x in_height to width x height, as options.resize of `picture` says. */
-coulis_status cl_resizer_create(const cl_picture *picture, int32_t in_width, int32_t in_height, int32_t width,
+coulis_status cl_resizer_create(const cl_source *picture, int32_t in_width, int32_t in_height, int32_t width,
                                 int32_t height, cl_resize_kernel kernel, cl_resizer **resizer);
 void cl_resizer_free(cl_resizer *resizer);
 

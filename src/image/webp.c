@@ -13,7 +13,7 @@
 
 typedef struct webp {
     cl_decoder base;
-    cl_picture *picture;
+    cl_source *picture;
     WebPAnimDecoder *decoder;
     const uint8_t *canvas; /* RGBA, owned by `decoder` */
     int32_t row;
@@ -43,8 +43,8 @@ static bool header_size(const uint8_t *bytes, size_t size, uint32_t *width, uint
     return false;
 }
 
-static coulis_status fail(const cl_picture *picture, const char *what) {
-    return cl_picture_fail(picture, COULIS_UNREADABLE, "is a damaged WebP: %s (of %zu bytes)", what, picture->size);
+static coulis_status fail(const cl_source *picture, const char *what) {
+    return cl_source_fail(picture, COULIS_UNREADABLE, "is a damaged WebP: %s (of %zu bytes)", what, picture->size);
 }
 
 static void find_orientation(webp *w) {
@@ -86,15 +86,15 @@ static void close_webp(cl_decoder *decoder) {
 }
 
 /* libwebp does not say why it gives no decoder: either the file is not sound, or memory is short. */
-static coulis_status fail_open(const cl_picture *picture, const WebPData *data) {
+static coulis_status fail_open(const cl_source *picture, const WebPData *data) {
     WebPDemuxer *demuxer = WebPDemux(data);
     if (!demuxer) return fail(picture, "its chunks are cut short or not sound");
     WebPDemuxDelete(demuxer);
-    return cl_picture_fail_memory(picture);
+    return cl_source_fail_memory(picture);
 }
 
 static coulis_status start(webp *w) {
-    cl_picture *picture = w->picture;
+    cl_source *picture = w->picture;
     const coulis_image_options *options = picture->options;
     WebPData data = {picture->bytes, picture->size};
     WebPAnimDecoderOptions settings;
@@ -103,7 +103,7 @@ static coulis_status start(webp *w) {
     if (!w->decoder) return fail_open(picture, &data);
     WebPAnimInfo info;
     if (!WebPAnimDecoderGetInfo(w->decoder, &info)) return fail(picture, "it has no canvas");
-    coulis_status status = cl_picture_set_size(picture, info.canvas_width, info.canvas_height);
+    coulis_status status = cl_source_set_size(picture, info.canvas_width, info.canvas_height);
     if (status) return status;
     w->base.width = picture->stored_width;
     w->base.height = picture->stored_height;
@@ -118,15 +118,15 @@ static coulis_status start(webp *w) {
     return COULIS_OK;
 }
 
-coulis_status cl_webp_open(cl_picture *picture, cl_decoder **decoder) {
+coulis_status cl_webp_open(cl_source *picture, cl_decoder **decoder) {
     uint32_t width, height;
     if (!header_size(picture->bytes, picture->size, &width, &height)) {
         return fail(picture, "it does not begin with a picture");
     }
-    coulis_status status = cl_picture_set_size(picture, width, height);
+    coulis_status status = cl_source_set_size(picture, width, height);
     if (status) return status;
     webp *w = cl_alloc_zero(1, sizeof *w);
-    if (!w) return cl_picture_fail_memory(picture);
+    if (!w) return cl_source_fail_memory(picture);
     w->base = (cl_decoder){.orientation = 1, .rows = read_rows, .finish = finish, .close = close_webp};
     w->picture = picture;
     status = start(w);

@@ -6,6 +6,16 @@
 #include "net/pack.h"
 #include "net/steps.h"
 
+/* memcpy of `count` numbers; the rows of a 3x3 and a 7x7 patch of the picture itself are common and short enough
+ * that the call would cost more than the copy. */
+static inline void copy_numbers(float *out, const float *in, int64_t count) {
+    switch (count) {
+    case 9: memcpy(out, in, 9 * sizeof *out); break;
+    case 21: memcpy(out, in, 21 * sizeof *out); break;
+    default: memcpy(out, in, (size_t)count * sizeof *out); break;
+    }
+}
+
 /* Copies the patch under one output pixel of one group into `out`, rows of the kernel one after
  * another, zeros for what lies outside. */
 static void gather_patch(const cl_value *in, const float *data, const cl_window *w, int64_t first_channel,
@@ -22,7 +32,7 @@ static void gather_patch(const cl_value *in, const float *data, const cl_window 
         }
         const float *line = data + row * in->width * in->stride + first_channel;
         if (dense) {
-            memcpy(out, line + left * in->stride, tap * (size_t)w->kernel[1]);
+            copy_numbers(out, line + left * in->stride, channels * w->kernel[1]);
             out += channels * w->kernel[1];
             continue;
         }
@@ -50,10 +60,14 @@ void cl_run_conv(const cl_run *run, const cl_step *step) {
     for (int64_t first = 0; first < pixels; first += block) {
         const int64_t rows = first + block < pixels ? block : pixels - first;
         for (int64_t g = 0; g < step->groups; g++) {
+            int64_t picture = first / area, y = first % area / out->width, x = first % out->width;
             for (int64_t r = 0; r < rows; r++) {
-                int64_t picture = (first + r) / area, pixel = (first + r) % area;
-                gather_patch(in, data + picture * in->size, w, g * channels, channels, pixel / out->width,
-                             pixel % out->width, patches + r * depth);
+                gather_patch(in, data + picture * in->size, w, g * channels, channels, y, x, patches + r * depth);
+                if (++x < out->width) continue;
+                x = 0;
+                if (++y < out->height) continue;
+                y = 0;
+                picture++;
             }
             cl_gemm gemm = {.m = rows, .k = depth, .n = padded, .a = patches, .a_stride = depth,
                             .b = step->weights + g * packed, .bias = step->bias + g * padded,

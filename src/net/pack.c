@@ -159,7 +159,7 @@ coulis_status cl_step_pack(const cl_plan *plan, const coulis_model *model, const
 /* What one thread's gathered patches, or tiles in Winograd's domain, may take: they should come out of the
  * second-level cache again, which has 512 KiB to 2 MiB on the machines in use. */
 #define PATCH_BYTES (128 * 1024)
-#define TILE_BYTES (1024 * 1024)
+#define TILE_BYTES (512 * 1024)
 
 int64_t cl_patch_rows(int64_t depth) {
     int64_t rows = PATCH_BYTES / (int64_t)sizeof(float) / depth / 24 * 24; /* a multiple of every kernel's rows, 6 and 8 */
@@ -168,7 +168,7 @@ int64_t cl_patch_rows(int64_t depth) {
 
 int64_t cl_winograd_tiles(int64_t in, int64_t out) {
     int64_t tiles = TILE_BYTES / (int64_t)sizeof(float) / 36 / (in + out) / 24 * 24;
-    return tiles < 48 ? 48 : tiles; /* fewer would fetch the weights, 36 times as many as inputs, too often */
+    return tiles < 24 ? 24 : tiles; /* fewer would fetch the weights, 36 times as many as inputs, too often */
 }
 
 int64_t cl_step_scratch_count(const cl_plan *plan, const cl_step *step) {

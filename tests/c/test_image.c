@@ -174,19 +174,20 @@ static void whole_pictures_decode(void) {
 static void arguments_are_checked(void) {
     coulis_image_options good = with(0, 0, 0), bad;
     CHECK(good.size == sizeof good && good.max_bytes == 1 << 30 && good.max_pixels == 178956970);
-    CHECK(coulis_image_decode(jpeg.bytes, jpeg.size, NULL, SIDE, SIDE, NULL, NULL, NULL, &error) == COULIS_INVALID_ARGUMENT);
+    const coulis_status invalid = COULIS_INVALID_ARGUMENT;
+    CHECK(coulis_image_decode(jpeg.bytes, jpeg.size, NULL, SIDE, SIDE, NULL, NULL, NULL, &error) == invalid);
     CHECK(strstr(error.message, "rgb"));
-    CHECK(coulis_image_decode(NULL, 5, NULL, SIDE, SIDE, rgb, NULL, NULL, &error) == COULIS_INVALID_ARGUMENT);
-    CHECK(coulis_image_load(NULL, NULL, SIDE, SIDE, rgb, NULL, NULL, &error) == COULIS_INVALID_ARGUMENT);
+    CHECK(coulis_image_decode(NULL, 5, NULL, SIDE, SIDE, rgb, NULL, NULL, &error) == invalid);
+    CHECK(coulis_image_load(NULL, NULL, SIDE, SIDE, rgb, NULL, NULL, &error) == invalid);
     static const int32_t sides[] = {0, -1, INT32_MIN, 65536, INT32_MAX};
     for (size_t i = 0; i < 5; i++) {
-        CHECK(coulis_image_decode(jpeg.bytes, jpeg.size, NULL, sides[i], 8, rgb, NULL, NULL, &error) == COULIS_INVALID_ARGUMENT);
-        CHECK(coulis_image_load("none", NULL, 8, sides[i], rgb, NULL, NULL, &error) == COULIS_INVALID_ARGUMENT);
+        CHECK(coulis_image_decode(jpeg.bytes, jpeg.size, NULL, sides[i], 8, rgb, NULL, NULL, &error) == invalid);
+        CHECK(coulis_image_load("none", NULL, 8, sides[i], rgb, NULL, NULL, &error) == invalid);
     }
 #define REFUSES(member, value)                                            \
     bad = good;                                                           \
     bad.member = value;                                                   \
-    CHECK(decode_with(&jpeg, &bad) == COULIS_INVALID_ARGUMENT);           \
+    CHECK(decode_with(&jpeg, &bad) == invalid);                           \
     CHECK(strstr(error.message, #member) && untouched())
     REFUSES(size, 8);
     REFUSES(resize, 2);
@@ -271,6 +272,32 @@ static void too_many_scans_are_refused(void) {
     CHECK_MSG(strstr(error.message, "500 scans"), "%s", error.message);
 }
 
+/* Many profiles, each small in the file, must not take for ever. */
+static void profiles_inflate_to_a_limit(void) {
+    static uint8_t profile[3000] = {'a', 0, 0}, million[1 << 20];
+    static file many;
+    uLongf packed = sizeof profile - 3;
+    CHECK(compress(profile + 3, &packed, million, sizeof million) == Z_OK);
+    for (int count = 10; count <= 20; count += 10) {
+        many.size = 33; /* the signature and IHDR */
+        memcpy(many.bytes, png.bytes, many.size);
+        for (int i = 0; i < count; i++) add_chunk(&many, "iCCP", profile, packed + 3);
+        memcpy(many.bytes + many.size, png.bytes + 33, png.size - 33);
+        many.size += png.size - 33;
+        CHECK_MSG(decode_with(&many, NULL) == COULIS_OK, "%s", error.message);
+    }
+    /* More than fits in a `file`: 257 of them. */
+    size_t size = 33;
+    uint8_t *bytes = malloc(33 + 257 * (packed + 15) + png.size);
+    memcpy(bytes, png.bytes, size);
+    for (int i = 0; i < 257; i++, size += packed + 15) memcpy(bytes + size, many.bytes + 33, packed + 15);
+    memcpy(bytes + size, png.bytes + 33, png.size - 33);
+    size += png.size - 33;
+    CHECK(coulis_image_decode(bytes, size, NULL, SIDE, SIDE, rgb, NULL, NULL, &error) == COULIS_UNREADABLE);
+    CHECK_MSG(strstr(error.message, "inflate"), "%s", error.message);
+    free(bytes);
+}
+
 /* Whatever is cut off, the answer is a picture or a sentence, and the size is told once the header is there. */
 static void every_cut_is_answered(void) {
     const file *const all[] = {&jpeg, &png, &interlaced, &webp};
@@ -284,7 +311,8 @@ static void every_cut_is_answered(void) {
             CHECK((status == COULIS_OK) == !untouched());
             CHECK((status == COULIS_OK) == (error.message[0] == '\0'));
         }
-        cut.size = i == 2 ? 45 : all[i]->size / 2 + all[i]->size / 4; /* within the data, which the small PNG's bytes 41.. are */
+        /* Within the data, which in the small PNG begin at byte 41. */
+        cut.size = i == 2 ? 45 : all[i]->size / 4 * 3;
         CHECK(decode_with(&cut, NULL) == COULIS_UNREADABLE);
         CHECK_MSG(stored_width == 20 && stored_height == 30 && strstr(error.message, "byte"), "%s", error.message);
     }
@@ -370,6 +398,7 @@ int main(void) {
     RUN(what_is_no_picture_is_named);
     RUN(limits_are_checked_first);
     RUN(too_many_scans_are_refused);
+    RUN(profiles_inflate_to_a_limit);
     RUN(every_cut_is_answered);
     RUN(files_are_judged);
     RUN(orientation_turns);

@@ -40,7 +40,8 @@ static void check_sum(cl_cpu_level level, size_t n, int64_t taps, int64_t slice)
     }
     /* Of either sign, so that sums are clipped at both ends, and small enough for a sum of 32 bits. */
     for (int64_t t = 0; t < taps; t++) {
-        weights[t] = (int32_t)(((int64_t)next_random() % 7 - 3) * (1 << CL_RESIZE_BITS) / (2 * taps)) + (int32_t)(next_random() % 1000);
+        int64_t size = (int64_t)next_random() % 7 - 3;
+        weights[t] = (int32_t)(size * (1 << CL_RESIZE_BITS) / (2 * taps)) + (int32_t)(next_random() % 1000);
     }
     cl_resize_sum sum = {.stride = stride, .n = n, .partial = partial, .out = out};
     for (int64_t done = 0; done < taps; done += slice) {
@@ -160,7 +161,7 @@ static void stream(plane in, cl_cpu_level level, int32_t width, int32_t height, 
     coulis_image_options options;
     coulis_image_options_init(&options);
     coulis_error error;
-    cl_picture picture = {.options = &options, .error = &error};
+    cl_source picture = {.options = &options, .error = &error};
     cl_resizer *resizer = NULL;
     CHECK(cl_resizer_create(&picture, in.width, in.height, width, height, cl_resize_kernel_for(level), &resizer) ==
           COULIS_OK);

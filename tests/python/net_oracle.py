@@ -38,7 +38,7 @@ class Oracle:
     def __init__(self, description, tensors):
         self.description = description
         self.outputs = {k: v for k, v in description["features"].items() if v}
-        model = _onnx_model(description, tensors, sorted(set(self.outputs.values())))
+        model = onnx_model(description, tensors, sorted(set(self.outputs.values())))
         onnx.checker.check_model(model)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 2
@@ -79,7 +79,7 @@ def _pads(node, height, width):
     return pads, size
 
 
-def _onnx_model(description, tensors, outputs):
+def onnx_model(description, tensors, outputs):
     nodes, sizes = [], {"image": [description["input"]["height"], description["input"]["width"]]}
     flat = set()  # nodes whose output has no area
     for node in description["nodes"]:

@@ -69,7 +69,7 @@ def net_depthwise(net):
     return net.end(net("conv", node, channels=17, kernel=7, groups=17, padding=[3, 2, 1, 4]))
 
 
-def refused_depthwise_of_the_image(net):
+def net_depthwise_of_the_image(net):
     return net.end(net("relu", net("conv", "image", channels=3, kernel=3, groups=3)))
 
 

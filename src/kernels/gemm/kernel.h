@@ -16,6 +16,9 @@
  * a small second-level cache (256 KiB), so that they are still there for each panel. */
 #define A_BLOCK_BYTES (128 * 1024)
 
+/* Registers in a cache line. */
+#define PREFETCH_STEP (64 / (LANES * 4) > 0 ? 64 / (LANES * 4) : 1)
+
 /* Vectors in the next panel when `left` remain: NV, but the last two share evenly, as a panel
  * of a single vector is loaded once for each broadcast of A. */
 CL_INLINE int64_t panel_vectors(int64_t left) {
@@ -53,7 +56,15 @@ CL_INLINE void tile(const cl_gemm *g, int64_t row, int64_t column, const float *
     }
     const float *a[MR];
 #pragma GCC unroll 8
-    for (int i = 0; i < mr; i++) a[i] = g->a + (row + i) * g->a_stride;
+    for (int i = 0; i < mr; i++) {
+        a[i] = g->a + (row + i) * g->a_stride;
+        /* Where the result goes and what is added to it is wanted at the end: ask for it now. */
+#pragma GCC unroll 8
+        for (int j = 0; j < nv; j += PREFETCH_STEP) {
+            __builtin_prefetch(g->c + (row + i) * g->c_stride + column + j * LANES, 1);
+            if (g->residual) __builtin_prefetch(g->residual + (row + i) * g->residual_stride + column + j * LANES, 0);
+        }
+    }
     const int64_t depth = g->k;
     for (int64_t k = 0; k < depth; k++) {
         vf b[NV];

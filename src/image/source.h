@@ -1,25 +1,25 @@
-/* The picture being decoded: its bytes, what is asked for, and how to say what is wrong. */
-#ifndef CL_IMAGE_PICTURE_H
-#define CL_IMAGE_PICTURE_H
+/* Where a picture comes from: its bytes, what is asked for, and how to say what is wrong. */
+#ifndef CL_IMAGE_SOURCE_H
+#define CL_IMAGE_SOURCE_H
 
 #include "coulis.h"
 
-typedef struct cl_picture {
+typedef struct cl_source {
     const uint8_t *bytes;
     size_t size;
     const char *name; /* may be NULL */
     const coulis_image_options *options;
     int32_t stored_width, stored_height; /* 0 until known */
     coulis_error *error;
-} cl_picture;
+} cl_source;
 
 /* cl_fail with a sentence that begins with the picture's name: "NAME " and then `format`. */
-__attribute__((format(printf, 3, 4))) coulis_status cl_picture_fail(const cl_picture *picture, coulis_status status,
+__attribute__((format(printf, 3, 4))) coulis_status cl_source_fail(const cl_source *picture, coulis_status status,
                                                                     const char *format, ...);
-coulis_status cl_picture_fail_memory(const cl_picture *picture);
+coulis_status cl_source_fail_memory(const cl_source *picture);
 
 /* Sets the stored size as soon as the header told it, and checks it: COULIS_UNREADABLE when a side is 0,
  * COULIS_TOO_LARGE when there are more pixels than allowed. */
-coulis_status cl_picture_set_size(cl_picture *picture, uint64_t width, uint64_t height);
+coulis_status cl_source_set_size(cl_source *picture, uint64_t width, uint64_t height);
 
 #endif

@@ -1,4 +1,4 @@
-#include "image/picture.h"
+#include "image/source.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -10,7 +10,7 @@
 /* Of a longer path only the end is shown, so that the reason always fits. */
 #define NAME_SHOWN 240
 
-coulis_status cl_picture_fail(const cl_picture *picture, coulis_status status, const char *format, ...) {
+coulis_status cl_source_fail(const cl_source *picture, coulis_status status, const char *format, ...) {
     char reason[sizeof((coulis_error *)0)->message];
     va_list arguments;
     va_start(arguments, format);
@@ -28,22 +28,22 @@ coulis_status cl_picture_fail(const cl_picture *picture, coulis_status status, c
     return cl_fail(picture->error, status, "%s%s %s", dots, name, reason);
 }
 
-coulis_status cl_picture_fail_memory(const cl_picture *picture) {
-    return cl_picture_fail(picture, COULIS_NO_MEMORY, "needs more memory to decode than there is");
+coulis_status cl_source_fail_memory(const cl_source *picture) {
+    return cl_source_fail(picture, COULIS_NO_MEMORY, "needs more memory to decode than there is");
 }
 
-coulis_status cl_picture_set_size(cl_picture *picture, uint64_t width, uint64_t height) {
+coulis_status cl_source_set_size(cl_source *picture, uint64_t width, uint64_t height) {
     if (width <= INT32_MAX && height <= INT32_MAX) {
         picture->stored_width = (int32_t)width;
         picture->stored_height = (int32_t)height;
     }
     if (width == 0 || height == 0) {
-        return cl_picture_fail(picture, COULIS_UNREADABLE, "is %" PRIu64 " x %" PRIu64 " pixels: it has none", width,
+        return cl_source_fail(picture, COULIS_UNREADABLE, "is %" PRIu64 " x %" PRIu64 " pixels: it has none", width,
                                height);
     }
     uint64_t limit = (uint64_t)picture->options->max_pixels;
     if (width > INT32_MAX || height > INT32_MAX || width > limit / height) {
-        return cl_picture_fail(picture, COULIS_TOO_LARGE,
+        return cl_source_fail(picture, COULIS_TOO_LARGE,
                                "is %" PRIu64 " x %" PRIu64 " pixels, more than the limit of %" PRIu64 " pixels",
                                width, height, limit);
     }

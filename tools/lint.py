@@ -1,0 +1,187 @@
+"""Checks the rules of the house that no compiler checks: ./run lint
+
+One line for each check, and below a failed one a line for each place. Exits with 1 when any failed.
+"""
+
+import ast
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+LIBRARY = ROOT / "build" / "libcoulis.so"
+PASSED_OVER = re.compile(r"^(build.*|dist|\.git|\.venv|\.cache|__pycache__|\..*_cache)$")
+
+LINES_MAX = 420  # what a reader can keep in mind
+LINES_FOLDERS = ("src", "cli", "python", "tools", "tests", "bench")
+LINES_ALLOWED = set()  # files that may be longer, each with the reason beside it
+COLUMNS_MAX = 120
+LAYERS = ("base", "cpu", "kernels", "image", "net", "pca", "table", "pipeline")  # each may use those before it
+OLDEST_PYTHON = (3, 9)  # that python/coulis promises to run on
+UNFINISHED = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X)\b")  # in pieces, as this file is searched too
+
+
+class Skipped(Exception):
+    """A check that cannot be done here; its text says why."""
+
+
+def walk(folder):
+    for path in sorted(folder.iterdir()):
+        if path.is_dir() and not path.is_symlink():
+            if not PASSED_OVER.match(path.name):
+                yield from walk(path)
+        elif path.is_file():
+            yield path
+
+
+FILES = list(walk(ROOT))
+
+
+def name(path):
+    return str(path.relative_to(ROOT))
+
+
+def of_kind(*endings, below=""):
+    return [p for p in FILES if p.suffix in endings and name(p).startswith(below)]
+
+
+def lines(path):
+    return path.read_text(encoding="utf-8").split("\n")
+
+
+def bash_scripts():
+    return [p for p in FILES if p.suffix in ("", ".sh") and re.match(rb"#!.*\b(ba)?sh\b", p.read_bytes()[:80])]
+
+
+def scripts_are_clean():
+    """shellcheck finds nothing in the shell scripts"""
+    if not shutil.which("shellcheck"):
+        return ["shellcheck is not installed: apt-get install shellcheck"]
+    done = subprocess.run(["shellcheck", "--format=gcc", *map(name, bash_scripts())], cwd=ROOT, capture_output=True,
+                          text=True)
+    return (done.stdout + done.stderr).splitlines()
+
+
+def exported():
+    if not LIBRARY.exists():
+        raise Skipped(f"no {name(LIBRARY)}: ./run build makes it")
+    done = subprocess.run(["nm", "-D", "--defined-only", LIBRARY], capture_output=True, text=True, check=True)
+    return {line.split()[-1].split("@")[0] for line in done.stdout.splitlines()}
+
+
+def symbols_have_our_prefix():
+    """every symbol the library exports begins with coulis_"""
+    return sorted(f"{name(LIBRARY)}: exports {symbol}" for symbol in exported() if not symbol.startswith("coulis_"))
+
+
+def header_and_library_agree():
+    """the library exports what include/coulis.h declares, and nothing else of that name"""
+    header = ROOT / "include" / "coulis.h"
+    text = re.sub(r"/\*.*?\*/|^#.*?$", " ", header.read_text(), flags=re.S | re.M)
+    declared = set(re.findall(r"\bCOULIS_API\s[^;(]*?\b(coulis_\w+)\s*\(", text))
+    found = {symbol for symbol in exported() if symbol.startswith("coulis_")}
+    return (sorted(f"{name(header)}: {f} is not in the library" for f in declared - found)
+            + sorted(f"{name(LIBRARY)}: {f} is not in the header" for f in found - declared)
+            + ([] if declared else [f"{name(header)}: declares nothing"]))
+
+
+def files_are_short():
+    """no source file is longer than LINES_MAX"""
+    paths = [p for folder in LINES_FOLDERS for p in of_kind(".c", ".h", ".py", below=folder + "/")]
+    lengths = {name(p): len(p.read_text().splitlines()) for p in paths}
+    return ([f"{path}: {n} lines, more than {LINES_MAX}" for path, n in lengths.items()
+             if n > LINES_MAX and path not in LINES_ALLOWED]
+            + [f"tools/lint.py: {path} need not be allowed" for path in sorted(LINES_ALLOWED)
+               if lengths.get(path, 0) <= LINES_MAX])
+
+
+def layers_are_kept():
+    """no file in src/ includes a header of a later layer"""
+    found = []
+    for path in of_kind(".c", ".h", below="src/"):
+        layer = name(path).split("/")[1]
+        if layer not in LAYERS:
+            found.append(f"{name(path)}: in none of the layers {', '.join(LAYERS)}")
+            continue
+        for number, line in enumerate(lines(path), 1):
+            included = re.match(r'\s*#\s*include\s*"(\w+)/', line)
+            if included and included[1] not in LAYERS[:LAYERS.index(layer) + 1]:
+                found.append(f"{name(path)}:{number}: {layer} may not use {included[1]}")
+    for path in of_kind(".c", ".h", below="cli/"):
+        found += [f"{name(path)}:{number}: the command knows nothing but coulis.h" for number, line
+                  in enumerate(lines(path), 1) if re.match(r'\s*#\s*include\s*"(?!coulis\.h"|cli\.h")', line)]
+    return found
+
+
+def nothing_is_unfinished():
+    """no source file has a note of unfinished work"""
+    paths = of_kind(".c", ".h", ".py", ".cmake", ".toml") + bash_scripts() + [ROOT / "CMakeLists.txt"]
+    return [f"{name(p)}:{number}: {found[0]}" for p in paths for number, line in enumerate(lines(p), 1)
+            if (found := UNFINISHED.search(line))]
+
+
+def lines_are_tidy():
+    """no tab, no blank at the end, no line over COLUMNS_MAX in C and Python"""
+    found = []
+    for path in of_kind(".c", ".h", ".py"):
+        for number, line in enumerate(lines(path), 1):
+            faults = [("a tab", "\t" in line), ("a blank at its end", line != line.rstrip()),
+                      (f"{len(line)} columns", len(line) > COLUMNS_MAX)]
+            found += [f"{name(path)}:{number}: {what}" for what, is_so in faults if is_so]
+    return found
+
+
+def links_lead_somewhere():
+    """Markdown links between files lead to files, and README.md names each of docs/"""
+    found = []
+    for path in of_kind(".md"):
+        text = re.sub(r"```.*?```", lambda block: "\n" * block[0].count("\n"), path.read_text(), flags=re.S)
+        for link in re.finditer(r"\]\(([^)\s#]+)(#[^)\s]*)?\)", text):
+            target = path.parent / link[1]
+            if not re.match(r"\w+:", link[1]) and not target.exists():
+                found.append(f"{name(path)}:{text.count(chr(10), 0, link.start()) + 1}: no {link[1]}")
+    readme = ROOT / "README.md"
+    if readme.exists():
+        text = readme.read_text()
+        found += [f"README.md: does not name {name(p)}" for p in FILES if p.parent == ROOT / "docs" and name(p) not in text]
+    return found
+
+
+def python_is_valid():
+    """all Python parses, and python/coulis in the oldest Python it promises"""
+    found = []
+    for path in of_kind(".py"):
+        oldest = OLDEST_PYTHON if name(path).startswith("python/coulis/") else None
+        try:
+            compile(path.read_text(), name(path), "exec", dont_inherit=True)
+            ast.parse(path.read_text(), name(path), feature_version=oldest)
+        except SyntaxError as error:
+            in_version = f" (Python {OLDEST_PYTHON[0]}.{OLDEST_PYTHON[1]})" if oldest else ""
+            found.append(f"{name(path)}:{error.lineno}: {error.msg}{in_version}")
+    return found
+
+
+CHECKS = (scripts_are_clean, symbols_have_our_prefix, header_and_library_agree, files_are_short, layers_are_kept,
+          nothing_is_unfinished, lines_are_tidy, links_lead_somewhere, python_is_valid)
+
+
+def main():
+    failed = 0
+    for check in CHECKS:
+        try:
+            found = check()
+        except Skipped as reason:
+            print(f"skipped {check.__doc__}: {reason}")
+            continue
+        print(f"{'FAILED ' if found else 'ok     '} {check.__doc__}")
+        for line in found:
+            print(f"    {line}")
+        failed += bool(found)
+    print(f"{len(CHECKS) - failed} of {len(CHECKS)} checks without a finding" if failed else "nothing found")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

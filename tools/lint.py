@@ -145,7 +145,7 @@ def links_lead_somewhere():
     readme = ROOT / "README.md"
     if readme.exists():
         text = readme.read_text()
-        found += [f"README.md: does not name {name(p)}" for p in FILES if p.parent == ROOT / "docs" and name(p) not in text]
+        found += [f"README.md: does not name {name(p)}" for p in of_kind(".md", below="docs/") if name(p) not in text]
     return found
 
 
@@ -179,7 +179,7 @@ def main():
         for line in found:
             print(f"    {line}")
         failed += bool(found)
-    print(f"{len(CHECKS) - failed} of {len(CHECKS)} checks without a finding" if failed else "nothing found")
+    print(f"{failed} of {len(CHECKS)} checks failed" if failed else "nothing found")
     return 1 if failed else 0
 
 

@@ -36,7 +36,7 @@ void cl_clear(coulis_error *error) {
 
 coulis_status cl_fail(coulis_error *error, coulis_status status, const char *format, ...) {
     if (!error) return status;
-    error->status = status;
+    error->status = (int32_t)status;
     va_list arguments;
     va_start(arguments, format);
     int written = vsnprintf(error->message, sizeof error->message, format, arguments);

@@ -8,7 +8,7 @@
  *   vf_fma(a,b,c)   a * b + c, rounded once where the processor has it, twice in the portable one
  *   KERNEL(name)    name with the instruction set as suffix
  *
- * min and max return the second operand when either is NaN, as x86 does. */
+ * min and max return the second operand when either is NaN, or when both are zeros, as x86 does. */
 #ifndef CL_KERNELS_VECTOR_H
 #define CL_KERNELS_VECTOR_H
 
@@ -53,9 +53,10 @@ typedef float32x4_t vf;
 #define vf_set1(x) vdupq_n_f32(x)
 #define vf_zero() vdupq_n_f32(0.0f)
 #define vf_add(a, b) vaddq_f32(a, b)
-#define vf_min(a, b) vminq_f32(a, b)
-#define vf_max(a, b) vmaxq_f32(a, b)
 #define vf_fma(a, b, c) vfmaq_f32(c, a, b)
+/* vminq_f32 and vmaxq_f32 would give NaN when either operand is, and -0 for +0 and -0. */
+static inline vf vf_min(vf a, vf b) { return vbslq_f32(vcltq_f32(a, b), a, b); }
+static inline vf vf_max(vf a, vf b) { return vbslq_f32(vcgtq_f32(a, b), a, b); }
 
 #else /* portable: the compiler's generic vectors, on whatever registers there are */
 #include <string.h>

@@ -30,7 +30,7 @@ static void gather_patch(const cl_value *in, const float *data, const cl_window 
             out += channels * w->kernel[1];
             continue;
         }
-        const float *line = data + row * in->width * in->stride + first_channel;
+        const float *line = data + row % in->rows * in->width * in->stride + first_channel;
         if (dense) {
             copy_numbers(out, line + left * in->stride, channels * w->kernel[1]);
             out += channels * w->kernel[1];
@@ -44,7 +44,9 @@ static void gather_patch(const cl_value *in, const float *data, const cl_window 
     }
 }
 
-void cl_run_conv(const cl_run *run, const cl_step *step) {
+/* Output pixels first .. last-1, counted over all pictures, to `result`, where the first of them goes. */
+static void conv_pixels(const cl_run *run, const cl_step *step, int64_t first, int64_t last, const float *residual,
+                        float *result) {
     const cl_plan *plan = run->plan;
     const cl_kernels *kernels = plan->kernels;
     const cl_value *in = &plan->values[step->input], *out = &plan->values[step->output];
@@ -52,13 +54,12 @@ void cl_run_conv(const cl_run *run, const cl_step *step) {
     const int64_t channels = in->channels / step->groups, columns = out->channels / step->groups;
     const int64_t padded = (columns + kernels->lanes - 1) / kernels->lanes * kernels->lanes;
     const int64_t depth = (int64_t)w->kernel[0] * w->kernel[1] * channels, block = cl_patch_rows(depth);
-    const int64_t packed = kernels->gemm_packed_count(depth, padded);
-    const int64_t area = (int64_t)out->height * out->width, pixels = area * run->pictures;
-    const float *data = cl_value_data(run, step->input), *residual = cl_residual_data(run, step);
-    float *patches = run->workspace + plan->scratch_offset, *result = cl_value_data(run, step->output);
+    const int64_t packed = kernels->gemm_packed_count(depth, padded), area = (int64_t)out->height * out->width;
+    const float *data = cl_value_data(run, step->input);
+    float *patches = run->workspace + plan->scratch_offset;
     float *grouped = patches + (block * depth + CL_ALIGNMENT - 1) / CL_ALIGNMENT * CL_ALIGNMENT;
-    for (int64_t first = 0; first < pixels; first += block) {
-        const int64_t rows = first + block < pixels ? block : pixels - first;
+    for (int64_t rows; first < last; first += rows, result += rows * out->stride) {
+        rows = first + block < last ? block : last - first;
         for (int64_t g = 0; g < step->groups; g++) {
             int64_t picture = first / area, y = first % area / out->width, x = first % out->width;
             for (int64_t r = 0; r < rows; r++) {
@@ -70,10 +71,9 @@ void cl_run_conv(const cl_run *run, const cl_step *step) {
                 picture++;
             }
             cl_gemm gemm = {.m = rows, .k = depth, .n = padded, .a = patches, .a_stride = depth,
-                            .b = step->weights + g * packed, .bias = step->bias + g * padded,
-                            .c = result + first * out->stride, .c_stride = out->stride,
-                            .residual = residual ? residual + first * out->stride : NULL,
-                            .residual_stride = out->stride, .low = step->low, .high = step->high};
+                            .b = step->weights + g * packed, .bias = step->bias + g * padded, .c = result,
+                            .c_stride = out->stride, .residual = residual, .residual_stride = out->stride,
+                            .low = step->low, .high = step->high};
             if (step->groups == 1) {
                 kernels->gemm(&gemm);
                 continue;
@@ -83,46 +83,69 @@ void cl_run_conv(const cl_run *run, const cl_step *step) {
             gemm.c_stride = padded;
             kernels->gemm(&gemm);
             for (int64_t r = 0; r < rows; r++)
-                memcpy(result + (first + r) * out->stride + g * columns, grouped + r * padded,
+                memcpy(result + r * out->stride + g * columns, grouped + r * padded,
                        (size_t)columns * sizeof *grouped);
         }
         if (step->groups > 1 && out->stride > out->channels)
             for (int64_t r = 0; r < rows; r++)
-                memset(result + (first + r) * out->stride + out->channels, 0,
+                memset(result + r * out->stride + out->channels, 0,
                        (size_t)(out->stride - out->channels) * sizeof *result);
+        if (residual) residual += rows * out->stride;
     }
 }
 
-void cl_run_pointwise(const cl_run *run, const cl_step *step) {
-    const cl_value *in = &run->plan->values[step->input], *out = &run->plan->values[step->output];
-    cl_gemm gemm = {.m = (int64_t)out->height * out->width * run->pictures, .k = in->channels, .n = out->stride,
-                    .a = cl_value_data(run, step->input), .a_stride = in->stride, .b = step->weights,
-                    .bias = step->bias, .c = cl_value_data(run, step->output), .c_stride = out->stride,
-                    .residual = cl_residual_data(run, step), .residual_stride = out->stride, .low = step->low,
-                    .high = step->high};
+void cl_run_conv(const cl_run *run, const cl_step *step) {
+    const cl_value *out = &run->plan->values[step->output];
+    conv_pixels(run, step, 0, (int64_t)out->height * out->width * run->pictures, cl_residual_data(run, step),
+                cl_value_data(run, step->output));
+}
+
+void cl_run_conv_row(const cl_run *run, const cl_step *step, int32_t y) {
+    const int64_t width = run->plan->values[step->output].width;
+    conv_pixels(run, step, y * width, (y + 1) * width, step->other >= 0 ? cl_value_row(run, step->other, y) : NULL,
+                cl_value_row(run, step->output, y));
+}
+
+/* `m` pixels of a 1x1 convolution. */
+static void pointwise(const cl_run *run, const cl_step *step, int64_t m, const float *in, const float *residual,
+                      float *result) {
+    const cl_value *from = &run->plan->values[step->input], *to = &run->plan->values[step->output];
+    cl_gemm gemm = {.m = m, .k = from->channels, .n = to->stride, .a = in, .a_stride = from->stride,
+                    .b = step->weights, .bias = step->bias, .c = result, .c_stride = to->stride,
+                    .residual = residual, .residual_stride = to->stride, .low = step->low, .high = step->high};
     run->plan->kernels->gemm(&gemm);
 }
 
-void cl_run_depthwise(const cl_run *run, const cl_step *step) {
+void cl_run_pointwise(const cl_run *run, const cl_step *step) {
+    const cl_value *out = &run->plan->values[step->output];
+    pointwise(run, step, (int64_t)out->height * out->width * run->pictures, cl_value_data(run, step->input),
+              cl_residual_data(run, step), cl_value_data(run, step->output));
+}
+
+void cl_run_pointwise_row(const cl_run *run, const cl_step *step, int32_t y) {
+    pointwise(run, step, run->plan->values[step->output].width, cl_value_row(run, step->input, y),
+              step->other >= 0 ? cl_value_row(run, step->other, y) : NULL, cl_value_row(run, step->output, y));
+}
+
+void cl_run_depthwise_row(const cl_run *run, const cl_step *step, int32_t picture, int32_t y) {
     const cl_value *in = &run->plan->values[step->input], *out = &run->plan->values[step->output];
     const cl_window *w = &step->node->window;
     const float *rows[CL_KERNEL_MAX];
-    cl_depthwise row = {.rows = rows, .channels = in->stride, .input_width = in->width, .output_width = out->width,
-                        .kernel_height = w->kernel[0], .kernel_width = w->kernel[1], .stride = w->stride[0],
-                        .dilation = w->dilation[0], .pad_left = w->pad_before[1], .weights = step->weights,
-                        .bias = step->bias, .low = step->low, .high = step->high};
-    for (int64_t p = 0; p < run->pictures; p++) {
-        const float *data = cl_value_data(run, step->input) + p * in->size;
-        float *result = cl_value_data(run, step->output) + p * out->size;
-        for (int64_t y = 0; y < out->height; y++) {
-            for (int64_t ky = 0; ky < w->kernel[0]; ky++) {
-                int64_t line = y * w->stride[0] - w->pad_before[0] + ky * w->dilation[0];
-                rows[ky] = line < 0 || line >= in->height ? NULL : data + line * in->width * in->stride;
-            }
-            row.out = result + y * out->width * out->stride;
-            run->plan->kernels->depthwise_row(&row);
-        }
+    for (int32_t ky = 0; ky < w->kernel[0]; ky++) {
+        int32_t line = y * w->stride[0] - w->pad_before[0] + ky * w->dilation[0];
+        rows[ky] = line < 0 || line >= in->height ? NULL : cl_value_row(run, step->input, line) + picture * in->size;
     }
+    const cl_depthwise row = {
+        .rows = rows, .channels = in->stride, .input_width = in->width, .output_width = out->width,
+        .kernel_height = w->kernel[0], .kernel_width = w->kernel[1], .stride = w->stride[0],
+        .dilation = w->dilation[0], .pad_left = w->pad_before[1], .weights = step->weights, .bias = step->bias,
+        .low = step->low, .high = step->high, .out = cl_value_row(run, step->output, y) + picture * out->size};
+    run->plan->kernels->depthwise_row(&row);
+}
+
+void cl_run_depthwise(const cl_run *run, const cl_step *step) {
+    for (int32_t p = 0; p < run->pictures; p++)
+        for (int32_t y = 0; y < run->plan->values[step->output].height; y++) cl_run_depthwise_row(run, step, p, y);
 }
 
 /* Where tile number `tile` of all pictures begins. */

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "net/pack.h"
+#include "net/rows.h"
 
 /* Below this many channels in or out, Winograd's transforms cost more than its products save. */
 #define WINOGRAD_CHANNELS_MIN 16
@@ -48,6 +49,7 @@ static cl_step *add_step(builder *b, cl_step_kind kind, int32_t number) {
     plan->values[plan->value_count] = (cl_value){.height = node->height, .width = node->width,
         .channels = node->channels, .stride = (node->channels + lanes - 1) / lanes * lanes};
     cl_value *value = &plan->values[plan->value_count];
+    value->rows = value->height;
     value->size = (int64_t)value->height * value->width * value->stride;
     cl_step *step = &plan->steps[plan->step_count++];
     *step = (cl_step){.kind = kind, .node = node, .input = b->value_of[node->inputs[0]], .other = -1,
@@ -163,20 +165,23 @@ static coulis_status lay_out(cl_plan *plan, coulis_error *error) {
     }
     plan->values[plan->output].last_use = plan->step_count;
     find_split(plan);
+    cl_rows_plan(plan);
     int64_t end = 0;
     for (int32_t v = 0; v < plan->value_count; v++) {
         cl_value *value = &plan->values[v];
         int32_t born = v - 1; /* value v is written by step v - 1 */
         value->together = value->last_use >= plan->split;
-        /* Written for one picture while those of the pictures before must stay: nothing of the first
-         * part may share its place. */
-        if (value->together && born < plan->split) born = -1;
+        /* Streamed steps run at the same time, and what is kept of the pictures before must stay while the first part
+         * runs for the next: neither may share a place with anything of that part. */
+        if (born < plan->streamed || (value->together && born < plan->split)) born = -1;
         int64_t offset = 0, size = room_for(value);
         for (bool moved = true; moved;) {
             moved = false;
             for (int32_t u = 0; u < v; u++) {
                 const cl_value *other = &plan->values[u];
-                if (other->last_use < born || other->offset >= offset + size ||
+                int32_t last_use = u <= plan->streamed && other->last_use < plan->streamed ? plan->streamed - 1
+                                                                                           : other->last_use;
+                if (last_use < born || other->offset >= offset + size ||
                     other->offset + room_for(other) <= offset)
                     continue;
                 offset = other->offset + room_for(other);
@@ -205,7 +210,7 @@ static coulis_status build(builder *b, int32_t output) {
         for (int x = 0; x < 256; x++) plan->pixel[c][x] = (float)((x - graph->mean[c]) / graph->std[c]);
     /* The picture is only ever gathered from, so its three channels need no padding. */
     plan->values[0] = (cl_value){.height = graph->height, .width = graph->width, .channels = 3, .stride = 3,
-                                  .size = (int64_t)graph->height * graph->width * 3};
+                                  .rows = graph->height, .size = (int64_t)graph->height * graph->width * 3};
     plan->value_count = 1;
     count_readers(b, output);
     for (int32_t i = 1; i <= output; i++)

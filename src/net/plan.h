@@ -5,7 +5,9 @@
  * Batch normalisation is folded into the convolution before it; bias, residual addition and
  * activation are applied as a convolution stores its result.
  *
- * Steps before `split` work on large maps and run picture by picture. From there on maps are small and weights
+ * Steps before `streamed` are worked through row by row: each makes a row when the next one asks for it, so that
+ * a widened map (expand, depthwise, project) is never there as a whole but only as the few rows in use, in the
+ * cache. Steps before `split` work on large maps and run picture by picture. From there on maps are small and weights
  * large, and up to CL_PLAN_PICTURES pictures go through each step together, so that the weights are fetched
  * once for all of them. Every number is summed in the same order either way: none depends on another picture. */
 #ifndef CL_NET_PLAN_H
@@ -34,7 +36,8 @@ typedef enum cl_step_kind {
 typedef struct cl_value {
     int32_t height, width, channels;
     int64_t stride;
-    int64_t size;     /* of one picture's, in numbers */
+    int32_t rows;     /* kept at a time: row y lies at y % rows; the height when all are */
+    int64_t size;     /* of one picture's rows kept, in numbers */
     bool together;    /* room for all pictures, one after another; else for one */
     int64_t offset;   /* in the workspace, in numbers */
     int32_t last_use; /* the last step that reads it */
@@ -58,12 +61,16 @@ typedef struct cl_plan {
     int32_t value_count;
     cl_step *steps;
     int32_t step_count;
+    int32_t streamed;        /* steps before it run row by row; at most CL_STREAMED_MAX */
     int32_t split;           /* steps from here on run for all pictures together */
     int64_t workspace_count; /* numbers in a workspace */
     int64_t scratch_offset;  /* where in it the gathered patches go */
     int32_t output;          /* value */
     int64_t length;          /* numbers in the result */
 } cl_plan;
+
+/* Steps that run row by row at most: far more than lie before a network's maps get small. */
+#define CL_STREAMED_MAX 64
 
 /* Pictures that go through a plan at a time, at most. */
 #define CL_PLAN_PICTURES 4

@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "net/pack.h"
 #include "net/plan.h"
+#include "net/rows.h"
 #include "net/steps.h"
 
 static void normalize(const cl_plan *plan, const uint8_t *rgb, float *out) {
@@ -45,7 +46,8 @@ void cl_plan_run(const cl_plan *plan, int32_t pictures, const uint8_t *const *rg
     for (int32_t p = 0; p < pictures; p++) {
         const cl_run one = {.plan = plan, .workspace = workspace, .first = p, .pictures = 1};
         normalize(plan, rgb[p], cl_value_data(&one, 0));
-        run_steps(&one, 0, plan->split);
+        cl_rows_run(&one);
+        run_steps(&one, plan->streamed, plan->split);
         if (plan->split == plan->step_count) copy_result(&one, p, out[p]);
     }
     if (plan->split == plan->step_count) return;

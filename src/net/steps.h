@@ -18,16 +18,28 @@ static inline float *cl_value_data(const cl_run *run, int32_t value) {
     return run->workspace + v->offset + (v->together ? run->first * v->size : 0);
 }
 
+/* Row y of a map of picture `first`. */
+static inline float *cl_value_row(const cl_run *run, int32_t value, int64_t y) {
+    const cl_value *v = &run->plan->values[value];
+    return cl_value_data(run, value) + y % v->rows * v->width * v->stride;
+}
+
 /* The map that is added to the step's result, NULL for none. */
 static inline const float *cl_residual_data(const cl_run *run, const cl_step *step) {
     return step->other >= 0 ? cl_value_data(run, step->other) : NULL;
 }
 
+/* Whole maps. */
 void cl_run_conv(const cl_run *run, const cl_step *step);
 void cl_run_winograd(const cl_run *run, const cl_step *step);
 void cl_run_pointwise(const cl_run *run, const cl_step *step);
 void cl_run_depthwise(const cl_run *run, const cl_step *step);
 void cl_run_pool(const cl_run *run, const cl_step *step);
 void cl_run_elementwise(const cl_run *run, const cl_step *step);
+
+/* One row of the output. */
+void cl_run_conv_row(const cl_run *run, const cl_step *step, int32_t y);
+void cl_run_pointwise_row(const cl_run *run, const cl_step *step, int32_t y);
+void cl_run_depthwise_row(const cl_run *run, const cl_step *step, int32_t picture, int32_t y);
 
 #endif

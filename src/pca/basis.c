@@ -13,11 +13,14 @@
 #define STRIPE 128
 /* Below this the products of different rows are what the rounding of floats makes them. */
 #define GOOD 1e-6
+/* A row of length 1 is given up when less of it is outside the span of those before it. */
+#define OUTSIDE 0.1
 
 typedef struct basis {
     const cl_pca_kernels *kernels;
     int64_t count, cols;
     float *rows;
+    double *squares;    /* count: squared lengths */
     double *products;   /* count x count */
     const float *change; /* count x count: what to add, as multiples of the rows */
     float *transposed;  /* per worker: STRIPE x count */
@@ -37,8 +40,14 @@ static void normalise_row(void *context, int64_t piece, int32_t worker) {
     (void)worker;
     const basis *s = context;
     float *row = s->rows + piece * s->cols;
-    double factor = 1 / sqrt(squared_length(row, s->cols));
+    double square = squared_length(row, s->cols), factor = square > 0 ? 1 / sqrt(square) : 0;
+    s->squares[piece] = square;
     for (int64_t c = 0; c < s->cols; c++) row[c] = (float)((double)row[c] * factor);
+}
+
+void cl_normalise(cl_pool *pool, int64_t count, int64_t cols, float *rows, double *squares) {
+    basis s = {.count = count, .cols = cols, .rows = rows, .squares = squares};
+    cl_pool_run(pool, count, normalise_row, &s);
 }
 
 static void product_tile(void *context, int64_t piece, int32_t worker) {
@@ -82,41 +91,45 @@ static double find_products(basis *s, cl_pool *pool) {
 }
 
 /* With S = rows rows^T = L L^T (Cholesky), L^-1 rows is orthonormal. Its difference from the rows is small,
- * so that floats do for it. */
+ * so that floats do for it. L[i][i] is the part of row i that is outside the span of those before it. */
 static coulis_status apply_cholesky(basis *s, cl_pool *pool, coulis_error *error) {
     size_t count = (size_t)s->count, threads = (size_t)cl_pool_threads(pool);
     float *change = cl_alloc(count, count * sizeof *change);
     s->transposed = cl_alloc(threads, STRIPE * count * sizeof *s->transposed);
     s->sums = cl_alloc(threads, STRIPE * count * sizeof *s->sums);
     coulis_status status = COULIS_OK;
-    if (!change || !s->transposed || !s->sums)
+    if (!change || !s->transposed || !s->sums) {
         status = cl_fail_memory(error, "the components", count * count * 4 + threads * STRIPE * count * 12);
-    /* The upper triangle by rows is the lower one by columns; its inverse is in the same place. */
-    if (!status && cl_invert_cholesky(s->products, s->count))
-        status = cl_fail(error, COULIS_NUMERIC, "the components are too close to one another to be told apart");
-    for (size_t i = 0; i < count && !status; i++)
-        for (size_t j = 0; j < count; j++)
-            change[i * count + j] = j > i ? 0 : (float)(s->products[j * count + i] - (i == j ? 1 : 0));
-    s->change = change;
-    if (!status) cl_pool_run(pool, (s->cols + STRIPE - 1) / STRIPE, change_stripe, s);
+    } else {
+        size_t kept = (size_t)cl_invert_cholesky(s->products, s->count, OUTSIDE);
+        for (size_t i = 0; i < kept; i++)
+            for (size_t j = 0; j < kept; j++)
+                change[i * kept + j] = j > i ? 0 : (float)(s->products[j * count + i] - (i == j ? 1 : 0));
+        s->count = (int64_t)kept;
+        s->change = change;
+        cl_pool_run(pool, (s->cols + STRIPE - 1) / STRIPE, change_stripe, s);
+    }
     cl_free(change);
     cl_free(s->transposed);
     cl_free(s->sums);
     return status;
 }
 
-coulis_status cl_orthonormalise(cl_pool *pool, int64_t count, int64_t cols, float *rows, coulis_error *error) {
-    basis s = {.kernels = cl_pca_kernels_get(), .count = count, .cols = cols, .rows = rows,
-               .products = cl_alloc((size_t)count, (size_t)count * sizeof *s.products)};
-    if (!s.products) return cl_fail_memory(error, "the components", (size_t)(count * count) * sizeof *s.products);
+coulis_status cl_orthonormalise(cl_pool *pool, int64_t *count, int64_t cols, float *rows, coulis_error *error) {
+    basis s = {.kernels = cl_pca_kernels_get(), .count = *count, .cols = cols, .rows = rows,
+               .products = cl_alloc((size_t)*count, (size_t)*count * sizeof *s.products),
+               .squares = cl_alloc((size_t)*count, sizeof *s.squares)};
     coulis_status status = COULIS_OK;
-    cl_pool_run(pool, count, normalise_row, &s);
+    if (!s.products || !s.squares)
+        status = cl_fail_memory(error, "the components", (size_t)(*count * *count) * sizeof *s.products);
     /* The second round mends what the first left because its change was not small. */
     for (int round = 0; round < 2 && !status && find_products(&s, pool) > GOOD; round++) {
         status = apply_cholesky(&s, pool, error);
-        if (!status) cl_pool_run(pool, count, normalise_row, &s);
+        if (!status) cl_pool_run(pool, s.count, normalise_row, &s);
     }
+    if (!status) *count = s.count;
     cl_free(s.products);
+    cl_free(s.squares);
     return status;
 }
 

@@ -10,14 +10,10 @@
 #include "pca/pca.h"
 #include "pca/solver.h"
 #include "pca/source.h"
+#include "pca/tail.h"
 
 /* The matrix whose eigenvectors are sought is min(rows, cols) numbers wide and lies in memory: 2 GiB. */
 #define SIDE_MAX 16384
-/* Eigenvalues below this share of the largest cannot be told from 0, as the matrix is a sum of float products:
- * they are reported as 0 and their eigenvectors replaced by any that complete the basis. Rows that are
- * seven rows repeated gave up to 4e-8. */
-#define NOISE 1.1920928955078125e-7 /* 2^-23 */
-
 /* One fit under way. */
 typedef struct fit {
     const cl_rows *rows;
@@ -83,7 +79,7 @@ static coulis_status choose_count(const fit *f, const cl_eigen *eigen, int64_t *
     if (!values) return cl_fail_memory(error, "eigenvalues", (size_t)f->side * sizeof *values);
     coulis_status status = cl_eigen_values(eigen, values, error);
     for (int64_t i = 0; i < f->side && !status; i++)
-        if (values[i] < NOISE * values[0]) values[i] = 0;
+        if (values[i] < 0) values[i] = 0;
     if (!status) *count = count_for_share(values, f->side, f->total, f->components);
     cl_free(values);
     return status;
@@ -102,28 +98,45 @@ static void turn_signs(coulis_pca *pca) {
     }
 }
 
-/* Fills the model's components and variances from the eigenvectors of the matrix. */
-static coulis_status fill(const fit *f, double *vectors, coulis_pca *pca, coulis_error *error) {
-    int64_t sound = 0; /* components that are more than noise */
-    while (sound < pca->count && pca->variance[sound] > NOISE * pca->variance[0]) sound++;
-    coulis_status status = COULIS_OK;
-    if (f->gram) {
-        status = cl_gram_components(f->gram, sound, vectors, pca->components, error);
-        if (!status) status = cl_complete_basis(sound, pca->count, pca->cols, pca->components, error);
-    } else {
-        for (int64_t i = 0; i < pca->count * pca->cols; i++) pca->components[i] = (float)vectors[i];
-    }
-    if (status) return status;
-    for (int64_t i = 0; i < pca->count; i++) {
-        double value = i < sound ? pca->variance[i] : 0;
-        pca->variance[i] = value / (double)(f->rows->rows - 1);
-        pca->ratio[i] = f->total > 0 ? value / f->total : 0;
-    }
+/* The components of an eigenproblem of the rows: found by way of the rows, then made to be at right angles, as
+ * far as there are any; the rest is filled in. */
+static coulis_status fill_from_rows(const fit *f, const double *vectors, double *squares, coulis_pca *pca,
+                                    coulis_error *error) {
+    int64_t begin = cl_tail_begin(pca->variance, pca->count), sound = 0;
+    coulis_status status = cl_gram_components(f->gram, pca->count, vectors, pca->components, squares, error);
+    if (!status) status = cl_tail_settle(pca, begin, squares + begin, error);
+    while (sound < pca->count && pca->variance[sound] > 0) sound++;
+    if (!status) status = cl_orthonormalise(f->pool, &sound, pca->cols, pca->components, error);
+    for (int64_t i = sound; i < pca->count; i++) pca->variance[i] = 0;
+    return status ? status : cl_complete_basis(sound, pca->count, pca->cols, pca->components, error);
+}
+
+/* The components of an eigenproblem of the columns, which are its vectors. */
+static coulis_status fill_from_columns(const fit *f, const double *vectors, double *squares, coulis_pca *pca,
+                                       coulis_error *error) {
+    int64_t begin = cl_tail_begin(pca->variance, pca->count);
+    for (int64_t i = 0; i < pca->count * pca->cols; i++) pca->components[i] = (float)vectors[i];
+    coulis_status status = cl_tail_measure(f->rows, f->pool, pca, begin, squares, error);
+    return status ? status : cl_tail_settle(pca, begin, squares, error);
+}
+
+/* Fills the model; its variances are the eigenvalues of the matrix at first. */
+static coulis_status fill(const fit *f, const double *vectors, coulis_pca *pca, coulis_error *error) {
+    double divisor = (double)(f->rows->rows - 1);
+    double *squares = cl_alloc((size_t)pca->count, sizeof *squares);
+    if (!squares) return cl_fail_memory(error, "the components", (size_t)pca->count * sizeof *squares);
     pca->samples = f->rows->rows;
-    pca->total_variance = f->total / (double)(f->rows->rows - 1);
+    pca->total_variance = f->total / divisor;
     memcpy(pca->mean, f->mean, (size_t)pca->cols * sizeof *pca->mean);
-    turn_signs(pca);
-    return COULIS_OK;
+    coulis_status status = f->gram ? fill_from_rows(f, vectors, squares, pca, error)
+                                   : fill_from_columns(f, vectors, squares, pca, error);
+    cl_free(squares);
+    for (int64_t i = 0; i < pca->count && !status; i++) {
+        pca->ratio[i] = f->total > 0 ? pca->variance[i] / f->total : 0;
+        pca->variance[i] /= divisor;
+    }
+    if (!status) turn_signs(pca);
+    return status;
 }
 
 static coulis_status solve(const fit *f, coulis_pca **pca, coulis_error *error) {

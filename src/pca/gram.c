@@ -262,7 +262,7 @@ static void project_stripe(void *context, int64_t piece, int32_t worker) {
 }
 
 coulis_status cl_gram_components(cl_gram *g, int64_t count, const double *vectors, float *components,
-                                 coulis_error *error) {
+                                 double *squares, coulis_error *error) {
     int64_t rows = g->rows->rows, cols = g->rows->cols;
     size_t threads = (size_t)cl_pool_threads(g->pool), elements = (size_t)(count * rows);
     float *narrow = cl_alloc(elements, sizeof *narrow);
@@ -283,6 +283,7 @@ coulis_status cl_gram_components(cl_gram *g, int64_t count, const double *vector
     cl_free(narrow);
     cl_free(p.transposed);
     cl_free(p.sums);
-    if (!status) status = cl_orthonormalise(g->pool, count, cols, components, error);
+    if (!status) cl_normalise(g->pool, count, cols, components, squares);
+    for (int64_t i = 0; i < count && !status; i++) squares[i] /= g->scale * g->scale;
     return status;
 }

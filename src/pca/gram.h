@@ -19,8 +19,9 @@ const double *cl_gram_mean(const cl_gram *gram); /* cols */
  * lower one is not meant to be read. */
 coulis_status cl_gram_matrix(cl_gram *gram, double *matrix, coulis_error *error);
 
-/* components (count x cols) = vectors (count x rows) times the centred rows, each then brought to length 1. */
+/* components (count x cols) = vectors (count x rows) times the centred rows, each then brought to length 1;
+ * squares (count): their squared lengths before, the eigenvalues found again. */
 coulis_status cl_gram_components(cl_gram *gram, int64_t count, const double *vectors, float *components,
-                                 coulis_error *error);
+                                 double *squares, coulis_error *error);
 
 #endif

@@ -111,11 +111,13 @@ coulis_status cl_eigen_vectors(cl_eigen *eigen, int64_t count, double *values, d
     return status;
 }
 
-int cl_invert_cholesky(double *matrix, int64_t n) {
-    lapack_int size = (lapack_int)n;
+int64_t cl_invert_cholesky(double *matrix, int64_t n, double least) {
+    lapack_int size = (lapack_int)n, done = 0;
     int threads = begin_one_thread();
     lapack_int info = LAPACKE_dpotrf(LAPACK_COL_MAJOR, 'L', size, matrix, size);
-    if (info == 0) info = LAPACKE_dtrtri(LAPACK_COL_MAJOR, 'L', 'N', size, matrix, size);
+    if (info > 0) size = info - 1; /* the rows before are factorised */
+    while (done < size && info >= 0 && matrix[done * n + done] >= least) done++;
+    if (done > 0) LAPACKE_dtrtri(LAPACK_COL_MAJOR, 'L', 'N', done, matrix, (lapack_int)n);
     end_one_thread(threads);
-    return info != 0;
+    return done;
 }

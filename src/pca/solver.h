@@ -22,8 +22,8 @@ coulis_status cl_eigen_values(const cl_eigen *eigen, double *values, coulis_erro
  * once. */
 coulis_status cl_eigen_vectors(cl_eigen *eigen, int64_t count, double *values, double *vectors, coulis_error *error);
 
-/* The positive definite n x n matrix S = L L^T, its upper triangle (row-major) given: puts the inverse of L
- * transposed there instead. Not 0 when the matrix is not positive definite. */
-int cl_invert_cholesky(double *matrix, int64_t n);
+/* The symmetric n x n matrix S = L L^T, its upper triangle (row-major) given: puts the inverse of L transposed there
+ * instead. Stops before the first row i with L[i][i] < least, and returns the number of rows done. */
+int64_t cl_invert_cholesky(double *matrix, int64_t n, double least);
 
 #endif

@@ -107,8 +107,8 @@ void cl_featurizer_some(coulis_featurizer *f, int32_t worker, const cl_picture *
         uint8_t *decoded = own->rgb + (size_t)good * size;
         result->width = result->height = 0;
         cl_clear(&result->error);
-        if (cl_image_decode(pictures[i].bytes, pictures[i].size, &f->options, f->width, f->height, decoded,
-                            &result->width, &result->height, &result->error) != COULIS_OK) {
+        if (cl_image_decode_named(pictures[i].name, pictures[i].bytes, pictures[i].size, &f->options, f->width, f->height,
+                                  decoded, &result->width, &result->height, &result->error) != COULIS_OK) {
             memset(pictures[i].values, 0, (size_t)f->plan->length * sizeof(float));
             continue;
         }
@@ -144,13 +144,13 @@ static int64_t end_of(const batch *b, int64_t piece) {
 static void run_inputs(void *context, int64_t piece, int32_t worker) {
     const batch *b = context;
     coulis_featurizer *f = b->featurizer;
-    cl_picture pictures[CL_FEATURIZER_PICTURES];
-    uint8_t *owned[CL_FEATURIZER_PICTURES];
+    cl_picture pictures[CL_FEATURIZER_PICTURES] = {{0}};
+    uint8_t *owned[CL_FEATURIZER_PICTURES] = {NULL};
     int32_t count = 0;
     for (int64_t i = piece * b->together; i < end_of(b, piece); i++) {
         const coulis_input *input = &b->inputs[i];
         cl_picture *picture = &pictures[count];
-        *picture = (cl_picture){.bytes = input->bytes, .size = input->byte_count,
+        *picture = (cl_picture){.name = input->path, .bytes = input->bytes, .size = input->byte_count,
                                 .values = b->values + i * f->plan->length, .result = &b->results[i]};
         owned[count] = NULL;
         *picture->result = (coulis_result){0};

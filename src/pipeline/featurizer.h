@@ -12,6 +12,7 @@ coulis_status cl_featurizer_create(const coulis_model *model, int32_t features, 
 
 /* A picture on its way: its bytes in, its vector and result out. */
 typedef struct cl_picture {
+    const char *name; /* for messages; NULL for none */
     const uint8_t *bytes;
     size_t size;
     float *values;         /* `length` numbers; zeros when the picture fails */

@@ -109,7 +109,8 @@ static void work_on(cl_stream *s, int32_t worker, const item *items, int32_t cou
     for (int32_t i = 0; i < count; i++) {
         slot *place = &s->slots[items[i].chunk % SLOTS];
         if (items[i].bytes)
-            pictures[readable++] = (cl_picture){.bytes = items[i].bytes, .size = items[i].size,
+            pictures[readable++] = (cl_picture){.name = cl_list_path(s->list, s->chunks[items[i].chunk].first + items[i].row),
+                                                .bytes = items[i].bytes, .size = items[i].size,
                                                 .values = place->vectors + items[i].row * s->length,
                                                 .result = &place->results[items[i].row]};
     }

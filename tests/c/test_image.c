@@ -319,7 +319,7 @@ static void every_cut_is_answered(void) {
 }
 
 static void files_are_judged(void) {
-    char folder[] = "/tmp/coulis-test-XXXXXX", path[600], long_path[600];
+    char folder[] = P_tmpdir "/coulis-test-XXXXXX", path[600], long_path[600];
     CHECK(mkdtemp(folder) != NULL);
 #define LOAD(p) (memset(rgb, UNTOUCHED, sizeof rgb), \
                  coulis_image_load(p, NULL, SIDE, SIDE, rgb, &stored_width, &stored_height, &error))

@@ -23,11 +23,22 @@ static float *random_numbers(int64_t count) {
 }
 static int64_t padded(int64_t channels) { return (channels + kernels->lanes - 1) / kernels->lanes * kernels->lanes; }
 
-/* What float32 sums of `terms` products of numbers up to 1 may differ from the exact: each addition rounds
- * a partial sum below `terms` by half a unit in the last place. */
-static double allowed(int64_t terms) { return (double)(terms + 2) * (double)terms * FLT_EPSILON / 2 + FLT_EPSILON; }
+/* A sum in float64 beside what a float32 sum in the same order may differ from it: half a unit in the last place
+ * of everything that is rounded on the way, each partial sum and, without fused multiply-add, each product. */
+typedef struct exact {
+    double sum, rounded;
+} exact;
 
-static float clamp(double x, float low, float high) { return (float)(x < low ? low : x > high ? high : x); }
+static void add_product(exact *e, double a, double b) {
+    e->sum += a * b;
+    e->rounded += fabs(e->sum) + fabs(a * b);
+}
+
+/* The hundredth more is for errors of errors: 50,000 times 2^-24 is a third of it. */
+static int differs(float got, const exact *e, float low, float high) {
+    double expected = fmin(fmax(e->sum, (double)low), (double)high);
+    return !(fabs((double)got - expected) <= e->rounded * (FLT_EPSILON / 2) * 1.01);
+}
 
 static void check_gemm(int64_t m, int64_t k, int64_t columns, int with_residual, float low, float high) {
     const int64_t n = padded(columns), a_stride = k + 3, c_stride = n + 16;
@@ -43,9 +54,10 @@ static void check_gemm(int64_t m, int64_t k, int64_t columns, int with_residual,
     int wrong = 0;
     for (int64_t i = 0; i < m; i++) {
         for (int64_t j = 0; j < n; j++) {
-            double sum = bias[j] + (with_residual ? (double)residual[i * n + j] : 0.0);
-            for (int64_t x = 0; j < columns && x < k; x++) sum += (double)a[i * a_stride + x] * b[x * columns + j];
-            if (fabs((double)c[i * c_stride + j] - (double)clamp(sum, low, high)) > allowed(k + 1)) wrong++;
+            exact e = {bias[j], 0};
+            for (int64_t x = 0; j < columns && x < k; x++) add_product(&e, a[i * a_stride + x], b[x * columns + j]);
+            if (with_residual) add_product(&e, residual[i * n + j], 1);
+            wrong += differs(c[i * c_stride + j], &e, low, high);
         }
     }
     CHECK_MSG(wrong == 0, "%d of %dx%d wrong, k %d, %s", wrong, (int)m, (int)columns, (int)k, kernels->name);
@@ -68,7 +80,7 @@ static void gemm_agrees(void) {
     for (size_t i = 0; i < sizeof columns / sizeof *columns; i++) check_gemm(13, 27, columns[i], 1, 0, 6);
     check_gemm(1000, 64, 40, 0, 0, INFINITY);  /* more rows than one block */
     check_gemm(9, 2048, 40, 1, 0, INFINITY);   /* a block of few rows */
-    check_gemm(3, 50000, 16, 0, -1, 1);        /* a row longer than a block */
+    check_gemm(3, 50000, 16, 0, -INFINITY, 90); /* a row longer than a block */
 }
 
 static void check_depthwise(int32_t width, int64_t channels, int32_t kh, int32_t kw, int32_t stride, int32_t dilation,
@@ -87,14 +99,14 @@ static void check_depthwise(int32_t width, int64_t channels, int32_t kh, int32_t
     int wrong = 0;
     for (int32_t x = 0; x < out_width; x++) {
         for (int64_t i = 0; i < c; i++) {
-            double sum = bias[i];
+            exact e = {bias[i], 0};
             for (int32_t ky = 0; ky < kh; ky++)
                 for (int32_t kx = 0; kx < kw; kx++) {
                     int32_t column = x * stride - pad + kx * dilation;
                     if (column >= 0 && column < width && rows[ky])
-                        sum += (double)rows[ky][column * c + i] * weights[(ky * kw + kx) * c + i];
+                        add_product(&e, rows[ky][column * c + i], weights[(ky * kw + kx) * c + i]);
                 }
-            if (fabs((double)out[x * c + i] - (double)clamp(sum, -1, 2)) > allowed(kh * kw + 1)) wrong++;
+            wrong += differs(out[x * c + i], &e, -1, 2);
         }
     }
     CHECK_MSG(wrong == 0, "%d wrong: width %d, kernel %dx%d, stride %d, pad %d, %s", wrong, width, kh, kw, stride, pad,
@@ -122,13 +134,14 @@ static void elementwise_agrees(void) {
     float *scale = random_numbers(channels), *shift = random_numbers(channels);
     int wrong = 0;
     kernels->add(a, b, count, -0.5f, 0.5f, out);
-    for (int64_t i = 0; i < count; i++) wrong += out[i] != clamp((double)(a[i] + b[i]), -0.5f, 0.5f);
+    for (int64_t i = 0; i < count; i++) wrong += out[i] != fminf(fmaxf(a[i] + b[i], -0.5f), 0.5f);
     CHECK_MSG(wrong == 0, "add, %s", kernels->name);
     kernels->scale(a, pixels, channels, scale, shift, -1, 1, out);
     wrong = 0;
     for (int64_t i = 0; i < count; i++) {
-        double exact = (double)a[i] * scale[i % channels] + shift[i % channels];
-        wrong += fabs((double)out[i] - (double)clamp(exact, -1, 1)) > FLT_EPSILON * 2;
+        exact e = {shift[i % channels], 0};
+        add_product(&e, a[i], scale[i % channels]);
+        wrong += differs(out[i], &e, -1, 1);
     }
     CHECK_MSG(wrong == 0, "scale, %s", kernels->name);
     const float *windows[9];
@@ -144,12 +157,118 @@ static void elementwise_agrees(void) {
     kernels->sum(windows, 9, channels, 1.0f / 9, out);
     wrong = 0;
     for (int64_t c = 0; c < channels; c++) {
-        double sum = 0;
-        for (int i = 0; i < 9; i++) sum += windows[i][c];
-        wrong += fabs((double)out[c] - sum / 9) > allowed(9);
+        exact e = {0, 0};
+        for (int i = 0; i < 9; i++) add_product(&e, windows[i][c], 1.0f / 9);
+        wrong += differs(out[c], &e, -INFINITY, INFINITY);
     }
     CHECK_MSG(wrong == 0, "sum, %s", kernels->name);
     cl_free(a), cl_free(b), cl_free(out), cl_free(scale), cl_free(shift);
+}
+
+/* The same on every processor: min and max give their second operand when the first is NaN or the same zero, and
+ * a product is rounded before it is added only in the portable kernels. */
+static void odd_numbers_agree(void) {
+    enum { COUNT = 16 }; /* the most lanes */
+    float one[COUNT], other[COUNT], third[COUNT], out[COUNT];
+    for (int i = 0; i < COUNT; i++) one[i] = NAN, other[i] = (float)i, third[i] = i % 2 ? 0.5f : NAN;
+    kernels->add(one, other, COUNT, -3, 6, out);
+    int wrong = 0;
+    for (int i = 0; i < COUNT; i++) wrong += out[i] != -3.0f;
+    CHECK_MSG(wrong == 0, "NaN is not the lower bound, %s", kernels->name);
+
+    const float *pixels[3] = {one, other, third};
+    kernels->maximum(pixels, 3, COUNT, out);
+    wrong = 0;
+    for (int i = 0; i < COUNT; i++) wrong += i % 2 ? out[i] != (float)i : !isnan(out[i]);
+    CHECK_MSG(wrong == 0, "maximum with NaN, %s", kernels->name);
+
+    for (int i = 0; i < COUNT; i++) one[i] = i % 2 ? 0.0f : -0.0f, other[i] = -one[i];
+    kernels->maximum(pixels, 2, COUNT, out);
+    CHECK_MSG(memcmp(out, other, sizeof out) == 0, "maximum of zeros, %s", kernels->name);
+
+    /* (1 + 2^-12)^2 is 2^-24 more than a float next to it. */
+    for (int i = 0; i < COUNT; i++) one[i] = other[i] = 1 + 0x1p-12f, third[i] = -(1 + 0x1p-11f);
+    kernels->scale(one, 1, COUNT, other, third, -INFINITY, INFINITY, out);
+    const float rest = strcmp(kernels->name, "scalar") == 0 ? 0 : 0x1p-24f;
+    wrong = 0;
+    for (int i = 0; i < COUNT; i++) wrong += out[i] != rest;
+    CHECK_MSG(wrong == 0, "a product and a sum leave %g, %s", (double)out[0], kernels->name);
+}
+
+/* For a and b of rows x 6: out = a in b^T, of rows x columns. */
+static void transformed(int rows, int columns, const double *a, const double *b, const double *in, double *out) {
+    for (int i = 0; i < rows; i++)
+        for (int j = 0; j < columns; j++) {
+            double sum = 0;
+            for (int y = 0; y < 6; y++)
+                for (int x = 0; x < 6; x++) sum += a[i * 6 + y] * in[y * 6 + x] * b[j * 6 + x];
+            out[i * columns + j] = sum;
+        }
+}
+
+/* There, multiplied by a transformed 3x3 filter, and back: the convolution of a 6x6 tile with the filter. */
+static void check_winograd(int64_t channels, int rows, int columns, int with_residual) {
+    /* The filter's transform, and absolute values of the tile's and of the one back, which bound the rounding. */
+    static const double filter[6][3] = {{0.25, 0, 0}, {-1.0 / 6, -1.0 / 6, -1.0 / 6}, {-1.0 / 6, 1.0 / 6, -1.0 / 6},
+                                        {1.0 / 24, 1.0 / 12, 1.0 / 6}, {1.0 / 24, -1.0 / 12, 1.0 / 6}, {0, 0, 1}};
+    static const double tile[36] = {4, 0, 5, 0, 1, 0, 0, 4, 4, 1, 1, 0, 0, 4, 4, 1, 1, 0,
+                                    0, 2, 1, 2, 1, 0, 0, 2, 1, 2, 1, 0, 0, 4, 0, 5, 0, 1};
+    static const double back[24] = {1, 1, 1, 1, 1, 0, 0, 1, 1, 2, 2, 0, 0, 1, 1, 4, 4, 0, 0, 1, 1, 8, 8, 1};
+    const int64_t c = padded(channels), plane = c + 3, row_stride = 5 * c;
+    const float low = -2, high = 3;
+    float *in = random_numbers(36 * c), *weights = random_numbers(9 * c), *bias = random_numbers(c);
+    float *residual = random_numbers(4 * row_stride), *out = random_numbers(4 * row_stride);
+    float *domain = random_numbers(36 * plane), *before = cl_alloc((size_t)(4 * row_stride), sizeof *before);
+    double *size = cl_alloc((size_t)(16 * c), sizeof *size);
+    memcpy(before, out, (size_t)(4 * row_stride) * sizeof *out);
+    const float *pixels[36];
+    for (int p = 0; p < 36; p++) pixels[p] = in + p * c;
+    kernels->winograd_input(pixels, c, plane, domain);
+    for (int64_t i = 0; i < c; i++) {
+        double absolute[36], there[36];
+        for (int p = 0; p < 36; p++) absolute[p] = fabs((double)in[p * c + i]);
+        transformed(6, 6, tile, tile, absolute, there);
+        for (int y = 0; y < 6; y++)
+            for (int x = 0; x < 6; x++) {
+                double weight = 0;
+                for (int ky = 0; ky < 3; ky++)
+                    for (int kx = 0; kx < 3; kx++)
+                        weight += filter[y][ky] * filter[x][kx] * (double)weights[(ky * 3 + kx) * c + i];
+                domain[(y * 6 + x) * plane + i] *= (float)weight;
+                there[y * 6 + x] *= fabs(weight);
+            }
+        transformed(4, 4, back, back, there, size + i * 16);
+    }
+    cl_winograd_tile result = {.in = domain, .plane = plane, .channels = c, .bias = bias, .low = low, .high = high,
+                               .residual = with_residual ? residual : NULL, .out = out, .row_stride = row_stride,
+                               .rows = rows, .columns = columns};
+    kernels->winograd_output(&result);
+    int wrong = 0;
+    for (int y = 0; y < 4; y++)
+        for (int64_t j = 0; j < row_stride; j++) {
+            const int64_t at = y * row_stride + j, i = j % c, x = j / c;
+            if (y >= rows || x >= columns) {
+                wrong += out[at] != before[at];
+                continue;
+            }
+            double sum = (double)bias[i] + (with_residual ? (double)residual[at] : 0.0);
+            for (int ky = 0; ky < 3; ky++)
+                for (int kx = 0; kx < 3; kx++)
+                    sum += (double)in[((y + ky) * 6 + x + kx) * c + i] * (double)weights[(ky * 3 + kx) * c + i];
+            /* Rounded at most 3 times on the way there in either direction, the filter's number and the product, and
+             * 3 times on the way back in either direction; then bias and residual are added to sums of at most 11. */
+            double allowed = ((3 * 2 + 2 + 3 * 2) * size[i * 16 + y * 4 + x] + 2 * 11) * (FLT_EPSILON / 2) * 1.01;
+            wrong += !(fabs((double)out[at] - fmin(fmax(sum, (double)low), (double)high)) <= allowed);
+        }
+    CHECK_MSG(wrong == 0, "%d wrong: %d channels, %dx%d, %s", wrong, (int)channels, rows, columns, kernels->name);
+    cl_free(in), cl_free(weights), cl_free(bias), cl_free(residual), cl_free(out), cl_free(domain), cl_free(before);
+    cl_free(size);
+}
+
+static void winograd_agrees(void) {
+    for (int rows = 1; rows <= 4; rows++)
+        for (int columns = 1; columns <= 4; columns++) check_winograd(5 * rows + columns, rows, columns, rows % 2);
+    check_winograd(64, 4, 4, 1);
 }
 
 static void the_choice_is_the_best(void) {
@@ -168,6 +287,8 @@ int main(void) {
         RUN(gemm_agrees);
         RUN(depthwise_agrees);
         RUN(elementwise_agrees);
+        RUN(odd_numbers_agree);
+        RUN(winograd_agrees);
     }
     RUN(the_choice_is_the_best);
     return test_finish();

@@ -380,8 +380,12 @@ static void orthonormalises(void) {
     float ratio = rows[1] / rows[0];
     coulis_error error = {0};
     cl_pool *pool;
+    double squares[COUNT];
     CHECK(cl_pool_create(2, &pool, &error) == COULIS_OK);
-    CHECK(cl_orthonormalise(pool, COUNT, COLS, rows, &error) == COULIS_OK);
+    cl_normalise(pool, COUNT, COLS, rows, squares);
+    CHECK(squares[0] > 1000 && squares[COUNT - 1] > 1000); /* of 1,500 numbers up to 3 and more */
+    int64_t count = COUNT;
+    CHECK(cl_orthonormalise(pool, &count, COLS, rows, &error) == COULIS_OK && count == COUNT);
     double worst = 0;
     for (int i = 0; i < COUNT; i++)
         for (int j = i; j < COUNT; j++) {
@@ -391,6 +395,9 @@ static void orthonormalises(void) {
         }
     CHECK_MSG(worst < 1e-6, "%g", worst);
     CHECK(fabsf(rows[1] / rows[0] - ratio) <= 1e-5f * fabsf(ratio));
+    /* A row that is the sum of two before it ends the set. */
+    for (int c = 0; c < COLS; c++) rows[40 * COLS + c] = (rows[3 * COLS + c] + rows[5 * COLS + c]) * 0.70710678f;
+    CHECK(cl_orthonormalise(pool, &count, COLS, rows, &error) == COULIS_OK && count == 40);
     cl_pool_free(pool);
     cl_free(rows);
 }

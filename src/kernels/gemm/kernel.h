@@ -4,7 +4,10 @@
 #include "kernels/vector.h"
 
 /* A tile of MR x NV registers accumulates; NV more hold a row of B, and one a number of A. */
-#if REGISTERS == 32
+#if REGISTERS == 32 && LANES == 4 /* gcc 12 loads ahead and spills 24 sums; 7 rows divide maps of 7x7, 14x14 ... */
+#define MR 7
+#define NV 3
+#elif REGISTERS == 32
 #define MR 8
 #define NV 3
 #else
@@ -105,6 +108,8 @@ CL_INLINE void panel_rows(const cl_gemm *g, int64_t first, int64_t last, int64_t
     case 5: tile(g, row, column, panel, 5, nv); break;
 #if MR > 6
     case 6: tile(g, row, column, panel, 6, nv); break;
+#endif
+#if MR > 7
     case 7: tile(g, row, column, panel, 7, nv); break;
 #endif
     default: break;

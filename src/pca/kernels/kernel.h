@@ -7,7 +7,10 @@
 /* A tile of ROWS x COLUMNS running sums, held in registers together with ROWS of the loads. Each
  * step loads ROWS + COLUMNS registers for ROWS * COLUMNS multiply-adds, and that many independent sums
  * also hide the latency of a multiply-add (4 cycles at 2 a cycle). */
-#if REGISTERS == 32
+#if REGISTERS == 32 && LANES == 4 /* gcc 12 loads ahead and spills 24 sums */
+#define ROWS 4
+#define COLUMNS 5
+#elif REGISTERS == 32
 #define ROWS 4
 #define COLUMNS 6
 #else
@@ -44,33 +47,46 @@ CL_INLINE vf load_rest(const float *p, int64_t count) {
     return vf_load(rest);
 }
 
-/* One tile; rows past m and n repeat the last one and are not stored. */
+/* One tile; rows past m and n repeat the last one and are not stored. Unless its loops are unrolled early, the
+ * compiler keeps the sums in memory. */
 CL_INLINE void dot_tile(int64_t m, int64_t n, int64_t k, const float *a, int64_t a_stride, const float *b,
                         int64_t b_stride, double factor, double *out, int64_t out_stride) {
     const float *rows[ROWS], *columns[COLUMNS];
     vf sums[ROWS][COLUMNS];
+#pragma GCC unroll 8
     for (int i = 0; i < ROWS; i++) rows[i] = a + (i < m ? i : m - 1) * a_stride;
+#pragma GCC unroll 8
     for (int j = 0; j < COLUMNS; j++) columns[j] = b + (j < n ? j : n - 1) * b_stride;
+#pragma GCC unroll 8
     for (int i = 0; i < ROWS; i++)
+#pragma GCC unroll 8
         for (int j = 0; j < COLUMNS; j++) sums[i][j] = vf_zero();
     int64_t whole = k - k % LANES;
     for (int64_t t = 0; t < whole; t += LANES) {
         vf left[ROWS];
+#pragma GCC unroll 8
         for (int i = 0; i < ROWS; i++) left[i] = vf_load(rows[i] + t);
+#pragma GCC unroll 8
         for (int j = 0; j < COLUMNS; j++) {
             vf right = vf_load(columns[j] + t);
+#pragma GCC unroll 8
             for (int i = 0; i < ROWS; i++) sums[i][j] = vf_fma(left[i], right, sums[i][j]);
         }
     }
     if (k % LANES) {
         vf left[ROWS];
+#pragma GCC unroll 8
         for (int i = 0; i < ROWS; i++) left[i] = load_rest(rows[i] + whole, k % LANES);
+#pragma GCC unroll 8
         for (int j = 0; j < COLUMNS; j++) {
             vf right = load_rest(columns[j] + whole, k % LANES);
+#pragma GCC unroll 8
             for (int i = 0; i < ROWS; i++) sums[i][j] = vf_fma(left[i], right, sums[i][j]);
         }
     }
+#pragma GCC unroll 8
     for (int i = 0; i < ROWS; i++)
+#pragma GCC unroll 8
         for (int j = 0; j < COLUMNS; j++)
             if (i < m && j < n) out[i * out_stride + j] += factor * sum_lanes(sums[i][j]);
 }

@@ -1,6 +1,6 @@
 #include "pca/kernels/kernels.h"
 
-#include "cpu/cpu.h"
+#include <stddef.h>
 
 extern const cl_pca_kernels cl_pca_kernels_scalar;
 #if defined(__x86_64__)
@@ -9,8 +9,9 @@ extern const cl_pca_kernels cl_pca_kernels_avx2, cl_pca_kernels_avx512;
 extern const cl_pca_kernels cl_pca_kernels_neon;
 #endif
 
-const cl_pca_kernels *cl_pca_kernels_get(void) {
-    switch (cl_cpu()) {
+const cl_pca_kernels *cl_pca_kernels_for(cl_cpu_level level) {
+    if (!cl_cpu_supports(level)) return NULL;
+    switch (level) {
 #if defined(__x86_64__)
     case CL_CPU_AVX512: return &cl_pca_kernels_avx512;
     case CL_CPU_AVX2: return &cl_pca_kernels_avx2;
@@ -20,3 +21,5 @@ const cl_pca_kernels *cl_pca_kernels_get(void) {
     default: return &cl_pca_kernels_scalar;
     }
 }
+
+const cl_pca_kernels *cl_pca_kernels_get(void) { return cl_pca_kernels_for(cl_cpu()); }

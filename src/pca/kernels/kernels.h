@@ -4,6 +4,8 @@
 
 #include <stdint.h>
 
+#include "cpu/cpu.h"
+
 typedef struct cl_pca_kernels {
     /* out[i * out_stride + j] += factor * (a_i . b_j), for i < m and j < n: all scalar products of two sets
      * of rows of k floats, in runs of 64 float terms for each lane of a register, the runs added up in double.
@@ -23,6 +25,9 @@ typedef struct cl_pca_kernels {
     void (*centre_transposed)(int64_t rows, int64_t cols, const float *x, int64_t x_stride, const double *mean,
                               double scale, float *out, int64_t out_stride);
 } cl_pca_kernels;
+
+/* The table for one instruction set; NULL when this processor does not have it. */
+const cl_pca_kernels *cl_pca_kernels_for(cl_cpu_level level);
 
 /* The table for this processor. */
 const cl_pca_kernels *cl_pca_kernels_get(void);

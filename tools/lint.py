@@ -98,7 +98,7 @@ def files_are_short():
 
 
 def layers_are_kept():
-    """no file in src/ includes a header of a later layer"""
+    """no file includes a header of a later layer"""
     found = []
     for path in of_kind(".c", ".h", below="src/"):
         layer = name(path).split("/")[1]

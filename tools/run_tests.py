@@ -2,7 +2,8 @@
 
 A group is named after what it tests: group `pca` is tests/c/test_pca.c and tests/python/test_pca.py. Beside
 them stand groups that build again: `clang` (the other compiler), `sanitize` (AddressSanitizer and UBSan), `tsan`
-(ThreadSanitizer) and `lint`. The last line printed is "N passed, N failed, N skipped".
+(ThreadSanitizer), `neon` (64-bit ARM in an emulator) and `lint`. The last line printed is "N passed, N failed,
+N skipped".
 """
 
 import os
@@ -118,12 +119,17 @@ def test_tsan(totals):
     under_sanitizer("tsan", "thread", tests, totals, {"TSAN_OPTIONS": "halt_on_error=0:exitcode=66"})
 
 
+def test_neon(totals):
+    """The NEON kernels, cross-compiled and run in an emulator."""
+    run_c(ROOT / "tools" / "cross_test.sh", totals)
+
+
 def test_lint(totals):
     code, _ = call([sys.executable, str(ROOT / "tools" / "lint.py")])
     totals.add(int(code == 0), int(code != 0), 0)
 
 
-SPECIAL = {"clang": test_clang, "sanitize": test_sanitize, "tsan": test_tsan, "lint": test_lint}
+SPECIAL = {"clang": test_clang, "sanitize": test_sanitize, "tsan": test_tsan, "neon": test_neon, "lint": test_lint}
 
 
 def groups():

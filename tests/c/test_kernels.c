@@ -186,6 +186,12 @@ static void odd_numbers_agree(void) {
     kernels->maximum(pixels, 2, COUNT, out);
     CHECK_MSG(memcmp(out, other, sizeof out) == 0, "maximum of zeros, %s", kernels->name);
 
+    for (int i = 0; i < COUNT; i++) one[i] = -0.0f;
+    kernels->add(one, one, COUNT, -1, 0, out);
+    wrong = 0;
+    for (int i = 0; i < COUNT; i++) wrong += signbit(out[i]) != 0;
+    CHECK_MSG(wrong == 0, "minimum of zeros, %s", kernels->name);
+
     /* (1 + 2^-12)^2 is 2^-24 more than a float next to it. */
     for (int i = 0; i < COUNT; i++) one[i] = other[i] = 1 + 0x1p-12f, third[i] = -(1 + 0x1p-11f);
     kernels->scale(one, 1, COUNT, other, third, -INFINITY, INFINITY, out);

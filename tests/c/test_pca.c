@@ -1,5 +1,5 @@
 /* Principal component analysis: against known answers, at its edges, and as a file. The comparison with
- * scikit-learn is in tests/python/test_pca.py. */
+ * scikit-learn is in tests/python/test_pca.py, the inner loops are in test_pca_kernels.c. */
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
@@ -9,7 +9,6 @@
 #include "base/memory.h"
 #include "base/safetensors.h"
 #include "pca/basis.h"
-#include "pca/kernels/kernels.h"
 #include "pca/pca.h"
 #include "pca/source.h"
 #include "test.h"
@@ -320,57 +319,6 @@ static void survives_short_memory(void) {
 
 /* ---- parts ------------------------------------------------------------------------------------ */
 
-/* The kernel against products in double, with every kind of remainder. */
-static void kernel_products(void) {
-    const cl_pca_kernels *kernels = cl_pca_kernels_get();
-    enum { M = 9, N = 13, STRIDE = 300 };
-    static const int64_t lengths[] = {1, 3, 16, 17, 31, 255, 300};
-    float *a = make_data(M, STRIDE, 0), *b = make_data(N, STRIDE, 0.5);
-    for (size_t l = 0; l < sizeof lengths / sizeof *lengths; l++) {
-        double out[M * N], expected;
-        for (int i = 0; i < M * N; i++) out[i] = i;
-        kernels->dot(M, N, lengths[l], a, STRIDE, b, STRIDE, 2.0, out, N);
-        double worst = 0;
-        for (int i = 0; i < M; i++)
-            for (int j = 0; j < N; j++) {
-                expected = i * N + j;
-                double size = 0;
-                for (int64_t k = 0; k < lengths[l]; k++) {
-                    double product = 2 * (double)a[i * STRIDE + k] * (double)b[j * STRIDE + k];
-                    expected += product;
-                    size += fabs(product);
-                }
-                worst = fmax(worst, fabs(out[i * N + j] - expected) / (size + 1e-300));
-            }
-        /* The bound of a float sum of 64 terms. */
-        CHECK_MSG(worst < 64 * 6e-8, "%g", worst);
-        /* One product alone is the same number as among others. */
-        double alone = (M - 1) * N + N - 1;
-        kernels->dot(1, 1, lengths[l], a + (M - 1) * STRIDE, STRIDE, b + (N - 1) * STRIDE, STRIDE, 2.0, &alone, 1);
-        CHECK(alone == out[M * N - 1]);
-    }
-    cl_free(a);
-    cl_free(b);
-}
-
-static void kernel_transposes(void) {
-    const cl_pca_kernels *kernels = cl_pca_kernels_get();
-    float *x = make_data(37, 50, 1);
-    float plain[37 * 50], turned[50 * 40];
-    double mean[50];
-    for (int c = 0; c < 50; c++) mean[c] = 0.1 * c;
-    kernels->centre(37, 50, x, 50, mean, 0.5, plain, 50);
-    kernels->centre_transposed(37, 50, x, 50, mean, 0.5, turned, 40);
-    int wrong = 0;
-    for (int r = 0; r < 37; r++)
-        for (int c = 0; c < 50; c++) {
-            float expected = (float)(((double)x[r * 50 + c] - mean[c]) * 0.5);
-            wrong += plain[r * 50 + c] != expected || turned[c * 40 + r] != expected;
-        }
-    CHECK(wrong == 0);
-    cl_free(x);
-}
-
 /* Rows at an angle become orthonormal, the first keeping its direction. */
 static void orthonormalises(void) {
     enum { COUNT = 60, COLS = 1500 };
@@ -496,8 +444,6 @@ int main(void) {
     RUN(refuses);
     RUN(streams);
     RUN(survives_short_memory);
-    RUN(kernel_products);
-    RUN(kernel_transposes);
     RUN(orthonormalises);
     RUN(scale_of_centred_values);
     RUN(saves_and_loads);

@@ -57,7 +57,7 @@ static void put_chunk(FILE *file, const char *kind, const uint8_t *data, uint32_
     const uint8_t tail[] = {(uint8_t)(crc >> 24), (uint8_t)(crc >> 16), (uint8_t)(crc >> 8), (uint8_t)crc};
     fwrite(head, 1, 4, file);
     fwrite(kind, 1, 4, file);
-    fwrite(data, 1, size, file);
+    if (size > 0) fwrite(data, 1, size, file);
     fwrite(tail, 1, 4, file);
 }
 
@@ -67,7 +67,7 @@ static int write_picture(const char *path, int number) {
     uint8_t rows[10][21], packed[1000];
     uLongf size = sizeof packed;
     for (int y = 0; y < 10; y++)
-        for (int x = 0; x <= 20; x++) rows[y][x] = x == 0 ? 0 : (uint8_t)(x * (number + 1) + y * y * (number % 7));
+        for (int x = 0; x <= 20; x++) rows[y][x] = (uint8_t)(x == 0 ? 0 : x * (number + 1) + y * y * (number % 7));
     FILE *file = fopen(path, "wb");
     if (!file || compress(packed, &size, rows[0], sizeof rows) != Z_OK) return 0;
     fwrite("\x89PNG\r\n\x1a\n", 1, 8, file);

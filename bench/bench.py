@@ -1,6 +1,6 @@
 """Benchmarks: coulis beside other programs, in the same run.
 
-    ./run bench [net|decode|run|pca ...] [--seconds S] [--rounds N] [--json FILE]
+    ./run bench [net|kernels|decode|run|pca ...] [--seconds S] [--rounds N] [--json FILE]
 
 Every group takes turns: one round of each program, then the next round, so that a machine that changes its speed
 changes it for all. Printed are the median and the spread of the rounds, and the ratio of coulis to the best other.
@@ -18,7 +18,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "python"), str(ROOT / "tests" / "python"), str(ROOT / "bench")]
-GROUPS = ("net", "decode", "run", "pca")
+GROUPS = ("net", "kernels", "decode", "run", "pca")
 
 
 def machine():

@@ -14,6 +14,8 @@ set(CARQUET_BUILD_CLI OFF CACHE BOOL "" FORCE)
 set(CARQUET_ENABLE_BROTLI OFF CACHE BOOL "" FORCE)
 set(CARQUET_BUILD_SHARED OFF CACHE BOOL "" FORCE)
 add_subdirectory("${COULIS_CARQUET_DIR}" "${CMAKE_BINARY_DIR}/carquet" EXCLUDE_FROM_ALL)
+# Its release build asks for link-time optimization, which each program that links it would pay for again.
+target_compile_options(carquet PRIVATE -fno-lto)
 
 add_library(coulis_dependencies INTERFACE)
 target_link_libraries(coulis_dependencies INTERFACE carquet JPEG::JPEG ZLIB::ZLIB PkgConfig::COULIS_PKG PkgConfig::COULIS_JSON

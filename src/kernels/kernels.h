@@ -10,12 +10,13 @@
 
 #include "cpu/cpu.h"
 
-/* C = clamp(A B + bias + residual). A: m rows of k numbers, a_stride apart. B: packed by
- * gemm_pack. C and residual: m rows of n numbers, n a multiple of lanes. */
+/* C = clamp(A B + bias + residual). A: m rows, a_stride apart, each of `runs` runs of k numbers, run_stride apart
+ * (0 runs means one). B: runs * k rows, packed by gemm_pack. C and residual: m rows of n numbers, n a multiple of lanes. */
 typedef struct cl_gemm {
     int64_t m, k, n;
     const float *a;
     int64_t a_stride;
+    int64_t runs, run_stride;
     const float *b;
     const float *bias; /* n numbers; NULL for none */
     float *c;

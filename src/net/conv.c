@@ -1,10 +1,12 @@
-/* Convolutions: as a product of gathered patches, or of the map as it lies, or in Winograd's domain, or depthwise. */
-#include <math.h>
+/* Convolutions as a product: of the map as it lies, or of patches gathered from it; and depthwise. */
 #include <string.h>
 
 #include "base/memory.h"
 #include "net/pack.h"
 #include "net/steps.h"
+
+/* Fewer pixels of a row than this make too small a product of their own: a multiple of every kernel's rows. */
+#define INSIDE_PIXELS_MIN 24
 
 /* memcpy of `count` numbers; the rows of a 3x3 and a 7x7 patch of the picture itself are common and short enough
  * that the call would cost more than the copy. */
@@ -94,16 +96,63 @@ static void conv_pixels(const cl_run *run, const cl_step *step, int64_t first, i
     }
 }
 
-void cl_run_conv(const cl_run *run, const cl_step *step) {
-    const cl_value *out = &run->plan->values[step->output];
-    conv_pixels(run, step, 0, (int64_t)out->height * out->width * run->pictures, cl_residual_data(run, step),
-                cl_value_data(run, step->output));
+/* Output pixels x first .. last-1 of row y whose windows lie inside the map: the rows of their patches lie in the
+ * map as they are, so the product reads them there instead of from a copy. */
+static void conv_inside(const cl_run *run, const cl_step *step, int64_t picture, int64_t y, int64_t first, int64_t last,
+                        const float *residual, float *result) {
+    const cl_value *in = &run->plan->values[step->input], *out = &run->plan->values[step->output];
+    const cl_window *w = &step->node->window;
+    const int64_t row = in->width * in->stride;
+    const cl_gemm gemm = {
+        .m = last - first, .k = w->kernel[1] * in->stride, .n = out->stride,
+        .a = cl_value_data(run, step->input) + picture * in->size + (y * w->stride[0] - w->pad_before[0]) * row +
+             (first * w->stride[1] - w->pad_before[1]) * in->stride,
+        .a_stride = w->stride[1] * in->stride, .runs = w->kernel[0], .run_stride = w->dilation[0] * row,
+        .b = step->weights, .bias = step->bias, .c = result + first * out->stride, .c_stride = out->stride,
+        .residual = residual ? residual + first * out->stride : NULL, .residual_stride = out->stride,
+        .low = step->low, .high = step->high};
+    run->plan->kernels->gemm(&gemm);
 }
 
-void cl_run_conv_row(const cl_run *run, const cl_step *step, int32_t y) {
-    const int64_t width = run->plan->values[step->output].width;
-    conv_pixels(run, step, y * width, (y + 1) * width, step->other >= 0 ? cl_value_row(run, step->other, y) : NULL,
-                cl_value_row(run, step->output, y));
+/* The output pixels of row y, 0 .. width-1, from *first to *last have their windows inside the map, and the patches
+ * need not be gathered; false when there are too few of them to be worth it. */
+static bool find_inside(const cl_run *run, const cl_step *step, int64_t y, int64_t *first, int64_t *last) {
+    const cl_value *in = &run->plan->values[step->input], *out = &run->plan->values[step->output];
+    const cl_window *w = &step->node->window;
+    const int64_t top = y * w->stride[0] - w->pad_before[0];
+    if (step->groups != 1 || in->stride != in->channels || w->dilation[1] != 1 || in->rows != in->height || top < 0 ||
+        top + (w->kernel[0] - 1) * w->dilation[0] >= in->height)
+        return false;
+    *first = (w->pad_before[1] + w->stride[1] - 1) / w->stride[1];
+    *last = (in->width + w->pad_before[1] - w->kernel[1]) / w->stride[1] + 1;
+    if (*last > out->width) *last = out->width;
+    return *last - *first >= INSIDE_PIXELS_MIN;
+}
+
+void cl_run_conv_row(const cl_run *run, const cl_step *step, int32_t picture, int32_t y) {
+    const cl_value *out = &run->plan->values[step->output];
+    const int64_t start = ((int64_t)picture * out->height + y) * out->width;
+    float *result = cl_value_row(run, step->output, y) + picture * out->size;
+    const float *residual = step->other >= 0 ? cl_value_row(run, step->other, y) + picture * out->size : NULL;
+    int64_t first, last;
+    if (!find_inside(run, step, y, &first, &last)) first = last = out->width;
+    conv_pixels(run, step, start, start + first, residual, result);
+    if (first == last) return;
+    conv_inside(run, step, picture, y, first, last, residual, result);
+    conv_pixels(run, step, start + last, start + out->width, residual ? residual + last * out->stride : NULL,
+                result + last * out->stride);
+}
+
+void cl_run_conv(const cl_run *run, const cl_step *step) {
+    const cl_value *out = &run->plan->values[step->output];
+    int64_t first, last;
+    if (find_inside(run, step, out->height / 2, &first, &last)) {
+        for (int32_t p = 0; p < run->pictures; p++)
+            for (int32_t y = 0; y < out->height; y++) cl_run_conv_row(run, step, p, y);
+    } else {
+        conv_pixels(run, step, 0, (int64_t)out->height * out->width * run->pictures, cl_residual_data(run, step),
+                    cl_value_data(run, step->output));
+    }
 }
 
 /* `m` pixels of a 1x1 convolution. */
@@ -146,64 +195,4 @@ void cl_run_depthwise_row(const cl_run *run, const cl_step *step, int32_t pictur
 void cl_run_depthwise(const cl_run *run, const cl_step *step) {
     for (int32_t p = 0; p < run->pictures; p++)
         for (int32_t y = 0; y < run->plan->values[step->output].height; y++) cl_run_depthwise_row(run, step, p, y);
-}
-
-/* Where tile number `tile` of all pictures begins. */
-typedef struct place {
-    int64_t picture, y, x;
-} place;
-
-static place place_of(const cl_value *out, int64_t tile) {
-    int64_t across = (out->width + 3) / 4, area = across * ((out->height + 3) / 4);
-    return (place){.picture = tile / area, .y = tile % area / across * 4, .x = tile % area % across * 4};
-}
-
-/* Brings the 6x6 pixels around one tile into Winograd's domain. */
-static void transform_input(const cl_run *run, const cl_step *step, place at, const float *zeros, int64_t plane,
-                            float *planes) {
-    const cl_value *in = &run->plan->values[step->input];
-    const cl_window *w = &step->node->window;
-    const float *data = cl_value_data(run, step->input) + at.picture * in->size;
-    const float *pixels[36];
-    for (int64_t i = 0; i < 36; i++) {
-        int64_t y = at.y - w->pad_before[0] + i / 6, x = at.x - w->pad_before[1] + i % 6;
-        bool inside = y >= 0 && y < in->height && x >= 0 && x < in->width;
-        pixels[i] = inside ? data + (y * in->width + x) * in->stride : zeros;
-    }
-    run->plan->kernels->winograd_input(pixels, in->stride, plane, planes);
-}
-
-void cl_run_winograd(const cl_run *run, const cl_step *step) {
-    const cl_plan *plan = run->plan;
-    const cl_value *in = &plan->values[step->input], *out = &plan->values[step->output];
-    const int64_t block = cl_winograd_tiles(in->stride, out->stride);
-    const int64_t tiles = (int64_t)((out->height + 3) / 4) * ((out->width + 3) / 4) * run->pictures;
-    const int64_t packed = plan->kernels->gemm_packed_count(in->channels, out->stride);
-    const float *residual = cl_residual_data(run, step);
-    float *zeros = run->workspace + plan->scratch_offset, *before = zeros + in->stride;
-    float *after = before + 36 * block * in->stride, *result = cl_value_data(run, step->output);
-    memset(zeros, 0, (size_t)in->stride * sizeof *zeros);
-    for (int64_t first = 0; first < tiles; first += block) {
-        const int64_t count = first + block < tiles ? block : tiles - first;
-        const int64_t plane_in = count * in->stride, plane_out = count * out->stride;
-        for (int64_t t = 0; t < count; t++)
-            transform_input(run, step, place_of(out, first + t), zeros, plane_in, before + t * in->stride);
-        for (int64_t p = 0; p < 36; p++) {
-            /* Bias, residual and activation come on the way back. */
-            cl_gemm gemm = {.m = count, .k = in->channels, .n = out->stride, .a = before + p * plane_in,
-                            .a_stride = in->stride, .b = step->weights + p * packed, .bias = NULL,
-                            .c = after + p * plane_out, .c_stride = out->stride, .low = -INFINITY, .high = INFINITY};
-            plan->kernels->gemm(&gemm);
-        }
-        for (int64_t t = 0; t < count; t++) {
-            place at = place_of(out, first + t);
-            int64_t offset = at.picture * out->size + (at.y * out->width + at.x) * out->stride;
-            cl_winograd_tile tile = {.in = after + t * out->stride, .plane = plane_out, .channels = out->stride,
-                                     .bias = step->bias, .residual = residual ? residual + offset : NULL,
-                                     .low = step->low, .high = step->high, .out = result + offset,
-                                     .row_stride = out->width * out->stride,
-                                     .rows = (int32_t)(out->height - at.y), .columns = (int32_t)(out->width - at.x)};
-            plan->kernels->winograd_output(&tile);
-        }
-    }
 }

@@ -37,7 +37,7 @@ static void make_rows(progress *p, int32_t s, int32_t end) {
         need_rows(p, step->input, first, last);
         if (step->other >= 0) need_rows(p, step->other, y, y + 1);
         if (p->run) {
-            if (step->kind == CL_STEP_CONV) cl_run_conv_row(p->run, step, y);
+            if (step->kind == CL_STEP_CONV) cl_run_conv_row(p->run, step, 0, y);
             else if (step->kind == CL_STEP_POINTWISE) cl_run_pointwise_row(p->run, step, y);
             else cl_run_depthwise_row(p->run, step, 0, y);
         }

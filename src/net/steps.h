@@ -38,7 +38,7 @@ void cl_run_pool(const cl_run *run, const cl_step *step);
 void cl_run_elementwise(const cl_run *run, const cl_step *step);
 
 /* One row of the output. */
-void cl_run_conv_row(const cl_run *run, const cl_step *step, int32_t y);
+void cl_run_conv_row(const cl_run *run, const cl_step *step, int32_t picture, int32_t y);
 void cl_run_pointwise_row(const cl_run *run, const cl_step *step, int32_t y);
 void cl_run_depthwise_row(const cl_run *run, const cl_step *step, int32_t picture, int32_t y);
 

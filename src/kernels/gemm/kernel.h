@@ -69,17 +69,22 @@ CL_INLINE void tile(const cl_gemm *g, int64_t row, int64_t column, const float *
         }
     }
     const int64_t depth = g->k;
-    for (int64_t k = 0; k < depth; k++) {
-        vf b[NV];
+    for (int64_t run = 0;;) {
+        for (int64_t k = 0; k < depth; k++) {
+            vf b[NV];
 #pragma GCC unroll 8
-        for (int j = 0; j < nv; j++) b[j] = vf_load(panel + j * LANES);
-        panel += nv * LANES;
+            for (int j = 0; j < nv; j++) b[j] = vf_load(panel + j * LANES);
+            panel += nv * LANES;
 #pragma GCC unroll 8
-        for (int i = 0; i < mr; i++) {
-            vf x = vf_set1(a[i][k]);
+            for (int i = 0; i < mr; i++) {
+                vf x = vf_set1(a[i][k]);
 #pragma GCC unroll 8
-            for (int j = 0; j < nv; j++) sum[i][j] = vf_fma(x, b[j], sum[i][j]);
+                for (int j = 0; j < nv; j++) sum[i][j] = vf_fma(x, b[j], sum[i][j]);
+            }
         }
+        if (++run >= g->runs) break;
+#pragma GCC unroll 8
+        for (int i = 0; i < mr; i++) a[i] += g->run_stride;
     }
     const vf low = vf_set1(g->low), high = vf_set1(g->high);
 #pragma GCC unroll 8
@@ -117,7 +122,8 @@ CL_INLINE void panel_rows(const cl_gemm *g, int64_t first, int64_t last, int64_t
 }
 
 void KERNEL(cl_gemm)(const cl_gemm *g) {
-    int64_t block = A_BLOCK_BYTES / (int64_t)sizeof(float) / g->k / MR * MR;
+    const int64_t depth = g->k * (g->runs > 1 ? g->runs : 1);
+    int64_t block = A_BLOCK_BYTES / (int64_t)sizeof(float) / depth / MR * MR;
     if (block < MR) block = MR;
     for (int64_t first = 0; first < g->m; first += block) {
         int64_t last = first + block < g->m ? first + block : g->m;
@@ -132,7 +138,7 @@ void KERNEL(cl_gemm)(const cl_gemm *g) {
 #endif
             default: break;
             }
-            panel += g->k * vectors * LANES;
+            panel += depth * vectors * LANES;
             column += vectors * LANES;
         }
     }

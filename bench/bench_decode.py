@@ -31,8 +31,9 @@ def run(arguments):
     for title, paths in (("JPEG of 100x100", small), ("photographs of 8 to 12 megapixels", photographs)):
         for path in paths[:20]:
             assert (coulis.load_image(path) == pillow(path)).all(), path
-        programs = {"coulis": lambda: rate(lambda: [coulis.load_image(path) for path in paths], len(paths), arguments.seconds),
-                    "Pillow": lambda: rate(lambda: [pillow(path) for path in paths], len(paths), arguments.seconds)}
+        programs = {
+            name: lambda load=load: rate(lambda: [load(path) for path in paths], len(paths), arguments.seconds)
+            for name, load in (("coulis", coulis.load_image), ("Pillow", pillow))}
         results.append(table(f"Decode and resize to 224x224, {title}, one core", rounds(programs, arguments.rounds),
                              "pictures/s"))
     return results

@@ -39,5 +39,6 @@ def run(arguments):
                 lambda: PCA(K, svd_solver=solver, random_state=0).fit(x))
         with threadpool_limits(threads):
             figures = rounds(programs, arguments.rounds)
-        results.append(table(f"PCA of {rows} x {cols}, k = {K}, {threads} threads", figures, "seconds", more_is_better=False))
+        title = f"PCA of {rows} x {cols}, k = {K}, {threads} threads"
+        results.append(table(title, figures, "seconds", more_is_better=False))
     return results

@@ -24,7 +24,10 @@ static coulis_status measure(coulis_featurizer *featurizer, const coulis_model_i
         return COULIS_NO_MEMORY;
     }
     uint32_t state = 1; /* noise: what the pictures show makes no difference to the time */
-    for (size_t i = 0; i < pixels * (size_t)batch; i++) rgb[i] = (uint8_t)((state = state * 1664525u + 1013904223u) >> 24);
+    for (size_t i = 0; i < pixels * (size_t)batch; i++) {
+        state = state * 1664525u + 1013904223u;
+        rgb[i] = (uint8_t)(state >> 24);
+    }
     coulis_status status = coulis_featurizer_run_pixels(featurizer, rgb, batch, values, error); /* warm up */
     const double began = seconds();
     *pictures = 0;
@@ -48,7 +51,8 @@ int cli_bench(const cli_options *options) {
     coulis_status status = coulis_model_open(options->job.model, options->random_weights, &model, &error);
     if (status == COULIS_OK) status = coulis_model_describe(model, &info);
     if (status == COULIS_OK)
-        status = coulis_featurizer_create(model, options->job.features, NULL, options->job.threads, &featurizer, &error);
+        status = coulis_featurizer_create(model, options->job.features, NULL, options->job.threads, &featurizer,
+                                          &error);
     int threads = options->job.threads > 0 ? options->job.threads : coulis_core_count();
     /* Eight pictures a thread, so that waiting for the last one at the end of a batch is small. */
     if (status == COULIS_OK)

@@ -13,6 +13,8 @@ endif()
 set(CARQUET_BUILD_CLI OFF CACHE BOOL "" FORCE)
 set(CARQUET_ENABLE_BROTLI OFF CACHE BOOL "" FORCE)
 set(CARQUET_BUILD_SHARED OFF CACHE BOOL "" FORCE)
+# Threads are ours to start: one writer a job, and what it writes does not depend on how many there are.
+set(CMAKE_DISABLE_FIND_PACKAGE_OpenMP TRUE)
 add_subdirectory("${COULIS_CARQUET_DIR}" "${CMAKE_BINARY_DIR}/carquet" EXCLUDE_FROM_ALL)
 # Its release build asks for link-time optimization, which each program that links it would pay for again.
 target_compile_options(carquet PRIVATE -fno-lto)

@@ -95,8 +95,9 @@ static coulis_status read_tensor(cl_safetensors *file, const cJSON *item, size_t
     if (zero) count = 0;
     uint64_t bytes;
     if (size && (__builtin_mul_overflow(count, size, &bytes) || bytes != end - begin))
-        return cl_fail(error, bad, "'%s': the tensor '%.80s' has %llu bytes where its shape asks for %llu numbers of %zu",
-                       path, name, (unsigned long long)(end - begin), (unsigned long long)count, size);
+        return cl_fail(error, bad,
+                       "'%s': the tensor '%.80s' has %llu bytes where its shape asks for %llu numbers of %zu", path,
+                       name, (unsigned long long)(end - begin), (unsigned long long)count, size);
     if (!used) return COULIS_OK;
 
     tensor.count = (int64_t)count;

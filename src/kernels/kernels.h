@@ -11,7 +11,8 @@
 #include "cpu/cpu.h"
 
 /* C = clamp(A B + bias + residual). A: m rows, a_stride apart, each of `runs` runs of k numbers, run_stride apart
- * (0 runs means one). B: runs * k rows, packed by gemm_pack. C and residual: m rows of n numbers, n a multiple of lanes. */
+ * (0 runs means one). B: runs * k rows, packed by gemm_pack. C and residual: m rows of n numbers, n a multiple of
+ * lanes. */
 typedef struct cl_gemm {
     int64_t m, k, n;
     const float *a;

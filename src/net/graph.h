@@ -22,7 +22,7 @@ typedef enum cl_op {
 /* Names of weights: what stands where, by operator.
  *   conv, dense   weight, bias
  *   batch_norm    scale, shift, mean, variance */
-typedef enum cl_weight { CL_WEIGHT = 0, CL_BIAS = 1, CL_SCALE = 0, CL_SHIFT = 1, CL_MEAN = 2, CL_VARIANCE = 3 } cl_weight;
+enum { CL_WEIGHT = 0, CL_BIAS = 1, CL_SCALE = 0, CL_SHIFT = 1, CL_MEAN = 2, CL_VARIANCE = 3 };
 #define CL_WEIGHTS_MAX 4
 
 /* The tallest and widest kernel or pooling window. */

@@ -162,7 +162,8 @@ coulis_status cl_step_pack(const cl_plan *plan, const coulis_model *model, const
 #define TILE_BYTES (512 * 1024)
 
 int64_t cl_patch_rows(int64_t depth) {
-    int64_t rows = PATCH_BYTES / (int64_t)sizeof(float) / depth / 24 * 24; /* a multiple of every kernel's rows, 6 and 8 */
+    /* A multiple of every kernel's rows, 6 and 8. */
+    int64_t rows = PATCH_BYTES / (int64_t)sizeof(float) / depth / 24 * 24;
     return rows < 24 ? 24 : rows;
 }
 

@@ -33,7 +33,8 @@ static cl_step *writer_of(const builder *b, int32_t value) { return value > 0 ? 
 static bool has_activation(const cl_step *step) { return step->high != INFINITY || step->low != -INFINITY; }
 
 static bool is_convolution(const cl_step *step) {
-    return step->kind == CL_STEP_CONV || step->kind == CL_STEP_WINOGRAD || step->kind == CL_STEP_POINTWISE || step->kind == CL_STEP_DEPTHWISE;
+    return step->kind == CL_STEP_CONV || step->kind == CL_STEP_WINOGRAD || step->kind == CL_STEP_POINTWISE ||
+           step->kind == CL_STEP_DEPTHWISE;
 }
 
 /* The step that wrote the input of `node`, when nothing else reads that input, so that more can be joined to it. */

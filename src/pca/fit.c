@@ -31,7 +31,8 @@ static coulis_status check(const cl_rows *rows, double components, coulis_error 
     if (rows->cols < 1)
         return cl_fail(error, COULIS_INVALID_ARGUMENT, "PCA needs vectors of at least one number");
     if (rows->rows < 2)
-        return cl_fail(error, COULIS_INVALID_ARGUMENT, "PCA needs at least two pictures with a vector, and there %s %lld",
+        return cl_fail(error, COULIS_INVALID_ARGUMENT,
+                       "PCA needs at least two pictures with a vector, and there %s %lld",
                        rows->rows == 1 ? "is" : "are", (long long)rows->rows);
     if (!(components >= 0) || (components >= 1 && floor(components) != components))
         return cl_fail(error, COULIS_INVALID_ARGUMENT,

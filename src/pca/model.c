@@ -106,8 +106,8 @@ static coulis_status read_model(const cl_safetensors *file, const char *path, co
     double samples, total;
     if (!mean || !variance || !ratio || !components)
         return cl_fail(error, COULIS_BAD_DATA,
-                       "'%s' is no PCA file: it lacks mean, components, explained_variance or explained_variance_ratio, "
-                       "or one of them has another type", path);
+                       "'%s' is no PCA file: it lacks mean, components, explained_variance or "
+                       "explained_variance_ratio, or one of them has another type", path);
     int64_t count = components->shape[0], cols = components->shape[1];
     if (count < 1 || cols < 1 || mean->count != cols || variance->count != count || ratio->count != count)
         return cl_fail(error, COULIS_BAD_DATA,
@@ -137,7 +137,8 @@ static coulis_status read_model(const cl_safetensors *file, const char *path, co
 }
 
 coulis_status coulis_pca_load(const char *path, coulis_pca **pca, coulis_error *error) {
-    if (!path || !pca) return cl_fail(error, COULIS_INVALID_ARGUMENT, "pca_load wants a path and a place for the model");
+    if (!path || !pca)
+        return cl_fail(error, COULIS_INVALID_ARGUMENT, "pca_load wants a path and a place for the model");
     cl_safetensors *file;
     coulis_status status = cl_safetensors_open(path, COULIS_BAD_DATA, &file, error);
     if (status) return status;

@@ -49,8 +49,8 @@ static coulis_status check_scores(const transform *t, coulis_error *error) {
                 return cl_fail(error, COULIS_NUMERIC, "row %lld, column %lld of the input (counted from 0) is %s",
                                (long long)row, (long long)c,
                                isnan(t->x[row * pca->cols + c]) ? "not a number" : "infinite");
-        return cl_fail(error, COULIS_NUMERIC, "row %lld of the input (counted from 0) has a score too large for a float",
-                       (long long)row);
+        return cl_fail(error, COULIS_NUMERIC,
+                       "row %lld of the input (counted from 0) has a score too large for a float", (long long)row);
     }
     return COULIS_OK;
 }

@@ -120,7 +120,8 @@ static coulis_status write_all(sink *s, cl_stream *stream, const schedule *plan,
             s->writer = NULL;
             if (status != COULIS_OK) return status;
             if (stopping && c + 1 < plan->count)
-                return cl_fail(error, COULIS_INTERRUPTED, "stopped after part %lld; the same command goes on from there",
+                return cl_fail(error, COULIS_INTERRUPTED,
+                               "stopped after part %lld; the same command goes on from there",
                                (long long)chunk->part);
         }
     }

@@ -51,7 +51,8 @@ coulis_status cl_featurizer_create(const coulis_model *model, int32_t features, 
         f->scratch[w].workspace = cl_alloc(count, sizeof(float));
         f->scratch[w].rgb = cl_alloc(pixels, 3 * CL_FEATURIZER_PICTURES);
         if (!f->scratch[w].workspace || !f->scratch[w].rgb)
-            status = cl_fail_memory(error, "the network's workspace", count * sizeof(float) + pixels * 3 * CL_FEATURIZER_PICTURES);
+            status = cl_fail_memory(error, "the network's workspace",
+                                    count * sizeof(float) + pixels * 3 * CL_FEATURIZER_PICTURES);
     }
     if (status != COULIS_OK) {
         coulis_featurizer_free(f);
@@ -107,8 +108,9 @@ void cl_featurizer_some(coulis_featurizer *f, int32_t worker, const cl_picture *
         uint8_t *decoded = own->rgb + (size_t)good * size;
         result->width = result->height = 0;
         cl_clear(&result->error);
-        if (cl_image_decode_named(pictures[i].name, pictures[i].bytes, pictures[i].size, &f->options, f->width, f->height,
-                                  decoded, &result->width, &result->height, &result->error) != COULIS_OK) {
+        if (cl_image_decode_named(pictures[i].name, pictures[i].bytes, pictures[i].size, &f->options, f->width,
+                                  f->height, decoded, &result->width, &result->height,
+                                  &result->error) != COULIS_OK) {
             memset(pictures[i].values, 0, (size_t)f->plan->length * sizeof(float));
             continue;
         }

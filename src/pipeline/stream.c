@@ -9,7 +9,8 @@
 #include "base/memory.h"
 #include "image/image.h"
 
-/* Chunks in the making: one being written, one being filled, one begun while the last pictures of that are worked on. */
+/* Chunks in the making: one being written, one being filled, one begun while the last pictures of that are
+ * worked on. */
 #define SLOTS 3
 /* A disk or network answers while another request waits; more readers only matter on slow storage. */
 #define READERS 2
@@ -109,10 +110,10 @@ static void work_on(cl_stream *s, int32_t worker, const item *items, int32_t cou
     for (int32_t i = 0; i < count; i++) {
         slot *place = &s->slots[items[i].chunk % SLOTS];
         if (items[i].bytes)
-            pictures[readable++] = (cl_picture){.name = cl_list_path(s->list, s->chunks[items[i].chunk].first + items[i].row),
-                                                .bytes = items[i].bytes, .size = items[i].size,
-                                                .values = place->vectors + items[i].row * s->length,
-                                                .result = &place->results[items[i].row]};
+            pictures[readable++] = (cl_picture){
+                .name = cl_list_path(s->list, s->chunks[items[i].chunk].first + items[i].row),
+                .bytes = items[i].bytes, .size = items[i].size, .values = place->vectors + items[i].row * s->length,
+                .result = &place->results[items[i].row]};
     }
     cl_featurizer_some(s->featurizer, worker, pictures, readable);
     for (int32_t i = 0; i < count; i++) cl_free(items[i].bytes);

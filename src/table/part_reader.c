@@ -57,8 +57,8 @@ static coulis_status check_schema(const cl_part_reader *reader, coulis_error *er
                                                               : CARQUET_PHYSICAL_INT32;
         int16_t definition = carquet_schema_max_def_level(schema, i);
         if (depth < 1 || !path[0] || strcmp(path[0], name) != 0)
-            return cl_fail(error, COULIS_BAD_DATA, "'%s' is no table of coulis: column %d is '%s', not '%s'", reader->path,
-                           i + 1, depth >= 1 && path[0] ? path[0] : "", name);
+            return cl_fail(error, COULIS_BAD_DATA, "'%s' is no table of coulis: column %d is '%s', not '%s'",
+                           reader->path, i + 1, depth >= 1 && path[0] ? path[0] : "", name);
         if (carquet_schema_column_type(schema, i) != type || depth != (is_vector ? 3 : 1) ||
             carquet_schema_max_rep_level(schema, i) != is_vector || definition < 2 * is_vector ||
             definition > 1 + 2 * is_vector)
@@ -217,8 +217,8 @@ static int32_t status_of(const char *word) {
 }
 
 /* Copies the texts of a column, which belong to the column reader, and points the rows at them. */
-static coulis_status take_texts(cl_part_reader *reader, int32_t number, int64_t count, const carquet_byte_array_t *texts,
-                                const int16_t *levels, coulis_error *error) {
+static coulis_status take_texts(cl_part_reader *reader, int32_t number, int64_t count,
+                                const carquet_byte_array_t *texts, const int16_t *levels, coulis_error *error) {
     size_t total = 0;
     int64_t present = 0;
     for (int64_t i = 0; i < count; i++) {
@@ -277,8 +277,8 @@ typedef struct cursor {
 } cursor;
 
 /* Takes one batch of levels: begins rows, counts numbers. */
-static coulis_status take_levels(cl_part_reader *reader, int64_t count, const int16_t *levels, int64_t got, int16_t full,
-                                 cursor *at, coulis_error *error) {
+static coulis_status take_levels(cl_part_reader *reader, int64_t count, const int16_t *levels, int64_t got,
+                                 int16_t full, cursor *at, coulis_error *error) {
     for (int64_t i = 0; i < got; i++) {
         if (levels[BATCH + i] == 0) {
             if (at->numbers != 0 && at->numbers != reader->length)

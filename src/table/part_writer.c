@@ -59,7 +59,9 @@ static carquet_status_t make_schema(carquet_schema_t *schema, const char *column
 }
 
 /* How each column is stored. Text is compressed, and what repeats goes into a dictionary. Vectors are stored as
- * they are. */
+ * they are: 40,000 vectors of 1,280 random numbers took 0.45 s of one core of an EPYC 9004 that had other work too
+ * (450 MB/s); with Zstandard at level 1, for which carquet also splits the floats' bytes into streams, 0.7 s, for
+ * 18 % less space. */
 static carquet_status_t set_encodings(carquet_writer_t *parquet) {
     carquet_status_t status = CARQUET_OK;
     for (int i = 0; i < CL_COLUMN_VECTOR && !status; i++) {

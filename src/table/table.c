@@ -65,8 +65,8 @@ static coulis_status count_parts(const char *folder, int32_t *count, coulis_erro
     if (found) qsort(numbers, found, sizeof *numbers, compare_numbers);
     for (size_t i = 0; i < found && !status; i++)
         if (numbers[i] != (int32_t)i)
-            status = cl_fail(error, COULIS_BAD_DATA, "'%s' lacks part-%05zu.parquet though it has part-%05d.parquet", folder,
-                             i, numbers[i]);
+            status = cl_fail(error, COULIS_BAD_DATA, "'%s' lacks part-%05zu.parquet though it has part-%05d.parquet",
+                             folder, i, numbers[i]);
     cl_free(numbers);
     *count = (int32_t)found;
     return status;
@@ -81,8 +81,8 @@ static coulis_status add_part(cl_table *table, const char *path, const char *col
     table->parts[part] = reader;
     int64_t length = cl_part_reader_length(reader);
     if (length && table->length && length != table->length)
-        return cl_fail(error, COULIS_BAD_DATA, "'%s' has vectors of %lld numbers where the parts before it have %lld", path,
-                       (long long)length, (long long)table->length);
+        return cl_fail(error, COULIS_BAD_DATA, "'%s' has vectors of %lld numbers where the parts before it have %lld",
+                       path, (long long)length, (long long)table->length);
     if (length) table->length = length;
     int32_t groups = cl_part_reader_row_groups(reader);
     group *grown = cl_grow(table->groups, (size_t)(table->group_count + groups), sizeof *grown);

@@ -27,8 +27,8 @@ static const char description[] =
     "{\"name\":\"a\",\"op\":\"conv\",\"inputs\":[\"image\"],\"weight\":\"a\",\"channels\":16,\"kernel\":[3,3],"
     "\"stride\":[2,2],\"padding\":\"same\"},"
     "{\"name\":\"b\",\"op\":\"relu6\",\"inputs\":[\"a\"]},"
-    "{\"name\":\"c\",\"op\":\"conv\",\"inputs\":[\"b\"],\"weight\":\"c\",\"channels\":16,\"kernel\":[3,3],\"groups\":16,"
-    "\"padding\":\"same\"},"
+    "{\"name\":\"c\",\"op\":\"conv\",\"inputs\":[\"b\"],\"weight\":\"c\",\"channels\":16,\"kernel\":[3,3],"
+    "\"groups\":16,\"padding\":\"same\"},"
     "{\"name\":\"d\",\"op\":\"conv\",\"inputs\":[\"c\"],\"weight\":\"d\",\"channels\":16,\"kernel\":[3,3],"
     "\"padding\":\"same\"},"
     "{\"name\":\"e\",\"op\":\"add\",\"inputs\":[\"d\",\"b\"]},"
@@ -213,7 +213,8 @@ static void want_of_memory_is_an_error(void) {
 static void labels_are_folders(void) {
     static const struct {
         const char *path, *label;
-    } cases[] = {{"a/b/c.jpg", "b"}, {"c.jpg", ""}, {"/c.jpg", ""}, {"b/c.jpg", "b"}, {"a//c.jpg", ""}, {"../c.jpg", ".."}};
+    } cases[] = {{"a/b/c.jpg", "b"}, {"c.jpg", ""},    {"/c.jpg", ""},
+                 {"b/c.jpg", "b"},   {"a//c.jpg", ""}, {"../c.jpg", ".."}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         size_t length;
         const char *label = cl_label_of(cases[i].path, &length);

@@ -89,7 +89,8 @@ static void round_trip(void) {
             for (int32_t group = 0; group < cl_part_reader_row_groups(reader); group++) {
                 const cl_row *rows = NULL;
                 int64_t got = 0, wrong = 0;
-                CHECK_MSG(cl_part_reader_read(reader, group, pass, &rows, &got, &error) == COULIS_OK, "%s", error.message);
+                CHECK_MSG(cl_part_reader_read(reader, group, pass, &rows, &got, &error) == COULIS_OK, "%s",
+                          error.message);
                 for (int64_t r = 0; r < got; r++) wrong += !same_row(&rows[r], number++, length, pass);
                 CHECK(wrong == 0);
             }
@@ -139,7 +140,8 @@ static void rows_of_a_group(void) {
 static int count_files(const char *where) {
     DIR *directory = opendir(where);
     int count = 0;
-    for (struct dirent *entry; directory && (entry = readdir(directory));) count += entry->d_name[0] != '.' || strstr(entry->d_name, ".tmp");
+    for (struct dirent *entry; directory && (entry = readdir(directory));)
+        count += entry->d_name[0] != '.' || strstr(entry->d_name, ".tmp");
     if (directory) closedir(directory);
     return count;
 }
@@ -185,7 +187,8 @@ static void full_disk(void) {
         setrlimit(RLIMIT_FSIZE, &small);
         coulis_status status = write_part(to, 0, 300, 500, 100, &error);
         setrlimit(RLIMIT_FSIZE, &before);
-        CHECK_MSG(status == (limits[i] < whole ? COULIS_IO : COULIS_OK), "%lld: %s", (long long)limits[i], error.message);
+        CHECK_MSG(status == (limits[i] < whole ? COULIS_IO : COULIS_OK), "%lld: %s", (long long)limits[i],
+                  error.message);
         CHECK_MSG(limits[i] >= whole || (strstr(error.message, "File too large") && strstr(error.message, to)), "%s",
                   error.message);
         CHECK(count_files(where) == (limits[i] >= whole));
@@ -287,8 +290,8 @@ static void survives_damage(void) {
             good[place] = before ^ changes[kind];
             CHECK(cl_file_write(path, good, size, &error) == COULIS_OK);
             coulis_status status = read_all(path, &sum);
-            CHECK_MSG(status == COULIS_OK || status == COULIS_BAD_DATA || status == COULIS_NO_MEMORY, "at %zu: %d", place,
-                      (int)status);
+            CHECK_MSG(status == COULIS_OK || status == COULIS_BAD_DATA || status == COULIS_NO_MEMORY, "at %zu: %d",
+                      place, (int)status);
             refused += status != COULIS_OK;
             tried++;
         }

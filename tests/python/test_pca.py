@@ -142,7 +142,8 @@ def test_signs():
 
 
 @pytest.mark.parametrize(
-    ("rows", "columns", "components"), [(9, 100352, None), (300, 5000, 30), (3000, 300, 0.9), (10000, 33, None), (2, 3, None)]
+    ("rows", "columns", "components"),
+    [(9, 100352, None), (300, 5000, 30), (3000, 300, 0.9), (10000, 33, None), (2, 3, None)],
 )
 def test_threads_do_not_matter(rows, columns, components):
     x = matrix(rows, columns, 2.0)

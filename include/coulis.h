@@ -204,7 +204,7 @@ typedef struct coulis_pca coulis_pca;
 
 /* Exact principal component analysis of `x` (rows x cols, finite numbers),
  * centred. The Gram matrix of the rows is solved when rows < cols, else the
- * covariance matrix of the columns; both in float64 by LAPACK's dsyevr.
+ * covariance matrix of the columns; both in float64, by LAPACK (dsytrd, dstemr).
  *
  *  components   >= 1: that many, at most min(rows, cols); between 0 and 1: as
  *               many as are needed for that share of the total variance, as

@@ -89,4 +89,11 @@ static inline vf vf_fma(vf a, vf b, vf c) { return a * b + c; }
 
 #define CL_INLINE static inline __attribute__((always_inline))
 
+/* Before a loop of a constant number of steps, at most 32: so that an array it walks can lie in registers. */
+#if defined(__clang__)
+#define CL_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define CL_UNROLL _Pragma("GCC unroll 32")
+#endif
+
 #endif

@@ -33,29 +33,29 @@ CL_INLINE void pixel_generic(const cl_depthwise *d, int64_t c, int32_t x, vf low
 CL_INLINE void pixels(const cl_depthwise *d, int64_t c, int32_t x, const int count, const int size, const int stride,
                       const int inside, vf low, vf high) {
     vf sum[PIXELS];
-#pragma GCC unroll 8
+    CL_UNROLL
     for (int p = 0; p < count; p++) sum[p] = vf_load(d->bias + c);
     const int32_t left = x * stride - d->pad_left;
-#pragma GCC unroll 8
+    CL_UNROLL
     for (int ky = 0; ky < size; ky++) {
         if (!d->rows[ky]) continue;
         const float *in = d->rows[ky] + left * d->channels + c;
         vf weights[5];
-#pragma GCC unroll 8
+        CL_UNROLL
         for (int kx = 0; kx < size; kx++) weights[kx] = vf_load(d->weights + (ky * size + kx) * d->channels + c);
         /* Input column i meets pixel p as its tap i - p * stride. */
-#pragma GCC unroll 32
+        CL_UNROLL
         for (int i = 0; i < (count - 1) * stride + size; i++) {
             if (!inside && (left + i < 0 || left + i >= d->input_width)) continue;
             vf value = vf_load(in + i * d->channels);
-#pragma GCC unroll 8
+            CL_UNROLL
             for (int p = 0; p < count; p++) {
                 const int kx = i - p * stride;
                 if (kx >= 0 && kx < size) sum[p] = vf_fma(value, weights[kx], sum[p]);
             }
         }
     }
-#pragma GCC unroll 8
+    CL_UNROLL
     for (int p = 0; p < count; p++) vf_store(d->out + (x + p) * d->channels + c, vf_clamp(sum[p], low, high));
 }
 

@@ -52,50 +52,48 @@ void KERNEL(cl_gemm_pack)(int64_t k, int64_t n, int64_t columns, const float *b,
  * so that the accumulators are registers. */
 CL_INLINE void tile(const cl_gemm *g, int64_t row, int64_t column, const float *panel, const int mr, const int nv) {
     vf sum[MR][NV];
-#pragma GCC unroll 8
+    CL_UNROLL
     for (int i = 0; i < mr; i++) {
-#pragma GCC unroll 8
+        CL_UNROLL
         for (int j = 0; j < nv; j++) sum[i][j] = g->bias ? vf_load(g->bias + column + j * LANES) : vf_zero();
     }
     const float *a[MR];
-#pragma GCC unroll 8
+    CL_UNROLL
     for (int i = 0; i < mr; i++) {
         a[i] = g->a + (row + i) * g->a_stride;
         /* Where the result goes and what is added to it is wanted at the end: ask for it now. */
-#pragma GCC unroll 8
+        CL_UNROLL
         for (int j = 0; j < nv; j += PREFETCH_STEP) {
             __builtin_prefetch(g->c + (row + i) * g->c_stride + column + j * LANES, 1);
             if (g->residual) __builtin_prefetch(g->residual + (row + i) * g->residual_stride + column + j * LANES, 0);
         }
     }
-    const int64_t depth = g->k;
-    for (int64_t run = 0;;) {
-        for (int64_t k = 0; k < depth; k++) {
+    for (int64_t run = 0, first = 0;; first += g->run_stride) {
+        const int64_t last = first + g->k;
+        for (int64_t k = first; k < last; k++) {
             vf b[NV];
-#pragma GCC unroll 8
+            CL_UNROLL
             for (int j = 0; j < nv; j++) b[j] = vf_load(panel + j * LANES);
             panel += nv * LANES;
-#pragma GCC unroll 8
+            CL_UNROLL
             for (int i = 0; i < mr; i++) {
                 vf x = vf_set1(a[i][k]);
-#pragma GCC unroll 8
+                CL_UNROLL
                 for (int j = 0; j < nv; j++) sum[i][j] = vf_fma(x, b[j], sum[i][j]);
             }
         }
         if (++run >= g->runs) break;
-#pragma GCC unroll 8
-        for (int i = 0; i < mr; i++) a[i] += g->run_stride;
     }
     const vf low = vf_set1(g->low), high = vf_set1(g->high);
-#pragma GCC unroll 8
+    CL_UNROLL
     for (int i = 0; i < mr; i++) {
         float *c = g->c + (row + i) * g->c_stride + column;
         if (g->residual) {
             const float *r = g->residual + (row + i) * g->residual_stride + column;
-#pragma GCC unroll 8
+            CL_UNROLL
             for (int j = 0; j < nv; j++) sum[i][j] = vf_add(sum[i][j], vf_load(r + j * LANES));
         }
-#pragma GCC unroll 8
+        CL_UNROLL
         for (int j = 0; j < nv; j++) vf_store(c + j * LANES, vf_clamp(sum[i][j], low, high));
     }
 }

@@ -22,20 +22,20 @@ CL_INLINE void input_1d(const vf d[6], vf t[6]) {
 void KERNEL(cl_winograd_input)(const float *const pixels[36], int64_t channels, int64_t plane, float *out) {
     for (int64_t c = 0; c < channels; c += LANES) {
         vf half[6][6];
-#pragma GCC unroll 6
+        CL_UNROLL
         for (int x = 0; x < 6; x++) {
             vf column[6], t[6];
-#pragma GCC unroll 6
+            CL_UNROLL
             for (int y = 0; y < 6; y++) column[y] = vf_load(pixels[y * 6 + x] + c);
             input_1d(column, t);
-#pragma GCC unroll 6
+            CL_UNROLL
             for (int y = 0; y < 6; y++) half[y][x] = t[y];
         }
-#pragma GCC unroll 6
+        CL_UNROLL
         for (int y = 0; y < 6; y++) {
             vf t[6];
             input_1d(half[y], t);
-#pragma GCC unroll 6
+            CL_UNROLL
             for (int x = 0; x < 6; x++) vf_store(out + (y * 6 + x) * plane + c, t[x]);
         }
     }
@@ -56,22 +56,22 @@ void KERNEL(cl_winograd_output)(const cl_winograd_tile *tile) {
     const vf low = vf_set1(tile->low), high = vf_set1(tile->high);
     for (int64_t c = 0; c < tile->channels; c += LANES) {
         vf half[4][6];
-#pragma GCC unroll 6
+        CL_UNROLL
         for (int x = 0; x < 6; x++) {
             vf column[6], o[4];
-#pragma GCC unroll 6
+            CL_UNROLL
             for (int y = 0; y < 6; y++) column[y] = vf_load(tile->in + (y * 6 + x) * tile->plane + c);
             output_1d(column, o);
-#pragma GCC unroll 4
+            CL_UNROLL
             for (int y = 0; y < 4; y++) half[y][x] = o[y];
         }
         const vf bias = vf_load(tile->bias + c);
-#pragma GCC unroll 4
+        CL_UNROLL
         for (int y = 0; y < 4; y++) {
             if (y >= tile->rows) break;
             vf o[4];
             output_1d(half[y], o);
-#pragma GCC unroll 4
+            CL_UNROLL
             for (int x = 0; x < 4; x++) {
                 if (x >= tile->columns) break;
                 vf value = vf_add(o[x], bias);

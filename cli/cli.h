@@ -14,7 +14,7 @@ typedef struct cli_options {
     coulis_job_options job;
     const char **paths; /* what is not an option, in order */
     int path_count;
-    const char *output, *pca, *name, *from;
+    const char *output, *pca;
     double seconds;
     bool strict, json, quiet, no_progress, random_weights, help;
 } cli_options;

@@ -40,8 +40,8 @@ static const struct {
     {"featurize", "MFROATPDwsjqp", cli_featurize},
     {"fit", "KTDwjqp", cli_fit},
     {"transform", "TCDwjqp", cli_transform},
-    {"models", "NIj", cli_models},
-    {"bench", "MFTSrjq", cli_bench},
+    {"models", "j", cli_models},
+    {"bench", "MFTSrj", cli_bench},
 };
 
 int cli_fail(coulis_status status, const coulis_error *error) {

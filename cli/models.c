@@ -75,12 +75,30 @@ static int list_models(const cli_options *options) {
     return status == COULIS_OK ? EXIT_DONE : cli_fail(status, &error);
 }
 
+/* The path of a model of which only the graph is here. */
+typedef struct graph_search {
+    const char *name;
+    char *path;
+    size_t capacity;
+} graph_search;
+
+static void find_graph(void *context, const char *name, const char *path) {
+    const graph_search *search = context;
+    if (strcmp(name, search->name) == 0) snprintf(search->path, search->capacity, "%s", path);
+}
+
 static int show_model(const cli_options *options, const char *name) {
     coulis_error error;
     coulis_model *model = NULL;
     coulis_model_info info = {0};
-    char path[4096];
+    char path[4096] = "";
     coulis_status status = coulis_model_find(name, path, sizeof path, &error);
+    if (status == COULIS_MISSING) {
+        graph_search search = {.name = name, .path = path, .capacity = sizeof path};
+        coulis_error ignored;
+        coulis_model_list(find_graph, &search, &ignored);
+        if (*path) status = COULIS_OK;
+    }
     if (status != COULIS_OK || !open_model(path, &model, &info, &error)) {
         coulis_model_close(model);
         return cli_fail(COULIS_MISSING, &error);

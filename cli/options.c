@@ -16,8 +16,7 @@ static const struct {
     {"--model", NULL, 'M'},        {"--features", NULL, 'F'},      {"--components", "-k", 'K'},
     {"--resize", NULL, 'R'},       {"--orient", NULL, 'O'},        {"--alpha", NULL, 'A'},
     {"--threads", NULL, 'T'},      {"--rows-per-file", NULL, 'P'}, {"--output", "-o", 'D'},
-    {"--pca", NULL, 'C'},          {"--seconds", NULL, 'S'},       {"--name", NULL, 'N'},
-    {"--from", NULL, 'I'},         {"--drop-features", NULL, 'd'}, {"--overwrite", NULL, 'w'},
+    {"--pca", NULL, 'C'},          {"--seconds", NULL, 'S'},       {"--drop-features", NULL, 'd'}, {"--overwrite", NULL, 'w'},
     {"--strict", NULL, 's'},       {"--json", NULL, 'j'},          {"--quiet", NULL, 'q'},
     {"--no-progress", NULL, 'p'},  {"--random-weights", NULL, 'r'}, {"--help", "-h", 'h'},
 };
@@ -96,8 +95,6 @@ static bool read_value(cli_options *options, char letter, const char *name, cons
         return true;
     case 'D': options->output = text; return true;
     case 'C': options->pca = text; return true;
-    case 'N': options->name = text; return true;
-    case 'I': options->from = text; return true;
     default: return false;
     }
 }

@@ -197,6 +197,30 @@ def net_deep(net):
     return net.end(node)
 
 
+def net_winograd(net):
+    """3x3 convolutions wide enough for Winograd's domain, on several tiles and odd sizes, with paddings and a sum."""
+    net.input.update(width=31, height=26)
+    node = plain(net, 20, 16, 40)
+    other = net("conv", node, channels=40, kernel=3, bias=True)
+    node = net("relu", net("add", node, other))
+    node = net("conv", node, channels=24, kernel=3, padding=[0, 0, 0, 0])
+    node = net("relu6", net("conv", node, channels=33, kernel=3, padding=[2, 1, 0, 2]))
+    node = net("conv", node, channels=48, kernel=3, stride=2)
+    return net.end(net("add", node, net("conv", node, channels=48, kernel=3)))
+
+
+def net_row_by_row(net):
+    """Widened blocks on maps large enough to be worked through by rows, with sums over rows that lag behind."""
+    net.input.update(width=45, height=38)
+    node = net("relu6", net("conv", "image", channels=12, kernel=3))
+    for size, stride, channels in ((3, 1, 12), (5, 1, 12), (3, 2, 20), (5, 1, 20), (3, 1, 20), (5, 2, 9)):
+        inner = net("relu6", net("conv", node, channels=36, kernel=1, bias=True))
+        inner = net("relu6", net("conv", inner, channels=36, kernel=size, stride=stride, groups=36))
+        inner = net("conv", inner, channels=channels, kernel=1)
+        node = net("add", inner, node) if stride == 1 else inner
+    return net.end(node)
+
+
 def builders(prefix):
     return {name[len(prefix) :]: build for name, build in list(globals().items()) if name.startswith(prefix)}
 

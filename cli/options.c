@@ -13,12 +13,25 @@ static const struct {
     const char *name, *brief;
     char letter;
 } known[] = {
-    {"--model", NULL, 'M'},        {"--features", NULL, 'F'},      {"--components", "-k", 'K'},
-    {"--resize", NULL, 'R'},       {"--orient", NULL, 'O'},        {"--alpha", NULL, 'A'},
-    {"--threads", NULL, 'T'},      {"--rows-per-file", NULL, 'P'}, {"--output", "-o", 'D'},
-    {"--pca", NULL, 'C'},          {"--seconds", NULL, 'S'},       {"--drop-features", NULL, 'd'}, {"--overwrite", NULL, 'w'},
-    {"--strict", NULL, 's'},       {"--json", NULL, 'j'},          {"--quiet", NULL, 'q'},
-    {"--no-progress", NULL, 'p'},  {"--random-weights", NULL, 'r'}, {"--help", "-h", 'h'},
+    {"--model", NULL, 'M'},
+    {"--features", NULL, 'F'},
+    {"--components", "-k", 'K'},
+    {"--resize", NULL, 'R'},
+    {"--orient", NULL, 'O'},
+    {"--alpha", NULL, 'A'},
+    {"--threads", NULL, 'T'},
+    {"--rows-per-file", NULL, 'P'},
+    {"--output", "-o", 'D'},
+    {"--pca", NULL, 'C'},
+    {"--seconds", NULL, 'S'},
+    {"--drop-features", NULL, 'd'},
+    {"--overwrite", NULL, 'w'},
+    {"--strict", NULL, 's'},
+    {"--json", NULL, 'j'},
+    {"--quiet", NULL, 'q'},
+    {"--no-progress", NULL, 'p'},
+    {"--random-weights", NULL, 'r'},
+    {"--help", "-h", 'h'},
 };
 
 int cli_usage(const char *format, ...) {

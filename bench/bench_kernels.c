@@ -113,10 +113,8 @@ typedef struct winograd_job {
 /* The three parts of a Winograd convolution on pictures that lie in the cache. */
 static void do_winograd(void *context) {
     const winograd_job *j = context;
-    const float *pixels[36];
-    for (int i = 0; i < 36; i++) pixels[i] = j->pixels + i * j->in;
     for (int64_t t = 0; t < j->tiles; t++)
-        kernels->winograd_input(pixels, j->in, j->tiles * j->in, j->before + t * j->in);
+        kernels->winograd_input(j->pixels, 6 * j->in, j->in, j->tiles * j->in, j->before + t * j->in);
     for (int64_t p = 0; p < 36; p++) {
         cl_gemm gemm = {.m = j->tiles, .k = j->in, .n = j->out, .a = j->before + p * j->tiles * j->in,
                         .a_stride = j->in, .b = j->weights + p * kernels->gemm_packed_count(j->in, j->out),

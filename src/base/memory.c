@@ -2,6 +2,11 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+
+/* The size of a large page of x86-64 and of most ARM kernels, and from where on asking for them is worth it. */
+#define HUGE_PAGE ((size_t)2 << 20)
+#define LARGE_BYTES (2 * HUGE_PAGE)
 
 #ifdef COULIS_TESTING
 #include <stdatomic.h>
@@ -27,8 +32,12 @@ void *cl_alloc(size_t count, size_t size) {
     size_t bytes;
     if (!cl_mul_size(count, size, &bytes) || bytes > SIZE_MAX / 2 || must_fail()) return NULL;
     /* aligned_alloc wants a multiple of the alignment. */
-    size_t rounded = (bytes + CL_ALIGNMENT - 1) / CL_ALIGNMENT * CL_ALIGNMENT;
-    return aligned_alloc(CL_ALIGNMENT, rounded ? rounded : CL_ALIGNMENT);
+    size_t alignment = bytes >= LARGE_BYTES ? HUGE_PAGE : CL_ALIGNMENT;
+    size_t rounded = (bytes + alignment - 1) / alignment * alignment;
+    void *memory = aligned_alloc(alignment, rounded ? rounded : alignment);
+    /* A wish: weights and maps are walked in long strides, which 4 KiB pages make slow. */
+    if (memory && alignment == HUGE_PAGE) madvise(memory, rounded, MADV_HUGEPAGE);
+    return memory;
 }
 
 void *cl_alloc_zero(size_t count, size_t size) {

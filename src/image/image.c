@@ -86,9 +86,9 @@ static coulis_status decode(cl_source *picture, int32_t width, int32_t height, u
     return status;
 }
 
-coulis_status cl_image_decode_named(const char *name, const uint8_t *bytes, size_t size,
-                                    const coulis_image_options *options, int32_t width, int32_t height, uint8_t *rgb,
-                                    int32_t *stored_width, int32_t *stored_height, coulis_error *error) {
+coulis_status cl_image_decode(const char *name, const uint8_t *bytes, size_t size, const coulis_image_options *options,
+                              int32_t width, int32_t height, uint8_t *rgb, int32_t *stored_width,
+                              int32_t *stored_height, coulis_error *error) {
     coulis_image_options defaults;
     if (!options) {
         coulis_image_options_init(&defaults);
@@ -108,12 +108,6 @@ coulis_status cl_image_decode_named(const char *name, const uint8_t *bytes, size
     return status;
 }
 
-coulis_status cl_image_decode(const uint8_t *bytes, size_t size, const coulis_image_options *options, int32_t width,
-                              int32_t height, uint8_t *rgb, int32_t *stored_width, int32_t *stored_height,
-                              coulis_error *error) {
-    return cl_image_decode_named(NULL, bytes, size, options, width, height, rgb, stored_width, stored_height, error);
-}
-
 /* A newer header's options are longer; what they add is not known here. */
 static coulis_status check_size(const coulis_image_options *options, coulis_error *error) {
     if (!options || options->size >= sizeof *options) return COULIS_OK;
@@ -127,7 +121,7 @@ coulis_status coulis_image_decode(const void *bytes, size_t size, const coulis_i
                                   coulis_error *error) {
     coulis_status status = check_size(options, error);
     if (status) return status;
-    return cl_image_decode(bytes, size, options, width, height, rgb, stored_width, stored_height, error);
+    return cl_image_decode(NULL, bytes, size, options, width, height, rgb, stored_width, stored_height, error);
 }
 
 coulis_status coulis_image_load(const char *path, const coulis_image_options *options, int32_t width, int32_t height,
@@ -148,8 +142,7 @@ coulis_status coulis_image_load(const char *path, const coulis_image_options *op
     size_t size;
     status = cl_image_read_file(path, options->max_bytes, &bytes, &size, error);
     if (status) return status;
-    status = cl_image_decode_named(path, bytes, size, options, width, height, rgb, stored_width, stored_height,
-                                   error);
+    status = cl_image_decode(path, bytes, size, options, width, height, rgb, stored_width, stored_height, error);
     cl_free(bytes);
     return status;
 }

@@ -4,15 +4,11 @@
 
 #include "coulis.h"
 
-/* What coulis_image_decode does, without checking `options` for its size. Messages say "the picture". */
-coulis_status cl_image_decode(const uint8_t *bytes, size_t size, const coulis_image_options *options, int32_t width,
-                              int32_t height, uint8_t *rgb, int32_t *stored_width, int32_t *stored_height,
-                              coulis_error *error);
-
-/* The same; messages begin with `name`, which may be NULL. */
-coulis_status cl_image_decode_named(const char *name, const uint8_t *bytes, size_t size,
-                                    const coulis_image_options *options, int32_t width, int32_t height, uint8_t *rgb,
-                                    int32_t *stored_width, int32_t *stored_height, coulis_error *error);
+/* What coulis_image_decode does, without checking `options` for its size. Messages begin with `name`, or with
+ * "the picture" when it is NULL. */
+coulis_status cl_image_decode(const char *name, const uint8_t *bytes, size_t size, const coulis_image_options *options,
+                              int32_t width, int32_t height, uint8_t *rgb, int32_t *stored_width,
+                              int32_t *stored_height, coulis_error *error);
 
 /* Reads a whole file into fresh memory (*bytes, released with cl_free), checking its size
  * against `max_bytes` first. COULIS_MISSING, COULIS_EMPTY, COULIS_TOO_LARGE,

@@ -9,7 +9,7 @@
                             int64_t column_stride, float *packed);                                               \
     void cl_gemm_##set(const cl_gemm *gemm);                                                                     \
     void cl_depthwise_row_##set(const cl_depthwise *row);                                                        \
-    void cl_winograd_input_##set(const float *const pixels[36], int64_t channels, int64_t plane, float *out);    \
+    void cl_winograd_input_##set(const float *in, int64_t row_stride, int64_t channels, int64_t plane, float *out); \
     void cl_winograd_output_##set(const cl_winograd_tile *tile);                                                 \
     void cl_add_##set(const float *a, const float *b, int64_t count, float low, float high, float *out);         \
     void cl_scale_##set(const float *in, int64_t pixels, int64_t channels, const float *scale,                   \

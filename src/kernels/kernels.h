@@ -65,8 +65,9 @@ typedef struct cl_kernels {
 
     void (*depthwise_row)(const cl_depthwise *row);
 
-    /* The 36 numbers of 6x6 input pixels in Winograd's domain, each `plane` after the one before. */
-    void (*winograd_input)(const float *const pixels[36], int64_t channels, int64_t plane, float *out);
+    /* The 36 numbers of 6x6 input pixels in Winograd's domain, each `plane` after the one before. Pixels are
+     * `channels` apart, rows of them `row_stride`. */
+    void (*winograd_input)(const float *in, int64_t row_stride, int64_t channels, int64_t plane, float *out);
     void (*winograd_output)(const cl_winograd_tile *tile);
 
     /* out = clamp(a + b), `count` a multiple of lanes. */

@@ -174,8 +174,8 @@ int64_t cl_winograd_tiles(int64_t in, int64_t out) {
 
 int64_t cl_step_scratch_count(const cl_plan *plan, const cl_step *step) {
     const cl_value *in = &plan->values[step->input], *out = &plan->values[step->output];
-    if (step->kind == CL_STEP_WINOGRAD) /* tiles before and after the products, and a pixel of zeros */
-        return 36 * cl_winograd_tiles(in->stride, out->stride) * (in->stride + out->stride) + in->stride;
+    if (step->kind == CL_STEP_WINOGRAD) /* tiles before and after the products, and the pixels around one */
+        return 36 * (cl_winograd_tiles(in->stride, out->stride) * (in->stride + out->stride) + in->stride);
     if (step->kind != CL_STEP_CONV) return 0;
     const cl_window *w = &step->node->window;
     int64_t columns = step->node->channels / step->groups, lanes = plan->kernels->lanes;

@@ -15,19 +15,25 @@ static place place_of(const cl_value *out, int64_t tile) {
     return (place){.picture = tile / area, .y = tile % area / across * 4, .x = tile % area % across * 4};
 }
 
-/* Brings the 6x6 pixels around one tile into Winograd's domain. */
-static void transform_input(const cl_run *run, const cl_step *step, place at, const float *zeros, int64_t plane,
+/* Brings the 6x6 pixels around one tile into Winograd's domain; `window` is room for 36 pixels. */
+static void transform_input(const cl_run *run, const cl_step *step, place at, float *window, int64_t plane,
                             float *planes) {
     const cl_value *in = &run->plan->values[step->input];
     const cl_window *w = &step->node->window;
+    const int64_t top = at.y - w->pad_before[0], left = at.x - w->pad_before[1], row = in->width * in->stride;
     const float *data = cl_value_data(run, step->input) + at.picture * in->size;
-    const float *pixels[36];
-    for (int64_t i = 0; i < 36; i++) {
-        int64_t y = at.y - w->pad_before[0] + i / 6, x = at.x - w->pad_before[1] + i % 6;
-        bool inside = y >= 0 && y < in->height && x >= 0 && x < in->width;
-        pixels[i] = inside ? data + (y * in->width + x) * in->stride : zeros;
+    if (top >= 0 && left >= 0 && top + 6 <= in->height && left + 6 <= in->width) {
+        run->plan->kernels->winograd_input(data + top * row + left * in->stride, row, in->stride, plane, planes);
+        return;
     }
-    run->plan->kernels->winograd_input(pixels, in->stride, plane, planes);
+    /* At the border: the part that lies inside, among zeros. */
+    const int64_t first = left < 0 ? -left : 0, end = left + 6 > in->width ? in->width - left : 6;
+    memset(window, 0, (size_t)(36 * in->stride) * sizeof *window);
+    for (int64_t y = 0; y < 6 && first < end; y++)
+        if (top + y >= 0 && top + y < in->height)
+            memcpy(window + (y * 6 + first) * in->stride, data + (top + y) * row + (left + first) * in->stride,
+                   (size_t)((end - first) * in->stride) * sizeof *window);
+    run->plan->kernels->winograd_input(window, 6 * in->stride, in->stride, plane, planes);
 }
 
 void cl_run_winograd(const cl_run *run, const cl_step *step) {
@@ -37,14 +43,13 @@ void cl_run_winograd(const cl_run *run, const cl_step *step) {
     const int64_t tiles = (int64_t)((out->height + 3) / 4) * ((out->width + 3) / 4) * run->pictures;
     const int64_t packed = plan->kernels->gemm_packed_count(in->channels, out->stride);
     const float *residual = cl_residual_data(run, step);
-    float *zeros = run->workspace + plan->scratch_offset, *before = zeros + in->stride;
+    float *window = run->workspace + plan->scratch_offset, *before = window + 36 * in->stride;
     float *after = before + 36 * block * in->stride, *result = cl_value_data(run, step->output);
-    memset(zeros, 0, (size_t)in->stride * sizeof *zeros);
     for (int64_t first = 0; first < tiles; first += block) {
         const int64_t count = first + block < tiles ? block : tiles - first;
         const int64_t plane_in = count * in->stride, plane_out = count * out->stride;
         for (int64_t t = 0; t < count; t++)
-            transform_input(run, step, place_of(out, first + t), zeros, plane_in, before + t * in->stride);
+            transform_input(run, step, place_of(out, first + t), window, plane_in, before + t * in->stride);
         for (int64_t p = 0; p < 36; p++) {
             /* Bias, residual and activation come on the way back. */
             cl_gemm gemm = {.m = count, .k = in->channels, .n = out->stride, .a = before + p * plane_in,

@@ -108,9 +108,8 @@ void cl_featurizer_some(coulis_featurizer *f, int32_t worker, const cl_picture *
         uint8_t *decoded = own->rgb + (size_t)good * size;
         result->width = result->height = 0;
         cl_clear(&result->error);
-        if (cl_image_decode_named(pictures[i].name, pictures[i].bytes, pictures[i].size, &f->options, f->width,
-                                  f->height, decoded, &result->width, &result->height,
-                                  &result->error) != COULIS_OK) {
+        if (cl_image_decode(pictures[i].name, pictures[i].bytes, pictures[i].size, &f->options, f->width, f->height,
+                            decoded, &result->width, &result->height, &result->error) != COULIS_OK) {
             memset(pictures[i].values, 0, (size_t)f->plan->length * sizeof(float));
             continue;
         }

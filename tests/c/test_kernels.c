@@ -227,9 +227,7 @@ static void check_winograd(int64_t channels, int rows, int columns, int with_res
     float *domain = random_numbers(36 * plane), *before = cl_alloc((size_t)(4 * row_stride), sizeof *before);
     double *size = cl_alloc((size_t)(16 * c), sizeof *size);
     memcpy(before, out, (size_t)(4 * row_stride) * sizeof *out);
-    const float *pixels[36];
-    for (int p = 0; p < 36; p++) pixels[p] = in + p * c;
-    kernels->winograd_input(pixels, c, plane, domain);
+    kernels->winograd_input(in, 6 * c, c, plane, domain);
     for (int64_t i = 0; i < c; i++) {
         double absolute[36], there[36];
         for (int p = 0; p < 36; p++) absolute[p] = fabs((double)in[p * c + i]);

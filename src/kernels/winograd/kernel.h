@@ -2,7 +2,7 @@
 #include "kernels/kernels.h"
 #include "kernels/vector.h"
 
-void KERNEL(cl_winograd_input)(const float *const pixels[36], int64_t channels, int64_t plane, float *out);
+void KERNEL(cl_winograd_input)(const float *in, int64_t row_stride, int64_t channels, int64_t plane, float *out);
 void KERNEL(cl_winograd_output)(const cl_winograd_tile *tile);
 
 /* One column or row of B^T d. */
@@ -19,14 +19,14 @@ CL_INLINE void input_1d(const vf d[6], vf t[6]) {
     t[5] = vf_fma(d[1], four, vf_fma(d[3], minus_five, d[5]));
 }
 
-void KERNEL(cl_winograd_input)(const float *const pixels[36], int64_t channels, int64_t plane, float *out) {
+void KERNEL(cl_winograd_input)(const float *in, int64_t row_stride, int64_t channels, int64_t plane, float *out) {
     for (int64_t c = 0; c < channels; c += LANES) {
         vf half[6][6];
         CL_UNROLL
         for (int x = 0; x < 6; x++) {
             vf column[6], t[6];
             CL_UNROLL
-            for (int y = 0; y < 6; y++) column[y] = vf_load(pixels[y * 6 + x] + c);
+            for (int y = 0; y < 6; y++) column[y] = vf_load(in + y * row_stride + x * channels + c);
             input_1d(column, t);
             CL_UNROLL
             for (int y = 0; y < 6; y++) half[y][x] = t[y];

@@ -1,12 +1,24 @@
 /* The verbs that write: run, featurize, fit, transform. */
 #include "cli.h"
 
-/* Ends the progress of a job and reports. */
-static int finish(const cli_options *options, bool of_pictures, cli_progress *progress, coulis_status status,
-                  char *summary, const coulis_error *error) {
-    cli_progress_end(progress);
-    if (status != COULIS_OK) return cli_fail(status, error);
-    return cli_report(options, of_pictures, summary);
+/* One job from the beginning of its progress to the report. */
+typedef struct job_call {
+    const cli_options *options;
+    coulis_job_options job;
+    cli_progress progress;
+    coulis_error error;
+    char *summary;
+} job_call;
+
+static void begin(job_call *call, const cli_options *options) {
+    *call = (job_call){.options = options, .job = options->job};
+    cli_progress_begin(&call->progress, options, &call->job);
+}
+
+static int finish(job_call *call, coulis_status status, bool of_pictures) {
+    cli_progress_end(&call->progress);
+    if (status != COULIS_OK) return cli_fail(status, &call->error);
+    return cli_report(call->options, of_pictures, call->summary);
 }
 
 static int over_pictures(const cli_options *options,
@@ -14,13 +26,10 @@ static int over_pictures(const cli_options *options,
                                               char **, coulis_error *)) {
     if (options->path_count == 0) return cli_usage("no pictures given: name a file, a folder or @list.txt");
     if (!options->output) return cli_usage("no folder for the result given: add -o DIR");
-    coulis_job_options job_options = options->job;
-    cli_progress progress;
-    coulis_error error;
-    char *summary = NULL;
-    cli_progress_begin(&progress, options, &job_options);
-    coulis_status status = job(options->paths, options->path_count, options->output, &job_options, &summary, &error);
-    return finish(options, true, &progress, status, summary, &error);
+    job_call call;
+    begin(&call, options);
+    return finish(&call, job(options->paths, options->path_count, options->output, &call.job, &call.summary,
+                             &call.error), true);
 }
 
 int cli_run(const cli_options *options) { return over_pictures(options, coulis_job_run); }
@@ -29,25 +38,18 @@ int cli_featurize(const cli_options *options) { return over_pictures(options, co
 int cli_fit(const cli_options *options) {
     if (options->path_count != 1) return cli_usage("'coulis fit' takes one folder of vectors");
     if (!options->output) return cli_usage("no file for the PCA given: add -o FILE");
-    coulis_job_options job_options = options->job;
-    cli_progress progress;
-    coulis_error error;
-    char *summary = NULL;
-    cli_progress_begin(&progress, options, &job_options);
-    coulis_status status = coulis_job_fit(options->paths[0], options->output, &job_options, &summary, &error);
-    return finish(options, false, &progress, status, summary, &error);
+    job_call call;
+    begin(&call, options);
+    return finish(&call, coulis_job_fit(options->paths[0], options->output, &call.job, &call.summary, &call.error),
+                  false);
 }
 
 int cli_transform(const cli_options *options) {
     if (options->path_count != 1) return cli_usage("'coulis transform' takes one folder of vectors");
     if (!options->pca) return cli_usage("no PCA given: add --pca FILE");
     if (!options->output) return cli_usage("no folder for the result given: add -o DIR");
-    coulis_job_options job_options = options->job;
-    cli_progress progress;
-    coulis_error error;
-    char *summary = NULL;
-    cli_progress_begin(&progress, options, &job_options);
-    coulis_status status = coulis_job_transform(options->paths[0], options->pca, options->output, &job_options,
-                                                &summary, &error);
-    return finish(options, false, &progress, status, summary, &error);
+    job_call call;
+    begin(&call, options);
+    return finish(&call, coulis_job_transform(options->paths[0], options->pca, options->output, &call.job,
+                                              &call.summary, &call.error), false);
 }

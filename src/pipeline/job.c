@@ -40,6 +40,10 @@ static coulis_status check_options(const coulis_job_options *options, coulis_err
     return COULIS_OK;
 }
 
+static coulis_status check_output(const char *output, coulis_error *error) {
+    return output ? COULIS_OK : cl_fail(error, COULIS_INVALID_ARGUMENT, "no folder for the output given");
+}
+
 /* What a job holds, released at its end. */
 typedef struct job {
     const coulis_job_options *options;
@@ -179,8 +183,8 @@ static coulis_status run_stages(job *j, const char *output, char **summary) {
 coulis_status coulis_job_run(const char *const *paths, int64_t path_count, const char *output,
                              const coulis_job_options *options, char **summary, coulis_error *error) {
     coulis_status status = check_options(options, error);
-    if (status != COULIS_OK || !output)
-        return output ? status : cl_fail(error, COULIS_INVALID_ARGUMENT, "no folder for the output given");
+    if (status == COULIS_OK) status = check_output(output, error);
+    if (status != COULIS_OK) return status;
     job j = {.options = options, .output = {.lock = -1}, .error = error};
     status = begin(&j, paths, path_count, output);
     if (status == COULIS_OK) {
@@ -195,8 +199,8 @@ coulis_status coulis_job_run(const char *const *paths, int64_t path_count, const
 coulis_status coulis_job_featurize(const char *const *paths, int64_t path_count, const char *output,
                                    const coulis_job_options *options, char **summary, coulis_error *error) {
     coulis_status status = check_options(options, error);
-    if (status != COULIS_OK || !output)
-        return output ? status : cl_fail(error, COULIS_INVALID_ARGUMENT, "no folder for the output given");
+    if (status == COULIS_OK) status = check_output(output, error);
+    if (status != COULIS_OK) return status;
     job j = {.options = options, .output = {.lock = -1}, .error = error};
     status = begin(&j, paths, path_count, output);
     if (status == COULIS_OK)

@@ -28,8 +28,6 @@ static const struct {
 };
 #define OPERATORS ((int)(sizeof operators / sizeof operators[0]))
 
-const char *cl_op_name(cl_op op) { return operators[op].name; }
-
 /* The file and node being read, for messages. */
 typedef struct reader {
     const char *file;

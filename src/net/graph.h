@@ -62,9 +62,6 @@ typedef struct cl_graph {
 coulis_status cl_graph_parse(const char *text, const char *file, cl_graph **graph, coulis_error *error);
 void cl_graph_free(cl_graph *graph);
 
-/* The word of the format for an operator. */
-const char *cl_op_name(cl_op op);
-
 /* Numbers in weight `which` of `node`, and its shape (out, in, height, width); 0 when the node has none. */
 int64_t cl_node_weight_shape(const cl_graph *graph, const cl_node *node, int which, int32_t *rank, int64_t shape[4]);
 

@@ -22,13 +22,9 @@ typedef struct schedule {
 static coulis_status make_schedule(int64_t rows, int64_t rows_per_file, int64_t group_rows, const char *folder,
                                    schedule *plan, coulis_error *error) {
     int64_t parts = (rows + rows_per_file - 1) / rows_per_file;
-    int64_t groups = (rows_per_file + group_rows - 1) / group_rows;
     *plan = (schedule){0};
-    size_t most = 0;
-    if (!cl_mul_size((size_t)parts, (size_t)(groups < rows ? groups : rows), &most)) most = SIZE_MAX;
-    if (most > (size_t)(rows + parts)) most = (size_t)(rows + parts); /* no chunk is empty */
-    plan->chunks = cl_alloc(most, sizeof *plan->chunks);
-    if (!plan->chunks) return cl_fail_memory(error, "the schedule", most * sizeof *plan->chunks);
+    plan->chunks = cl_alloc((size_t)rows, sizeof *plan->chunks); /* no chunk is empty, so there are no more */
+    if (!plan->chunks) return cl_fail_memory(error, "the schedule", (size_t)rows * sizeof *plan->chunks);
     for (int64_t part = 0; part < parts; part++) {
         int64_t first = part * rows_per_file, last = first + rows_per_file < rows ? first + rows_per_file : rows;
         char *path = cl_part_path(folder, part);
@@ -129,7 +125,7 @@ static coulis_status write_all(sink *s, cl_stream *stream, const schedule *plan,
 }
 
 coulis_status cl_featurize(const cl_list *list, const coulis_model *model, const coulis_job_options *options,
-                           const char *folder, const char *recipe, coulis_error *error) {
+                           const char *folder, const char *recipe, int64_t *resumed, coulis_error *error) {
     int32_t workers = options->threads > 0 ? options->threads : coulis_core_count();
     coulis_featurizer *featurizer = NULL;
     coulis_status status = cl_featurizer_create(model, options->features, &options->image, workers, &featurizer,
@@ -142,6 +138,7 @@ coulis_status cl_featurize(const cl_list *list, const coulis_model *model, const
     cl_stream *stream = NULL;
     sink s = {.list = list, .folder = folder, .recipe = recipe, .length = length};
     status = make_schedule(cl_list_count(list), options->rows_per_file, group_rows, folder, &plan, error);
+    *resumed = plan.rows_done;
     if (status == COULIS_OK) status = cl_make_folders(folder, error);
     if (status == COULIS_OK && plan.count > 0) {
         s.rows = cl_alloc((size_t)group_rows, sizeof *s.rows);

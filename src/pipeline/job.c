@@ -40,10 +40,6 @@ static coulis_status check_options(const coulis_job_options *options, coulis_err
     return COULIS_OK;
 }
 
-static coulis_status check_output(const char *output, coulis_error *error) {
-    return output ? COULIS_OK : cl_fail(error, COULIS_INVALID_ARGUMENT, "no folder for the output given");
-}
-
 /* What a job holds, released at its end. */
 typedef struct job {
     const coulis_job_options *options;
@@ -120,12 +116,8 @@ static coulis_status begin(job *j, const char *const *paths, int64_t path_count,
 /* Makes the vectors that are missing and counts the rows by status. */
 static coulis_status make_features(job *j) {
     const double began = cl_seconds();
-    cl_table *before = NULL; /* the parts an earlier run finished, if any */
-    if (cl_table_open(j->output.features, "features", &before, NULL) == COULIS_OK)
-        j->summary.resumed = cl_table_rows(before);
-    cl_table_close(before);
     coulis_status status = cl_featurize(j->list, j->model, j->options, j->output.features, j->features_recipe,
-                                        j->error);
+                                        &j->summary.resumed, j->error);
     took(j, COULIS_STAGE_FEATURIZE, began);
     if (status == COULIS_OK) status = cl_table_open(j->output.features, "features", &j->table, j->error);
     if (status == COULIS_OK) status = cl_count_statuses(j->table, j->summary.counts, j->error);
@@ -162,58 +154,54 @@ static coulis_status make_reduced(job *j, const char *recipe) {
     return status;
 }
 
-static coulis_status run_stages(job *j, const char *output, char **summary) {
-    coulis_status status = cl_output_open(output, j->recipe, j->options->overwrite != 0, &j->output, j->error);
+/* What there is to do in the folder of output; `reduce` says whether the vectors are reduced too. */
+static coulis_status run_stages(job *j, const char *output, const char *recipe, bool reduce, char **summary) {
+    coulis_status status = cl_output_open(output, recipe, j->options->overwrite != 0, &j->output, j->error);
     if (status != COULIS_OK) return status;
-    if (!j->output.complete) {
-        status = make_features(j);
-        if (status == COULIS_OK) status = cl_pool_create(j->options->threads, &j->pool, j->error);
-        if (status == COULIS_OK) status = make_pca(j);
-        if (status == COULIS_OK) status = make_reduced(j, j->recipe);
-        if (status == COULIS_OK) status = finish(j, output, j->recipe, summary);
-    } else {
+    if (j->output.complete) {
         status = take_finished(j, summary);
+    } else {
+        status = make_features(j);
+        if (reduce) {
+            if (status == COULIS_OK) status = cl_pool_create(j->options->threads, &j->pool, j->error);
+            if (status == COULIS_OK) status = make_pca(j);
+            if (status == COULIS_OK) status = make_reduced(j, recipe);
+        }
+        if (status == COULIS_OK) status = finish(j, output, recipe, summary);
     }
     /* Only after run.json says complete: the vectors are not needed again. */
-    if (status == COULIS_OK && j->options->drop_features)
+    if (status == COULIS_OK && reduce && j->options->drop_features)
         status = cl_output_remove_parts(j->output.features, j->error);
+    return status;
+}
+
+static coulis_status over_pictures(const char *const *paths, int64_t path_count, const char *output,
+                                   const coulis_job_options *options, bool reduce, char **summary,
+                                   coulis_error *error) {
+    coulis_status status = check_options(options, error);
+    if (status != COULIS_OK) return status;
+    if (!output) return cl_fail(error, COULIS_INVALID_ARGUMENT, "no folder for the output given");
+    job j = {.options = options, .output = {.lock = -1}, .error = error};
+    status = begin(&j, paths, path_count, output);
+    if (status == COULIS_OK && reduce) {
+        j.recipe = cl_recipe_reduced(j.features_recipe, options->components, NULL);
+        if (!j.recipe) status = cl_fail_memory(error, "the recipe", 0);
+    }
+    if (status == COULIS_OK)
+        status = run_stages(&j, output, reduce ? j.recipe : j.features_recipe, reduce, summary);
+    release(&j);
+    if (status == COULIS_OK) cl_clear(error);
     return status;
 }
 
 coulis_status coulis_job_run(const char *const *paths, int64_t path_count, const char *output,
                              const coulis_job_options *options, char **summary, coulis_error *error) {
-    coulis_status status = check_options(options, error);
-    if (status == COULIS_OK) status = check_output(output, error);
-    if (status != COULIS_OK) return status;
-    job j = {.options = options, .output = {.lock = -1}, .error = error};
-    status = begin(&j, paths, path_count, output);
-    if (status == COULIS_OK) {
-        j.recipe = cl_recipe_reduced(j.features_recipe, options->components, NULL);
-        status = j.recipe ? run_stages(&j, output, summary) : cl_fail_memory(error, "the recipe", 0);
-    }
-    release(&j);
-    if (status == COULIS_OK) cl_clear(error);
-    return status;
+    return over_pictures(paths, path_count, output, options, true, summary, error);
 }
 
 coulis_status coulis_job_featurize(const char *const *paths, int64_t path_count, const char *output,
                                    const coulis_job_options *options, char **summary, coulis_error *error) {
-    coulis_status status = check_options(options, error);
-    if (status == COULIS_OK) status = check_output(output, error);
-    if (status != COULIS_OK) return status;
-    job j = {.options = options, .output = {.lock = -1}, .error = error};
-    status = begin(&j, paths, path_count, output);
-    if (status == COULIS_OK)
-        status = cl_output_open(output, j.features_recipe, options->overwrite != 0, &j.output, error);
-    if (status == COULIS_OK && j.output.complete) {
-        status = take_finished(&j, summary);
-    } else if (status == COULIS_OK) {
-        status = make_features(&j);
-        if (status == COULIS_OK) status = finish(&j, output, j.features_recipe, summary);
-    }
-    release(&j);
-    if (status == COULIS_OK) cl_clear(error);
-    return status;
+    return over_pictures(paths, path_count, output, options, false, summary, error);
 }
 
 /* Opens the vectors in `input`: a folder that run or featurize wrote, or a folder of parts itself. */

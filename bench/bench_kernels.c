@@ -59,9 +59,9 @@ static void do_gemm(void *context) { kernels->gemm(context); }
 static double time_gemm(int64_t m, int64_t k, int64_t columns) {
     int64_t n = padded(columns), stride = padded(k);
     float *a = numbers(m * stride), *b = numbers(k * columns), *c = numbers(m * n), *bias = numbers(n);
-    float *packed = numbers(kernels->gemm_packed_count(k, n));
-    kernels->gemm_pack(k, n, columns, b, columns, 1, packed);
-    cl_gemm gemm = {.m = m, .k = k, .n = n, .a = a, .a_stride = stride, .b = packed, .bias = bias, .c = c,
+    float *packed = numbers(kernels->gemm_packed_count(k, columns));
+    kernels->gemm_pack(k, columns, b, columns, 1, packed);
+    cl_gemm gemm = {.m = m, .k = k, .columns = columns, .a = a, .a_stride = stride, .b = packed, .bias = bias, .c = c,
                     .c_stride = n, .low = 0, .high = 6};
     double seconds = fastest(do_gemm, &gemm);
     cl_free(a), cl_free(b), cl_free(c), cl_free(bias), cl_free(packed);
@@ -116,7 +116,7 @@ static void do_winograd(void *context) {
     for (int64_t t = 0; t < j->tiles; t++)
         kernels->winograd_input(j->pixels, 6 * j->in, j->in, j->tiles * j->in, j->before + t * j->in);
     for (int64_t p = 0; p < 36; p++) {
-        cl_gemm gemm = {.m = j->tiles, .k = j->in, .n = j->out, .a = j->before + p * j->tiles * j->in,
+        cl_gemm gemm = {.m = j->tiles, .k = j->in, .columns = j->out, .a = j->before + p * j->tiles * j->in,
                         .a_stride = j->in, .b = j->weights + p * kernels->gemm_packed_count(j->in, j->out),
                         .c = j->after + p * j->tiles * j->out, .c_stride = j->out, .low = -1e30f, .high = 1e30f};
         kernels->gemm(&gemm);

@@ -4,8 +4,8 @@
 
 /* Declares the kernels of one instruction set and fills its table. */
 #define TABLE(set, lane_count)                                                                                   \
-    int64_t cl_gemm_packed_count_##set(int64_t k, int64_t n);                                                    \
-    void cl_gemm_pack_##set(int64_t k, int64_t n, int64_t columns, const float *b, int64_t row_stride,           \
+    int64_t cl_gemm_packed_count_##set(int64_t k, int64_t columns);                                              \
+    void cl_gemm_pack_##set(int64_t k, int64_t columns, const float *b, int64_t row_stride,                      \
                             int64_t column_stride, float *packed);                                               \
     void cl_gemm_##set(const cl_gemm *gemm);                                                                     \
     void cl_depthwise_row_##set(const cl_depthwise *row);                                                        \

@@ -11,15 +11,15 @@
 #include "cpu/cpu.h"
 
 /* C = clamp(A B + bias + residual). A: m rows, a_stride apart, each of `runs` runs of k numbers, run_stride apart
- * (0 runs means one). B: runs * k rows, packed by gemm_pack. C and residual: m rows of n numbers, n a multiple of
- * lanes. */
+ * (0 runs means one). B: runs * k rows of `columns` numbers, packed by gemm_pack. C, residual and bias: m rows (bias:
+ * one) of `columns` numbers, padded by zeros to a multiple of lanes. */
 typedef struct cl_gemm {
-    int64_t m, k, n;
+    int64_t m, k, columns;
     const float *a;
     int64_t a_stride;
     int64_t runs, run_stride;
     const float *b;
-    const float *bias; /* n numbers; NULL for none */
+    const float *bias; /* NULL for none */
     float *c;
     int64_t c_stride;
     const float *residual; /* NULL for none */
@@ -55,12 +55,11 @@ typedef struct cl_kernels {
     const char *name;
     int32_t lanes;
 
-    /* Numbers that gemm_pack writes for a k x n matrix; n a multiple of lanes. */
-    int64_t (*gemm_packed_count)(int64_t k, int64_t n);
-    /* Packs B, whose element (row, column) is b[row * row_stride + column * column_stride];
-     * only the first `columns` of the n exist, the others are zero. */
-    void (*gemm_pack)(int64_t k, int64_t n, int64_t columns, const float *b, int64_t row_stride,
-                      int64_t column_stride, float *packed);
+    /* Numbers that gemm_pack writes for a k x columns matrix. */
+    int64_t (*gemm_packed_count)(int64_t k, int64_t columns);
+    /* Packs B, whose element (row, column) is b[row * row_stride + column * column_stride]. */
+    void (*gemm_pack)(int64_t k, int64_t columns, const float *b, int64_t row_stride, int64_t column_stride,
+                      float *packed);
     void (*gemm)(const cl_gemm *gemm);
 
     void (*depthwise_row)(const cl_depthwise *row);

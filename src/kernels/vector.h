@@ -4,7 +4,7 @@
  *   LANES           floats in a register
  *   REGISTERS       how many registers there are
  *   vf              the register
- *   vf_load, vf_store, vf_set1, vf_zero, vf_add, vf_min, vf_max
+ *   vf_load, vf_store, vf_set1, vf_zero, vf_add, vf_sub, vf_min, vf_max
  *   vf_fma(a,b,c)   a * b + c, rounded once where the processor has it, twice in the portable one
  *   KERNEL(name)    name with the instruction set as suffix
  *
@@ -23,9 +23,18 @@ typedef __m512 vf;
 #define vf_set1(x) _mm512_set1_ps(x)
 #define vf_zero() _mm512_setzero_ps()
 #define vf_add(a, b) _mm512_add_ps(a, b)
+#define vf_sub(a, b) _mm512_sub_ps(a, b)
 #define vf_min(a, b) _mm512_min_ps(a, b)
 #define vf_max(a, b) _mm512_max_ps(a, b)
 #define vf_fma(a, b, c) _mm512_fmadd_ps(a, b, c)
+/* Half a register: costs half as much where the processor works through 512 bits in two halves. */
+#define HALF_LANES 8
+typedef __m256 vh;
+#define vh_load(p) _mm256_loadu_ps(p)
+#define vh_zero() _mm256_setzero_ps()
+#define vh_fma(a, b, c) _mm256_fmadd_ps(a, b, c)
+#define vf_lower(v) _mm512_castps512_ps256(v)
+#define vf_of_lower(v) _mm512_zextps256_ps512(v)
 
 #elif defined(__AVX2__)
 #include <immintrin.h>
@@ -38,6 +47,7 @@ typedef __m256 vf;
 #define vf_set1(x) _mm256_set1_ps(x)
 #define vf_zero() _mm256_setzero_ps()
 #define vf_add(a, b) _mm256_add_ps(a, b)
+#define vf_sub(a, b) _mm256_sub_ps(a, b)
 #define vf_min(a, b) _mm256_min_ps(a, b)
 #define vf_max(a, b) _mm256_max_ps(a, b)
 #define vf_fma(a, b, c) _mm256_fmadd_ps(a, b, c)
@@ -53,6 +63,7 @@ typedef float32x4_t vf;
 #define vf_set1(x) vdupq_n_f32(x)
 #define vf_zero() vdupq_n_f32(0.0f)
 #define vf_add(a, b) vaddq_f32(a, b)
+#define vf_sub(a, b) vsubq_f32(a, b)
 #define vf_fma(a, b, c) vfmaq_f32(c, a, b)
 /* vminq_f32 and vmaxq_f32 would give NaN when either operand is, and -0 for +0 and -0. */
 static inline vf vf_min(vf a, vf b) { return vbslq_f32(vcltq_f32(a, b), a, b); }
@@ -73,6 +84,7 @@ static inline void vf_store(float *p, vf v) { memcpy(p, &v, sizeof v); }
 static inline vf vf_set1(float x) { return (vf){x, x, x, x}; }
 static inline vf vf_zero(void) { return (vf){0, 0, 0, 0}; }
 static inline vf vf_add(vf a, vf b) { return a + b; }
+static inline vf vf_sub(vf a, vf b) { return a - b; }
 static inline vf vf_min(vf a, vf b) {
     for (int i = 0; i < 4; i++) a[i] = a[i] < b[i] ? a[i] : b[i];
     return a;

@@ -56,7 +56,7 @@ static void conv_pixels(const cl_run *run, const cl_step *step, int64_t first, i
     const int64_t channels = in->channels / step->groups, columns = out->channels / step->groups;
     const int64_t padded = (columns + kernels->lanes - 1) / kernels->lanes * kernels->lanes;
     const int64_t depth = (int64_t)w->kernel[0] * w->kernel[1] * channels, block = cl_patch_rows(depth);
-    const int64_t packed = kernels->gemm_packed_count(depth, padded), area = (int64_t)out->height * out->width;
+    const int64_t packed = kernels->gemm_packed_count(depth, columns), area = (int64_t)out->height * out->width;
     const float *data = cl_value_data(run, step->input);
     float *patches = run->workspace + plan->scratch_offset;
     float *grouped = patches + (block * depth + CL_ALIGNMENT - 1) / CL_ALIGNMENT * CL_ALIGNMENT;
@@ -72,7 +72,7 @@ static void conv_pixels(const cl_run *run, const cl_step *step, int64_t first, i
                 y = 0;
                 picture++;
             }
-            cl_gemm gemm = {.m = rows, .k = depth, .n = padded, .a = patches, .a_stride = depth,
+            cl_gemm gemm = {.m = rows, .k = depth, .columns = columns, .a = patches, .a_stride = depth,
                             .b = step->weights + g * packed, .bias = step->bias + g * padded, .c = result,
                             .c_stride = out->stride, .residual = residual, .residual_stride = out->stride,
                             .low = step->low, .high = step->high};
@@ -104,7 +104,7 @@ static void conv_inside(const cl_run *run, const cl_step *step, int64_t picture,
     const cl_window *w = &step->node->window;
     const int64_t row = in->width * in->stride;
     const cl_gemm gemm = {
-        .m = last - first, .k = w->kernel[1] * in->stride, .n = out->stride,
+        .m = last - first, .k = w->kernel[1] * in->stride, .columns = out->channels,
         .a = cl_value_data(run, step->input) + picture * in->size + (y * w->stride[0] - w->pad_before[0]) * row +
              (first * w->stride[1] - w->pad_before[1]) * in->stride,
         .a_stride = w->stride[1] * in->stride, .runs = w->kernel[0], .run_stride = w->dilation[0] * row,
@@ -159,7 +159,7 @@ void cl_run_conv(const cl_run *run, const cl_step *step) {
 static void pointwise(const cl_run *run, const cl_step *step, int64_t m, const float *in, const float *residual,
                       float *result) {
     const cl_value *from = &run->plan->values[step->input], *to = &run->plan->values[step->output];
-    cl_gemm gemm = {.m = m, .k = from->channels, .n = to->stride, .a = in, .a_stride = from->stride,
+    cl_gemm gemm = {.m = m, .k = from->channels, .columns = to->channels, .a = in, .a_stride = from->stride,
                     .b = step->weights, .bias = step->bias, .c = result, .c_stride = to->stride,
                     .residual = residual, .residual_stride = to->stride, .low = step->low, .high = step->high};
     run->plan->kernels->gemm(&gemm);

@@ -57,7 +57,7 @@ static coulis_status pack_matrix(const cl_plan *plan, const coulis_model *model,
     int64_t inputs = plan->values[step->input].channels / groups;
     int64_t taps = node->op == CL_OP_CONV ? (int64_t)node->window.kernel[0] * node->window.kernel[1] : 1;
     int64_t depth = taps * inputs;
-    int64_t packed = kernels->gemm_packed_count(depth, padded);
+    int64_t packed = kernels->gemm_packed_count(depth, columns);
     coulis_status status = make_room(step, groups * packed, groups * padded, error);
     if (status != COULIS_OK) return status;
     float *matrix = cl_alloc((size_t)(depth * columns), sizeof *matrix);
@@ -74,7 +74,7 @@ static coulis_status pack_matrix(const cl_plan *plan, const coulis_model *model,
                         (float)(weight[(c * inputs + i) * taps + t] * scale);
             step->bias[g * padded + column] = bias_of(model, node, c, scale, shift);
         }
-        kernels->gemm_pack(depth, padded, columns, matrix, columns, 1, step->weights + g * packed);
+        kernels->gemm_pack(depth, columns, matrix, columns, 1, step->weights + g * packed);
     }
     cl_free(matrix);
     return COULIS_OK;
@@ -104,7 +104,7 @@ static coulis_status pack_winograd(const cl_plan *plan, const coulis_model *mode
     const cl_node *node = step->node;
     const int64_t inputs = plan->values[step->input].channels, columns = node->channels;
     const int64_t padded = plan->values[step->output].stride;
-    const int64_t packed = plan->kernels->gemm_packed_count(inputs, padded), plane = inputs * columns;
+    const int64_t packed = plan->kernels->gemm_packed_count(inputs, columns), plane = inputs * columns;
     coulis_status status = make_room(step, 36 * packed, padded, error);
     if (status != COULIS_OK) return status;
     float *planes = cl_alloc((size_t)(36 * plane), sizeof *planes);
@@ -121,7 +121,7 @@ static coulis_status pack_winograd(const cl_plan *plan, const coulis_model *mode
         step->bias[c] = bias_of(model, node, c, scale, shift);
     }
     for (int p = 0; p < 36; p++)
-        plan->kernels->gemm_pack(inputs, padded, columns, planes + p * plane, columns, 1, step->weights + p * packed);
+        plan->kernels->gemm_pack(inputs, columns, planes + p * plane, columns, 1, step->weights + p * packed);
     cl_free(planes);
     return COULIS_OK;
 }
@@ -172,10 +172,17 @@ int64_t cl_winograd_tiles(int64_t in, int64_t out) {
     return tiles < 24 ? 24 : tiles; /* fewer would fetch the weights, 36 times as many as inputs, too often */
 }
 
+int64_t cl_winograd_plane(int64_t count) {
+    const int64_t line = CL_ALIGNMENT / (int64_t)sizeof(float), lines = (count + line - 1) / line;
+    return (lines | 1) * line;
+}
+
 int64_t cl_step_scratch_count(const cl_plan *plan, const cl_step *step) {
     const cl_value *in = &plan->values[step->input], *out = &plan->values[step->output];
-    if (step->kind == CL_STEP_WINOGRAD) /* tiles before and after the products, and the pixels around one */
-        return 36 * (cl_winograd_tiles(in->stride, out->stride) * (in->stride + out->stride) + in->stride);
+    if (step->kind == CL_STEP_WINOGRAD) { /* tiles before and after the products, and the pixels around one */
+        const int64_t tiles = cl_winograd_tiles(in->stride, out->stride);
+        return 36 * (cl_winograd_plane(tiles * in->stride) + cl_winograd_plane(tiles * out->stride) + in->stride);
+    }
     if (step->kind != CL_STEP_CONV) return 0;
     const cl_window *w = &step->node->window;
     int64_t columns = step->node->channels / step->groups, lanes = plan->kernels->lanes;

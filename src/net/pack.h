@@ -19,7 +19,11 @@ int64_t cl_step_scratch_count(const cl_plan *plan, const cl_step *step);
 /* Output pixels whose patches of `depth` numbers are gathered at a time. */
 int64_t cl_patch_rows(int64_t depth);
 
-/* Tiles of 4x4 output pixels that a Winograd step transforms at a time, for `in` and `out` padded channels. */
+/* Tiles of 4x4 output pixels that a Winograd step transforms at a time at most, for `in` and `out` padded channels. */
 int64_t cl_winograd_tiles(int64_t in, int64_t out);
+
+/* The distance between planes of `count` numbers in Winograd's domain: an odd number of cache lines, as a transform
+ * touches the same place of 36 planes, which must not all fall into the same few sets of a cache. */
+int64_t cl_winograd_plane(int64_t count);
 
 #endif

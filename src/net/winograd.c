@@ -39,20 +39,22 @@ static void transform_input(const cl_run *run, const cl_step *step, place at, fl
 void cl_run_winograd(const cl_run *run, const cl_step *step) {
     const cl_plan *plan = run->plan;
     const cl_value *in = &plan->values[step->input], *out = &plan->values[step->output];
-    const int64_t block = cl_winograd_tiles(in->stride, out->stride);
     const int64_t tiles = (int64_t)((out->height + 3) / 4) * ((out->width + 3) / 4) * run->pictures;
-    const int64_t packed = plan->kernels->gemm_packed_count(in->channels, out->stride);
+    const int64_t most = cl_winograd_tiles(in->stride, out->stride), blocks = (tiles + most - 1) / most;
+    const int64_t block = (tiles + blocks - 1) / blocks; /* of equal size: a small last one would fetch all weights, too */
+    const int64_t packed = plan->kernels->gemm_packed_count(in->channels, out->channels);
     const float *residual = cl_residual_data(run, step);
     float *window = run->workspace + plan->scratch_offset, *before = window + 36 * in->stride;
-    float *after = before + 36 * block * in->stride, *result = cl_value_data(run, step->output);
+    float *after = before + 36 * cl_winograd_plane(block * in->stride), *result = cl_value_data(run, step->output);
     for (int64_t first = 0; first < tiles; first += block) {
         const int64_t count = first + block < tiles ? block : tiles - first;
-        const int64_t plane_in = count * in->stride, plane_out = count * out->stride;
+        const int64_t plane_in = cl_winograd_plane(count * in->stride);
+        const int64_t plane_out = cl_winograd_plane(count * out->stride);
         for (int64_t t = 0; t < count; t++)
             transform_input(run, step, place_of(out, first + t), window, plane_in, before + t * in->stride);
         for (int64_t p = 0; p < 36; p++) {
             /* Bias, residual and activation come on the way back. */
-            cl_gemm gemm = {.m = count, .k = in->channels, .n = out->stride, .a = before + p * plane_in,
+            cl_gemm gemm = {.m = count, .k = in->channels, .columns = out->channels, .a = before + p * plane_in,
                             .a_stride = in->stride, .b = step->weights + p * packed, .bias = NULL,
                             .c = after + p * plane_out, .c_stride = out->stride, .low = -INFINITY, .high = INFINITY};
             plan->kernels->gemm(&gemm);

@@ -44,10 +44,10 @@ static void check_gemm(int64_t m, int64_t k, int64_t columns, int with_residual,
     const int64_t n = padded(columns), a_stride = k + 3, c_stride = n + 16;
     float *a = random_numbers(m * a_stride), *b = random_numbers(k * columns), *bias = random_numbers(n);
     float *residual = random_numbers(m * n), *c = random_numbers(m * c_stride);
-    float *packed = cl_alloc((size_t)kernels->gemm_packed_count(k, n), sizeof *packed);
+    float *packed = cl_alloc((size_t)kernels->gemm_packed_count(k, columns), sizeof *packed);
     for (int64_t j = columns; j < n; j++) bias[j] = 0;
-    kernels->gemm_pack(k, n, columns, b, columns, 1, packed);
-    cl_gemm gemm = {.m = m, .k = k, .n = n, .a = a, .a_stride = a_stride, .b = packed, .bias = bias, .c = c,
+    kernels->gemm_pack(k, columns, b, columns, 1, packed);
+    cl_gemm gemm = {.m = m, .k = k, .columns = columns, .a = a, .a_stride = a_stride, .b = packed, .bias = bias, .c = c,
                     .c_stride = c_stride, .residual = with_residual ? residual : NULL, .residual_stride = n,
                     .low = low, .high = high};
     kernels->gemm(&gemm);

@@ -22,6 +22,16 @@
 /* Registers in a cache line. */
 #define PREFETCH_STEP (64 / (LANES * 4) > 0 ? 64 / (LANES * 4) : 1)
 
+#if !defined(HALF_LANES) /* registers are narrow, and there is no cheaper half of one */
+#define HALF_LANES 0
+typedef vf vh;
+#define vh_load(p) vf_load(p)
+#define vh_zero() vf_zero()
+#define vh_fma(a, b, c) vf_fma(a, b, c)
+#define vf_lower(v) (v)
+#define vf_of_lower(v) (v)
+#endif
+
 /* Vectors in the next panel when `left` remain: NV, but the last two share evenly, as a panel
  * of a single vector is loaded once for each broadcast of A. */
 CL_INLINE int64_t panel_vectors(int64_t left) {
@@ -29,115 +39,154 @@ CL_INLINE int64_t panel_vectors(int64_t left) {
     return left > NV ? (left + 1) / 2 : left;
 }
 
-int64_t KERNEL(cl_gemm_packed_count)(int64_t k, int64_t n);
-void KERNEL(cl_gemm_pack)(int64_t k, int64_t n, int64_t columns, const float *b, int64_t row_stride,
-                          int64_t column_stride, float *packed);
+/* Whether of the last vector of columns only the lower half is used. */
+CL_INLINE int half_used(int64_t n, int64_t columns) { return HALF_LANES > 0 && n - columns >= HALF_LANES; }
+
+int64_t KERNEL(cl_gemm_packed_count)(int64_t k, int64_t columns);
+void KERNEL(cl_gemm_pack)(int64_t k, int64_t columns, const float *b, int64_t row_stride, int64_t column_stride,
+                          float *packed);
 void KERNEL(cl_gemm)(const cl_gemm *gemm);
 
-int64_t KERNEL(cl_gemm_packed_count)(int64_t k, int64_t n) { return k * n; }
+CL_INLINE int64_t padded_columns(int64_t columns) { return (columns + LANES - 1) / LANES * LANES; }
 
-void KERNEL(cl_gemm_pack)(int64_t k, int64_t n, int64_t columns, const float *b, int64_t row_stride,
-                          int64_t column_stride, float *packed) {
+int64_t KERNEL(cl_gemm_packed_count)(int64_t k, int64_t columns) {
+    const int64_t n = padded_columns(columns);
+    return k * (n - half_used(n, columns) * HALF_LANES);
+}
+
+void KERNEL(cl_gemm_pack)(int64_t k, int64_t columns, const float *b, int64_t row_stride, int64_t column_stride,
+                          float *packed) {
+    const int64_t n = padded_columns(columns), end = n - half_used(n, columns) * HALF_LANES;
     for (int64_t first = 0; first < n;) {
-        int64_t width = panel_vectors((n - first) / LANES) * LANES;
+        const int64_t next = first + panel_vectors((n - first) / LANES) * LANES;
         for (int64_t row = 0; row < k; row++) {
-            for (int64_t column = first; column < first + width; column++)
+            for (int64_t column = first; column < next && column < end; column++)
                 *packed++ = column < columns ? b[row * row_stride + column * column_stride] : 0.0f;
         }
-        first += width;
+        first = next;
     }
 }
 
-/* One tile: mr rows of A times a panel of nv vectors. mr and nv are constants after inlining,
- * so that the accumulators are registers. */
-CL_INLINE void tile(const cl_gemm *g, int64_t row, int64_t column, const float *panel, const int mr, const int nv) {
-    vf sum[MR][NV];
+/* The sums of a tile: `full` registers for each row and, with `half`, half a register more. */
+typedef struct sums {
+    vf full[MR][NV];
+    vh half[MR];
+} sums;
+
+/* One row of B times a number of each row of A; returns the next row of B. mr, full and half are constants after
+ * inlining, so that the sums are registers. */
+CL_INLINE const float *step(const float *const a[MR], int64_t k, const float *panel, sums *sum, const int mr,
+                            const int full, const int half) {
+    const int width = full * LANES + half * HALF_LANES;
+    vf b[NV];
+    vh tail = vh_zero();
+    CL_UNROLL
+    for (int j = 0; j < full; j++) b[j] = vf_load(panel + j * LANES);
+    if (half) tail = vh_load(panel + full * LANES);
     CL_UNROLL
     for (int i = 0; i < mr; i++) {
+        const vf x = vf_set1(a[i][k]);
         CL_UNROLL
-        for (int j = 0; j < nv; j++) sum[i][j] = g->bias ? vf_load(g->bias + column + j * LANES) : vf_zero();
+        for (int j = 0; j < full; j++) sum->full[i][j] = vf_fma(x, b[j], sum->full[i][j]);
+        if (half) sum->half[i] = vh_fma(vf_lower(x), tail, sum->half[i]);
     }
+    return panel + width;
+}
+
+/* Asks for where row i of a tile goes and for what is added to it, both wanted at its end. */
+CL_INLINE void ask_for_row(const cl_gemm *g, int64_t row, int64_t column, const int nv) {
+    CL_UNROLL
+    for (int j = 0; j < nv; j += PREFETCH_STEP) {
+        __builtin_prefetch(g->c + row * g->c_stride + column + j * LANES, 1);
+        if (g->residual) __builtin_prefetch(g->residual + row * g->residual_stride + column + j * LANES, 0);
+    }
+}
+
+/* One tile: mr rows of A times a panel of `full` vectors and, with `half`, half of one. */
+CL_INLINE void tile(const cl_gemm *g, int64_t row, int64_t column, const float *panel, const int mr, const int full,
+                    const int half) {
+    const int nv = full + half;
+    sums sum;
     const float *a[MR];
     CL_UNROLL
     for (int i = 0; i < mr; i++) {
-        a[i] = g->a + (row + i) * g->a_stride;
-        /* Where the result goes and what is added to it is wanted at the end: ask for it now. */
         CL_UNROLL
-        for (int j = 0; j < nv; j += PREFETCH_STEP) {
-            __builtin_prefetch(g->c + (row + i) * g->c_stride + column + j * LANES, 1);
-            if (g->residual) __builtin_prefetch(g->residual + (row + i) * g->residual_stride + column + j * LANES, 0);
+        for (int j = 0; j < full; j++) sum.full[i][j] = g->bias ? vf_load(g->bias + column + j * LANES) : vf_zero();
+        sum.half[i] = half && g->bias ? vh_load(g->bias + column + full * LANES) : vh_zero();
+        a[i] = g->a + (row + i) * g->a_stride;
+    }
+    int64_t k = 0;
+    if (g->k >= MR) { /* a row at each step: so many requests at once would hold up the loads of B */
+        for (; k < mr; k++) {
+            ask_for_row(g, row + k, column, nv);
+            panel = step(a, k, panel, &sum, mr, full, half);
         }
     }
-    for (int64_t run = 0, first = 0;; first += g->run_stride) {
-        const int64_t last = first + g->k;
-        for (int64_t k = first; k < last; k++) {
-            vf b[NV];
-            CL_UNROLL
-            for (int j = 0; j < nv; j++) b[j] = vf_load(panel + j * LANES);
-            panel += nv * LANES;
-            CL_UNROLL
-            for (int i = 0; i < mr; i++) {
-                vf x = vf_set1(a[i][k]);
-                CL_UNROLL
-                for (int j = 0; j < nv; j++) sum[i][j] = vf_fma(x, b[j], sum[i][j]);
-            }
-        }
+    for (int64_t run = 0, first = 0;; k = first += g->run_stride) {
+        for (const int64_t last = first + g->k; k < last; k++) panel = step(a, k, panel, &sum, mr, full, half);
         if (++run >= g->runs) break;
     }
     const vf low = vf_set1(g->low), high = vf_set1(g->high);
     CL_UNROLL
     for (int i = 0; i < mr; i++) {
         float *c = g->c + (row + i) * g->c_stride + column;
-        if (g->residual) {
-            const float *r = g->residual + (row + i) * g->residual_stride + column;
-            CL_UNROLL
-            for (int j = 0; j < nv; j++) sum[i][j] = vf_add(sum[i][j], vf_load(r + j * LANES));
-        }
+        const float *r = g->residual ? g->residual + (row + i) * g->residual_stride + column : NULL;
         CL_UNROLL
-        for (int j = 0; j < nv; j++) vf_store(c + j * LANES, vf_clamp(sum[i][j], low, high));
+        for (int j = 0; j < nv; j++) {
+            vf value = j < full ? sum.full[i][j] : vf_of_lower(sum.half[i]);
+            if (r) value = vf_add(value, vf_load(r + j * LANES));
+            vf_store(c + j * LANES, vf_clamp(value, low, high));
+        }
     }
 }
 
 /* All rows first .. last-1 against one panel. */
 CL_INLINE void panel_rows(const cl_gemm *g, int64_t first, int64_t last, int64_t column, const float *panel,
-                          const int nv) {
+                          const int full, const int half) {
     int64_t row = first;
-    for (; row + MR <= last; row += MR) tile(g, row, column, panel, MR, nv);
+    for (; row + MR <= last; row += MR) tile(g, row, column, panel, MR, full, half);
     switch (last - row) {
-    case 1: tile(g, row, column, panel, 1, nv); break;
-    case 2: tile(g, row, column, panel, 2, nv); break;
-    case 3: tile(g, row, column, panel, 3, nv); break;
-    case 4: tile(g, row, column, panel, 4, nv); break;
-    case 5: tile(g, row, column, panel, 5, nv); break;
+    case 1: tile(g, row, column, panel, 1, full, half); break;
+    case 2: tile(g, row, column, panel, 2, full, half); break;
+    case 3: tile(g, row, column, panel, 3, full, half); break;
+    case 4: tile(g, row, column, panel, 4, full, half); break;
+    case 5: tile(g, row, column, panel, 5, full, half); break;
 #if MR > 6
-    case 6: tile(g, row, column, panel, 6, nv); break;
+    case 6: tile(g, row, column, panel, 6, full, half); break;
 #endif
 #if MR > 7
-    case 7: tile(g, row, column, panel, 7, nv); break;
+    case 7: tile(g, row, column, panel, 7, full, half); break;
 #endif
     default: break;
     }
 }
 
 void KERNEL(cl_gemm)(const cl_gemm *g) {
-    const int64_t depth = g->k * (g->runs > 1 ? g->runs : 1);
+    const int64_t depth = g->k * (g->runs > 1 ? g->runs : 1), n = padded_columns(g->columns);
+    const int half = half_used(n, g->columns);
     int64_t block = A_BLOCK_BYTES / (int64_t)sizeof(float) / depth / MR * MR;
     if (block < MR) block = MR;
     for (int64_t first = 0; first < g->m; first += block) {
         int64_t last = first + block < g->m ? first + block : g->m;
         const float *panel = g->b;
-        for (int64_t column = 0; column < g->n;) {
-            int64_t vectors = panel_vectors((g->n - column) / LANES);
-            switch (vectors) {
-            case 1: panel_rows(g, first, last, column, panel, 1); break;
-            case 2: panel_rows(g, first, last, column, panel, 2); break;
+        for (int64_t column = 0; column < n;) {
+            const int64_t vectors = panel_vectors((n - column) / LANES), next = column + vectors * LANES;
+            /* The number of whole vectors, and whether half a vector follows. */
+            switch (2 * vectors - (half && next == n)) {
+#if HALF_LANES > 0
+            case 1: panel_rows(g, first, last, column, panel, 0, 1); break;
+            case 3: panel_rows(g, first, last, column, panel, 1, 1); break;
+            case 5: panel_rows(g, first, last, column, panel, 2, 1); break;
+#endif
+            case 2: panel_rows(g, first, last, column, panel, 1, 0); break;
+            case 4: panel_rows(g, first, last, column, panel, 2, 0); break;
 #if NV > 2
-            case 3: panel_rows(g, first, last, column, panel, 3); break;
+            case 6: panel_rows(g, first, last, column, panel, 3, 0); break;
 #endif
             default: break;
             }
             panel += depth * vectors * LANES;
-            column += vectors * LANES;
+            column = next;
         }
     }
 }

@@ -5,18 +5,18 @@
 void KERNEL(cl_winograd_input)(const float *in, int64_t row_stride, int64_t channels, int64_t plane, float *out);
 void KERNEL(cl_winograd_output)(const cl_winograd_tile *tile);
 
-/* One column or row of B^T d. */
+/* One column or row of B^T d: six additions and six multiply-adds, which run side by side where a processor has units
+ * for each. */
 CL_INLINE void input_1d(const vf d[6], vf t[6]) {
-    const vf two = vf_set1(2), minus_four = vf_set1(-4), minus_five = vf_set1(-5), four = vf_set1(4),
-             minus_one = vf_set1(-1);
-    vf even = vf_fma(d[2], minus_four, d[4]), odd = vf_fma(d[1], minus_four, d[3]);
-    vf near = vf_fma(d[2], minus_one, d[4]), far = vf_fma(d[1], minus_one, d[3]);
-    t[0] = vf_fma(d[0], four, vf_fma(d[2], minus_five, d[4]));
+    const vf two = vf_set1(2), minus_two = vf_set1(-2), four = vf_set1(4), minus_four = vf_set1(-4);
+    const vf near = vf_sub(d[4], d[2]), far = vf_sub(d[3], d[1]);
+    const vf even = vf_fma(d[2], minus_four, d[4]), odd = vf_fma(d[1], minus_four, d[3]);
+    t[0] = vf_fma(vf_sub(d[0], d[2]), four, near);
     t[1] = vf_add(even, odd);
-    t[2] = vf_fma(odd, minus_one, even);
+    t[2] = vf_sub(even, odd);
     t[3] = vf_fma(far, two, near);
-    t[4] = vf_fma(far, vf_set1(-2), near);
-    t[5] = vf_fma(d[1], four, vf_fma(d[3], minus_five, d[5]));
+    t[4] = vf_fma(far, minus_two, near);
+    t[5] = vf_fma(far, minus_four, vf_sub(d[5], d[3]));
 }
 
 void KERNEL(cl_winograd_input)(const float *in, int64_t row_stride, int64_t channels, int64_t plane, float *out) {
@@ -43,9 +43,8 @@ void KERNEL(cl_winograd_input)(const float *in, int64_t row_stride, int64_t chan
 
 /* One column or row of A^T m. */
 CL_INLINE void output_1d(const vf m[6], vf o[4]) {
-    const vf minus_one = vf_set1(-1);
-    vf sum1 = vf_add(m[1], m[2]), difference1 = vf_fma(m[2], minus_one, m[1]);
-    vf sum2 = vf_add(m[3], m[4]), difference2 = vf_fma(m[4], minus_one, m[3]);
+    const vf sum1 = vf_add(m[1], m[2]), difference1 = vf_sub(m[1], m[2]);
+    const vf sum2 = vf_add(m[3], m[4]), difference2 = vf_sub(m[3], m[4]);
     o[0] = vf_add(vf_add(m[0], sum1), sum2);
     o[1] = vf_fma(difference2, vf_set1(2), difference1);
     o[2] = vf_fma(sum2, vf_set1(4), sum1);

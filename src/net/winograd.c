@@ -41,7 +41,8 @@ void cl_run_winograd(const cl_run *run, const cl_step *step) {
     const cl_value *in = &plan->values[step->input], *out = &plan->values[step->output];
     const int64_t tiles = (int64_t)((out->height + 3) / 4) * ((out->width + 3) / 4) * run->pictures;
     const int64_t most = cl_winograd_tiles(in->stride, out->stride), blocks = (tiles + most - 1) / most;
-    const int64_t block = (tiles + blocks - 1) / blocks; /* of equal size: a small last one would fetch all weights, too */
+    /* Blocks of equal size: a small last one would fetch all weights, too. */
+    const int64_t block = (tiles + blocks - 1) / blocks;
     const int64_t packed = plan->kernels->gemm_packed_count(in->channels, out->channels);
     const float *residual = cl_residual_data(run, step);
     float *window = run->workspace + plan->scratch_offset, *before = window + 36 * in->stride;

@@ -78,16 +78,18 @@ static void do_depthwise(void *context) {
     depthwise_job *job = context;
     const cl_depthwise *d = &job->row;
     const int32_t pad = d->kernel_height / 2;
-    for (int32_t y = 0; y * d->stride < job->height; y++) {
-        const float *rows[8];
-        cl_depthwise row = *d;
-        for (int32_t ky = 0; ky < d->kernel_height; ky++) {
-            int32_t line = y * d->stride - pad + ky;
-            rows[ky] = line < 0 || line >= job->height ? NULL : job->in + line * d->input_width * d->channels;
+    for (int32_t y = 0; y * d->stride < job->height; y += 2) {
+        const float *rows[2][8];
+        cl_depthwise pair = *d;
+        for (int32_t r = 0; r < 2 && (y + r) * d->stride < job->height; r++) {
+            for (int32_t ky = 0; ky < d->kernel_height; ky++) {
+                int32_t line = (y + r) * d->stride - pad + ky;
+                rows[r][ky] = line < 0 || line >= job->height ? NULL : job->in + line * d->input_width * d->channels;
+            }
+            pair.rows[r] = rows[r];
+            pair.out[r] = d->out[0] + (y + r) * d->output_width * d->channels;
         }
-        row.rows = rows;
-        row.out = d->out + y * d->output_width * d->channels;
-        kernels->depthwise_row(&row);
+        kernels->depthwise(&pair);
     }
 }
 
@@ -99,7 +101,7 @@ static double time_depthwise(int64_t height, int64_t width, int64_t channels, in
                          .row = {.channels = c, .input_width = (int32_t)width, .output_width = (int32_t)out_width,
                                  .kernel_height = (int32_t)size, .kernel_width = (int32_t)size,
                                  .stride = (int32_t)stride, .dilation = 1, .pad_left = (int32_t)(size / 2),
-                                 .weights = weights, .bias = bias, .low = 0, .high = 6, .out = out}};
+                                 .weights = weights, .bias = bias, .low = 0, .high = 6, .out = {out}}};
     double seconds = fastest(do_depthwise, &job);
     cl_free(in), cl_free(out), cl_free(weights), cl_free(bias);
     return seconds;

@@ -8,7 +8,7 @@
     void cl_gemm_pack_##set(int64_t k, int64_t columns, const float *b, int64_t row_stride,                      \
                             int64_t column_stride, float *packed);                                               \
     void cl_gemm_##set(const cl_gemm *gemm);                                                                     \
-    void cl_depthwise_row_##set(const cl_depthwise *row);                                                        \
+    void cl_depthwise_##set(const cl_depthwise *rows);                                                           \
     void cl_winograd_input_##set(const float *in, int64_t row_stride, int64_t channels, int64_t plane, float *out); \
     void cl_winograd_output_##set(const cl_winograd_tile *tile);                                                 \
     void cl_add_##set(const float *a, const float *b, int64_t count, float low, float high, float *out);         \
@@ -22,7 +22,7 @@
         .gemm_packed_count = cl_gemm_packed_count_##set,                                                         \
         .gemm_pack = cl_gemm_pack_##set,                                                                         \
         .gemm = cl_gemm_##set,                                                                                   \
-        .depthwise_row = cl_depthwise_row_##set,                                                                 \
+        .depthwise = cl_depthwise_##set,                                                                         \
         .winograd_input = cl_winograd_input_##set,                                                               \
         .winograd_output = cl_winograd_output_##set,                                                             \
         .add = cl_add_##set,                                                                                     \

@@ -27,16 +27,18 @@ typedef struct cl_gemm {
     float low, high;
 } cl_gemm;
 
-/* One row of the output of a depthwise convolution. */
+/* Two neighbouring rows of the output of a depthwise convolution, or one. */
 typedef struct cl_depthwise {
-    const float *const *rows; /* kernel_height input rows; NULL for one above or below the picture */
+    /* Input rows of each output row, kernel_height pointers; NULL for one above or below the picture. rows[1] is NULL
+     * when there is but one output row. */
+    const float *const *rows[2];
     int64_t channels;         /* padded */
     int32_t input_width, output_width;
     int32_t kernel_height, kernel_width, stride, dilation, pad_left;
     const float *weights; /* kernel_height x kernel_width x channels */
     const float *bias;
     float low, high;
-    float *out; /* output_width x channels */
+    float *out[2]; /* output_width x channels */
 } cl_depthwise;
 
 /* One tile of 4x4 output pixels on its way back from Winograd's domain. */
@@ -62,7 +64,7 @@ typedef struct cl_kernels {
                       float *packed);
     void (*gemm)(const cl_gemm *gemm);
 
-    void (*depthwise_row)(const cl_depthwise *row);
+    void (*depthwise)(const cl_depthwise *rows);
 
     /* The 36 numbers of 6x6 input pixels in Winograd's domain, each `plane` after the one before. Pixels are
      * `channels` apart, rows of them `row_stride`. */

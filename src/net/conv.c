@@ -176,23 +176,31 @@ void cl_run_pointwise_row(const cl_run *run, const cl_step *step, int32_t y) {
               step->other >= 0 ? cl_value_row(run, step->other, y) : NULL, cl_value_row(run, step->output, y));
 }
 
-void cl_run_depthwise_row(const cl_run *run, const cl_step *step, int32_t picture, int32_t y) {
+int32_t cl_run_depthwise_rows(const cl_run *run, const cl_step *step, int32_t picture, int32_t y) {
     const cl_value *in = &run->plan->values[step->input], *out = &run->plan->values[step->output];
     const cl_window *w = &step->node->window;
-    const float *rows[CL_KERNEL_MAX];
-    for (int32_t ky = 0; ky < w->kernel[0]; ky++) {
-        int32_t line = y * w->stride[0] - w->pad_before[0] + ky * w->dilation[0];
-        rows[ky] = line < 0 || line >= in->height ? NULL : cl_value_row(run, step->input, line) + picture * in->size;
-    }
-    const cl_depthwise row = {
-        .rows = rows, .channels = in->stride, .input_width = in->width, .output_width = out->width,
+    const float *rows[2][CL_KERNEL_MAX];
+    cl_depthwise d = {
+        .channels = in->stride, .input_width = in->width, .output_width = out->width,
         .kernel_height = w->kernel[0], .kernel_width = w->kernel[1], .stride = w->stride[0],
         .dilation = w->dilation[0], .pad_left = w->pad_before[1], .weights = step->weights, .bias = step->bias,
-        .low = step->low, .high = step->high, .out = cl_value_row(run, step->output, y) + picture * out->size};
-    run->plan->kernels->depthwise_row(&row);
+        .low = step->low, .high = step->high};
+    int32_t count = 0;
+    for (; count < 2 && y + count < out->height; count++) {
+        for (int32_t ky = 0; ky < w->kernel[0]; ky++) {
+            int32_t line = (y + count) * w->stride[0] - w->pad_before[0] + ky * w->dilation[0];
+            bool inside = line >= 0 && line < in->height;
+            rows[count][ky] = inside ? cl_value_row(run, step->input, line) + picture * in->size : NULL;
+        }
+        d.rows[count] = rows[count];
+        d.out[count] = cl_value_row(run, step->output, y + count) + picture * out->size;
+    }
+    run->plan->kernels->depthwise(&d);
+    return count;
 }
 
 void cl_run_depthwise(const cl_run *run, const cl_step *step) {
+    const int32_t height = run->plan->values[step->output].height;
     for (int32_t p = 0; p < run->pictures; p++)
-        for (int32_t y = 0; y < run->plan->values[step->output].height; y++) cl_run_depthwise_row(run, step, p, y);
+        for (int32_t y = 0; y < height;) y += cl_run_depthwise_rows(run, step, p, y);
 }

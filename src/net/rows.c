@@ -23,25 +23,26 @@ static void need_rows(progress *p, int32_t value, int32_t first, int32_t end) {
 /* Makes the rows of step `s` up to `end`, each after the rows it is made from. */
 static void make_rows(progress *p, int32_t s, int32_t end) {
     const cl_step *step = &p->plan->steps[s];
-    const cl_value *in = &p->plan->values[step->input];
+    const cl_value *in = &p->plan->values[step->input], *out = &p->plan->values[step->output];
     while (p->done[s] < end) {
         const int32_t y = p->done[s];
-        int32_t first = y, last = y + 1;
+        const int32_t next = step->kind == CL_STEP_DEPTHWISE && y + 2 <= out->height ? y + 2 : y + 1;
+        int32_t first = y, last = next;
         if (step->kind != CL_STEP_POINTWISE) {
             const cl_window *w = &step->node->window;
             first = y * w->stride[0] - w->pad_before[0];
-            last = first + (w->kernel[0] - 1) * w->dilation[0] + 1;
+            last = (next - 1) * w->stride[0] - w->pad_before[0] + (w->kernel[0] - 1) * w->dilation[0] + 1;
             if (first < 0) first = 0;
             if (last > in->height) last = in->height;
         }
         need_rows(p, step->input, first, last);
-        if (step->other >= 0) need_rows(p, step->other, y, y + 1);
+        if (step->other >= 0) need_rows(p, step->other, y, next);
         if (p->run) {
             if (step->kind == CL_STEP_CONV) cl_run_conv_row(p->run, step, 0, y);
             else if (step->kind == CL_STEP_POINTWISE) cl_run_pointwise_row(p->run, step, y);
-            else cl_run_depthwise_row(p->run, step, 0, y);
+            else cl_run_depthwise_rows(p->run, step, 0, y);
         }
-        p->done[s]++;
+        p->done[s] = next;
     }
 }
 

@@ -40,6 +40,8 @@ void cl_run_elementwise(const cl_run *run, const cl_step *step);
 /* One row of the output. */
 void cl_run_conv_row(const cl_run *run, const cl_step *step, int32_t picture, int32_t y);
 void cl_run_pointwise_row(const cl_run *run, const cl_step *step, int32_t y);
-void cl_run_depthwise_row(const cl_run *run, const cl_step *step, int32_t picture, int32_t y);
+
+/* Two rows of the output from row y on, as they share input, or one when it is the last; returns how many. */
+int32_t cl_run_depthwise_rows(const cl_run *run, const cl_step *step, int32_t picture, int32_t y);
 
 #endif

@@ -88,30 +88,43 @@ static void check_depthwise(int32_t width, int64_t channels, int32_t kh, int32_t
     const int64_t c = padded(channels);
     const int32_t reach = (kw - 1) * dilation + 1, out_width = (width + 2 * pad - reach) / stride + 1;
     if (width + 2 * pad < reach) return;
-    float *in = random_numbers(kh * width * c), *weights = random_numbers(kh * kw * c), *bias = random_numbers(c);
-    float *out = random_numbers(out_width * c);
-    const float *rows[8];
-    for (int32_t y = 0; y < kh; y++) rows[y] = y == missing_row ? NULL : in + y * width * c;
-    cl_depthwise d = {.rows = rows, .channels = c, .input_width = width, .output_width = out_width, .kernel_height = kh,
+    const int32_t height = stride + (kh - 1) * dilation + 1;
+    float *in = random_numbers(height * width * c), *weights = random_numbers(kh * kw * c), *bias = random_numbers(c);
+    float *out = random_numbers(2 * out_width * c), *alone = random_numbers(out_width * c);
+    /* Two rows of the output, of which the second begins `stride` rows of the input later; then the second alone. */
+    const float *rows[2][8];
+    for (int32_t r = 0; r < 2; r++)
+        for (int32_t y = 0; y < kh; y++) {
+            const int32_t line = r * stride + y * dilation;
+            rows[r][y] = line == missing_row ? NULL : in + line * width * c;
+        }
+    cl_depthwise d = {.rows = {rows[0], rows[1]}, .channels = c, .input_width = width, .output_width = out_width, .kernel_height = kh,
                       .kernel_width = kw, .stride = stride, .dilation = dilation, .pad_left = pad, .weights = weights,
-                      .bias = bias, .low = -1, .high = 2, .out = out};
-    kernels->depthwise_row(&d);
+                      .bias = bias, .low = -1, .high = 2, .out = {out, out + out_width * c}};
+    kernels->depthwise(&d);
+    d.rows[0] = rows[1];
+    d.rows[1] = NULL;
+    d.out[0] = alone;
+    kernels->depthwise(&d);
     int wrong = 0;
-    for (int32_t x = 0; x < out_width; x++) {
+    for (int32_t x = 0; x < 2 * out_width; x++) {
+        const float *const *from = rows[x / out_width];
         for (int64_t i = 0; i < c; i++) {
             exact e = {bias[i], 0};
             for (int32_t ky = 0; ky < kh; ky++)
                 for (int32_t kx = 0; kx < kw; kx++) {
-                    int32_t column = x * stride - pad + kx * dilation;
-                    if (column >= 0 && column < width && rows[ky])
-                        add_product(&e, rows[ky][column * c + i], weights[(ky * kw + kx) * c + i]);
+                    int32_t column = x % out_width * stride - pad + kx * dilation;
+                    if (column >= 0 && column < width && from[ky])
+                        add_product(&e, from[ky][column * c + i], weights[(ky * kw + kx) * c + i]);
                 }
             wrong += differs(out[x * c + i], &e, -1, 2);
         }
     }
+    CHECK_MSG(memcmp(alone, out + out_width * c, (size_t)(out_width * c) * sizeof *out) == 0,
+              "a row alone has other bytes: width %d, kernel %dx%d, stride %d, %s", width, kh, kw, stride, kernels->name);
     CHECK_MSG(wrong == 0, "%d wrong: width %d, kernel %dx%d, stride %d, pad %d, %s", wrong, width, kh, kw, stride, pad,
               kernels->name);
-    cl_free(in), cl_free(weights), cl_free(bias), cl_free(out);
+    cl_free(in), cl_free(weights), cl_free(bias), cl_free(out), cl_free(alone);
 }
 
 static void depthwise_agrees(void) {

@@ -5,10 +5,11 @@ import json
 import signal
 import sys
 
-from . import add, layouts, recipe, safetensors_file
+from . import add, layouts, onnx_import, recipe, safetensors_file
 from .graph import describe
 
 INTERRUPTED = 130
+ONNX_ONLY = ("map", "pooled", "logits")
 
 
 def _parser():
@@ -22,8 +23,20 @@ def _parser():
     one.add_argument("--from", dest="kind", required=True, choices=("keras", "torch", "onnx"), help="what wrote FILE")
     one.add_argument("--layout", metavar="RECIPE", help="the known network whose layout FILE has, when its tensors do "
                                                         "not tell ('coulis models get' lists them)")
-    one.add_argument("--preprocessing", choices=sorted(add.PREPROCESSING),
-                     help="how pictures are prepared; for keras and torch the layout's own when left out")
+    one.add_argument("--preprocessing", choices=sorted(onnx_import.PREPROCESSING),
+                     help="how pictures are prepared, in Keras' words (none: values from 0 to 255 as they are); for "
+                          "keras and torch the layout's own when left out")
+    one.add_argument("--channels", choices=("RGB", "BGR"), help="order of the colours")
+    for name in ("mean", "std"):
+        one.add_argument(f"--{name}", nargs=3, type=float, metavar=("X", "Y", "Z"),
+                         help="the network sees (x - mean) / std, x from 0 to 255, in the order of the channels")
+    for name in ("width", "height"):
+        one.add_argument(f"--{name}", type=int, metavar="PIXELS", help="of the pictures that it is to see")
+    for name in ONNX_ONLY:
+        one.add_argument(f"--{name}", metavar="TENSOR", help="onnx: the tensor that gives these features, when not "
+                                                             "the one that is found")
+    one.add_argument("--source", help="where the weights come from, for 'coulis models show'")
+    one.add_argument("--licence", help="of the weights")
     one.add_argument("--overwrite", action="store_true", help="replace a network of this name")
     one.add_argument("--folder", help="where to put it, instead of COULIS_MODELS or the user's cache")
     one.add_argument("--no-check", dest="check", action="store_false",
@@ -48,7 +61,12 @@ def _terminated(_signal, _frame):
 
 def main(arguments=None):
     """Exit status: 0 done, 1 failed, 2 usage, 130 interrupted."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.verb == "add" and options.kind == "onnx" and options.layout:
+        parser.error("--layout goes with --from keras and torch")
+    if options.verb == "add" and options.kind != "onnx" and any(getattr(options, name) for name in ONNX_ONLY):
+        parser.error("--map, --pooled and --logits go with --from onnx")
     signal.signal(signal.SIGTERM, _terminated)
     try:
         if options.verb == "graph":
@@ -74,8 +92,10 @@ def _bring(options):
     if options.verb == "get":
         return add.get(options.name, options.url, options.folder, options.overwrite, options.quiet)
 
+    given = {key: value for key, value in vars(options).items() if key in onnx_import.Options._fields and value}
+
     def make():
-        return add.convert(options.file, options.kind, options.layout, options.preprocessing)
+        return add.convert(options.file, options.name, options.kind, options.layout, onnx_import.Options(**given))
 
     return add.put(options.name, make, options.folder, options.overwrite, options.check)
 

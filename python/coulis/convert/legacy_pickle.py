@@ -286,10 +286,12 @@ def _reduce(function, arguments):
 
 
 def _storage(identity):
-    """A persistent id: ("storage", type, key, device, element count, no view)."""
-    kind, storage_type, key, _device, count, view = identity
+    """A persistent id: ("storage", type, key, device, element count), and in legacy files None for no view."""
+    if type(identity) is not tuple or len(identity) not in (5, 6):
+        raise TypeError
+    kind, storage_type, key, _device, count, *view = identity
     if kind != "storage" or not isinstance(storage_type, _Global) or storage_type.name not in _STORAGES:
         raise ValueError("it refers to something that is no storage")
-    if type(key) is not str or type(count) is not int or not 0 <= count < 2**40 or view is not None:
+    if type(key) is not str or type(count) is not int or not 0 <= count < 2**40 or view not in ([], [None]):
         raise ValueError("it refers to a storage that cannot be read")
     return _Storage(key, _STORAGES[storage_type.name], count)

@@ -114,19 +114,22 @@ def test_layout_agrees_with_a_graph_written_apart(name, tmp_path):
     layout = name if "efficientnet" in name else None  # timm's two families look the same
     path = add.put("mine", lambda: add.convert(source, "mine", "torch", layout), tmp_path)
     size = {"tf-efficientnet-lite2": 260}.get(name, 224)
-    pixels = generated_pictures(6, size, size)
+    pixels = generated_pictures(4, size, size)
     mean, std = HALF if name.startswith("tf-") else IMAGENET
     prepared = ((pixels / 255.0 - mean) / std).transpose(0, 3, 1, 2).astype(numpy.float32)
     net, outputs = NETS[name](state)
     assert sorted(net.used.keys() - {"constant 0.0", "constant 6.0"}) == sorted(
         key for key in state if not key.endswith("num_batches_tracked"))
-    for features, wanted in zip(("map", "pooled", "logits"), net.run(outputs, prepared)):
+    expected = net.run(outputs, prepared)
+    # A rounding error is of the size of the numbers before a ReLU6, which hides how large they were.
+    largest = abs(expected[-1]).max() if len(expected) == 4 else 0
+    for features, wanted in zip(("map", "pooled", "logits"), expected):
         with coulis.Featurizer(path, features, threads=2) as featurizer:
             found = featurizer.featurize_pixels(pixels)
         assert found.shape == wanted.shape
         cosine = (found * wanted).sum(1) / numpy.linalg.norm(found, axis=1) / numpy.linalg.norm(wanted, axis=1)
         assert cosine.min() >= COSINE, (features, cosine.min())
-        assert abs(found - wanted).max() <= RELATIVE * abs(wanted).max(), features
+        assert abs(found - wanted).max() <= RELATIVE * max(abs(wanted).max(), largest), features
 
 
 def test_conversion_puts_every_tensor_in_its_place():

@@ -1,6 +1,8 @@
 """Operators beyond convolutions and sums, and blocks of well-known networks, against ONNX Runtime."""
 
+import numpy
 import pytest
+from coulis.convert import graph
 from net_helpers import Tiny, builders, check_network
 
 
@@ -287,3 +289,76 @@ NETS = builders(globals(), "net_")
 @pytest.mark.parametrize("name", NETS)
 def test_operators_agree_with_onnx_runtime(name, tmp_path):
     check_network(NETS[name](Tiny()), tmp_path)
+
+
+def random_operators(seed):
+    """A network of random operators, each on any earlier values that fit, the picture among them."""
+    generator = numpy.random.default_rng(seed)
+
+    def pick(*values):
+        return values[generator.integers(len(values))]
+
+    def number(low, high):
+        return int(generator.integers(low, high + 1))
+
+    net = Tiny(number(1, 40), number(1, 40), pick("RGB", "BGR"))
+    known = {"image": (net.input["height"], net.input["width"], 3)}
+    plain = ("relu", "relu6", "sigmoid", "swish", "hard_swish", "softmax", "global_max_pool", "global_average_pool")
+    for _ in range(number(4, 20)):
+        source = list(known)[-1] if generator.random() < 0.6 else pick(*known)
+        rows, columns, channels = (*graph.area(known[source]), known[source][-1])
+        op = pick(*plain, "conv", "conv", "conv", "depthwise", "depthwise", "batch_norm", "clip", "leaky_relu",
+                  "hard_sigmoid", "arithmetic", "arithmetic", "arithmetic", "concat", "concat", "slice", "shuffle", "pad",
+                  "pool", "flatten")  # fmt: skip
+        divisors = [n for n in range(1, channels + 1) if channels % n == 0]
+        if op in plain or op == "batch_norm":
+            fields = {"epsilon": 0.01} if op == "batch_norm" else {}
+            node = net(op, source, **fields)
+        elif op == "conv":
+            groups = pick(1, *divisors)
+            wide = groups * number(1, 3) if groups > 1 else number(1, 40)
+            kernel, stride = (number(1, 3), number(1, 3)), (number(1, 2), number(1, 2))
+            node = net.window(source, wide, kernel, stride, "same", (number(1, 2), 1), groups)
+        elif op == "depthwise":
+            size = pick(3, 5)
+            node = net.conv_norm(source, channels, size, pick("swish", "relu"), stride=pick(1, 2), groups=channels)
+        elif op == "clip":
+            node = net(op, source, low=-0.5, high=1.5)
+        elif op == "leaky_relu":
+            node = net(op, source, slope=0.25)
+        elif op == "hard_sigmoid":
+            node = net(op, source, alpha=0.25, beta=0.4)
+        elif op == "arithmetic":
+            area = (rows, columns)
+            fitting = [n for n, shape in known.items() if shape[-1] == channels
+                       and (graph.area(shape) in (area, (1, 1)) or area == (1, 1))]  # fmt: skip
+            # No differences: of two numbers that are the same but for rounding, only the rounding would be left.
+            node = net(pick("add", "multiply", "divide"), source, net("clip", pick(*fitting), low=0.5, high=3))
+        elif op == "concat":
+            fitting = [n for n, shape in known.items() if graph.area(shape) == (rows, columns)]
+            node = net(op, source, *[pick(*fitting) for _ in range(number(1, 4))])
+        elif op == "slice":
+            first = number(0, channels - 1)
+            node = net(op, source, first=first, channels=number(1, channels - first))
+        elif op == "shuffle":
+            node = net(op, source, groups=pick(*divisors))
+        elif op == "pad":
+            node = net(op, source, padding=[number(0, 2) for _ in range(4)], value=pick(0, 0, 0.5))
+        elif op == "pool":
+            node = net.pool("max_pool", source, (number(1, 3), 2), (number(1, 2), 2), "same")
+        else:
+            node = net.pool("average_pool", source, (6, 6), (6, 6), "same", count_include_pad=False)
+            node = net("flatten", node)
+        description = {"input": net.input, "nodes": net.graph.nodes}
+        outputs = graph.shapes(description)[0]
+        if outputs[node][-1] <= 600:  # others stay unused
+            known[node] = outputs[node]
+    nodes = list(known)[1:]
+    wide = net("conv", pick(*known), channels=number(1, 30), kernel=3, bias=True)
+    pooled = net("global_average_pool", pick(*nodes, wide))
+    return net.end(pick(*nodes, wide), pooled, net("dense", net("flatten", pooled), units=number(1, 20)))
+
+
+@pytest.mark.parametrize("seed", range(150))
+def test_random_operators_agree_with_onnx_runtime(seed, tmp_path):
+    check_network(random_operators(seed), tmp_path, seed)

@@ -58,7 +58,7 @@ class Net:
             "net",
             [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", *pixels.shape[1:]])],
             [helper.make_tensor_value_info(name, TensorProto.FLOAT, [None] * rank)
-             for name, rank in zip(outputs, (4, 2, 2, 4))],
+             for name, rank in zip(outputs, (4, 2, 2))],
             [numpy_helper.from_array(values, name) for name, values in self.used.items()],
         )
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
@@ -131,10 +131,7 @@ def mobilenet_v3_large(state):
 
 
 def timm_lite(state, tensorflow):
-    """timm's EfficientNet: tf_efficientnet_lite* with TensorFlow's padding and epsilon, or efficientnet_lite*.
-
-    The last output is the map before its ReLU6.
-    """
+    """timm's EfficientNet: tf_efficientnet_lite* with TensorFlow's padding and epsilon, or efficientnet_lite*."""
     net = Net(state, 1e-3 if tensorflow else 1e-5)
     x = net.relu6(net.norm(net.conv("image", "conv_stem", 2, tensorflow), "bn1"))
     for stage, stride in enumerate((1, 2, 2, 2, 1, 2, 1)):
@@ -152,7 +149,6 @@ def timm_lite(state, tensorflow):
                 x = net.relu6(net.norm(net.conv(x, f"{block}.conv_dw", step, tensorflow, groups), f"{block}.bn1"))
                 x = net.norm(net.conv(x, f"{block}.conv_pw"), f"{block}.bn2")
             index += 1
-    head = net.norm(net.conv(x, "conv_head"), "bn2")
-    x = net.relu6(head)
+    x = net.relu6(net.norm(net.conv(x, "conv_head"), "bn2"))
     pooled = net.pool(x)
-    return net, [x, pooled, net.linear(pooled, "classifier"), head]
+    return net, [x, pooled, net.linear(pooled, "classifier")]

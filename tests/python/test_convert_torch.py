@@ -122,8 +122,9 @@ def test_layout_agrees_with_a_graph_written_apart(name, tmp_path):
         key for key in state if not key.endswith("num_batches_tracked"))
     for features, wanted in zip(("map", "pooled", "logits"), net.run(outputs, prepared)):
         with coulis.Featurizer(path, features, threads=2) as featurizer:
-            found = featurizer.featurize_pixels(pixels)
+            found = featurizer.featurize_pixels(pixels).astype(numpy.float64)
         assert found.shape == wanted.shape
+        wanted = wanted.astype(numpy.float64)
         cosine = (found * wanted).sum(1) / numpy.linalg.norm(found, axis=1) / numpy.linalg.norm(wanted, axis=1)
         assert cosine.min() >= COSINE, (features, cosine.min())
         assert abs(found - wanted).max() <= RELATIVE * abs(wanted).max(), features

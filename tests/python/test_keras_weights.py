@@ -83,7 +83,7 @@ def wanted(network, pixels):
     prepared = keras.applications.resnet.preprocess_input(pixels.astype(numpy.float32))
     found = [numpy.asarray(values) for values in model.predict(prepared, batch_size=10, verbose=0)]
     assert found[0].shape == (50, 7, 7, 2048)
-    return {"map": found[0].reshape(50, -1), "pooled": found[1]}
+    return {"map": found[0].reshape(50, -1).astype(numpy.float64), "pooled": found[1].astype(numpy.float64)}
 
 
 @pytest.mark.parametrize("style", ["keras", "tensorflow"])
@@ -93,7 +93,7 @@ def test_resnet50_written_by_keras_gives_keras_features(style, network, pixels, 
         # Numbers that vanished or exploded would agree, or not, for no good reason.
         assert 0.5 < abs(expected).max() < 1000 and (expected != 0).mean() > 0.2
         with coulis.Featurizer(path, features, threads=2) as featurizer:
-            found = featurizer.featurize_pixels(pixels)
+            found = featurizer.featurize_pixels(pixels).astype(numpy.float64)
         assert found.shape == expected.shape
         cosine = (found * expected).sum(1) / numpy.linalg.norm(found, axis=1) / numpy.linalg.norm(expected, axis=1)
         difference = abs(found - expected).max() / abs(expected).max()

@@ -6,9 +6,9 @@ import pytest
 import torch_exports
 from coulis.convert import graph, onnx_import, safetensors_file
 from net_helpers import assert_close, features
+from net_oracle import prepare
 from onnx import TensorProto, helper, numpy_helper
 from real_pictures import real_pictures
-from net_oracle import prepare
 
 HEIGHT, WIDTH = 18, 23
 
@@ -23,16 +23,17 @@ def pictures():
 
 
 @pytest.mark.parametrize(
-    "network, style, opset",
+    "network, style, opset, count",
     [
-        ("resnet18", "script", 17),
-        ("resnet18", "dynamo", 18),
-        ("resnet50", "script", 17),
-        ("mobilenet_v3_large", "script", 17),
-        ("mobilenet_v3_large", "script", 13),
+        ("resnet18", "script", 17, 20),
+        ("resnet18", "dynamo", 18, 4),
+        ("resnet50", "script", 17, 20),
+        ("mobilenet_v3_large", "script", 17, 20),
+        ("mobilenet_v3_large", "script", 13, 4),
     ],
 )
-def test_networks_of_torchvision_agree_with_onnx_runtime(network, style, opset, pictures, tmp_path):
+def test_networks_of_torchvision_agree_with_onnx_runtime(network, style, opset, count, pictures, tmp_path):
+    pictures = pictures[-count:]
     x = prepare(pictures, {"input": TORCH})
     plain, full = torch_exports.make(network, style, opset, x)
     onnx.save(plain, tmp_path / "net.onnx")
@@ -99,7 +100,8 @@ def check(net, tmp_path, end, nhwc=False, **options):
     pixels = numpy.random.default_rng(5).integers(0, 256, (3, HEIGHT, WIDTH, 3), dtype=numpy.uint8)
     x = prepare(pixels, {"input": {"channels": "RGB", "mean": [127.5] * 3, "std": [127.5] * 3}})
     x = x.transpose(0, 2, 3, 1) if nhwc else x
-    (values,) = torch_exports.session(model).run([end], {"x": numpy.ascontiguousarray(x)})
+    # Its optimiser joins a Pad to a MaxPool also where the zeros would win against negative numbers.
+    (values,) = torch_exports.session(model, optimise=False).run([end], {"x": numpy.ascontiguousarray(x)})
     if values.ndim == 4 and not nhwc:
         values = values.transpose(0, 2, 3, 1)
     assert_close(features(tmp_path / "small.safetensors", "map", pixels), values.reshape(3, -1))
@@ -107,7 +109,9 @@ def check(net, tmp_path, end, nhwc=False, **options):
 
 
 def ops(description):
-    return [node["op"] for node in description["nodes"]]
+    """The operators, without the mean of the map at the end."""
+    assert description["nodes"][-1]["op"].startswith("global_")
+    return [node["op"] for node in description["nodes"]][:-1]
 
 
 def affine(net):
@@ -239,7 +243,7 @@ OTHER_OPSETS = {
     "clip at 0": (7, lambda net: net("Clip", net.x, min=0.0)),
     "pad": (10, lambda net: net("Pad", net.x, pads=[0, 0, 1, 2, 0, 0, 3, 4], value=0.5)),
     "pad of named axes": (18, lambda net: net("Pad", net.x, net.whole(1, 2, 3, 4), "", net.whole(-2, 3))),
-    "slice": (9, lambda net: net("Slice", net.x, starts=[1, 0], ends=[100, 4], axes=[1, 1])),
+    "slice": (9, lambda net: net("Slice", net.x, starts=[0, 2], ends=[100, 6], axes=[2, 1])),
     "split": (11, lambda net: net("Concat", *net("Split", net.x, split=[3, 5], outputs=2, axis=1)[::-1], axis=1)),
     "split in halves": (7, lambda net: net("Mul", *net("Split", net.x, outputs=2, axis=1))),
     "softmax": (7, lambda net: net("Softmax", net("Flatten", net("GlobalAveragePool", net.x)))),
@@ -327,7 +331,7 @@ def test_a_network_without_a_head_ends_with_its_map(tmp_path):
     net = Net()
     description, found = found_features(net, tmp_path, net.x)
     assert found["map"] == net.x and "logits" not in found
-    assert ops(description) == ["conv", "global_average_pool"]
+    assert ops(description) == ["conv"]
 
 
 def test_named_tensors_end_the_network(tmp_path):
@@ -336,7 +340,7 @@ def test_named_tensors_end_the_network(tmp_path):
     pooled = net("Flatten", net("GlobalMaxPool", x))
     strange = net("Einsum", net.x, equation="nchw->nc")
     description, found = found_features(net, tmp_path, strange, map=x, pooled=pooled)
-    assert ops(description) == ["conv", "relu", "global_max_pool"] and found["map"] == x
+    assert ops(description) == ["conv", "relu"] and found["map"] == x
 
 
 def test_a_convolution_of_a_vector_gives_logits(tmp_path):

@@ -8,6 +8,10 @@ from . import graph, onnx_constants
 from .onnx_values import CHANNEL, HEIGHT, WIDTH, Map, Value
 
 
+CHANNELS_MAX = 1 << 24  # of a map, as the library reads model files
+NUMBERS_MAX = 1 << 30  # of a map, as there
+
+
 class Refused(ValueError):
     """What an ONNX node does cannot be said in a model file."""
 
@@ -43,6 +47,8 @@ class Builder:
     def emit(self, name, op, sources, size, tensors=None, **fields):
         """Writes a node; gives its Map. `tensors`: part ("weight") to array."""
         name = self._unused(name)
+        if size[CHANNEL] > CHANNELS_MAX or prod(size) > NUMBERS_MAX:
+            raise Refused(f"its result of {size[0]}x{size[1]}x{size[2]} is larger than a model file may have")
         parts = {}
         for part, array in (tensors or {}).items():
             array = numpy.ascontiguousarray(array, "<f4")

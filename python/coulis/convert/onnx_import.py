@@ -120,14 +120,14 @@ def _needed(model, wanted):
             if output and (output in makers or output in model.inputs or model.has(output)):
                 raise ValueError(f"{model.path}: the tensor {output!r:.100} is made twice")
             makers[output] = place
+    for tensor in wanted:
+        if tensor not in makers:
+            what = "is made by no node" if tensor in model.inputs or model.has(tensor) else "is not there"
+            raise ValueError(f"{model.path}: the tensor {tensor!r:.100}, wanted as a result, {what}")
     places, waiting = set(), list(wanted)
     while waiting:
         tensor = waiting.pop()
-        if tensor not in makers:
-            if tensor in model.inputs or model.has(tensor):
-                continue
-            raise ValueError(f"{model.path}: there is no tensor {tensor!r:.100}")
-        if makers[tensor] not in places:
+        if tensor in makers and makers[tensor] not in places:
             places.add(makers[tensor])
             waiting += [name for name in model.nodes[makers[tensor]].inputs if name]
     return [model.nodes[place] for place in sorted(places)]
@@ -145,10 +145,10 @@ def _walk(model, builder, nodes):
             results = _translate(Context(builder, node))
         except Refused as error:
             raise ValueError(
-                f"{model.path}: the node {node.name!r:.100} ({node.op}, opset {model.opset}) is not supported: {error}"
+                f"{model.path}: the node {node.name!r:.100} ({node.op:.60}, opset {model.opset}) is not supported: {error}"
             ) from None
         except (ValueError, TypeError, OverflowError) as error:
-            raise ValueError(f"{model.path}: the node {node.name!r:.100} ({node.op}): {str(error)[:300]}") from None
+            raise ValueError(f"{model.path}: the node {node.name!r:.100} ({node.op:.60}): {str(error)[:300]}") from None
         results = results if isinstance(results, list) else [results]
         builder.values.update({output: result for output, result in zip(node.outputs, results) if output})
 
@@ -337,13 +337,13 @@ def _normalisation(builder, nodes):
 def _preprocessing(model, options, nodes, normalised, builder):
     """The nodes, with what they do to the picture first put into mean and std; and these."""
     if options.preprocessing not in (None, *PREPROCESSING):
-        raise ValueError(f"preprocessing {options.preprocessing!r:.60}: there are {', '.join(PREPROCESSING)}")
+        raise ValueError(f"{model.path}: no preprocessing is called {options.preprocessing!r:.60}: there are {', '.join(PREPROCESSING)}")
     channels, mean, std = PREPROCESSING[options.preprocessing or "none"]
     channels = options.channels or channels
     mean = numpy.array(mean if options.mean is None else options.mean, numpy.float64)
     std = numpy.array(std if options.std is None else options.std, numpy.float64)
     if channels not in ("RGB", "BGR") or mean.shape != (3,) or std.shape != (3,) or not std.all():
-        raise ValueError("channels are RGB or BGR, mean and std three numbers each, and no std is 0")
+        raise ValueError(f"{model.path}: channels are RGB or BGR, mean and std three numbers each, and no std is 0")
     if normalised:
         scale, shift = (builder.tensors[normalised[0][part]].astype(numpy.float64) for part in ("scale", "shift"))
         std = std / scale

@@ -1,6 +1,6 @@
 /* The network's inner loops: one table per instruction set, chosen once.
  *
- * Feature maps are height, width, channel, with the channels of a pixel padded by zeros to a
+ * Feature maps are height, width, channel, with the channels of a pixel padded to a
  * multiple of `lanes`, so that no kernel has a remainder to treat in that direction.
  * Every output number is summed in one fixed order, whatever tile it falls into. */
 #ifndef CL_KERNELS_KERNELS_H

@@ -18,7 +18,8 @@ static void clear_padding(int64_t pixels, const cl_value *value, float *out) {
 static void shuffle(int64_t pixels, int64_t groups, const cl_value *value, const float *in, float *out) {
     const int64_t columns = value->channels / groups;
     for (int64_t p = 0; p < pixels; p++, in += value->stride, out += value->stride)
-        for (int64_t c = 0; c < value->channels; c++) out[c] = in[c % groups * columns + c / groups];
+        for (int64_t row = 0; row < groups; row++)
+            for (int64_t c = 0; c < columns; c++) out[c * groups + row] = in[row * columns + c];
 }
 
 static void pad(const cl_step *step, const cl_value *from, const cl_value *to, const float *in, float *out) {

@@ -40,7 +40,7 @@ typedef enum cl_step_kind {
 } cl_step_kind;
 
 /* A feature map in the workspace: height, width, and `stride` numbers a pixel of which the first
- * `channels` count and the rest are zero. */
+ * `channels` count. No number that counts is ever made from the rest. */
 typedef struct cl_value {
     int32_t height, width, channels;
     int64_t stride;

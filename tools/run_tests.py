@@ -56,13 +56,13 @@ def run_c(program, totals, environment=None):
         totals.add(0, 1, 0)
 
 
-def run_python(files, totals):
+def run_python(files, totals, environment=None):
     report = BUILD / "pytest.xml"
     report.unlink(missing_ok=True)
     code, _ = call([sys.executable, "-m", "pytest", "-q", "-rs", f"--junitxml={report}",
                     *(str(f) for f in files)],
                    env={**os.environ, "COULIS_LIBRARY": str(BUILD / "libcoulis.so"),
-                        "COULIS_COMMAND": str(BUILD / "coulis")})
+                        "COULIS_COMMAND": str(BUILD / "coulis"), **(environment or {})})
     if not report.exists():
         totals.add(0, 1, 0)
         return
@@ -97,12 +97,12 @@ def c_tests():
     return sorted(p.stem[len("test_"):] for p in (ROOT / "tests" / "c").glob("test_*.c"))
 
 
-def under_sanitizer(folder, sanitizer, tests, totals, environment):
+def under_sanitizer(folder, sanitizer, tests, totals, environment, targets=()):
     names = [f"test_{name}" for name in tests]
     # -O1: the instrumented kernels take minutes to compile at -O2, and find nothing more.
     options = [f"-DCOULIS_SANITIZE={sanitizer}", "-DCMAKE_BUILD_TYPE=RelWithDebInfo",
                "-DCMAKE_C_FLAGS_RELWITHDEBINFO=-O1 -g"]
-    if not compile_again(folder, options, names):
+    if not compile_again(folder, options, [*targets, *names]):
         totals.add(0, 1, 0)
         return
     for name in names:
@@ -110,10 +110,18 @@ def under_sanitizer(folder, sanitizer, tests, totals, environment):
 
 
 def test_sanitize(totals):
-    """Every C test, among them the odd images, under AddressSanitizer and UBSan."""
+    """Every C test, among them the odd images, and damaged model files, under AddressSanitizer and UBSan."""
     under_sanitizer("sanitize", "address,undefined", c_tests(), totals,
                     {"ASAN_OPTIONS": "detect_leaks=1:allocator_may_return_null=1",
-                     "UBSAN_OPTIONS": "print_stacktrace=1"})
+                     "UBSAN_OPTIONS": "print_stacktrace=1"}, ["coulis"])
+    library = BUILD / "sanitize" / "libcoulis.so"
+    if library.exists():
+        # Python itself leaks, and its library is loaded too late to bring the sanitizer's runtime with it.
+        runtime = subprocess.run(["gcc", "-print-file-name=libasan.so"], capture_output=True, text=True, check=True)
+        run_python([ROOT / "tests" / "python" / "test_model.py"], totals,
+                   {"COULIS_LIBRARY": str(library), "LD_PRELOAD": runtime.stdout.strip(),
+                    "ASAN_OPTIONS": "detect_leaks=0:allocator_may_return_null=1",
+                    "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1"})
 
 
 def test_tsan(totals):

@@ -139,7 +139,8 @@ static int show_model(const cli_options *options, const char *name) {
 int cli_models(const cli_options *options) {
     const char *verb = options->path_count > 0 ? options->paths[0] : "list";
     if (strcmp(verb, "list") == 0 && options->path_count <= 1) return list_models(options);
-    if (options->path_count != 2) return cli_usage("'coulis models' takes list, show NAME, path NAME, add FILE or get NAME");
+    if (options->path_count != 2)
+        return cli_usage("'coulis models' takes list, show NAME, path NAME, add FILE or get NAME");
     if (strcmp(verb, "show") == 0) return show_model(options, options->paths[1]);
     if (strcmp(verb, "path") == 0) {
         char path[4096];
@@ -149,5 +150,6 @@ int cli_models(const cli_options *options) {
         puts(path);
         return EXIT_DONE;
     }
-    return cli_usage("'coulis models' takes list, show NAME, path NAME, add FILE or get NAME, not '%s'", verb);
+    return cli_usage("'coulis models' takes list, show NAME, path NAME, add FILE or get NAME, not '%s'",
+                     verb);
 }

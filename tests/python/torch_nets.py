@@ -143,7 +143,8 @@ def timm_lite(state, tensorflow):
                 x = net.relu6(net.norm(net.conv(x, f"{block}.conv_pw"), f"{block}.bn1"))
                 x = net.relu6(net.norm(net.conv(x, f"{block}.conv_dw", step, tensorflow, groups), f"{block}.bn2"))
                 x = net.norm(net.conv(x, f"{block}.conv_pwl"), f"{block}.bn3")
-                if step == 1 and state[f"{block}.conv_pw.weight"].shape[1] == state[f"{block}.conv_pwl.weight"].shape[0]:
+                entering, leaving = state[f"{block}.conv_pw.weight"].shape[1], state[f"{block}.bn3.weight"].shape[0]
+                if step == 1 and entering == leaving:
                     x = net.op("Add", x, start)
             else:
                 x = net.relu6(net.norm(net.conv(x, f"{block}.conv_dw", step, tensorflow, groups), f"{block}.bn1"))

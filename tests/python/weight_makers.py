@@ -109,8 +109,8 @@ def torch_zip_bytes(state, root="archive", compression=zipfile.ZIP_STORED, **mem
 class Server:
     """Serves `files` under /NAME from this machine, and notes each request with the range it asks for.
 
-    `cut`: after how many bytes the next answers break off; `status`: paths that fail, with the number; `ranges`: whether
-    a file can be had from the middle; `slow`: seconds between pieces of 256 KiB.
+    `cut`: after how many bytes the next answers break off; `status`: paths that fail, with the number; `ranges`:
+    whether a file can be had from the middle; `slow`: seconds between pieces of 256 KiB.
     """
 
     def __init__(self):

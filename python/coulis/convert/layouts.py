@@ -106,8 +106,8 @@ def choose(state, kind, published=lambda chosen: False, layout=None):
     if exact or len(fitting) == 1:
         return (exact or fitting)[0]
     if fitting:
-        raise ValueError("its tensors fit several layouts, which differ in padding or in how pictures are prepared; say "
-                         f"--layout with one of {', '.join(chosen['name'] for chosen in fitting)}")
+        raise ValueError("its tensors fit several layouts, which differ in padding or in how pictures are prepared; "
+                         f"say --layout with one of {', '.join(chosen['name'] for chosen in fitting)}")
     nearest = max(known, key=lambda chosen: len(set(build(chosen)[1].values()) & set(state)))
     raise ValueError(f"its tensors fit none of the layouts {', '.join(chosen['name'] for chosen in known)}; for the "
                      f"nearest, {nearest['name']}, {reasons[nearest['name']]}. Any other network comes in as ONNX")

@@ -35,14 +35,10 @@ void cl_run_elementwise(const cl_run *run, const cl_step *step) {
                     cl_value_data(run, step->output) + p * out->size);
 }
 
-/* Row y, of a map, or the one row of a vector that meets every pixel. */
-static const float *row_of(const cl_run *run, int32_t value, int32_t y) {
-    return cl_value_row(run, value, run->plan->values[value].height > 1 ? y : 0);
-}
-
 void cl_run_elementwise_row(const cl_run *run, const cl_step *step, int32_t y) {
-    elementwise(run, step, run->plan->values[step->output].width, row_of(run, step->input, y),
-                step->other >= 0 ? row_of(run, step->other, y) : NULL, cl_value_row(run, step->output, y));
+    /* Every row of a vector is its only one. */
+    elementwise(run, step, run->plan->values[step->output].width, cl_value_row(run, step->input, y),
+                step->other >= 0 ? cl_value_row(run, step->other, y) : NULL, cl_value_row(run, step->output, y));
 }
 
 void cl_run_activation(const cl_run *run, const cl_step *step, int64_t count, float *data) {

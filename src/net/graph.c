@@ -109,23 +109,13 @@ static coulis_status read_features(const cl_graph_reader *r, const cJSON *root, 
     return COULIS_OK;
 }
 
-static bool is_feature(const cl_graph *graph, int32_t node) {
-    return node == graph->map || node == graph->pooled || node == graph->logits;
-}
-
-/* Zeros that only a convolution reads become its own padding, as far as that is less wide than its window. */
-static coulis_status fold_padding(const cl_graph_reader *r, cl_graph *graph) {
-    int32_t *readers = cl_alloc_zero((size_t)graph->node_count, sizeof *readers);
-    if (!readers) return cl_fail_memory(r->error, "the network", (size_t)graph->node_count * sizeof *readers);
-    for (int32_t i = 1; i < graph->node_count; i++)
-        for (int32_t k = 0; k < graph->nodes[i].input_count; k++) readers[graph->nodes[i].inputs[k]]++;
+/* Zeros before a convolution become its own padding, as far as that is less wide than its window. */
+static void fold_padding(cl_graph *graph) {
     for (int32_t i = 1; i < graph->node_count; i++) {
         cl_node *conv = &graph->nodes[i];
         while (conv->op == CL_OP_CONV) {
             const cl_node *pad = &graph->nodes[conv->inputs[0]];
-            if (pad->op != CL_OP_PAD || pad->b != 0 || readers[conv->inputs[0]] != 1 ||
-                is_feature(graph, conv->inputs[0]))
-                break;
+            if (pad->op != CL_OP_PAD || pad->b != 0) break;
             cl_window w = conv->window;
             bool fits = true;
             for (int d = 0; d < 2; d++) {
@@ -139,8 +129,6 @@ static coulis_status fold_padding(const cl_graph_reader *r, cl_graph *graph) {
             conv->inputs[0] = pad->inputs[0];
         }
     }
-    cl_free(readers);
-    return COULIS_OK;
 }
 
 coulis_status cl_graph_parse(const char *text, const char *file, cl_graph **out, coulis_error *error) {
@@ -166,11 +154,11 @@ coulis_status cl_graph_parse(const char *text, const char *file, cl_graph **out,
     if (status == COULIS_OK) status = read_input(&r, root, graph);
     if (status == COULIS_OK) status = read_nodes(&r, root, graph);
     if (status == COULIS_OK) status = read_features(&r, root, graph);
-    if (status == COULIS_OK) status = fold_padding(&r, graph);
     if (status != COULIS_OK) {
         cl_graph_free(graph);
         return status;
     }
+    fold_padding(graph);
     *out = graph;
     return COULIS_OK;
 }

@@ -55,7 +55,6 @@ coulis_status cl_plan_lay_out(cl_plan *plan, coulis_error *error) {
     for (int32_t v = 0; v < plan->value_count; v++) {
         cl_value *value = &plan->values[v];
         int32_t born = v - 1; /* value v is written by step v - 1 */
-        if (v > 0 && plan->steps[born].stream_end > 0) born = plan->steps[born].stream_first;
         value->together = value->last_use >= plan->split;
         /* What is kept of the pictures before must stay while the first part runs for the next: it may not share a
          * place with anything of that part. */

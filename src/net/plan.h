@@ -63,7 +63,7 @@ typedef struct cl_step {
     float low, high;
     cl_activation activation; /* of what the step has stored */
     float a, b;               /* its parameters */
-    int32_t stream_first, stream_end; /* the steps it runs row by row together with; stream_end 0: it does not */
+    int32_t stream_end; /* it runs row by row, together with the steps up to here; 0: it does not */
 } cl_step;
 
 typedef struct cl_plan {

@@ -87,7 +87,6 @@ void cl_rows_plan(cl_plan *plan) {
         progress p = {.plan = plan, .first = first, .end = end};
         make_all(&p);
         for (int32_t s = first; s < end; s++) {
-            plan->steps[s].stream_first = first;
             plan->steps[s].stream_end = end;
             cl_value *out = &plan->values[plan->steps[s].output];
             if (out->last_use < end) out->rows = p.kept[s - first];

@@ -114,8 +114,8 @@ def net_shuffle(net):
 
 
 def net_pad(net):
-    node = net("pad", stem(net), padding=[1, 2, 0, 3], value=-1.5)
-    node = net("conv", node, channels=6, kernel=3, padding=[0, 1, 1, 0], bias=True)
+    node = net("pad", stem(net), padding=[1, 2, 0, 2], value=-1.5)
+    node = net("conv", node, channels=6, kernel=3, padding=[0, 0, 1, 0], bias=True)
     return net.end(net("pad", net("relu", node), padding=[0, 0, 2, 0]))
 
 

@@ -2,8 +2,8 @@
 
 A group is named after what it tests: group `pca` is tests/c/test_pca.c and tests/python/test_pca.py. Beside
 them stand groups that build again: `clang` (the other compiler), `sanitize` (AddressSanitizer and UBSan), `tsan`
-(ThreadSanitizer), `neon` (64-bit ARM in an emulator) and `lint`. The last line printed is "N passed, N failed,
-N skipped".
+(ThreadSanitizer), `neon` (64-bit ARM in an emulator) and `lint`; and `keras`, tests/python/test_keras_*.py, which has a
+Python environment of its own. The last line printed is "N passed, N failed, N skipped".
 """
 
 import os
@@ -135,16 +135,51 @@ def test_neon(totals):
     run_c(ROOT / "tools" / "cross_test.sh", totals)
 
 
+def keras_tests():
+    return sorted((ROOT / "tests" / "python").glob("test_keras_*.py"))
+
+
+def keras_environment():
+    """The Python of build/venv-keras, with what requirements/keras.txt lists; None when that cannot be installed."""
+    folder, wanted = BUILD / "venv-keras", ROOT / "requirements" / "keras.txt"
+    python, stamp = folder / "bin" / "python", folder / "installed.txt"
+    if stamp.exists() and stamp.read_bytes() == wanted.read_bytes():
+        return python
+    print("installing TensorFlow and tf2onnx into build/venv-keras", flush=True)
+    for step in ([sys.executable, "-m", "venv", "--clear", folder],
+                 [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes",
+                  "--only-binary=:all:", "-r", wanted]):
+        if call([str(part) for part in step])[0]:
+            return None
+    stamp.write_bytes(wanted.read_bytes())
+    return python
+
+
+def test_keras(totals):
+    """Networks of Keras against Keras itself, in an environment of their own."""
+    if sys.version_info >= (3, 14):
+        print("skipped: TensorFlow 2.20 has no package for Python 3.14 and later")
+        totals.add(0, 0, 1)
+        return
+    python = keras_environment()
+    if python:
+        run_python(keras_tests(), totals, python)
+    else:
+        print("FAILED the environment cannot be set up")
+        totals.add(0, 1, 0)
+
+
 def test_lint(totals):
     code, _ = call([sys.executable, str(ROOT / "tools" / "lint.py")])
     totals.add(int(code == 0), int(code != 0), 0)
 
 
-SPECIAL = {"clang": test_clang, "sanitize": test_sanitize, "tsan": test_tsan, "neon": test_neon, "lint": test_lint}
+SPECIAL = {"clang": test_clang, "sanitize": test_sanitize, "tsan": test_tsan, "neon": test_neon, "keras": test_keras,
+           "lint": test_lint}
 
 
 def groups():
-    python = {p.stem[len("test_"):] for p in (ROOT / "tests" / "python").glob("test_*.py")}
+    python = {p.stem[len("test_"):] for p in (ROOT / "tests" / "python").glob("test_*.py") if p not in keras_tests()}
     return sorted(python | set(c_tests())) + list(SPECIAL)
 
 

@@ -12,7 +12,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def real_pictures(height, width):
-    """uint8 (COUNT, height, width, 3), as coulis.load_image resizes them, so that every program sees the same pixels."""
+    """uint8 (COUNT, height, width, 3), resized by coulis.load_image: every program sees the same pixels."""
     data = Path(os.environ.get("COULIS_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
     fruits = sorted((data / "fruits-360" / "test").glob("*/*.jpg"))
     photographs = sorted((data / "fruits-360" / "photos").glob("*.jpg"))[:4]

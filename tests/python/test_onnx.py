@@ -14,7 +14,13 @@ HEIGHT, WIDTH = 18, 23
 
 # ---- whole networks ----------------------------------------------------------------------------
 
-TORCH = {"channels": "RGB", "mean": [123.675, 116.28, 103.53], "std": [58.395, 57.12, 57.375], "width": 224, "height": 224}
+TORCH = {
+    "channels": "RGB",
+    "mean": [123.675, 116.28, 103.53],
+    "std": [58.395, 57.12, 57.375],
+    "width": 224,
+    "height": 224,
+}
 
 
 @pytest.fixture(scope="module")
@@ -206,16 +212,25 @@ OPERATORS = {
     "quarters": quarters,
     "max_pool": lambda net: net("MaxPool", net.x, kernel_shape=[3, 2], strides=[2, 2], pads=[1, 0, 1, 1]),
     "max_pool, ceil": lambda net: net("MaxPool", net.x, kernel_shape=[3, 3], strides=[2, 4], ceil_mode=1),
-    "max_pool, ceil and padding": lambda net: net("MaxPool", net.x, kernel_shape=[2, 2], strides=[3, 2], pads=[1] * 4,
-                                                  ceil_mode=1),
-    "max_pool of zeros around": lambda net: net("MaxPool", net("Pad", net("Relu", net.x), net.whole(0, 0, 1, 1, 0, 0, 1, 0)),
-                                                kernel_shape=[3, 3], strides=[2, 2]),
+    "max_pool, ceil and padding": lambda net: net(
+        "MaxPool", net.x, kernel_shape=[2, 2], strides=[3, 2], pads=[1] * 4, ceil_mode=1
+    ),
+    "max_pool of zeros around": lambda net: net(
+        "MaxPool",
+        net("Pad", net("Relu", net.x), net.whole(0, 0, 1, 1, 0, 0, 1, 0)),
+        kernel_shape=[3, 3],
+        strides=[2, 2],
+    ),
     "max_pool of zeros around negatives": lambda net: net(
-        "MaxPool", net("Pad", net("Sub", net.x, net.constant(9)), net.whole(0, 0, 1, 1, 0, 0, 1, 0)),
-        kernel_shape=[3, 3], strides=[2, 2]),
+        "MaxPool",
+        net("Pad", net("Sub", net.x, net.constant(9)), net.whole(0, 0, 1, 1, 0, 0, 1, 0)),
+        kernel_shape=[3, 3],
+        strides=[2, 2],
+    ),
     "average_pool": lambda net: net("AveragePool", net.x, kernel_shape=[3, 2], pads=[1, 1, 1, 0]),
-    "average_pool with padding": lambda net: net("AveragePool", net.x, kernel_shape=[3, 3], pads=[1, 1, 1, 1],
-                                                 count_include_pad=1),
+    "average_pool with padding": lambda net: net(
+        "AveragePool", net.x, kernel_shape=[3, 3], pads=[1, 1, 1, 1], count_include_pad=1
+    ),
     "average_pool, ceil": lambda net: net("AveragePool", net.x, kernel_shape=[3, 3], strides=[2, 4], ceil_mode=1),
     "average_pool, same": lambda net: net("AveragePool", net.x, kernel_shape=[3, 3], auto_pad="SAME_UPPER"),
     "average_pool of everything": lambda net: net("AveragePool", net.x, kernel_shape=[HEIGHT - 2, WIDTH - 2]),
@@ -323,7 +338,9 @@ def test_without_a_pooling_the_last_map_is_averaged(tmp_path):
     description, found = found_features(net, tmp_path, logits)
     assert found["map"] == feature_map and found["logits"] == logits
     assert description["nodes"][-1] == {
-        "name": found["pooled"], "op": "global_average_pool", "inputs": [description["features"]["map"]]
+        "name": found["pooled"],
+        "op": "global_average_pool",
+        "inputs": [description["features"]["map"]],
     }
 
 

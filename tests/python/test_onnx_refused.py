@@ -13,7 +13,9 @@ SIDE = 12
 
 
 def tensor(name, *shape):
-    return numpy_helper.from_array(numpy.linspace(-1, 1, int(numpy.prod(shape)), dtype=numpy.float32).reshape(shape), name)
+    return numpy_helper.from_array(
+        numpy.linspace(-1, 1, int(numpy.prod(shape)), dtype=numpy.float32).reshape(shape), name
+    )
 
 
 def node(op, inputs, output, **attributes):
@@ -78,10 +80,18 @@ NODES = {
     "groups that do not fit": ([node("Conv", ["a", "v"], "b", group=3)], [tensor("v", 4, 1, 1, 1)], "does not fit"),
     "one-dimensional": ([node("Conv", ["a", "v"], "b")], [tensor("v", 4, 4, 3)], "has not 4 dimensions"),
     "bias": ([node("Conv", ["a", "v", "u"], "b")], [tensor("v", 4, 4, 1, 1), tensor("u", 5)], "its bias .* 4 channels"),
-    "window larger than its map": ([node("MaxPool", ["a"], "b", kernel_shape=[30, 3])], [], "30x3 is larger than .*10x10"),
+    "window larger than its map": (
+        [node("MaxPool", ["a"], "b", kernel_shape=[30, 3])],
+        [],
+        "30x3 is larger than .*10x10",
+    ),
     "kernel_shape": ([node("Conv", ["a", "v"], "b", kernel_shape=[2, 2])], [tensor("v", 4, 4, 1, 1)], "does not fit"),
     "strides": ([node("Conv", ["a", "v"], "b", strides=[0, 1])], [tensor("v", 4, 4, 1, 1)], "strides is not 2 whole"),
-    "negative padding": ([node("Conv", ["a", "v"], "b", pads=[-1, 0, 0, 0])], [tensor("v", 4, 4, 1, 1)], "pads is not 4"),
+    "negative padding": (
+        [node("Conv", ["a", "v"], "b", pads=[-1, 0, 0, 0])],
+        [tensor("v", 4, 4, 1, 1)],
+        "pads is not 4",
+    ),
     "auto_pad": ([node("MaxPool", ["a"], "b", kernel_shape=[2, 2], auto_pad="SOME")], [], "auto_pad"),
     "wide padding": ([node("MaxPool", ["a"], "b", kernel_shape=[2, 2], pads=[2, 0, 0, 0])], [], "wide as its window"),
     "ceil_mode": (
@@ -90,57 +100,107 @@ NODES = {
         "ceil_mode together with count_include_pad",
     ),
     "places": ([helper.make_node("MaxPool", ["a"], ["b", "i"], "the pool", kernel_shape=[2, 2])], [], "gives places"),
-    "reflected": ([node("Pad", ["a", "p"], "b", mode="reflect")], [whole("p", *[0, 0, 1, 1] * 2)], "other than a constant"),
+    "reflected": (
+        [node("Pad", ["a", "p"], "b", mode="reflect")],
+        [whole("p", *[0, 0, 1, 1] * 2)],
+        "other than a constant",
+    ),
     "cut off": ([node("Pad", ["a", "p"], "b")], [whole("p", 0, 0, -1, 0, 0, 0, 0, 0)], "or cuts off"),
-    "padded channels": ([node("Pad", ["a", "p"], "b")], [whole("p", 0, 1, 0, 0, 0, 0, 0, 0)], "other than height and width"),
+    "padded channels": (
+        [node("Pad", ["a", "p"], "b")],
+        [whole("p", 0, 1, 0, 0, 0, 0, 0, 0)],
+        "other than height and width",
+    ),
     "much padding": ([node("Pad", ["a", "p"], "b")], [whole("p", 0, 0, 2**40, 0, 0, 0, 0, 0)], "more than 64 pixels"),
     "mixed sizes": (
         [node("MaxPool", ["a"], "c", kernel_shape=[2, 2]), node("Add", ["a", "c"], "b")],
         [],
         r"shapes \[1, 4, 10, 10\] and \[1, 4, 9, 9\] do not meet",
     ),
-    "a constant for each pixel": ([node("Mul", ["a", "p"], "b")], [tensor("p", 10, 10)], "neither one number nor one for each"),
+    "a constant for each pixel": (
+        [node("Mul", ["a", "p"], "b")],
+        [tensor("p", 10, 10)],
+        "neither one number nor one for each",
+    ),
     "a constant that makes more": ([node("Mul", ["a", "p"], "b")], [tensor("p", 2, 4, 10, 10)], "neither one number"),
     "division by the picture": ([node("Div", ["p", "a"], "b")], [tensor("p", 1)], "divides a constant by"),
-    "division by 0": ([node("Div", ["a", "p"], "b")], [numpy_helper.from_array(numpy.zeros(1, "<f4"), "p")], "divides by 0"),
-    "infinite": ([node("Add", ["a", "p"], "b")], [numpy_helper.from_array(numpy.array("inf", "<f4"), "p")], "not finite"),
+    "division by 0": (
+        [node("Div", ["a", "p"], "b")],
+        [numpy_helper.from_array(numpy.zeros(1, "<f4"), "p")],
+        "divides by 0",
+    ),
+    "infinite": (
+        [node("Add", ["a", "p"], "b")],
+        [numpy_helper.from_array(numpy.array("inf", "<f4"), "p")],
+        "not finite",
+    ),
     "training": (
         [node("BatchNormalization", ["a", "p", "p", "p", "q"], "b", training_mode=1)],
         [tensor("p", 4), tensor("q", 4)],
         "in training mode",
     ),
-    "negative variance": ([node("BatchNormalization", ["a", "p", "p", "p", "p"], "b")], [tensor("p", 4)], "not positive"),
+    "negative variance": (
+        [node("BatchNormalization", ["a", "p", "p", "p", "p"], "b")],
+        [tensor("p", 4)],
+        "not positive",
+    ),
     "bounds": (
         [node("Clip", ["a", "p", "q"], "b")],
         [numpy_helper.from_array(numpy.float32(2), "p"), numpy_helper.from_array(numpy.float32(1), "q")],
         "the wrong way round",
     ),
+    "dropout at work": (
+        [node("Dropout", ["a", "p", "q"], "b")],
+        [tensor("p", 1), numpy_helper.from_array(numpy.array(True), "q")],
+        "in training mode",
+    ),
+    "slope": ([node("LeakyRelu", ["a"], "b", alpha=float("nan"))], [], "its slope is nan"),
+    "missing attribute": ([node("ConstantOfShape", [], "c"), node("Add", ["a", "c"], "b")], [], "cannot be worked out"),
+    "missing input": ([node("Slice", ["a"], "b")], [], "do not fit the operator"),
     "batch moved": ([node("Transpose", ["a"], "b", perm=[1, 0, 2, 3])], [], "moves the batch"),
     "order": ([node("Transpose", ["a"], "b", perm=[0, 1, 1, 3])], [], "is none"),
-    "other order": ([node("Transpose", ["a"], "b", perm=[0, 2, 3, 1])], [], "the GlobalAveragePool.*order batch, channel"),
+    "other order": (
+        [node("Transpose", ["a"], "b", perm=[0, 2, 3, 1])],
+        [],
+        "the GlobalAveragePool.*order batch, channel",
+    ),
     "cut in two": ([node("Reshape", ["a", "p"], "b")], [whole("p", 0, 2, 2, 10, 10)], "only whole dimensions"),
     "another count": ([node("Reshape", ["a", "p"], "b")], [whole("p", 0, 5, 10, 10)], "cannot become"),
     "batch joined": ([node("Reshape", ["a", "p"], "b")], [whole("p", 4, 10, 10)], "has to stay the batch"),
     "huge": ([node("Reshape", ["a", "p"], "b")], [whole("p", 2**62, 2**62)], "cannot become"),
     "mean of the batch": ([node("ReduceMean", ["a"], "b", axes=[0])], [], "across the pictures"),
+    "mean of everything": ([node("ReduceMean", ["a", "p"], "b")], [whole("p")], "all dimensions"),
     "mean of rows": ([node("ReduceMean", ["a"], "b", axes=[2])], [], "both and no other"),
     "softmax over rows": ([node("Softmax", ["a"], "b", axis=2)], [], "not over the channels"),
     "joined rows": ([node("Concat", ["a", "a"], "b", axis=2)], [], "other than the channels"),
     "joined with a constant": ([node("Concat", ["a", "w"], "b", axis=1)], [], "does not depend on the picture"),
     "no axis": ([node("Concat", ["a", "a"], "b", axis=9)], [], "no axis 9"),
-    "rows": ([node("Slice", ["a", "p", "q", "q"], "b")], [whole("p", 0), whole("q", 2)], "something other than the channels"),
+    "rows": (
+        [node("Slice", ["a", "p", "q", "q"], "b")],
+        [whole("p", 0), whole("q", 2)],
+        "something other than the channels",
+    ),
     "map times matrix": ([node("MatMul", ["a", "p"], "b")], [tensor("p", 10, 5)], "not a vector"),
     "rounded": ([node("Cast", ["a"], "b", to=TensorProto.INT32)], [], "rounds to whole numbers"),
     "attribute of another kind": ([node("LeakyRelu", ["a"], "b", alpha=[1.0])], [], "alpha is not a number"),
-    "huge constant": ([node("ConstantOfShape", ["p"], "c"), node("Add", ["a", "c"], "b")], [whole("p", 2**40)], "is not made"),
+    "huge constant": (
+        [node("ConstantOfShape", ["p"], "c"), node("Add", ["a", "c"], "b")],
+        [whole("p", 2**40)],
+        "is not made",
+    ),
     "endless range": (
         [node("Range", ["p", "q", "r"], "c"), node("Reshape", ["a", "c"], "b")],
         [whole("p", 0), whole("q", 2**50), whole("r", 1)],
         "is not made",
     ),
     "channels without end": (
-        [node("Concat", ["a"] * 64, "c", axis=1), node("Concat", ["c"] * 64, "d", axis=1),
-         node("Concat", ["d"] * 64, "e", axis=1), node("Mul", ["e", "p"], "b")],
+        [
+            node("Concat", ["a"] * 64, "c", axis=1),
+            node("Concat", ["c"] * 64, "d", axis=1),
+            node("Concat", ["d"] * 64, "e", axis=1),
+            node("Concat", ["e"] * 64, "f", axis=1),
+            node("Mul", ["f", "p"], "b"),
+        ],
         [tensor("p", 1)],
         "larger than",
     ),
@@ -166,6 +226,30 @@ def test_files_that_are_no_onnx(tmp_path):
         assert words
     for made in (b"\x89PNG\r\n\x1a\n" + b"\0" * 100, b"\xff" * 50, b"PK\x03\x04", b"\x0a" * 64):
         assert "not an ONNX file" in refusal(tmp_path, made)
+
+
+def test_damaged_files_give_a_network_or_a_sentence(tmp_path):
+    middle = [
+        node("Reshape", ["a", "p"], "c"),
+        node("Pad", ["c", "q"], "d"),
+        node("Clip", ["d", "r"], "e"),
+        node("Concat", ["e", "e"], "f", axis=1),
+        node("AveragePool", ["f"], "b", kernel_shape=[2, 2], strides=[2, 2], auto_pad="SAME_UPPER"),
+    ]
+    pads = whole("q", 0, 0, 1, 1, 0, 0, 1, 1)
+    data = model(middle, [whole("p", 0, 4, 10, 10), pads, tensor("r")]).SerializeToString()
+    generator, path, made = numpy.random.default_rng(8), tmp_path / "net.onnx", 0
+    for _ in range(2000):
+        changed = bytearray(data)
+        for _ in range(generator.integers(1, 4)):
+            changed[generator.integers(len(data))] = generator.integers(256)
+        path.write_bytes(bytes(changed))
+        try:
+            onnx_import.convert(path, "small", onnx_import.Options("none"))
+            made += 1
+        except ValueError as error:
+            assert str(path) in str(error)
+    assert 0 < made < 2000
 
 
 def test_a_missing_file_and_a_folder(tmp_path):

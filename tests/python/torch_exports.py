@@ -30,7 +30,7 @@ def session(model, optimise=True):
 
 
 class Export:
-    """One export: `state` is a state dict in torchvision's naming, filled with random weights as layers ask for them."""
+    """One export: `state` is a state dict in torchvision's naming, filled with random weights as layers ask."""
 
     def __init__(self, state, style="script", opset=17, calibrate=False):
         self.state, self.style, self.opset, self.calibrate = state, style, opset, calibrate
@@ -140,7 +140,10 @@ class Export:
             self.nodes,
             "main_graph",
             [helper.make_tensor_value_info("input.1", TensorProto.FLOAT, ["batch", 3, SIDE, SIDE])],
-            [helper.make_tensor_value_info(name, TensorProto.FLOAT, [None] * rank) for name, rank in zip(outputs, ranks)],
+            [
+                helper.make_tensor_value_info(name, TensorProto.FLOAT, [None] * rank)
+                for name, rank in zip(outputs, ranks)
+            ],
             [numpy_helper.from_array(values, name) for name, values in self.tensors.items()],
         )
         return helper.make_model(graph, opset_imports=[helper.make_opsetid("", self.opset)], ir_version=8)
@@ -226,7 +229,9 @@ def mobilenet_v3_large(export):
             place += 1
             gate, few, path = f"{name}.{place}", divisible(inner // 4), export.path(f"{name}.{place}")
             y = export.global_pool(f"{path}/avgpool", x)
-            y = export.node("Relu", [export.conv(f"{gate}.fc1", y, [few, inner, 1, 1], bias=True)], f"{path}/activation")
+            y = export.node(
+                "Relu", [export.conv(f"{gate}.fc1", y, [few, inner, 1, 1], bias=True)], f"{path}/activation"
+            )
             y = export.conv(f"{gate}.fc2", y, [inner, few, 1, 1], bias=True)
             y = export.node("HardSigmoid", [y], f"{path}/scale_activation", alpha=0.1666666716337204, beta=0.5)
             x = export.node("Mul", [y, x], path)
@@ -250,13 +255,14 @@ NETWORKS = {
 def make(network, style, opset, pictures):
     """The model with its last output only, and one with map, pooled and logits, for ONNX Runtime.
 
-    `pictures`: float32 (n, 3, SIDE, SIDE); the batch norms get the statistics of the first four, but for a random tenth.
+    `pictures`: float32 (n, 3, SIDE, SIDE); the batch norms get the statistics of some of them, but for a random tenth.
     """
     state = {}
     trial = Export(state, calibrate=True)
     NETWORKS[network](trial)
     names = [name for _, *pair in trial.statistics for name in pair]
-    found = dict(zip(names, session(trial.model(names, [4] * len(names))).run(names, {"input.1": pictures[:4]})))
+    some = pictures[:: max(1, len(pictures) // 6)]
+    found = dict(zip(names, session(trial.model(names, [4] * len(names))).run(names, {"input.1": some})))
     for name, mean, variance in trial.statistics:
         mean, variance = found[mean].ravel(), found[variance].ravel()
         random = generator(f"{name} statistics")

@@ -84,7 +84,7 @@ def slices(inputs, attributes, opset, rank):
         starts, ends, axes, steps = attributes["starts"], attributes["ends"], attributes.get("axes"), None
     else:
         starts, ends, axes, steps = (
-            None if value is None else [int(number) for number in value] for value in [*inputs, None, None][:4]
+            None if value is None else [int(number) for number in value] for value in [*inputs, None, None, None, None][:4]
         )
     axes = range(len(starts)) if axes is None else axes
     steps = [1] * len(starts) if steps is None else steps

@@ -38,6 +38,16 @@ _FIELDS = {1: "f", 2: "i", 3: "s", 4: "t", 6: "floats", 7: "ints", 8: "strings"}
 _TENSOR = 4
 
 
+class _NoText(ValueError):
+    """A name is not UTF-8; protobuf then gives bytes."""
+
+
+def _text(name):
+    if not isinstance(name, str):
+        raise _NoText("a name in it is no text")
+    return name
+
+
 def dtype(number):
     """NumPy's name of a TensorProto.DataType, or None for those that are not read."""
     return _TYPES[number][0] if number in _TYPES else None
@@ -48,9 +58,12 @@ class Node:
 
     def __init__(self, model, message):
         self._model, self._message = model, message
-        self.op = message.op_type if message.domain in ("", "ai.onnx") else f"{message.domain}.{message.op_type}"
-        self.inputs, self.outputs = list(message.input), list(message.output)
-        self.name = message.name or next((output for output in self.outputs if output), "without a name")
+        self.op, domain = _text(message.op_type), _text(message.domain)
+        if domain not in ("", "ai.onnx"):
+            self.op = f"{domain}.{self.op}"
+        self.inputs = [_text(name) for name in message.input]
+        self.outputs = [_text(name) for name in message.output]
+        self.name = _text(message.name) or next((output for output in self.outputs if output), "without a name")
 
     def attributes(self):
         """A dict of int, float, bytes, numpy.ndarray, or list; ValueError for anything else, such as a subgraph."""
@@ -62,7 +75,7 @@ class Node:
             value = getattr(attribute, field)
             if attribute.type == _TENSOR:
                 value = self._model.decode(value)
-            found[attribute.name] = value if field in ("f", "i", "s", "t") else list(value)
+            found[_text(attribute.name)] = value if field in ("f", "i", "s", "t") else list(value)
         return found
 
 
@@ -84,26 +97,31 @@ class Model:
 
     def __init__(self, path):
         self.path = Path(path)
-        message = _parse(self.path)
-        self.sha256 = message[1]
-        graph = message[0].graph
-        self.opset = _opset(message[0], self.path)
+        try:
+            self._read(*_parse(self.path))
+        except _NoText:
+            raise ValueError(f"{path} is not an ONNX file: a name in it is no text") from None
+
+    def _read(self, message, sha256):
+        """Takes the message apart."""
+        self.sha256, graph = sha256, message.graph
+        self.opset = _opset(message, self.path)
         self._decoded = 0
         self._initializers = {}
         for tensor in graph.initializer:
-            if tensor.name in self._initializers:
-                raise ValueError(f"{path}: the tensor {tensor.name!r:.100} is there twice")
+            if _text(tensor.name) in self._initializers:
+                raise ValueError(f"{self.path}: the tensor {tensor.name!r:.100} is there twice")
             self._initializers[tensor.name] = tensor
         self.nodes = [Node(self, node) for node in graph.node]
         self.inputs = {}
         for value in graph.input:
-            if value.name not in self._initializers:
+            if _text(value.name) not in self._initializers:
                 tensor = value.type.tensor_type
                 sizes = [size.dim_value if size.HasField("dim_value") else None for size in tensor.shape.dim]
                 self.inputs[value.name] = (sizes, tensor.elem_type)
-        self.outputs = [value.name for value in graph.output]
+        self.outputs = [_text(value.name) for value in graph.output]
         if not self.outputs or not self.nodes:
-            raise ValueError(f"{path}: the graph has no {'nodes' if self.outputs else 'outputs'}")
+            raise ValueError(f"{self.path}: the graph has no {'nodes' if self.outputs else 'outputs'}")
 
     def has(self, name):
         """Whether the file holds a tensor of that name."""
@@ -134,7 +152,7 @@ class Model:
             return self._typed(message, name, count, kind, field).reshape(shape)
         if len(data) != size:
             raise ValueError(f"{self.path}: {name} has {len(data)} bytes, its shape {list(shape)} needs {size}")
-        return numpy.frombuffer(data, kind).reshape(shape)
+        return numpy.frombuffer(data, kind, count).reshape(shape) if count else numpy.empty(shape, kind)
 
     def _typed(self, message, name, count, kind, field):
         """The values of a tensor that are numbers of the message."""

@@ -1,4 +1,4 @@
-"""Puts the network together while an ONNX graph is walked through, node by node; the operators are in onnx_operators."""
+"""Puts the network together while an ONNX graph is walked through; the operators are in onnx_operators."""
 
 from math import prod
 
@@ -10,6 +10,7 @@ from .onnx_values import CHANNEL, HEIGHT, WIDTH, Map, Value
 
 CHANNELS_MAX = 1 << 24  # of a map, as the library reads model files
 NUMBERS_MAX = 1 << 30  # of a map, as there
+FIELD_MAX = 1e30  # of a number among the fields of a node, as there
 
 
 class Refused(ValueError):
@@ -49,6 +50,9 @@ class Builder:
         name = self._unused(name)
         if size[CHANNEL] > CHANNELS_MAX or prod(size) > NUMBERS_MAX:
             raise Refused(f"its result of {size[0]}x{size[1]}x{size[2]} is larger than a model file may have")
+        for field, value in fields.items():
+            if isinstance(value, float) and not abs(value) <= FIELD_MAX:
+                raise Refused(f"its {field} is {value}")
         parts = {}
         for part, array in (tensors or {}).items():
             array = numpy.ascontiguousarray(array, "<f4")

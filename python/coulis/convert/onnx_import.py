@@ -49,8 +49,8 @@ source, licence : str
 def convert(path, name, options=Options()):
     """Description and tensors of a model file, from an ONNX file.
 
-    Without names in `options`, the features are found so: `pooled` is the last pooling over the whole map behind
-    which there are only vectors, `map` what it pools, and `logits` the last dense layer. Where there is no such pooling,
+    Without names in `options`, the features are found so: `pooled` is the last pooling over a whole map behind which
+    there are only vectors, `map` what it pools, and `logits` the last dense layer. Where there is no such pooling,
     `map` is the last feature map and `pooled` its mean.
 
     Parameters
@@ -98,7 +98,9 @@ def _picture(model, options):
     first = sizes[1] == 3
     layout = [(CHANNEL,), (HEIGHT,), (WIDTH,)] if first else [(HEIGHT,), (WIDTH,), (CHANNEL,)]
     found = []
-    for way, own, given in zip(("height", "width"), sizes[2:] if first else sizes[1:3], (options.height, options.width)):
+    for way, own, given in zip(
+        ("height", "width"), sizes[2:] if first else sizes[1:3], (options.height, options.width)
+    ):
         if own is not None and given is not None and own != given:
             raise ValueError(f"{model.path}: its {way} is {own}, and cannot be made {given}")
         length = own if own is not None else given
@@ -136,6 +138,7 @@ def _needed(model, wanted):
 def _walk(model, builder, nodes):
     """Translates the nodes one by one."""
     for node in nodes:
+        which = f"{model.path}: the node {node.name!r:.100} ({node.op:.60}, opset {model.opset})"
         try:
             for name in node.inputs:
                 if name and name not in builder.values:
@@ -144,11 +147,11 @@ def _walk(model, builder, nodes):
                     builder.values[name] = model.tensor(name)
             results = _translate(Context(builder, node))
         except Refused as error:
-            raise ValueError(
-                f"{model.path}: the node {node.name!r:.100} ({node.op:.60}, opset {model.opset}) is not supported: {error}"
-            ) from None
-        except (ValueError, TypeError, OverflowError) as error:
-            raise ValueError(f"{model.path}: the node {node.name!r:.100} ({node.op:.60}): {str(error)[:300]}") from None
+            raise ValueError(f"{which} is not supported: {error}") from None
+        except (ArithmeticError, AttributeError, IndexError, KeyError, TypeError):
+            raise ValueError(f"{which}: its inputs and attributes do not fit the operator") from None
+        except ValueError as error:
+            raise ValueError(f"{which}: {str(error)[:300]}") from None
         results = results if isinstance(results, list) else [results]
         builder.values.update({output: result for output, result in zip(node.outputs, results) if output})
 
@@ -180,8 +183,8 @@ def _features(model, builder, options):
     ends = [builder.values[output] for output in model.outputs]
     if len(ends) != 1 or not isinstance(ends[0], Value):
         raise ValueError(
-            f"{model.path}: it has {len(ends)} outputs, none of which depends on the picture alone; name the tensors "
-            "of the features (--map and --pooled)"
+            f"{model.path}: it has {len(ends)} outputs where one that depends on the picture was looked for; name the "
+            "tensors of the features (--map and --pooled)"
         )
     end = builder.written(ends[0].map)
     pooled = found.get("pooled") or _last_pooling(builder, end)
@@ -296,7 +299,9 @@ def _finish(model, builder, name, features, options):
     wanted = graph.shapes(description)[1]
     for tensor, shape in wanted.items():
         if builder.tensors[tensor].shape != shape:
-            raise ValueError(f"{model.path}: the tensor {tensor} is of shape {builder.tensors[tensor].shape}, not {shape}")
+            raise ValueError(
+                f"{model.path}: the tensor {tensor} is of shape {builder.tensors[tensor].shape}, not {shape}"
+            )
     return description, {tensor: builder.tensors[tensor] for tensor in wanted}
 
 
@@ -337,7 +342,9 @@ def _normalisation(builder, nodes):
 def _preprocessing(model, options, nodes, normalised, builder):
     """The nodes, with what they do to the picture first put into mean and std; and these."""
     if options.preprocessing not in (None, *PREPROCESSING):
-        raise ValueError(f"{model.path}: no preprocessing is called {options.preprocessing!r:.60}: there are {', '.join(PREPROCESSING)}")
+        raise ValueError(
+            f"{model.path}: no preprocessing {options.preprocessing!r:.60}: there are {', '.join(PREPROCESSING)}"
+        )
     channels, mean, std = PREPROCESSING[options.preprocessing or "none"]
     channels = options.channels or channels
     mean = numpy.array(mean if options.mean is None else options.mean, numpy.float64)
@@ -351,8 +358,8 @@ def _preprocessing(model, options, nodes, normalised, builder):
     if options.preprocessing is None and options.mean is None and options.std is None:
         if not normalised or numpy.abs(std).min() < STD_MIN:
             raise ValueError(
-                f"{model.path}: the graph does not bring the picture to numbers around 0, so say what the network wants: "
-                f"--preprocessing {', '.join(PREPROCESSING)}, or --mean and --std"
+                f"{model.path}: the graph does not bring the picture to numbers around 0, so say what the network "
+                f"wants: --preprocessing {', '.join(PREPROCESSING)}, or --mean and --std"
             )
     if not (numpy.isfinite(mean).all() and numpy.isfinite(std).all()):
         raise ValueError(f"{model.path}: mean and std of the picture are not finite")

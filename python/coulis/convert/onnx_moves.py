@@ -8,7 +8,6 @@ from . import onnx_constants, onnx_file
 from .onnx_graph import Refused
 from .onnx_values import CHANNEL, HEIGHT, WIDTH, Value
 
-NUMBER_MAX = 1e30  # of a field in a model file
 PADDING_MAX = 64  # of a pad node
 JOINED_MAX = 64  # inputs of a concat node
 FLOATS = ("<f4", "<f2", "<f8")
@@ -16,12 +15,18 @@ FLOATS = ("<f4", "<f2", "<f8")
 
 def border(c, map, padding, number):
     """A pad node."""
-    if max(padding) > PADDING_MAX or abs(number) > NUMBER_MAX:
-        raise Refused(f"it pads more than {PADDING_MAX} pixels, or with a number beyond {NUMBER_MAX}")
+    if max(padding) > PADDING_MAX:
+        raise Refused(f"it pads more than {PADDING_MAX} pixels")
     height, width, channels = map.size
     size = (height + padding[0] + padding[2], width + padding[1] + padding[3], channels)
-    return c.builder.emit(f"{c.name}.pad" if c.node.op == "Conv" else c.name, "pad", [c.builder.written(map)], size,
-                          padding=padding, value=number)
+    return c.builder.emit(
+        f"{c.name}.pad" if c.node.op == "Conv" else c.name,
+        "pad",
+        [c.builder.written(map)],
+        size,
+        padding=padding,
+        value=number,
+    )
 
 
 def pad(c):
@@ -130,8 +135,10 @@ def reshaped(c, dims):
     value = c.value()
     found = value.reshaped(dims)
     if found is None:
-        raise Refused(f"it makes {[c.builder.batch, *dims]} of {[c.builder.batch, *value.dims]}: only whole dimensions "
-                      "can be joined or taken apart again")
+        raise Refused(
+            f"it makes {[c.builder.batch, *dims]} of {[c.builder.batch, *value.dims]}: only whole dimensions "
+            "can be joined or taken apart again"
+        )
     return found
 
 
@@ -190,6 +197,13 @@ def cast(c):
 
 def shape(c):
     return onnx_constants.shape_of((c.builder.batch, *c.value().dims), c.attributes)
+
+
+def dropout(c):
+    training = c.constant(2, "training mode")
+    if training is not None and training.any():
+        raise Refused("it is in training mode")
+    return c.value()
 
 
 def same(c):

@@ -7,7 +7,7 @@ for, it does exactly. OPERATORS says which there are.
 import numpy
 
 from . import onnx_moves
-from .onnx_graph import Refused
+from .onnx_graph import FIELD_MAX, Refused
 from .onnx_values import CHANNEL, HEIGHT, WIDTH, Map, Value, meet
 
 # ---- layers with weights --------------------------------------------------------------------
@@ -99,7 +99,7 @@ def clip(c):
     if (low, high) == (0, 6):
         return c.same_size("relu6", c.value())
     # Exporters write "no bound" as the largest float32.
-    bounds = {key: bound for key, bound in (("low", low), ("high", high)) if abs(bound) <= onnx_moves.NUMBER_MAX}
+    bounds = {key: bound for key, bound in (("low", low), ("high", high)) if abs(bound) <= FIELD_MAX}
     if bounds == {"low": 0}:
         return c.same_size("relu", c.value())
     return c.same_size("clip", c.value(), **bounds) if bounds else c.value()
@@ -203,7 +203,9 @@ def pool(kind):
         if any(before >= kernel[place % 2] for place, before in enumerate(padding)):
             raise Refused("its padding is as wide as its window, or wider")
         size = (*counts, channels)
-        return Value.nchw(c.emit(f"{kind}_pool", [source], size, kernel=kernel, stride=stride, padding=padding, **fields))
+        return Value.nchw(
+            c.emit(f"{kind}_pool", [source], size, kernel=kernel, stride=stride, padding=padding, **fields)
+        )
 
     return work
 
@@ -233,7 +235,7 @@ def reduce(kind):
     def work(c):
         value, axes = c.value(), c.axes()
         size = value.map.size
-        if axes is None:
+        if not axes:
             raise Refused("it reduces all dimensions, the batch among them")
         ways = {way for axis in axes for way in value.axes[axis]}
         if ways != {way for way in (HEIGHT, WIDTH) if size[way] > 1}:
@@ -254,7 +256,7 @@ OPERATORS = {
     "Clip": clip,
     "Concat": onnx_moves.concat,
     "Conv": conv,
-    "Dropout": onnx_moves.same,
+    "Dropout": onnx_moves.dropout,
     "Flatten": onnx_moves.flatten,
     "Gather": onnx_moves.gather,
     "Gemm": gemm,

@@ -104,7 +104,9 @@ def meet(first, second):
     They have the same size, or one is a vector of as many channels, in the place of the other's channels.
     """
     large, small = (second, first) if first.map.is_vector else (first, second)
-    if large.map.size != small.map.size and (not small.map.is_vector or large.map.size[CHANNEL] != small.map.size[CHANNEL]):
+    if large.map.size != small.map.size and (
+        not small.map.is_vector or large.map.size[CHANNEL] != small.map.size[CHANNEL]
+    ):
         return None
     if len(large.axes) != len(small.axes):
         return None

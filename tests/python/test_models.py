@@ -16,9 +16,9 @@ from weight_makers import Server, torch_state, torch_zip_bytes
 
 
 @pytest.fixture(scope="module")
-def resnet18():
-    """A file laid out as torchvision's resnet18, 45 MB."""
-    return torch_zip_bytes(torch_state("resnet18")[0])
+def weights():
+    """A file laid out as torchvision's mobilenet_v3_large, 17 MB."""
+    return torch_zip_bytes(torch_state("mobilenet-v3-large", classes=2)[0])
 
 
 @pytest.fixture
@@ -76,13 +76,13 @@ class Place:
 # ---- add -----------------------------------------------------------------------------------
 
 
-def test_add_converts_checks_and_lists(own, resnet18):
-    (own.folder / "mine.pth").write_bytes(resnet18)
+def test_add_converts_checks_and_lists(own, weights):
+    (own.folder / "mine.pth").write_bytes(weights)
     out, _ = own.run("add", "mine.pth", "--name", "fruit-net", "--from", "torch", "--licence", "CC-BY-4.0")
     assert out.strip() == str(own.models / "fruit-net.safetensors") and own.left() == ["fruit-net.safetensors"]
     assert "fruit-net" in own.run("list")[0]
     shown, _ = own.run("show", "fruit-net")
-    assert "512 numbers" in shown and "CC-BY-4.0" in shown and "mine.pth, laid out as resnet18" in shown
+    assert "960 numbers" in shown and "CC-BY-4.0" in shown and "mine.pth, laid out as mobilenet-v3-large" in shown
     first = (own.models / "fruit-net.safetensors").read_bytes()
     _, said = own.run("add", "mine.pth", "--name", "fruit-net", "--from", "torch", code=1)
     assert "--overwrite" in said and said.count("\n") == 1
@@ -92,8 +92,8 @@ def test_add_converts_checks_and_lists(own, resnet18):
     assert own.left() == ["fruit-net.safetensors"]
 
 
-def test_a_network_that_comes_with_the_library_is_not_hidden_unawares(own, resnet18, lite0_path):
-    (own.folder / "mine.pth").write_bytes(resnet18)
+def test_a_network_that_comes_with_the_library_is_not_hidden_unawares(own, weights, lite0_path):
+    (own.folder / "mine.pth").write_bytes(weights)
     (own.folder / "shipped").mkdir()
     os.link(lite0_path, own.folder / "shipped" / "shipped.safetensors") if os.stat(lite0_path).st_dev == os.stat(
         own.folder).st_dev else shutil.copy(lite0_path, own.folder / "shipped" / "shipped.safetensors")
@@ -110,8 +110,8 @@ def test_names_that_are_none(own, name):
     assert "is no name" in said and own.left() == [] and not own.models.exists()
 
 
-def test_failures_leave_nothing(own, resnet18):
-    (own.folder / "cut.pth").write_bytes(resnet18[:-1000])
+def test_failures_leave_nothing(own, weights):
+    (own.folder / "cut.pth").write_bytes(weights[:-1000])
     (own.folder / "folder").mkdir()
     for file, reason in (("cut.pth", "cut.pth"), ("none.pth", "none.pth: No such file"), ("folder", "folder")):
         _, said = own.run("add", file, "--name", "n", "--from", "torch", code=1)
@@ -119,8 +119,8 @@ def test_failures_leave_nothing(own, resnet18):
         assert own.left() == []
 
 
-def test_interrupted_add_leaves_nothing(own, resnet18):
-    (own.folder / "mine.pth").write_bytes(resnet18)
+def test_interrupted_add_leaves_nothing(own, weights):
+    (own.folder / "mine.pth").write_bytes(weights)
     for wait in (0.2, 0.6, 1.0):
         process = own.start("add", "mine.pth", "--name", "n", "--from", "torch")
         time.sleep(wait)
@@ -130,8 +130,8 @@ def test_interrupted_add_leaves_nothing(own, resnet18):
         shutil.rmtree(own.models, ignore_errors=True)
 
 
-def test_a_killed_add_is_cleared_away_by_the_next(own, resnet18):
-    (own.folder / "mine.pth").write_bytes(resnet18)
+def test_a_killed_add_is_cleared_away_by_the_next(own, weights):
+    (own.folder / "mine.pth").write_bytes(weights)
     own.models.mkdir(parents=True)
     (own.models / ".n.safetensors.4242").write_bytes(b"half")
     (own.models / ".n.lock").write_bytes(b"")
@@ -139,8 +139,8 @@ def test_a_killed_add_is_cleared_away_by_the_next(own, resnet18):
     assert own.left() == ["n.safetensors"]
 
 
-def test_two_at_once(own, resnet18):
-    (own.folder / "mine.pth").write_bytes(resnet18)
+def test_two_at_once(own, weights):
+    (own.folder / "mine.pth").write_bytes(weights)
     arguments = ("add", "mine.pth", "--name", "n", "--from", "torch")
     processes = [own.start(*arguments) for _ in range(3)]
     ends = [process.communicate(timeout=300) for process in processes]
@@ -176,64 +176,64 @@ def test_get_without_a_name_lists(own):
 # ---- get -----------------------------------------------------------------------------------
 
 
-def test_get_fetches_checks_and_converts(own, server, resnet18):
-    server.files["resnet18-f37072fd.pth"] = resnet18
-    own.publish("resnet18", resnet18)
-    out, said = own.run("get", "resnet18", "--url", server.url("resnet18-f37072fd.pth"))
-    assert own.left() == ["resnet18.safetensors"] and out.strip().endswith("resnet18.safetensors")
+def test_get_fetches_checks_and_converts(own, server, weights):
+    server.files["mobilenet_v3_large-8738ca79.pth"] = weights
+    own.publish("mobilenet-v3-large", weights)
+    out, said = own.run("get", "mobilenet-v3-large", "--url", server.url("mobilenet_v3_large-8738ca79.pth"))
+    assert own.left() == ["mobilenet-v3-large.safetensors"] and out.strip().endswith("mobilenet-v3-large.safetensors")
     assert said.startswith("fetching http://127.0.0.1") and "\r" not in said  # no bar where there is no terminal
-    assert "IMAGENET1K_V1" in own.run("show", "resnet18")[0]
-    _, said = own.run("get", "resnet18", code=1)
+    assert "IMAGENET1K_V1" in own.run("show", "mobilenet-v3-large")[0]
+    _, said = own.run("get", "mobilenet-v3-large", code=1)
     assert "already" in said
-    _, said = own.run("get", "resnet18", "--overwrite", "--quiet", "--url", server.url("resnet18-f37072fd.pth"))
+    _, said = own.run("get", "mobilenet-v3-large", "--overwrite", "--quiet", "--url", server.url("mobilenet_v3_large-8738ca79.pth"))
     assert said == ""
 
 
-def test_get_goes_on_where_it_broke_off(own, server, resnet18):
-    server.files["f"] = resnet18
-    own.publish("resnet18", resnet18)
+def test_get_goes_on_where_it_broke_off(own, server, weights):
+    server.files["f"] = weights
+    own.publish("mobilenet-v3-large", weights)
     server.cut["f"] = [10_000_000, 1_000_000]
-    own.run("get", "resnet18", "--url", server.url("f"))
-    assert own.left() == ["resnet18.safetensors"]
+    own.run("get", "mobilenet-v3-large", "--url", server.url("f"))
+    assert own.left() == ["mobilenet-v3-large.safetensors"]
     assert [asked for _, asked in server.requests] == [None, "bytes=10000000-", "bytes=11000000-"]
 
 
-def test_get_is_resumed_by_the_next_one(own, server, resnet18):
-    server.files["f"] = resnet18
-    own.publish("resnet18", resnet18)
+def test_get_is_resumed_by_the_next_one(own, server, weights):
+    server.files["f"] = weights
+    own.publish("mobilenet-v3-large", weights)
     server.cut["f"] = [5_000_000] + [0] * 4
-    _, said = own.run("get", "resnet18", "--url", server.url("f"), code=1)
+    _, said = own.run("get", "mobilenet-v3-large", "--url", server.url("f"), code=1)
     assert "broke off after 5000000 bytes" in said and "models add" in said
-    assert own.left() == [".resnet18-f37072fd.pth.part"]
-    own.run("get", "resnet18", "--url", server.url("f"))
-    assert server.requests[-1][1] == "bytes=5000000-" and own.left() == ["resnet18.safetensors"]
+    assert own.left() == [".mobilenet_v3_large-8738ca79.pth.part"]
+    own.run("get", "mobilenet-v3-large", "--url", server.url("f"))
+    assert server.requests[-1][1] == "bytes=5000000-" and own.left() == ["mobilenet-v3-large.safetensors"]
 
 
-def test_get_without_ranges_begins_again(own, server, resnet18):
-    server.files["f"], server.ranges = resnet18, False
-    own.publish("resnet18", resnet18)
+def test_get_without_ranges_begins_again(own, server, weights):
+    server.files["f"], server.ranges = weights, False
+    own.publish("mobilenet-v3-large", weights)
     server.cut["f"] = [5_000_000]
-    own.run("get", "resnet18", "--url", server.url("f"))
-    assert len(server.requests) == 2 and own.left() == ["resnet18.safetensors"]
+    own.run("get", "mobilenet-v3-large", "--url", server.url("f"))
+    assert len(server.requests) == 2 and own.left() == ["mobilenet-v3-large.safetensors"]
 
 
-def test_get_of_a_part_that_is_whole_or_another_file(own, server, resnet18):
-    server.files["f"] = resnet18
-    own.publish("resnet18", resnet18)
+def test_get_of_a_part_that_is_whole_or_another_file(own, server, weights):
+    server.files["f"] = weights
+    own.publish("mobilenet-v3-large", weights)
     own.models.mkdir(parents=True)
-    for part, asked in ((resnet18, 1), (b"x" * 1000, 2), (resnet18 + b"more", 2)):
-        (own.models / ".resnet18-f37072fd.pth.part").write_bytes(part)
+    for part, asked in ((weights, 1), (b"x" * 1000, 2), (weights + b"more", 2)):
+        (own.models / ".mobilenet_v3_large-8738ca79.pth.part").write_bytes(part)
         before = len(server.requests)
-        own.run("get", "resnet18", "--overwrite", "--url", server.url("f"))
-        assert len(server.requests) - before == asked and own.left() == ["resnet18.safetensors"]
+        own.run("get", "mobilenet-v3-large", "--overwrite", "--url", server.url("f"))
+        assert len(server.requests) - before == asked and own.left() == ["mobilenet-v3-large.safetensors"]
 
 
-def test_get_of_a_wrong_file(own, server, resnet18):
-    server.files["f"] = resnet18[:-1] + b"\xff"
-    own.publish("resnet18", resnet18)
-    _, said = own.run("get", "resnet18", "--url", server.url("f"), code=1)
+def test_get_of_a_wrong_file(own, server, weights):
+    server.files["f"] = weights[:-1] + b"\xff"
+    own.publish("mobilenet-v3-large", weights)
+    _, said = own.run("get", "mobilenet-v3-large", "--url", server.url("f"), code=1)
     assert "not the published file: it has SHA-256" in said and own.left() == []
-    own.publish("resnet50", b"", md5=hashlib.md5(resnet18).hexdigest())
+    own.publish("resnet50", b"", md5=hashlib.md5(weights).hexdigest())
     _, said = own.run("get", "resnet50", "--url", server.url("f"), code=1)
     assert "not the published file: it has MD5" in said and own.left() == []
 
@@ -253,21 +253,21 @@ def test_get_when_the_server_cannot(own, server):
     assert "resnet50" in said
 
 
-def test_two_gets_at_once_fetch_once(own, server, resnet18):
-    server.files["f"] = resnet18
-    own.publish("resnet18", resnet18)
-    processes = [own.start("get", "resnet18", "--url", server.url("f")) for _ in range(2)]
+def test_two_gets_at_once_fetch_once(own, server, weights):
+    server.files["f"] = weights
+    own.publish("mobilenet-v3-large", weights)
+    processes = [own.start("get", "mobilenet-v3-large", "--url", server.url("f")) for _ in range(2)]
     ends = [process.communicate(timeout=300) for process in processes]
     assert [process.returncode for process in processes] == [0, 0], ends
-    assert own.left() == ["resnet18.safetensors"] and len(server.requests) == 1
+    assert own.left() == ["mobilenet-v3-large.safetensors"] and len(server.requests) == 1
 
 
-def test_interrupted_get_keeps_what_it_has(own, server, resnet18):
-    server.files["f"] = resnet18
-    own.publish("resnet18", resnet18)
+def test_interrupted_get_keeps_what_it_has(own, server, weights):
+    server.files["f"] = weights
+    own.publish("mobilenet-v3-large", weights)
     server.slow = 0.05
-    process = own.start("get", "resnet18", "--url", server.url("f"))
-    part = own.models / ".resnet18-f37072fd.pth.part"
+    process = own.start("get", "mobilenet-v3-large", "--url", server.url("f"))
+    part = own.models / ".mobilenet_v3_large-8738ca79.pth.part"
     for _ in range(200):
         time.sleep(0.05)
         if part.exists() and part.stat().st_size > 1_000_000:
@@ -276,8 +276,8 @@ def test_interrupted_get_keeps_what_it_has(own, server, resnet18):
     process.communicate(timeout=100)
     assert process.returncode == 130 and own.left() == [part.name]
     server.slow = 0
-    own.run("get", "resnet18", "--url", server.url("f"))
-    assert server.requests[-1][1].startswith("bytes=") and own.left() == ["resnet18.safetensors"]
+    own.run("get", "mobilenet-v3-large", "--url", server.url("f"))
+    assert server.requests[-1][1].startswith("bytes=") and own.left() == ["mobilenet-v3-large.safetensors"]
 
 
 # ---- list ------------------------------------------------------------------------------------

@@ -100,6 +100,5 @@ def list_recipes():
     for name in recipe.names():
         chosen = recipe.read(name)
         size = chosen["input"]
-        here = " (here)" if store.path_of(name, store.folder()).exists() else ""
         print(f"{name:24}{size['width']}x{size['height']}  {chosen['source']['licence']:13} "
-              f"{chosen['source']['title']}{here}")
+              f"{chosen['source']['title']}")

@@ -1,5 +1,10 @@
 """ONNX networks become model files: the features are those that ONNX Runtime gets from the ONNX file itself."""
 
+import os
+import subprocess
+import sys
+
+import coulis
 import numpy
 import onnx
 import pytest
@@ -365,3 +370,24 @@ def test_a_convolution_of_a_vector_gives_logits(tmp_path):
     logits = net.conv(net("GlobalAveragePool", net.x), 5, 8, (1, 1))
     _, found = found_features(net, tmp_path, net("Flatten", logits))
     assert found["logits"] == logits
+
+
+# ---- the command ------------------------------------------------------------------------------------
+
+
+def test_the_command_adds_a_network(command, tmp_path):
+    net = Net()
+    onnx.save(net.model(net("GlobalAveragePool", net("Relu", net.x))), tmp_path / "net.onnx")
+    environment = {
+        **os.environ,
+        "COULIS_PYTHON": sys.executable,
+        "COULIS_MODELS": str(tmp_path),
+        "PYTHONPATH": os.path.dirname(os.path.dirname(coulis.__file__)),
+    }
+    adding = [command, "models", "add", tmp_path / "net.onnx", "--name", "mine", "--from", "onnx"]
+    done = subprocess.run(adding, env=environment, capture_output=True, text=True)
+    assert done.returncode == 1 and "say what the network wants: --preprocessing caffe" in done.stderr
+    done = subprocess.run([*adding, "--preprocessing", "torch"], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    with coulis.Featurizer(str(tmp_path / "mine.safetensors")) as featurizer:
+        assert featurizer.length == 8

@@ -83,9 +83,8 @@ def slices(inputs, attributes, opset, rank):
     if opset < 10:
         starts, ends, axes, steps = attributes["starts"], attributes["ends"], attributes.get("axes"), None
     else:
-        starts, ends, axes, steps = (
-            None if value is None else [int(number) for number in value] for value in [*inputs, None, None, None, None][:4]
-        )
+        four = [*inputs, None, None, None, None][:4]
+        starts, ends, axes, steps = (None if given is None else [int(number) for number in given] for given in four)
     axes = range(len(starts)) if axes is None else axes
     steps = [1] * len(starts) if steps is None else steps
     found = [slice(None)] * rank

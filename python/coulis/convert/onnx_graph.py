@@ -7,7 +7,6 @@ import numpy
 from . import graph, onnx_constants
 from .onnx_values import CHANNEL, HEIGHT, WIDTH, Map, Value
 
-
 CHANNELS_MAX = 1 << 24  # of a map, as the library reads model files
 NUMBERS_MAX = 1 << 30  # of a map, as there
 FIELD_MAX = 1e30  # of a number among the fields of a node, as there

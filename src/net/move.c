@@ -46,7 +46,9 @@ static void move_picture(const cl_run *run, const cl_step *step, int64_t picture
             filled += more->channels;
         }
         break;
-    case CL_STEP_SLICE: copy_channels(pixels, to->channels, in + step->node->first, from->stride, out, to->stride); break;
+    case CL_STEP_SLICE:
+        copy_channels(pixels, to->channels, in + step->node->first, from->stride, out, to->stride);
+        break;
     case CL_STEP_SHUFFLE: shuffle(pixels, step->node->groups, to, in, out); break;
     case CL_STEP_PAD: pad(step, from, to, in, out); return;
     case CL_STEP_FLATTEN:

@@ -110,9 +110,8 @@ static cl_step_kind convolution_kind(const builder *b, const cl_node *node) {
 static bool join_add(builder *b, int32_t number) {
     const cl_node *node = &b->graph->nodes[number];
     if (node->inputs[0] == node->inputs[1]) return false;
-    if (b->graph->nodes[node->inputs[0]].height != node->height || b->graph->nodes[node->inputs[0]].width != node->width ||
-        b->graph->nodes[node->inputs[1]].height != node->height || b->graph->nodes[node->inputs[1]].width != node->width)
-        return false; /* a vector over a map */
+    const cl_node *left = &b->graph->nodes[node->inputs[0]], *right = &b->graph->nodes[node->inputs[1]];
+    if (left->height != right->height || left->width != right->width) return false; /* a vector over a map */
     int later = value_read(b, node, 0) < value_read(b, node, 1);
     cl_step *step = sole_writer(b, node->inputs[later]);
     if (!step || step->other >= 0 || step->groups > 1 ||

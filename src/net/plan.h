@@ -7,9 +7,10 @@
  *
  * Runs of steps with a depthwise convolution among them are worked through row by row: each makes a row when the next
  * one asks for it, so that a widened map (expand, depthwise, project) is never there as a whole but only as the few
- * rows in use, in the cache. Steps before `split` work on large maps and run picture by picture. From there on maps are small and weights
- * large, and up to CL_PLAN_PICTURES pictures go through each step together, so that the weights are fetched
- * once for all of them. Every number is summed in the same order either way: none depends on another picture. */
+ * rows in use, in the cache. Steps before `split` work on large maps and run picture by picture. From there on maps
+ * are small and weights large, and up to CL_PLAN_PICTURES pictures go through each step together, so that the weights
+ * are fetched once for all of them. Every number is summed in the same order either way: none depends on another
+ * picture. */
 #ifndef CL_NET_PLAN_H
 #define CL_NET_PLAN_H
 

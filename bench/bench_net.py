@@ -15,7 +15,7 @@ def resnet50_file(folder):
     """A model file with ResNet50's graph and seeded random weights: speed does not depend on their values."""
     from coulis.convert import graph, recipe, resnet50, safetensors_file
 
-    description = graph.describe(recipe.read("resnet50"), resnet50.build())
+    description = graph.describe(recipe.read("resnet50"), resnet50.build()[0])
     path = f"{folder}/resnet50.safetensors"
     safetensors_file.write(path, graph.random_tensors(description, 1), graph.metadata(description))
     return path

@@ -11,9 +11,9 @@ static double seconds(void) {
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-/* Runs batches for about options->seconds; gives pictures and seconds. */
-static coulis_status measure(coulis_featurizer *featurizer, const coulis_model_info *info, int64_t batch, double limit,
-                             double *pictures, double *took, coulis_error *error) {
+/* Runs batches for about `limit` seconds; gives pictures and seconds. */
+static coulis_status run_batches(coulis_featurizer *featurizer, const coulis_model_info *info, int64_t batch,
+                                 double limit, double *pictures, double *took, coulis_error *error) {
     size_t pixels = (size_t)info->input_width * (size_t)info->input_height * 3;
     uint8_t *rgb = malloc(pixels * (size_t)batch);
     float *values = malloc((size_t)coulis_featurizer_length(featurizer) * (size_t)batch * sizeof *values);
@@ -41,23 +41,35 @@ static coulis_status measure(coulis_featurizer *featurizer, const coulis_model_i
     return status;
 }
 
+static int thread_count(int32_t threads) { return threads > 0 ? threads : coulis_core_count(); }
+
+coulis_status cli_measure(const coulis_model *model, int32_t features, int32_t threads, double limit, double *pictures,
+                          double *took, coulis_error *error) {
+    coulis_featurizer *featurizer = NULL;
+    coulis_model_info info = {.size = sizeof info};
+    coulis_status status = coulis_model_describe(model, &info);
+    if (status == COULIS_OK)
+        status = coulis_featurizer_create(model, features, NULL, threads, &featurizer, error);
+    /* Eight pictures a thread, so that waiting for the last one at the end of a batch is small. */
+    if (status == COULIS_OK)
+        status = run_batches(featurizer, &info, 8 * (int64_t)thread_count(threads), limit, pictures, took, error);
+    coulis_featurizer_free(featurizer);
+    return status;
+}
+
 int cli_bench(const cli_options *options) {
     if (options->path_count > 0) return cli_usage("'coulis bench' takes no paths");
     coulis_error error;
     coulis_model *model = NULL;
-    coulis_featurizer *featurizer = NULL;
     coulis_model_info info = {.size = sizeof info};
     double pictures = 0, took = 1;
     coulis_status status = coulis_model_open(options->job.model, options->random_weights, &model, &error);
     if (status == COULIS_OK) status = coulis_model_describe(model, &info);
     if (status == COULIS_OK)
-        status = coulis_featurizer_create(model, options->job.features, NULL, options->job.threads, &featurizer,
-                                          &error);
-    int threads = options->job.threads > 0 ? options->job.threads : coulis_core_count();
-    /* Eight pictures a thread, so that waiting for the last one at the end of a batch is small. */
-    if (status == COULIS_OK)
-        status = measure(featurizer, &info, 8 * (int64_t)threads, options->seconds, &pictures, &took, &error);
+        status = cli_measure(model, options->job.features, options->job.threads, options->seconds, &pictures, &took,
+                             &error);
     if (status == COULIS_OK) {
+        int threads = thread_count(options->job.threads);
         double rate = pictures / took, gigaflops = 2e-9 * rate * (double)info.multiply_adds;
         if (options->json)
             printf("{\"model\": \"%s\", \"random_weights\": %s, \"instruction_set\": \"%s\", \"threads\": %d, "
@@ -68,7 +80,6 @@ int cli_bench(const cli_options *options) {
             printf("%s, %d thread%s, %s: %.1f images/s (%.1f GFLOP/s)\n", info.name, threads, threads == 1 ? "" : "s",
                    coulis_instruction_set(), rate, gigaflops);
     }
-    coulis_featurizer_free(featurizer);
     coulis_model_close(model);
     return status == COULIS_OK ? EXIT_DONE : cli_fail(status, &error);
 }

@@ -16,7 +16,7 @@ typedef struct cli_options {
     int path_count;
     const char *output, *pca;
     double seconds;
-    bool strict, json, quiet, no_progress, random_weights, help;
+    bool strict, json, quiet, no_progress, random_weights, speed, help;
 } cli_options;
 
 /* Reads argv[2] and on. `allowed` holds the options of this verb, as letters (see options.c). On a mistake it
@@ -30,6 +30,14 @@ int cli_fit(const cli_options *options);
 int cli_transform(const cli_options *options);
 int cli_models(const cli_options *options);
 int cli_bench(const cli_options *options);
+
+/* 'coulis models add' and 'get', by the Python package: takes the place of this process, or says why that is not
+ * possible and returns the exit code. argv[2] is the verb. */
+int cli_models_python(int argc, char **argv);
+
+/* Runs the network alone on all cores (threads 0) or on `threads` for about `limit` seconds. */
+coulis_status cli_measure(const coulis_model *model, int32_t features, int32_t threads, double limit, double *pictures,
+                          double *took, coulis_error *error);
 
 /* Prints "coulis: " and the sentence of `error`, and returns the exit code for `status`. */
 int cli_fail(coulis_status status, const coulis_error *error);

@@ -10,7 +10,9 @@ static const char help[] =
     "  coulis featurize PATH... -o DIR  vectors only\n"
     "  coulis fit DIR -o PCA            PCA of vectors already written\n"
     "  coulis transform DIR --pca PCA -o DIR2\n"
-    "  coulis models [list | show NAME | path NAME]\n"
+    "  coulis models [list [--speed] | show NAME | path NAME]\n"
+    "  coulis models add FILE --name NAME --from keras|torch|onnx   a network of your own; see add --help\n"
+    "  coulis models get [NAME]         download published weights; without NAME: which there are\n"
     "  coulis bench [--model NAME] [--random-weights] [--threads N] [--seconds S] [--json]\n"
     "  coulis version | help\n"
     "\n"
@@ -40,7 +42,7 @@ static const struct {
     {"featurize", "MFROATPDwsjqp", cli_featurize},
     {"fit", "KTDwjqp", cli_fit},
     {"transform", "TCDwjqp", cli_transform},
-    {"models", "j", cli_models},
+    {"models", "jv", cli_models},
     {"bench", "MFTSrj", cli_bench},
 };
 
@@ -66,6 +68,8 @@ int main(int argc, char **argv) {
         printf("coulis %s (%s)\n", coulis_version(), coulis_instruction_set());
         return flush(EXIT_DONE);
     }
+    if (strcmp(verb, "models") == 0 && argc > 2 && (strcmp(argv[2], "add") == 0 || strcmp(argv[2], "get") == 0))
+        return cli_models_python(argc, argv);
     for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
         if (strcmp(verb, verbs[i].name) != 0) continue;
         cli_options options;

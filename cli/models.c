@@ -1,4 +1,4 @@
-/* coulis models: which networks are here, and what each is. */
+/* coulis models list, show and path: which networks are here, and what each is. */
 #include <cjson/cJSON.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,6 +21,14 @@ static bool open_model(const char *path, coulis_model **model, coulis_model_info
 static double megabytes(const char *path) {
     struct stat info;
     return stat(path, &info) == 0 ? (double)info.st_size / 1e6 : 0;
+}
+
+/* Pictures a second on all cores, over half a second; 0 when it cannot be measured. */
+static double speed(const coulis_model *model) {
+    coulis_error error;
+    double pictures, seconds;
+    if (cli_measure(model, COULIS_FEATURES_POOLED, 0, 0.5, &pictures, &seconds, &error) != COULIS_OK) return 0;
+    return pictures / seconds;
 }
 
 static cJSON *model_json(const char *name, const char *path, const coulis_model_info *info) {
@@ -49,29 +57,39 @@ static void print_json(cJSON *json) {
     cJSON_Delete(json);
 }
 
+typedef struct listing {
+    cJSON *array; /* NULL: print lines */
+    bool speed;
+} listing;
+
 static void list_one(void *context, const char *name, const char *path) {
-    cJSON *array = context; /* NULL: print a line */
+    const listing *list = context;
     coulis_error error;
     coulis_model *model = NULL;
     coulis_model_info info = {0};
     if (!open_model(path, &model, &info, &error)) {
         fprintf(stderr, "coulis: %s\n", error.message);
-    } else if (array) {
-        cJSON_AddItemToArray(array, model_json(name, path, &info));
+    } else if (list->array) {
+        cJSON *object = model_json(name, path, &info);
+        if (list->speed) cJSON_AddNumberToObject(object, "images_per_second", speed(model));
+        cJSON_AddItemToArray(list->array, object);
     } else {
-        printf("%-22s %8.1f MB  %4dx%-4d  %7lld  %8lld  %s%s\n", name, megabytes(path), info.input_width,
-               info.input_height, (long long)info.pooled_length, (long long)info.map_length, info.licence,
-               ends_in(path, ".json") ? " (graph only, no weights)" : "");
+        printf("%-22s %8.1f MB  %4dx%-4d  %7lld  %8lld  ", name, megabytes(path), info.input_width,
+               info.input_height, (long long)info.pooled_length, (long long)info.map_length);
+        if (list->speed) printf("%8.1f  ", speed(model));
+        printf("%s%s\n", info.licence, ends_in(path, ".json") ? " (graph only, no weights)" : "");
     }
     coulis_model_close(model);
 }
 
 static int list_models(const cli_options *options) {
     coulis_error error;
-    cJSON *array = options->json ? cJSON_CreateArray() : NULL;
-    if (!array) printf("%-22s %11s  %9s  %7s  %8s  %s\n", "name", "size", "input", "pooled", "map", "licence");
-    coulis_status status = coulis_model_list(list_one, array, &error);
-    if (array) print_json(array);
+    listing list = {.array = options->json ? cJSON_CreateArray() : NULL, .speed = options->speed};
+    if (!list.array)
+        printf("%-22s %11s  %9s  %7s  %8s  %s%s\n", "name", "size", "input", "pooled", "map",
+               list.speed ? "images/s  " : "", "licence");
+    coulis_status status = coulis_model_list(list_one, &list, &error);
+    if (list.array) print_json(list.array);
     return status == COULIS_OK ? EXIT_DONE : cli_fail(status, &error);
 }
 
@@ -121,7 +139,8 @@ static int show_model(const cli_options *options, const char *name) {
 int cli_models(const cli_options *options) {
     const char *verb = options->path_count > 0 ? options->paths[0] : "list";
     if (strcmp(verb, "list") == 0 && options->path_count <= 1) return list_models(options);
-    if (options->path_count != 2) return cli_usage("'coulis models' takes list, show NAME or path NAME");
+    if (options->path_count != 2)
+        return cli_usage("'coulis models' takes list, show NAME, path NAME, add FILE or get NAME");
     if (strcmp(verb, "show") == 0) return show_model(options, options->paths[1]);
     if (strcmp(verb, "path") == 0) {
         char path[4096];
@@ -131,5 +150,6 @@ int cli_models(const cli_options *options) {
         puts(path);
         return EXIT_DONE;
     }
-    return cli_usage("'coulis models' takes list, show NAME or path NAME, not '%s'", verb);
+    return cli_usage("'coulis models' takes list, show NAME, path NAME, add FILE or get NAME, not '%s'",
+                     verb);
 }

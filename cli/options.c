@@ -31,6 +31,7 @@ static const struct {
     {"--quiet", NULL, 'q'},
     {"--no-progress", NULL, 'p'},
     {"--random-weights", NULL, 'r'},
+    {"--speed", NULL, 'v'},
     {"--help", "-h", 'h'},
 };
 
@@ -121,6 +122,7 @@ static void set_flag(cli_options *options, char letter) {
     case 'q': options->quiet = true; break;
     case 'p': options->no_progress = true; break;
     case 'r': options->random_weights = true; break;
+    case 'v': options->speed = true; break;
     case 'h': options->help = true; break;
     default: break;
     }

@@ -1,7 +1,7 @@
 include(GNUInstallDirs)
 if(DEFINED SKBUILD)
-  # A wheel: library, command, recipes and the models that are there, inside the Python package. A
-  # wheel cannot hold links, so the library goes without its version numbers.
+  # A wheel: library, command, recipes, the default network and the graphs, inside the Python package; other
+  # networks come with 'coulis models get'. A wheel cannot hold links, so the library goes without its version numbers.
   set_property(TARGET coulis PROPERTY VERSION)
   set_property(TARGET coulis PROPERTY SOVERSION)
   install(TARGETS coulis LIBRARY DESTINATION coulis)
@@ -9,7 +9,8 @@ if(DEFINED SKBUILD)
     set_target_properties(coulis_command PROPERTIES INSTALL_RPATH "$ORIGIN/..")
     install(TARGETS coulis_command RUNTIME DESTINATION coulis/bin)
   endif()
-  file(GLOB COULIS_MODEL_FILES CONFIGURE_DEPENDS models/*.toml build/models/*.safetensors build/models/*.graph.json)
+  file(GLOB COULIS_MODEL_FILES CONFIGURE_DEPENDS models/*.toml
+       build/models/efficientnet-lite0.safetensors build/models/*.graph.json)
   install(FILES ${COULIS_MODEL_FILES} DESTINATION coulis/models)
 else()
   install(TARGETS coulis LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})

@@ -2,8 +2,8 @@
 
 A group is named after what it tests: group `pca` is tests/c/test_pca.c and tests/python/test_pca.py. Beside
 them stand groups that build again: `clang` (the other compiler), `sanitize` (AddressSanitizer and UBSan), `tsan`
-(ThreadSanitizer), `neon` (64-bit ARM in an emulator) and `lint`. The last line printed is "N passed, N failed,
-N skipped".
+(ThreadSanitizer), `neon` (64-bit ARM in an emulator) and `lint`; and `keras`, tests/python/test_keras_*.py, which has a
+Python environment of its own. The last line printed is "N passed, N failed, N skipped".
 """
 
 import os
@@ -56,13 +56,13 @@ def run_c(program, totals, environment=None):
         totals.add(0, 1, 0)
 
 
-def run_python(files, totals):
+def run_python(files, totals, environment=None):
     report = BUILD / "pytest.xml"
     report.unlink(missing_ok=True)
     code, _ = call([sys.executable, "-m", "pytest", "-q", "-rs", f"--junitxml={report}",
                     *(str(f) for f in files)],
                    env={**os.environ, "COULIS_LIBRARY": str(BUILD / "libcoulis.so"),
-                        "COULIS_COMMAND": str(BUILD / "coulis")})
+                        "COULIS_COMMAND": str(BUILD / "coulis"), **(environment or {})})
     if not report.exists():
         totals.add(0, 1, 0)
         return
@@ -97,12 +97,12 @@ def c_tests():
     return sorted(p.stem[len("test_"):] for p in (ROOT / "tests" / "c").glob("test_*.c"))
 
 
-def under_sanitizer(folder, sanitizer, tests, totals, environment):
+def under_sanitizer(folder, sanitizer, tests, totals, environment, targets=()):
     names = [f"test_{name}" for name in tests]
     # -O1: the instrumented kernels take minutes to compile at -O2, and find nothing more.
     options = [f"-DCOULIS_SANITIZE={sanitizer}", "-DCMAKE_BUILD_TYPE=RelWithDebInfo",
                "-DCMAKE_C_FLAGS_RELWITHDEBINFO=-O1 -g"]
-    if not compile_again(folder, options, names):
+    if not compile_again(folder, options, [*targets, *names]):
         totals.add(0, 1, 0)
         return
     for name in names:
@@ -110,10 +110,18 @@ def under_sanitizer(folder, sanitizer, tests, totals, environment):
 
 
 def test_sanitize(totals):
-    """Every C test, among them the odd images, under AddressSanitizer and UBSan."""
+    """Every C test, among them the odd images, and damaged model files, under AddressSanitizer and UBSan."""
     under_sanitizer("sanitize", "address,undefined", c_tests(), totals,
                     {"ASAN_OPTIONS": "detect_leaks=1:allocator_may_return_null=1",
-                     "UBSAN_OPTIONS": "print_stacktrace=1"})
+                     "UBSAN_OPTIONS": "print_stacktrace=1"}, ["coulis"])
+    library = BUILD / "sanitize" / "libcoulis.so"
+    if library.exists():
+        # Python itself leaks, and its library is loaded too late to bring the sanitizer's runtime with it.
+        runtime = subprocess.run(["gcc", "-print-file-name=libasan.so"], capture_output=True, text=True, check=True)
+        run_python([ROOT / "tests" / "python" / "test_model.py"], totals,
+                   {"COULIS_LIBRARY": str(library), "LD_PRELOAD": runtime.stdout.strip(),
+                    "ASAN_OPTIONS": "detect_leaks=0:allocator_may_return_null=1",
+                    "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1"})
 
 
 def test_tsan(totals):
@@ -127,16 +135,51 @@ def test_neon(totals):
     run_c(ROOT / "tools" / "cross_test.sh", totals)
 
 
+def keras_tests():
+    return sorted((ROOT / "tests" / "python").glob("test_keras_*.py"))
+
+
+def keras_environment():
+    """The Python of build/venv-keras, with what requirements/keras.txt lists; None when that cannot be installed."""
+    folder, wanted = BUILD / "venv-keras", ROOT / "requirements" / "keras.txt"
+    python, stamp = folder / "bin" / "python", folder / "installed.txt"
+    if stamp.exists() and stamp.read_bytes() == wanted.read_bytes():
+        return python
+    print("installing TensorFlow and tf2onnx into build/venv-keras", flush=True)
+    for step in ([sys.executable, "-m", "venv", "--clear", folder],
+                 [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes",
+                  "--only-binary=:all:", "-r", wanted]):
+        if call([str(part) for part in step])[0]:
+            return None
+    stamp.write_bytes(wanted.read_bytes())
+    return python
+
+
+def test_keras(totals):
+    """Networks of Keras against Keras itself, in an environment of their own."""
+    if sys.version_info >= (3, 14):
+        print("skipped: TensorFlow 2.20 has no package for Python 3.14 and later")
+        totals.add(0, 0, 1)
+        return
+    python = keras_environment()
+    if python:
+        run_python(keras_tests(), totals, python)
+    else:
+        print("FAILED the environment cannot be set up")
+        totals.add(0, 1, 0)
+
+
 def test_lint(totals):
     code, _ = call([sys.executable, str(ROOT / "tools" / "lint.py")])
     totals.add(int(code == 0), int(code != 0), 0)
 
 
-SPECIAL = {"clang": test_clang, "sanitize": test_sanitize, "tsan": test_tsan, "neon": test_neon, "lint": test_lint}
+SPECIAL = {"clang": test_clang, "sanitize": test_sanitize, "tsan": test_tsan, "neon": test_neon, "keras": test_keras,
+           "lint": test_lint}
 
 
 def groups():
-    python = {p.stem[len("test_"):] for p in (ROOT / "tests" / "python").glob("test_*.py")}
+    python = {p.stem[len("test_"):] for p in (ROOT / "tests" / "python").glob("test_*.py") if p not in keras_tests()}
     return sorted(python | set(c_tests())) + list(SPECIAL)
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 def main():
     """Replaces this process by the command, with the same arguments."""
     program = Path(__file__).resolve().parent / "bin" / "coulis"
+    # 'coulis models add' and 'get' are done by this package: the command is told which Python has it.
+    os.environ.setdefault("COULIS_PYTHON", sys.executable)
     try:
         os.execv(program, [str(program), *sys.argv[1:]])
     except OSError as error:

@@ -11,7 +11,8 @@
     void cl_depthwise_##set(const cl_depthwise *rows);                                                           \
     void cl_winograd_input_##set(const float *in, int64_t row_stride, int64_t channels, int64_t plane, float *out); \
     void cl_winograd_output_##set(const cl_winograd_tile *tile);                                                 \
-    void cl_add_##set(const float *a, const float *b, int64_t count, float low, float high, float *out);         \
+    void cl_arithmetic_##set(const cl_arithmetic *arithmetic);                                                   \
+    void cl_activate_##set(cl_activation activation, float a, float b, int64_t count, const float *in, float *out); \
     void cl_scale_##set(const float *in, int64_t pixels, int64_t channels, const float *scale,                   \
                         const float *shift, float low, float high, float *out);                                  \
     void cl_maximum_##set(const float *const *pixels, int64_t count, int64_t channels, float *out);              \
@@ -25,7 +26,8 @@
         .depthwise = cl_depthwise_##set,                                                                         \
         .winograd_input = cl_winograd_input_##set,                                                               \
         .winograd_output = cl_winograd_output_##set,                                                             \
-        .add = cl_add_##set,                                                                                     \
+        .arithmetic = cl_arithmetic_##set,                                                                       \
+        .activate = cl_activate_##set,                                                                           \
         .scale = cl_scale_##set,                                                                                 \
         .maximum = cl_maximum_##set,                                                                             \
         .sum = cl_sum_##set,                                                                                     \

@@ -1,6 +1,6 @@
 /* The network's inner loops: one table per instruction set, chosen once.
  *
- * Feature maps are height, width, channel, with the channels of a pixel padded by zeros to a
+ * Feature maps are height, width, channel, with the channels of a pixel padded to a
  * multiple of `lanes`, so that no kernel has a remainder to treat in that direction.
  * Every output number is summed in one fixed order, whatever tile it falls into. */
 #ifndef CL_KERNELS_KERNELS_H
@@ -53,6 +53,31 @@ typedef struct cl_winograd_tile {
     int32_t rows, columns; /* of the tile that lie inside the picture, 1 to 4 */
 } cl_winograd_tile;
 
+/* Operators of two numbers. */
+typedef enum cl_operator { CL_ADD, CL_SUBTRACT, CL_MULTIPLY, CL_DIVIDE } cl_operator;
+
+/* out[p][c] = clamp(a[p][c] op b[p][c]): pixels of a lie a_step apart and those of b b_step, 0 for a vector that meets
+ * every pixel of the other. */
+typedef struct cl_arithmetic {
+    cl_operator op;
+    const float *a, *b;
+    int64_t a_step, b_step;
+    int64_t pixels, channels; /* padded */
+    float low, high;
+    float *out; /* its pixels `channels` apart */
+} cl_arithmetic;
+
+/* Functions of one number x that are no clamp; a and b are their parameters. */
+typedef enum cl_activation {
+    CL_ACTIVATION_NONE,
+    CL_LEAKY_RELU,   /* x, and a x where x is negative */
+    CL_SIGMOID,      /* 1 / (1 + exp(-x)) */
+    CL_HARD_SIGMOID, /* max(0, min(1, a x + b)) */
+    CL_SWISH,        /* x sigmoid(x) */
+    CL_HARD_SWISH,   /* x max(0, min(1, a x + b)) */
+    CL_EXP
+} cl_activation;
+
 typedef struct cl_kernels {
     const char *name;
     int32_t lanes;
@@ -71,8 +96,9 @@ typedef struct cl_kernels {
     void (*winograd_input)(const float *in, int64_t row_stride, int64_t channels, int64_t plane, float *out);
     void (*winograd_output)(const cl_winograd_tile *tile);
 
-    /* out = clamp(a + b), `count` a multiple of lanes. */
-    void (*add)(const float *a, const float *b, int64_t count, float low, float high, float *out);
+    void (*arithmetic)(const cl_arithmetic *arithmetic);
+    /* out = activation of in, which may be the same; `count` a multiple of lanes. */
+    void (*activate)(cl_activation activation, float a, float b, int64_t count, const float *in, float *out);
     /* out[p][c] = clamp(in[p][c] * scale[c] + shift[c]) for `pixels` pixels. */
     void (*scale)(const float *in, int64_t pixels, int64_t channels, const float *scale, const float *shift,
                   float low, float high, float *out);

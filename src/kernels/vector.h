@@ -4,8 +4,9 @@
  *   LANES           floats in a register
  *   REGISTERS       how many registers there are
  *   vf              the register
- *   vf_load, vf_store, vf_set1, vf_zero, vf_add, vf_sub, vf_min, vf_max
+ *   vf_load, vf_store, vf_set1, vf_zero, vf_add, vf_sub, vf_mul, vf_div, vf_min, vf_max
  *   vf_fma(a,b,c)   a * b + c, rounded once where the processor has it, twice in the portable one
+ *   vf_exponent(a)  the lowest 9 bits of a as sign and exponent of a number with fraction 0
  *   KERNEL(name)    name with the instruction set as suffix
  *
  * min and max return the second operand when either is NaN, or when both are zeros, as x86 does. */
@@ -24,9 +25,12 @@ typedef __m512 vf;
 #define vf_zero() _mm512_setzero_ps()
 #define vf_add(a, b) _mm512_add_ps(a, b)
 #define vf_sub(a, b) _mm512_sub_ps(a, b)
+#define vf_mul(a, b) _mm512_mul_ps(a, b)
+#define vf_div(a, b) _mm512_div_ps(a, b)
 #define vf_min(a, b) _mm512_min_ps(a, b)
 #define vf_max(a, b) _mm512_max_ps(a, b)
 #define vf_fma(a, b, c) _mm512_fmadd_ps(a, b, c)
+#define vf_exponent(a) _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(a), 23))
 /* Half a register: costs half as much where the processor works through 512 bits in two halves. */
 #define HALF_LANES 8
 typedef __m256 vh;
@@ -48,9 +52,12 @@ typedef __m256 vf;
 #define vf_zero() _mm256_setzero_ps()
 #define vf_add(a, b) _mm256_add_ps(a, b)
 #define vf_sub(a, b) _mm256_sub_ps(a, b)
+#define vf_mul(a, b) _mm256_mul_ps(a, b)
+#define vf_div(a, b) _mm256_div_ps(a, b)
 #define vf_min(a, b) _mm256_min_ps(a, b)
 #define vf_max(a, b) _mm256_max_ps(a, b)
 #define vf_fma(a, b, c) _mm256_fmadd_ps(a, b, c)
+#define vf_exponent(a) _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(a), 23))
 
 #elif defined(__ARM_NEON) && defined(__aarch64__) && defined(CL_NEON)
 #include <arm_neon.h>
@@ -64,7 +71,10 @@ typedef float32x4_t vf;
 #define vf_zero() vdupq_n_f32(0.0f)
 #define vf_add(a, b) vaddq_f32(a, b)
 #define vf_sub(a, b) vsubq_f32(a, b)
+#define vf_mul(a, b) vmulq_f32(a, b)
+#define vf_div(a, b) vdivq_f32(a, b)
 #define vf_fma(a, b, c) vfmaq_f32(c, a, b)
+#define vf_exponent(a) vreinterpretq_f32_u32(vshlq_n_u32(vreinterpretq_u32_f32(a), 23))
 /* vminq_f32 and vmaxq_f32 would give NaN when either operand is, and -0 for +0 and -0. */
 static inline vf vf_min(vf a, vf b) { return vbslq_f32(vcltq_f32(a, b), a, b); }
 static inline vf vf_max(vf a, vf b) { return vbslq_f32(vcgtq_f32(a, b), a, b); }
@@ -85,6 +95,8 @@ static inline vf vf_set1(float x) { return (vf){x, x, x, x}; }
 static inline vf vf_zero(void) { return (vf){0, 0, 0, 0}; }
 static inline vf vf_add(vf a, vf b) { return a + b; }
 static inline vf vf_sub(vf a, vf b) { return a - b; }
+static inline vf vf_mul(vf a, vf b) { return a * b; }
+static inline vf vf_div(vf a, vf b) { return a / b; }
 static inline vf vf_min(vf a, vf b) {
     for (int i = 0; i < 4; i++) a[i] = a[i] < b[i] ? a[i] : b[i];
     return a;
@@ -94,9 +106,16 @@ static inline vf vf_max(vf a, vf b) {
     return a;
 }
 static inline vf vf_fma(vf a, vf b, vf c) { return a * b + c; }
+static inline vf vf_exponent(vf a) {
+    unsigned __attribute__((vector_size(16))) bits;
+    memcpy(&bits, &a, sizeof bits);
+    bits <<= 23;
+    memcpy(&a, &bits, sizeof a);
+    return a;
+}
 #endif
 
-/* min(max(x, low), high): every activation of the format is such a clamp. */
+/* min(max(x, low), high): ReLU, ReLU6 and clip are such clamps. */
 #define vf_clamp(x, low, high) vf_min(vf_max(x, low), high)
 
 #define CL_INLINE static inline __attribute__((always_inline))

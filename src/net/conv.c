@@ -76,11 +76,12 @@ static void conv_pixels(const cl_run *run, const cl_step *step, int64_t first, i
                             .b = step->weights + g * packed, .bias = step->bias + g * padded, .c = result,
                             .c_stride = out->stride, .residual = residual, .residual_stride = out->stride,
                             .low = step->low, .high = step->high};
-            if (step->groups == 1) {
+            if (step->groups == 1 || padded == columns) {
+                gemm.c += g * columns;
                 kernels->gemm(&gemm);
                 continue;
             }
-            /* A group's channels need not begin at a whole register: compute aside, then copy. */
+            /* These channels do not fill whole registers, and would run into the next group's: compute aside. */
             gemm.c = grouped;
             gemm.c_stride = padded;
             kernels->gemm(&gemm);

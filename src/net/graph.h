@@ -9,14 +9,30 @@
 typedef enum cl_op {
     CL_OP_IMAGE, /* the input; always node 0 */
     CL_OP_CONV,
+    CL_OP_DENSE,
     CL_OP_BATCH_NORM,
     CL_OP_RELU,
     CL_OP_RELU6,
+    CL_OP_CLIP,
+    CL_OP_LEAKY_RELU,
+    CL_OP_SIGMOID,
+    CL_OP_HARD_SIGMOID,
+    CL_OP_SWISH,
+    CL_OP_HARD_SWISH,
+    CL_OP_SOFTMAX,
     CL_OP_ADD,
+    CL_OP_SUBTRACT,
+    CL_OP_MULTIPLY,
+    CL_OP_DIVIDE,
+    CL_OP_CONCAT,
+    CL_OP_SLICE,
+    CL_OP_SHUFFLE,
+    CL_OP_PAD,
+    CL_OP_FLATTEN,
     CL_OP_MAX_POOL,
     CL_OP_AVERAGE_POOL,
-    CL_OP_GLOBAL_AVERAGE_POOL,
-    CL_OP_DENSE
+    CL_OP_GLOBAL_MAX_POOL,
+    CL_OP_GLOBAL_AVERAGE_POOL
 } cl_op;
 
 /* Names of weights: what stands where, by operator.
@@ -28,7 +44,7 @@ enum { CL_WEIGHT = 0, CL_BIAS = 1, CL_SCALE = 0, CL_SHIFT = 1, CL_MEAN = 2, CL_V
 /* The tallest and widest kernel or pooling window. */
 #define CL_KERNEL_MAX 64
 
-typedef struct cl_window { /* of conv and the poolings; [0] is vertical, [1] horizontal */
+typedef struct cl_window { /* of conv and the poolings, of pad the padding; [0] is vertical, [1] horizontal */
     int32_t kernel[2], stride[2], dilation[2];
     int32_t pad_before[2], pad_after[2];
 } cl_window;
@@ -36,12 +52,16 @@ typedef struct cl_window { /* of conv and the poolings; [0] is vertical, [1] hor
 typedef struct cl_node {
     const char *name;
     cl_op op;
-    int32_t inputs[2]; /* numbers of earlier nodes; -1 for none */
+    int32_t *inputs; /* numbers of earlier nodes */
+    int32_t input_count;
     int32_t height, width, channels; /* of the output */
     cl_window window;
-    int32_t groups;
-    bool count_padding; /* average_pool: padded places count in the divisor */
-    double epsilon;     /* batch_norm */
+    int32_t groups;       /* conv, shuffle */
+    int32_t first;        /* slice: the first channel */
+    bool count_padding;   /* average_pool: padded places count in the divisor */
+    double epsilon;       /* batch_norm */
+    double low, high;     /* clip */
+    double a, b;          /* slope of leaky_relu, alpha and beta of hard_sigmoid, value of pad */
     const char *weights[CL_WEIGHTS_MAX]; /* tensor names; NULL for none */
 } cl_node;
 
@@ -52,6 +72,7 @@ typedef struct cl_graph {
     double mean[3], std[3];  /* (x - mean) / std, in the network's channel order */
     cl_node *nodes;
     int32_t node_count;
+    int32_t *inputs; /* of all nodes, one after another */
     int32_t map, pooled, logits; /* nodes whose output is that feature; -1 for none */
     void *json; /* owns the strings */
 } cl_graph;

@@ -47,7 +47,8 @@ static coulis_status pack_depthwise(const cl_plan *plan, const coulis_model *mod
 }
 
 /* A convolution as a matrix product: row (ky, kx, input channel), column output channel. A dense layer
- * is the same with one tap. */
+ * is the same with one tap. Where the step has several groups of the network's in one, what does not belong together
+ * is 0. */
 static coulis_status pack_matrix(const cl_plan *plan, const coulis_model *model, const cl_fold *fold, cl_step *step,
                                  coulis_error *error) {
     const cl_node *node = step->node;
@@ -60,7 +61,9 @@ static coulis_status pack_matrix(const cl_plan *plan, const coulis_model *model,
     int64_t packed = kernels->gemm_packed_count(depth, columns);
     coulis_status status = make_room(step, groups * packed, groups * padded, error);
     if (status != COULIS_OK) return status;
-    float *matrix = cl_alloc((size_t)(depth * columns), sizeof *matrix);
+    const int64_t own_groups = node->op == CL_OP_CONV ? node->groups : 1, own_columns = node->channels / own_groups;
+    const int64_t own_inputs = plan->values[step->input].channels / own_groups;
+    float *matrix = cl_alloc_zero((size_t)(depth * columns), sizeof *matrix);
     if (!matrix) return cl_fail_memory(error, "packed weights", (size_t)(depth * columns) * sizeof *matrix);
     const float *weight = cl_model_weight(model, node, CL_WEIGHT); /* output, input, height, width */
     for (int64_t g = 0; g < groups; g++) {
@@ -68,10 +71,11 @@ static coulis_status pack_matrix(const cl_plan *plan, const coulis_model *model,
             int64_t c = g * columns + column;
             double scale, shift;
             fold_channel(model, fold->norm, c, &scale, &shift);
-            for (int64_t i = 0; i < inputs; i++)
+            const int64_t first = column / own_columns * own_inputs; /* the channel its own group begins with */
+            for (int64_t i = 0; i < own_inputs; i++)
                 for (int64_t t = 0; t < taps; t++)
-                    matrix[(t * inputs + i) * columns + column] =
-                        (float)(weight[(c * inputs + i) * taps + t] * scale);
+                    matrix[(t * inputs + first + i) * columns + column] =
+                        (float)(weight[(c * own_inputs + i) * taps + t] * scale);
             step->bias[g * padded + column] = bias_of(model, node, c, scale, shift);
         }
         kernels->gemm_pack(depth, columns, matrix, columns, 1, step->weights + g * packed);
@@ -149,11 +153,8 @@ coulis_status cl_step_pack(const cl_plan *plan, const coulis_model *model, const
     case CL_STEP_WINOGRAD: return pack_winograd(plan, model, fold, step, error);
     case CL_STEP_DEPTHWISE: return pack_depthwise(plan, model, fold, step, error);
     case CL_STEP_SCALE: return pack_scale(plan, model, step, error);
-    case CL_STEP_ADD:
-    case CL_STEP_MAX_POOL:
-    case CL_STEP_AVERAGE_POOL: break;
+    default: return COULIS_OK; /* no weights */
     }
-    return COULIS_OK;
 }
 
 /* What one thread's gathered patches, or tiles in Winograd's domain, may take: they should come out of the

@@ -2,14 +2,15 @@
  *
  *   graph -> cl_plan_create (once per model and feature) -> cl_plan_run (a few pictures, on one thread)
  *
- * Batch normalisation is folded into the convolution before it; bias, residual addition and
- * activation are applied as a convolution stores its result.
+ * Batch normalisation is folded into the convolution before it; bias, residual addition and clamp are applied as a
+ * convolution stores its result, another activation by a pass over what it has just stored.
  *
- * Steps before `streamed` are worked through row by row: each makes a row when the next one asks for it, so that
- * a widened map (expand, depthwise, project) is never there as a whole but only as the few rows in use, in the
- * cache. Steps before `split` work on large maps and run picture by picture. From there on maps are small and weights
- * large, and up to CL_PLAN_PICTURES pictures go through each step together, so that the weights are fetched
- * once for all of them. Every number is summed in the same order either way: none depends on another picture. */
+ * Runs of steps with a depthwise convolution among them are worked through row by row: each makes a row when the next
+ * one asks for it, so that a widened map (expand, depthwise, project) is never there as a whole but only as the few
+ * rows in use, in the cache. Steps before `split` work on large maps and run picture by picture. From there on maps
+ * are small and weights large, and up to CL_PLAN_PICTURES pictures go through each step together, so that the weights
+ * are fetched once for all of them. Every number is summed in the same order either way: none depends on another
+ * picture. */
 #ifndef CL_NET_PLAN_H
 #define CL_NET_PLAN_H
 
@@ -25,14 +26,22 @@ typedef enum cl_step_kind {
     CL_STEP_WINOGRAD,  /* 3x3, stride 1, by F(4x4, 3x3) */
     CL_STEP_POINTWISE, /* 1x1, stride 1: the feature map is the matrix as it lies */
     CL_STEP_DEPTHWISE,
-    CL_STEP_SCALE, /* batch normalisation or activation that could not be joined */
-    CL_STEP_ADD,
+    CL_STEP_SCALE,      /* batch normalisation or clamp that could not be joined */
+    CL_STEP_ACTIVATION, /* another activation that could not be joined */
+    CL_STEP_ARITHMETIC, /* two maps, or a map and a vector */
+    CL_STEP_SOFTMAX,
     CL_STEP_MAX_POOL,
-    CL_STEP_AVERAGE_POOL
+    CL_STEP_AVERAGE_POOL,
+    CL_STEP_PICTURE, /* the picture as a map like any other, for what cannot read it as it is */
+    CL_STEP_CONCAT,
+    CL_STEP_SLICE,
+    CL_STEP_SHUFFLE,
+    CL_STEP_PAD,
+    CL_STEP_FLATTEN
 } cl_step_kind;
 
 /* A feature map in the workspace: height, width, and `stride` numbers a pixel of which the first
- * `channels` count and the rest are zero. */
+ * `channels` count. No number that counts is ever made from the rest. */
 typedef struct cl_value {
     int32_t height, width, channels;
     int64_t stride;
@@ -47,10 +56,15 @@ typedef struct cl_step {
     cl_step_kind kind;
     const cl_node *node; /* where the window and the name come from */
     int32_t input, other, output; /* values; `other` is the second operand or the residual, -1 for none */
-    int32_t groups;
+    int32_t *more;                /* concat: the values after `input` */
+    int32_t more_count;
+    int32_t groups; /* of a convolution; several of the network's may be one here */
     float *weights; /* packed for gemm, one group after another; taps x channels; or scale then shift */
     float *bias;    /* padded with zeros; one group after another */
     float low, high;
+    cl_activation activation; /* of what the step has stored */
+    float a, b;               /* its parameters */
+    int32_t stream_end; /* it runs row by row, together with the steps up to here; 0: it does not */
 } cl_step;
 
 typedef struct cl_plan {
@@ -61,7 +75,6 @@ typedef struct cl_plan {
     int32_t value_count;
     cl_step *steps;
     int32_t step_count;
-    int32_t streamed;        /* steps before it run row by row; at most CL_STREAMED_MAX */
     int32_t split;           /* steps from here on run for all pictures together */
     int64_t workspace_count; /* numbers in a workspace */
     int64_t scratch_offset;  /* where in it the gathered patches go */
@@ -69,7 +82,7 @@ typedef struct cl_plan {
     int64_t length;          /* numbers in the result */
 } cl_plan;
 
-/* Steps that run row by row at most: far more than lie before a network's maps get small. */
+/* Steps that run row by row together at most: far more than lie before a network's maps get small. */
 #define CL_STREAMED_MAX 64
 
 /* Pictures that go through a plan at a time, at most. */
@@ -78,6 +91,10 @@ typedef struct cl_plan {
 /* A plan up to `output`, a node of the model's graph. The model must outlive it. */
 coulis_status cl_plan_create(const coulis_model *model, int32_t output, cl_plan **plan, coulis_error *error);
 void cl_plan_free(cl_plan *plan);
+
+/* Where steps are split and streamed, and gives every value the lowest place that is free from the step that writes it
+ * to the last that reads it. Part of cl_plan_create; steps and the sizes of values are set. */
+coulis_status cl_plan_lay_out(cl_plan *plan, coulis_error *error);
 
 /* Runs 1 to CL_PLAN_PICTURES pictures: rgb[i] (height x width x 3 bytes) to out[i] (`length` numbers).
  * `workspace` holds workspace_count numbers, aligned to 64 bytes, and belongs to one thread. */

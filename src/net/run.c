@@ -17,18 +17,38 @@ static void normalize(const cl_plan *plan, const uint8_t *rgb, float *out) {
     }
 }
 
-static void run_steps(const cl_run *run, int32_t first, int32_t last) {
-    for (int32_t s = first; s < last; s++) {
+static void run_step(const cl_run *run, const cl_step *step) {
+    switch (step->kind) {
+    case CL_STEP_CONV: cl_run_conv(run, step); break;
+    case CL_STEP_WINOGRAD: cl_run_winograd(run, step); break;
+    case CL_STEP_POINTWISE: cl_run_pointwise(run, step); break;
+    case CL_STEP_DEPTHWISE: cl_run_depthwise(run, step); break;
+    case CL_STEP_MAX_POOL:
+    case CL_STEP_AVERAGE_POOL: cl_run_pool(run, step); break;
+    case CL_STEP_SCALE:
+    case CL_STEP_ACTIVATION:
+    case CL_STEP_ARITHMETIC: cl_run_elementwise(run, step); break;
+    case CL_STEP_SOFTMAX: cl_run_softmax(run, step); break;
+    case CL_STEP_PICTURE:
+    case CL_STEP_CONCAT:
+    case CL_STEP_SLICE:
+    case CL_STEP_SHUFFLE:
+    case CL_STEP_PAD:
+    case CL_STEP_FLATTEN: cl_run_move(run, step); break;
+    }
+    cl_run_activation(run, step, run->pictures * run->plan->values[step->output].size,
+                      cl_value_data(run, step->output));
+}
+
+static void run_steps(const cl_run *run, int32_t first, int32_t end) {
+    for (int32_t s = first; s < end;) {
         const cl_step *step = &run->plan->steps[s];
-        switch (step->kind) {
-        case CL_STEP_CONV: cl_run_conv(run, step); break;
-        case CL_STEP_WINOGRAD: cl_run_winograd(run, step); break;
-        case CL_STEP_POINTWISE: cl_run_pointwise(run, step); break;
-        case CL_STEP_DEPTHWISE: cl_run_depthwise(run, step); break;
-        case CL_STEP_MAX_POOL:
-        case CL_STEP_AVERAGE_POOL: cl_run_pool(run, step); break;
-        case CL_STEP_SCALE:
-        case CL_STEP_ADD: cl_run_elementwise(run, step); break;
+        if (step->stream_end > s) {
+            cl_rows_run(run, s, step->stream_end);
+            s = step->stream_end;
+        } else {
+            run_step(run, step);
+            s++;
         }
     }
 }
@@ -46,8 +66,7 @@ void cl_plan_run(const cl_plan *plan, int32_t pictures, const uint8_t *const *rg
     for (int32_t p = 0; p < pictures; p++) {
         const cl_run one = {.plan = plan, .workspace = workspace, .first = p, .pictures = 1};
         normalize(plan, rgb[p], cl_value_data(&one, 0));
-        cl_rows_run(&one);
-        run_steps(&one, plan->streamed, plan->split);
+        run_steps(&one, 0, plan->split);
         if (plan->split == plan->step_count) copy_result(&one, p, out[p]);
     }
     if (plan->split == plan->step_count) return;

@@ -36,10 +36,16 @@ void cl_run_pointwise(const cl_run *run, const cl_step *step);
 void cl_run_depthwise(const cl_run *run, const cl_step *step);
 void cl_run_pool(const cl_run *run, const cl_step *step);
 void cl_run_elementwise(const cl_run *run, const cl_step *step);
+void cl_run_softmax(const cl_run *run, const cl_step *step);
+void cl_run_move(const cl_run *run, const cl_step *step); /* what only moves numbers: concat, slice, pad ... */
 
 /* One row of the output. */
 void cl_run_conv_row(const cl_run *run, const cl_step *step, int32_t picture, int32_t y);
 void cl_run_pointwise_row(const cl_run *run, const cl_step *step, int32_t y);
+void cl_run_elementwise_row(const cl_run *run, const cl_step *step, int32_t y);
+
+/* The activation of `count` numbers that the step has just stored, where it has one to be passed over them. */
+void cl_run_activation(const cl_run *run, const cl_step *step, int64_t count, float *data);
 
 /* Two rows of the output from row y on, as they share input, or one when it is the last; returns how many. */
 int32_t cl_run_depthwise_rows(const cl_run *run, const cl_step *step, int32_t picture, int32_t y);

@@ -141,16 +141,102 @@ static void depthwise_agrees(void) {
     check_depthwise(20, 16, 3, 5, 1, 1, 2, -1);
 }
 
+/* Each operator on two maps, and on a map and a vector, in both orders. One rounding: to the bit. */
+static void arithmetic_agrees(void) {
+    const int64_t channels = padded(20), pixels = 9, count = channels * pixels;
+    float *a = random_numbers(count), *b = random_numbers(count), *out = random_numbers(count);
+    for (int op = CL_ADD; op <= CL_DIVIDE; op++) {
+        for (int spread = 0; spread < 3; spread++) {
+            cl_arithmetic arithmetic = {.op = (cl_operator)op, .a = a, .b = b, .a_step = spread == 1 ? 0 : channels,
+                                        .b_step = spread == 2 ? 0 : channels, .pixels = pixels, .channels = channels,
+                                        .low = -0.5f, .high = 0.75f, .out = out};
+            kernels->arithmetic(&arithmetic);
+            int wrong = 0;
+            for (int64_t i = 0; i < count; i++) {
+                const float x = a[spread == 1 ? i % channels : i], y = b[spread == 2 ? i % channels : i];
+                const float z = op == CL_ADD ? x + y : op == CL_SUBTRACT ? x - y : op == CL_MULTIPLY ? x * y : x / y;
+                wrong += out[i] != fminf(fmaxf(z, -0.5f), 0.75f);
+            }
+            CHECK_MSG(wrong == 0, "operator %d, spread %d, %s", op, spread, kernels->name);
+        }
+    }
+    cl_free(a), cl_free(b), cl_free(out);
+}
+
+static void add(const float *a, const float *b, int64_t count, float low, float high, float *out) {
+    const cl_arithmetic sum = {.op = CL_ADD, .a = a, .b = b, .pixels = 1, .channels = count, .low = low, .high = high,
+                               .out = out};
+    kernels->arithmetic(&sum);
+}
+
+static double activation(cl_activation what, double x, double a, double b) {
+    const double line = fmin(fmax(a * x + b, 0), 1);
+    switch (what) {
+    case CL_LEAKY_RELU: return x < 0 ? a * x : x;
+    case CL_SIGMOID: return 1 / (1 + exp(-x));
+    case CL_HARD_SIGMOID: return line;
+    case CL_SWISH: return x / (1 + exp(-x));
+    case CL_HARD_SWISH: return x * line;
+    case CL_EXP: return exp(x);
+    case CL_ACTIVATION_NONE: break;
+    }
+    return NAN;
+}
+
+/* Relative error in units of 2^-24 that src/kernels/activation/README.md promises. */
+static const struct {
+    cl_activation what;
+    double error;
+} activations[] = {{CL_EXP, 1.5}, {CL_SIGMOID, 2.6}, {CL_SWISH, 3.3}, {CL_LEAKY_RELU, 1}};
+
+static void activations_agree(void) {
+    enum { COUNT = 4096 };
+    float *in = cl_alloc(COUNT, sizeof *in), *out = cl_alloc(COUNT, sizeof *out);
+    for (size_t k = 0; k < sizeof activations / sizeof *activations; k++) {
+        const cl_activation what = activations[k].what;
+        double worst = 0, at = 0;
+        for (int block = 0; block < 300; block++) {
+            /* All over the range, and densely around 0. */
+            const float range = block % 3 == 0 ? 87 : block % 3 == 1 ? 4 : 0x1p-10f;
+            for (int i = 0; i < COUNT; i++) in[i] = next_random() * range;
+            kernels->activate(what, 0.1f, 0, COUNT, in, out);
+            for (int i = 0; i < COUNT; i++) {
+                const double right = activation(what, (double)in[i], (double)0.1f, 0);
+                const double error = fabs((double)out[i] - right) / fabs(right) * 0x1p24;
+                if (!(error <= worst)) worst = error, at = (double)in[i];
+            }
+        }
+        CHECK_MSG(worst <= activations[k].error, "activation %d: error %g at %g, %s", (int)what, worst, at,
+                  kernels->name);
+    }
+    for (int hard = 0; hard < 2; hard++) { /* differences nearly cancel: an absolute error */
+        const cl_activation what = hard ? CL_HARD_SWISH : CL_HARD_SIGMOID;
+        int wrong = 0;
+        for (int i = 0; i < COUNT; i++) in[i] = next_random() * 6;
+        kernels->activate(what, 1.0f / 6, 0.5f, COUNT, in, out);
+        for (int i = 0; i < COUNT; i++) {
+            const double right = activation(what, (double)in[i], (double)(1.0f / 6), 0.5);
+            wrong += !(fabs((double)out[i] - right) <= 0x1p-22 * (hard ? fabs((double)in[i]) : 1));
+        }
+        CHECK_MSG(wrong == 0, "activation %d, %s", (int)what, kernels->name);
+    }
+    /* Far outside: neither 0 nor infinity nor NaN where the exact result is not far from it; and in place. */
+    for (int i = 0; i < 16; i++) in[i] = i % 4 == 0 ? INFINITY : i % 4 == 1 ? -INFINITY : i % 4 == 2 ? 1e30f : -1e30f;
+    kernels->activate(CL_SIGMOID, 0, 0, 16, in, out);
+    int wrong = 0;
+    for (int i = 0; i < 16; i++) wrong += i % 2 ? !(out[i] > 0 && out[i] < 2e-38f) : out[i] != 1;
+    kernels->activate(CL_EXP, 0, 0, 16, in, in);
+    for (int i = 0; i < 16; i++) wrong += i % 2 ? !(in[i] > 0 && in[i] < 2e-38f) : !(in[i] > 6e37f && in[i] < 7e37f);
+    CHECK_MSG(wrong == 0, "far outside, %s", kernels->name);
+    cl_free(in), cl_free(out);
+}
+
 static void elementwise_agrees(void) {
     const int64_t channels = padded(20), pixels = 9, count = channels * pixels;
     float *a = random_numbers(count), *b = random_numbers(count), *out = random_numbers(count);
     float *scale = random_numbers(channels), *shift = random_numbers(channels);
     int wrong = 0;
-    kernels->add(a, b, count, -0.5f, 0.5f, out);
-    for (int64_t i = 0; i < count; i++) wrong += out[i] != fminf(fmaxf(a[i] + b[i], -0.5f), 0.5f);
-    CHECK_MSG(wrong == 0, "add, %s", kernels->name);
     kernels->scale(a, pixels, channels, scale, shift, -1, 1, out);
-    wrong = 0;
     for (int64_t i = 0; i < count; i++) {
         exact e = {shift[i % channels], 0};
         add_product(&e, a[i], scale[i % channels]);
@@ -184,7 +270,7 @@ static void odd_numbers_agree(void) {
     enum { COUNT = 16 }; /* the most lanes */
     float one[COUNT], other[COUNT], third[COUNT], out[COUNT];
     for (int i = 0; i < COUNT; i++) one[i] = NAN, other[i] = (float)i, third[i] = i % 2 ? 0.5f : NAN;
-    kernels->add(one, other, COUNT, -3, 6, out);
+    add(one, other, COUNT, -3, 6, out);
     int wrong = 0;
     for (int i = 0; i < COUNT; i++) wrong += out[i] != -3.0f;
     CHECK_MSG(wrong == 0, "NaN is not the lower bound, %s", kernels->name);
@@ -200,7 +286,7 @@ static void odd_numbers_agree(void) {
     CHECK_MSG(memcmp(out, other, sizeof out) == 0, "maximum of zeros, %s", kernels->name);
 
     for (int i = 0; i < COUNT; i++) one[i] = -0.0f;
-    kernels->add(one, one, COUNT, -1, 0, out);
+    add(one, one, COUNT, -1, 0, out);
     wrong = 0;
     for (int i = 0; i < COUNT; i++) wrong += signbit(out[i]) != 0;
     CHECK_MSG(wrong == 0, "minimum of zeros, %s", kernels->name);
@@ -303,6 +389,8 @@ int main(void) {
         printf("%s:\n", kernels->name);
         RUN(gemm_agrees);
         RUN(depthwise_agrees);
+        RUN(arithmetic_agrees);
+        RUN(activations_agree);
         RUN(elementwise_agrees);
         RUN(odd_numbers_agree);
         RUN(winograd_agrees);

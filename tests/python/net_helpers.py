@@ -3,6 +3,7 @@
 import coulis
 import numpy
 from coulis.convert import graph, safetensors_file
+from net_oracle import Oracle
 
 KINDS = ("pooled", "map", "logits")
 # Two float32 implementations that add in different orders: each of some 50 layers adds rounding of about
@@ -69,6 +70,23 @@ def write_model(path, description, tensors=None, seed=1):
     return tensors
 
 
+def check_network(description, tmp_path, seed=1):
+    """Every kind of features against ONNX Runtime; on several threads, and a picture alone, to the byte."""
+    path = tmp_path / "tiny.safetensors"
+    tensors = write_model(path, description, seed=seed)
+    pixels = generated_pictures(6, description["input"]["height"], description["input"]["width"], seed)
+    wanted = Oracle(description, tensors).run(pixels)
+    for kind, values in wanted.items():
+        found = features(path, kind, pixels, 2)
+        assert_close(found, values)
+        assert features(path, kind, pixels[4:5], 1).tobytes() == found[4].tobytes()
+
+
+def builders(names, prefix):
+    """The functions of a module whose name begins with `prefix`, by the rest of their name."""
+    return {name[len(prefix) :]: build for name, build in list(names.items()) if name.startswith(prefix)}
+
+
 class Tiny:
     """A small network under construction."""
 
@@ -83,6 +101,14 @@ class Tiny:
         if op in ("conv", "batch_norm", "dense"):
             return getattr(self.graph, op)(name, *inputs, **fields)
         return self.graph.add(name, op, inputs, **fields)
+
+    def norm(self, source, epsilon=1e-3):
+        return self("batch_norm", source, epsilon=epsilon)
+
+    def conv_norm(self, source, channels, kernel, activation="relu", **fields):
+        """Convolution, normalisation and activation, as most networks have them in a row."""
+        node = self.norm(self("conv", source, channels=channels, kernel=kernel, **fields))
+        return self(activation, node) if activation else node
 
     def pool(self, op, source, kernel, stride, padding, **fields):
         return self(op, source, kernel=list(kernel), stride=list(stride), padding=padding, **fields)

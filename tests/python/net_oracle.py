@@ -43,6 +43,9 @@ class Oracle:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 2
         options.log_severity_level = 3
+        # One of its optimisations makes zeros before a max-pool padding that never wins (seen in ONNX Runtime 1.31).
+        if any(node["op"] == "pad" for node in description["nodes"]):
+            options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         self.session = onnxruntime.InferenceSession(
             model.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
@@ -56,8 +59,7 @@ class Oracle:
             found = dict(zip(names, self.session.run(names, {"image": x})))
             for kind, node in self.outputs.items():
                 y = found[node]
-                y = y.transpose(0, 2, 3, 1) if y.ndim == 4 else y
-                rows[kind].append(y.reshape(len(y), -1))
+                rows[kind].append(y.transpose(0, 2, 3, 1).reshape(len(y), -1))
         return {kind: numpy.concatenate(parts) for kind, parts in rows.items()}
 
 
@@ -79,61 +81,99 @@ def _pads(node, height, width):
     return pads, size
 
 
+def _simple(node, inputs):
+    """(operator, inputs, attributes) in ONNX of a node that is one operator there, and the constants it takes."""
+    op = node["op"]
+    plain = {"relu": "Relu", "sigmoid": "Sigmoid", "add": "Add", "subtract": "Sub", "multiply": "Mul", "divide": "Div"}
+    plain.update(global_average_pool="GlobalAveragePool", global_max_pool="GlobalMaxPool", hard_swish="HardSwish")
+    if op in plain:
+        return plain[op], inputs, {}, []
+    if op == "batch_norm":
+        parts = [node[part] for part in ("scale", "shift", "mean", "variance")]
+        return "BatchNormalization", [inputs[0], *parts], {"epsilon": node["epsilon"]}, []
+    if op == "relu6":
+        return "Clip", inputs, {}, [numpy.float32(0), numpy.float32(6)]
+    if op == "clip":
+        bounds = (node.get("low", -numpy.inf), node.get("high", numpy.inf))
+        return "Clip", inputs, {}, [numpy.float32(bound) for bound in bounds]
+    if op == "leaky_relu":
+        return "LeakyRelu", inputs, {"alpha": float(node["slope"])}, []
+    if op == "hard_sigmoid":
+        return "HardSigmoid", inputs, {"alpha": node["alpha"], "beta": node["beta"]}, []
+    if op == "softmax":
+        return "Softmax", inputs, {"axis": 1}, []
+    if op == "concat":
+        return "Concat", inputs, {"axis": 1}, []
+    if op == "slice":
+        first = node["first"]
+        return "Slice", inputs, {}, [numpy.int64([n]) for n in (first, first + node["channels"], 1)]
+    if op == "pad":
+        top, left, bottom, right = node["padding"]
+        pads = numpy.int64([0, 0, top, left, 0, 0, bottom, right])
+        return "Pad", inputs, {}, [pads, numpy.float32(node.get("value", 0))]
+    raise AssertionError(op)
+
+
 def onnx_model(description, tensors, outputs):
-    nodes, sizes = [], {"image": [description["input"]["height"], description["input"]["width"]]}
-    flat = set()  # nodes whose output has no area
+    """Every value has four dimensions, a vector an area of one pixel."""
+    nodes, constants = [], {}
+    sizes = {"image": [description["input"]["height"], description["input"]["width"]]}
+
+    def emit(kind, name, arguments, **attributes):
+        nodes.append(helper.make_node(kind, list(arguments), [name], **attributes))
+        return name
+
+    def constant(name, value):
+        constants[name] = numpy.array(value)
+        return name
+
     for node in description["nodes"]:
         name, op, inputs = node["name"], node["op"], node["inputs"]
         size = sizes[inputs[0]]
-        if inputs[0] in flat and op != "global_average_pool":
-            flat.add(name)
-
-        def emit(kind, *arguments, **attributes):
-            nodes.append(helper.make_node(kind, list(arguments), [name], name=name, **attributes))
-
         if op in ("conv", "max_pool", "average_pool"):
             pads, size = _pads(node, *size)
             common = {"kernel_shape": node["kernel"], "strides": node["stride"], "pads": pads}
             if op == "conv":
                 extra = [node["bias"]] if "bias" in node else []
-                emit(
-                    "Conv",
-                    inputs[0],
-                    node["weight"],
-                    *extra,
-                    dilations=node["dilation"],
-                    group=node["groups"],
-                    **common,
-                )
+                common.update(dilations=node["dilation"], group=node["groups"])
+                emit("Conv", name, [inputs[0], node["weight"], *extra], **common)
             elif op == "max_pool":
-                emit("MaxPool", inputs[0], **common)
+                emit("MaxPool", name, inputs, **common)
             else:
-                emit("AveragePool", inputs[0], count_include_pad=int(node["count_include_pad"]), **common)
-        elif op == "batch_norm":
-            parts = [node[part] for part in ("scale", "shift", "mean", "variance")]
-            emit("BatchNormalization", inputs[0], *parts, epsilon=node["epsilon"])
-        elif op == "relu":
-            emit("Relu", inputs[0])
-        elif op == "relu6":
-            emit("Clip", inputs[0], "zero", "six")
-        elif op == "add":
-            emit("Add", *inputs)
-        elif op == "global_average_pool":
-            nodes.append(helper.make_node("GlobalAveragePool", [inputs[0]], [name + "/4d"]))
-            nodes.append(helper.make_node("Flatten", [name + "/4d"], [name]))
-            flat.add(name)
+                emit("AveragePool", name, inputs, count_include_pad=int(node["count_include_pad"]), **common)
         elif op == "dense":
-            emit("Gemm", inputs[0], node["weight"], node["bias"], transB=1)
+            extra = [node["bias"]] if "bias" in node else []
+            flat = emit("Gemm", name + "/2d", [emit("Flatten", name + "/in", inputs), node["weight"], *extra], transB=1)
+            emit("Unsqueeze", name, [flat, constant(name + "/axes", numpy.int64([2, 3]))])
+        elif op == "flatten":
+            order = emit("Transpose", name + "/order", inputs, perm=[0, 2, 3, 1])
+            emit("Reshape", name, [order, constant(name + "/shape", numpy.int64([0, -1, 1, 1]))])
+        elif op == "swish":
+            emit("Mul", name, [inputs[0], emit("Sigmoid", name + "/sigmoid", inputs)])
+        elif op == "shuffle":
+            table = numpy.int64([0, node["groups"], -1, *size])
+            node_of = emit("Reshape", name + "/table", [inputs[0], constant(name + "/shape", table)])
+            node_of = emit("Transpose", name + "/turned", [node_of], perm=[0, 2, 1, 3, 4])
+            emit("Reshape", name, [node_of, constant(name + "/back", numpy.int64([0, -1, *size]))])
         else:
-            raise AssertionError(op)
+            kind, arguments, attributes, extra = _simple(node, inputs)
+            extra = [constant(f"{name}/{index}", value) for index, value in enumerate(extra)]
+            if op == "slice":
+                extra.insert(2, constant(name + "/axes", numpy.int64([1])))
+            emit(kind, name, [*arguments, *extra], **attributes)
+        if op in ("add", "subtract", "multiply", "divide"):
+            size = max(size, sizes[inputs[1]])
+        elif op == "pad":
+            size = [size[axis] + node["padding"][axis] + node["padding"][axis + 2] for axis in (0, 1)]
+        elif op == "flatten" or op.startswith("global"):
+            size = [1, 1]
         sizes[name] = size
     size = description["input"]
-    constants = {"zero": numpy.float32(0), "six": numpy.float32(6)}
     graph = helper.make_graph(
         nodes,
         description["name"],
         [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", 3, size["height"], size["width"]])],
-        [helper.make_tensor_value_info(v, TensorProto.FLOAT, [None] * (2 if v in flat else 4)) for v in outputs],
+        [helper.make_tensor_value_info(v, TensorProto.FLOAT, [None] * 4) for v in outputs],
         [numpy_helper.from_array(numpy.array(v), k) for k, v in {**tensors, **constants}.items()],
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)

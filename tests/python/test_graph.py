@@ -4,8 +4,7 @@ import coulis
 import numpy
 import pytest
 from coulis.convert import graph
-from net_helpers import Tiny, assert_close, features, generated_pictures, write_model
-from net_oracle import Oracle
+from net_helpers import Tiny, builders, check_network
 
 
 def plain(net, *sizes, **conv):
@@ -112,7 +111,7 @@ def net_max_pool_of_negative_numbers(net):
     return net.end(net.pool("max_pool", node, (2, 2), (1, 1), "same"))
 
 
-def refused_norm_of_the_image(net):
+def net_norm_of_the_image(net):
     return net.end(net("relu", net("batch_norm", "image", epsilon=0.01)))
 
 
@@ -155,11 +154,11 @@ def net_convolution_used_twice(net):
     return net.end(net("add", net("relu", node), net("relu6", normed)))
 
 
-def refused_image_plus_image(net):
+def net_image_plus_image(net):
     return net.end(net("conv", net("add", "image", net("relu", "image")), channels=4, kernel=3))
 
 
-def refused_image_as_map(net):
+def net_image_as_map(net):
     net("relu", "image")
     return net.end(net("relu6", "image"))
 
@@ -221,23 +220,7 @@ def net_row_by_row(net):
     return net.end(node)
 
 
-def builders(prefix):
-    return {name[len(prefix) :]: build for name, build in list(globals().items()) if name.startswith(prefix)}
-
-
-NETS = builders("net_")
-REFUSED = builders("refused_")
-
-
-def check_network(description, tmp_path, seed=1):
-    path = tmp_path / "tiny.safetensors"
-    tensors = write_model(path, description, seed=seed)
-    pixels = generated_pictures(7, description["input"]["height"], description["input"]["width"], seed)
-    wanted = Oracle(description, tensors).run(pixels)
-    for kind, values in wanted.items():
-        found = features(path, kind, pixels, 2)
-        assert_close(found, values)
-        assert features(path, kind, pixels[4:5], 1).tobytes() == found[4].tobytes()
+NETS = builders(globals(), "net_")
 
 
 @pytest.mark.parametrize("name", NETS)
@@ -247,14 +230,6 @@ def test_small_network_agrees_with_onnx_runtime(name, tmp_path):
     if "logits" not in description["features"]:
         with pytest.raises(coulis.Error, match="(?i)classifier|logits"):
             coulis.Featurizer(tmp_path / "tiny.safetensors", "logits")
-
-
-@pytest.mark.parametrize("name", REFUSED)
-def test_only_an_ordinary_convolution_takes_the_picture(name, tmp_path):
-    write_model(tmp_path / "tiny.safetensors", REFUSED[name](Tiny()))
-    with pytest.raises(coulis.Error, match="only an ordinary convolution can take the picture") as caught:
-        coulis.Featurizer(tmp_path / "tiny.safetensors", "map")
-    assert caught.value.status == "bad_model"
 
 
 def random_network(seed):

@@ -120,6 +120,19 @@ def many_nodes(description, header):
     description["nodes"] += [{"name": f"extra{index}", **relu} for index in range(50000)]
 
 
+def many_inputs(description, header):
+    inputs = ["n3.relu"] * 64
+    description["nodes"] += [{"name": f"extra{index}", "op": "concat", "inputs": inputs} for index in range(1100)]
+
+
+def long_vector(description, header):
+    nodes, last = description["nodes"], "n3.relu"  # 8 times as many channels with each: 4 * 8**5 * 14 * 19 numbers
+    for index in range(5):
+        nodes.append({"name": f"extra{index}", "op": "concat", "inputs": [last] * 8})
+        last = f"extra{index}"
+    nodes.append({"name": "flat", "op": "flatten", "inputs": [last]})
+
+
 DAMAGED = {
     "empty": lambda: b"",
     "seven bytes": lambda: b"\0" * 7,
@@ -168,7 +181,7 @@ DAMAGED = {
     "node without op": without(CONV, "op"),
     "name twice": node(NORM, name="n1.conv"),
     "node named image": node(RELU, name="image"),
-    "unknown op": node(RELU, op="swish"),
+    "unknown op": node(RELU, op="gelu"),
     "op image": node(RELU, op="image", inputs=[]),
     "input unknown": node(RELU, inputs=["nothing"]),
     "input of its own": node(NORM, inputs=["n2.batch_norm"]),
@@ -205,6 +218,28 @@ DAMAGED = {
     "epsilon missing": without(NORM, "epsilon"),
     "units of 0": node(DENSE, units=0),
     "units other than the weights": node(DENSE, units=6),
+    "slope missing": node(RELU, op="leaky_relu"),
+    "slope is text": node(RELU, op="leaky_relu", slope="0.1"),
+    "slope out of range": node(RELU, op="leaky_relu", slope=1e31),
+    "beta missing": node(RELU, op="hard_sigmoid", alpha=0.2),
+    "bounds turned round": node(RELU, op="clip", low=2, high=1),
+    "bound is a list": node(RELU, op="clip", low=[0]),
+    "concat of one": node(RELU, op="concat"),
+    "concat of 65": node(RELU, op="concat", inputs=["n2.batch_norm"] * 65),
+    "concat of different areas": node(DENSE, op="concat", inputs=["n4.max_pool", "n3.relu"]),
+    "too many inputs": changed(many_inputs),
+    "slice that begins after the last": node(RELU, op="slice", first=4, channels=1),
+    "slice that ends after the last": node(RELU, op="slice", first=1, channels=4),
+    "slice of nothing": node(RELU, op="slice", first=0, channels=0),
+    "shuffle in groups that do not divide": node(RELU, op="shuffle", groups=3),
+    "shuffle without groups": node(RELU, op="shuffle"),
+    "pad without padding": node(RELU, op="pad"),
+    "pad by less than nothing": node(RELU, op="pad", padding=[0, -1, 0, 0]),
+    "pad by too much": node(RELU, op="pad", padding=[0, 65, 0, 0]),
+    "pad with text": node(RELU, op="pad", padding=[0, 1, 0, 0], value="zero"),
+    "vector of other channels": node(DENSE, op="multiply", inputs=["n5.global_average_pool", "image"]),
+    "maps of different sizes": node(DENSE, op="divide", inputs=["n4.max_pool", "n3.relu"]),
+    "vector too long": changed(long_vector),
     "dense on a picture": node(DENSE, inputs=["n4.max_pool"]),
     "count_include_pad is text": node(POOL, op="average_pool", count_include_pad="no"),
     "no features": top(features={}),

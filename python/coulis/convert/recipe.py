@@ -2,7 +2,7 @@
 
 A recipe is TOML, of which these lines are understood: a comment, ``[table]``, and ``key = value`` with a string,
 a number or a list of numbers on one line. Anything else is refused. (The standard library reads TOML only from Python
-3.11 on.)
+3.11 on.) docs/models.md says what the keys mean.
 """
 
 import re
@@ -14,6 +14,7 @@ _STRING = re.compile(r'"([^"\\]*)"')
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 _REQUIRED = {
+    "": ("name", "from", "family", "variant"),
     "source": ("title", "licence"),
     "input": ("width", "height", "channels", "mean", "std"),
     "features": ("map", "pooled"),
@@ -45,9 +46,9 @@ def read(name):
     path = folder() / f"{name}.toml"
     recipe = parse(path.read_text(encoding="utf-8"), str(path))
     for table, keys in _REQUIRED.items():
-        missing = [key for key in keys if key not in recipe.get(table, {})]
+        missing = [key for key in keys if key not in (recipe.get(table, {}) if table else recipe)]
         if missing:
-            raise ValueError(f"{path} has no {missing[0]} in [{table}]")
+            raise ValueError(f"{path} has no {missing[0]}" + (f" in [{table}]" if table else ""))
     return recipe
 
 

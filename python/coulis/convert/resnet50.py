@@ -9,17 +9,24 @@ from .graph import Graph
 
 STAGES = ((64, 3), (128, 4), (256, 6), (512, 3))  # channels, blocks
 EXPANSION = 4
-CLASSES = 1000
 EPSILON = 1.001e-5
+NORM = {"scale": "gamma", "shift": "beta", "mean": "moving_mean", "variance": "moving_variance"}
 
 
-def build():
-    """The nodes, as a list of dict."""
-    graph = Graph()
+def classifier(variant):
+    """What the file calls the classifier."""
+    return "predictions"
+
+
+def build(variant="50", classes=1000):
+    """The nodes, and Keras' name of every tensor: (list of dict, dict of str to str)."""
+    graph, names = Graph(), {}
 
     def layer(name, source, activation=True, **conv):
         node = graph.conv(f"{name}_conv", source, bias=True, **conv)
+        names.update({f"{node}.weight": f"{node}/kernel", f"{node}.bias": f"{node}/bias"})
         node = graph.batch_norm(f"{name}_bn", node, EPSILON)
+        names.update({f"{node}.{part}": f"{node}/{keras_part}" for part, keras_part in NORM.items()})
         return graph.add(f"{name}_relu", "relu", [node]) if activation else node
 
     node = layer("conv1", "image", channels=64, kernel=7, stride=2, padding=[3, 3, 3, 3])
@@ -36,5 +43,20 @@ def build():
             node = graph.add(f"{name}_add", "add", [start, node])
             node = graph.add(f"{name}_out", "relu", [node])
     node = graph.add("avg_pool", "global_average_pool", [node])
-    graph.dense("predictions", node, CLASSES)
-    return graph.nodes
+    if classes:
+        node = graph.dense("predictions", node, classes)
+        names.update({f"{node}.weight": f"{node}/kernel", f"{node}.bias": f"{node}/bias"})
+    return graph.nodes, names
+
+
+def arrange(state):
+    """`state` with the classifier under the name it has in :func:`build`.
+
+    Older releases of Keras call it otherwise (probs, fc1000), and whoever trains one of their own calls it
+    anything; it is the only layer with a matrix.
+    """
+    dense = [name[: -len("/kernel")] for name, values in state.items() if name.endswith("/kernel") and values.ndim == 2]
+    if len(dense) != 1:
+        return state
+    return {"predictions/" + name.rpartition("/")[2] if name.rpartition("/")[0] == dense[0] else name: values
+            for name, values in state.items()}

@@ -1,4 +1,4 @@
-"""Writes and reads safetensors files: an 8-byte length, a JSON header, bytes. float32 only."""
+"""Writes (float32 only) and reads safetensors files: an 8-byte length, a JSON header, bytes."""
 
 import json
 import os
@@ -10,9 +10,11 @@ import numpy
 
 ALIGNMENT = 64  # of the data section, for a reader that maps the file
 HEADER_MAX = 16 * 1024 * 1024
+TYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "|i1", "U8": "|u1"}
+TYPES["BOOL"] = "|b1"
 
 
-def write(path, tensors, metadata):
+def write(path, tensors, metadata, check=None):
     """Write float32 tensors, in the given order; the same arguments give the same bytes.
 
     Parameters
@@ -21,6 +23,8 @@ def write(path, tensors, metadata):
         The file appears whole or not at all.
     tensors : dict of str to array_like
     metadata : dict of str to str
+    check : callable, optional
+        Called with the path of the whole file before it gets its name; what it raises leaves no file.
 
     Raises
     ------
@@ -36,10 +40,10 @@ def write(path, tensors, metadata):
         blocks.append(block)
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-(8 + len(text)) % ALIGNMENT)
-    replace(path, [struct.pack("<Q", len(text)), text, *blocks])
+    replace(path, [struct.pack("<Q", len(text)), text, *blocks], check)
 
 
-def replace(path, blocks):
+def replace(path, blocks, check=None):
     """Write `blocks` (bytes-like) one after the other to a file beside `path`, then give it its name."""
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
@@ -49,6 +53,8 @@ def replace(path, blocks):
                 file.write(block)
             file.flush()
             os.fsync(file.fileno())
+        if check:
+            check(temporary)
         os.replace(temporary, path)
     finally:
         if temporary.exists():
@@ -56,7 +62,7 @@ def replace(path, blocks):
 
 
 def read(path):
-    """Read a file of float32 tensors.
+    """Read a file.
 
     Returns
     -------
@@ -69,7 +75,11 @@ def read(path):
         When the file does not fit its own header.
     OSError
     """
-    data = Path(path).read_bytes()
+    return parse(Path(path).read_bytes(), path)
+
+
+def parse(data, path):
+    """The same from bytes; `path` names them in messages."""
     if len(data) < 8:
         raise ValueError(f"{path} is too short for a safetensors file")
     (length,) = struct.unpack_from("<Q", data)
@@ -81,11 +91,12 @@ def read(path):
         entries = [(name, entry["dtype"], entry["shape"], *entry["data_offsets"]) for name, entry in header.items()]
         start, tensors, end = 8 + length, {}, 0
         for name, dtype, shape, first, last in sorted(entries, key=lambda entry: (entry[3], entry[4])):
-            if dtype != "F32":
-                raise ValueError(f"{name} is {dtype}, not F32")
-            if first != end or last - first != 4 * prod(shape) or start + last > len(data):
-                raise ValueError(f"the bytes of {name} do not fit its shape {shape}")
-            tensors[name] = numpy.frombuffer(data, "<f4", prod(shape), start + first).reshape(shape)
+            if dtype not in TYPES:
+                raise ValueError(f"{name!r:.100} is {dtype!r:.20}, which is none of {', '.join(TYPES)}")
+            kind = numpy.dtype(TYPES[dtype])
+            if first != end or last - first != kind.itemsize * prod(shape) or start + last > len(data):
+                raise ValueError(f"the bytes of {name!r:.100} do not fit its shape {shape!r:.100}")
+            tensors[name] = numpy.frombuffer(data, kind, prod(shape), start + first).reshape(shape)
             end = last
     except (KeyError, TypeError, AttributeError, UnicodeError, RecursionError, ValueError) as error:
         raise ValueError(f"the header of {path} is damaged: {error}") from None

@@ -1,17 +1,37 @@
-/* Loops that touch each number once: addition, scaling, pooling windows. */
+/* Loops that touch each number once: arithmetic of two maps, scaling, pooling windows. */
 #include "kernels/kernels.h"
 #include "kernels/vector.h"
 
-void KERNEL(cl_add)(const float *a, const float *b, int64_t count, float low, float high, float *out);
+void KERNEL(cl_arithmetic)(const cl_arithmetic *arithmetic);
 void KERNEL(cl_scale)(const float *in, int64_t pixels, int64_t channels, const float *scale, const float *shift,
                       float low, float high, float *out);
 void KERNEL(cl_maximum)(const float *const *pixels, int64_t count, int64_t channels, float *out);
 void KERNEL(cl_sum)(const float *const *pixels, int64_t count, int64_t channels, float factor, float *out);
 
-void KERNEL(cl_add)(const float *a, const float *b, int64_t count, float low, float high, float *out) {
-    const vf lowest = vf_set1(low), highest = vf_set1(high);
-    for (int64_t i = 0; i < count; i += LANES)
-        vf_store(out + i, vf_clamp(vf_add(vf_load(a + i), vf_load(b + i)), lowest, highest));
+/* `op` is a constant after inlining. */
+CL_INLINE void arithmetic_of(const cl_arithmetic *r, const cl_operator op) {
+    const vf low = vf_set1(r->low), high = vf_set1(r->high);
+    const float *a = r->a, *b = r->b;
+    float *out = r->out;
+    for (int64_t p = 0; p < r->pixels; p++, a += r->a_step, b += r->b_step, out += r->channels) {
+        for (int64_t c = 0; c < r->channels; c += LANES) {
+            vf x = vf_load(a + c), y = vf_load(b + c);
+            if (op == CL_ADD) x = vf_add(x, y);
+            else if (op == CL_SUBTRACT) x = vf_sub(x, y);
+            else if (op == CL_MULTIPLY) x = vf_mul(x, y);
+            else x = vf_div(x, y);
+            vf_store(out + c, vf_clamp(x, low, high));
+        }
+    }
+}
+
+void KERNEL(cl_arithmetic)(const cl_arithmetic *arithmetic) {
+    switch (arithmetic->op) {
+    case CL_ADD: arithmetic_of(arithmetic, CL_ADD); break;
+    case CL_SUBTRACT: arithmetic_of(arithmetic, CL_SUBTRACT); break;
+    case CL_MULTIPLY: arithmetic_of(arithmetic, CL_MULTIPLY); break;
+    case CL_DIVIDE: arithmetic_of(arithmetic, CL_DIVIDE); break;
+    }
 }
 
 void KERNEL(cl_scale)(const float *in, int64_t pixels, int64_t channels, const float *scale, const float *shift,

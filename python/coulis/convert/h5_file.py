@@ -1,0 +1,99 @@
+"""Reads the weights out of Keras' legacy HDF5 files (``.h5``) as data from strangers.
+
+Only plain datasets are read: little-endian float32 whose numbers lie in the file itself, in one piece. Links to
+elsewhere, virtual datasets, external storage and filters (which may load plugins) are refused before anything of
+them is read, and so is a dataset that claims more bytes than the file has. Attributes are not looked at.
+"""
+
+from io import BytesIO
+
+GROUPS_DEEP = 8  # a model within a model within a file has 4
+OBJECTS_MAX = 20_000  # ResNet152 has 1,300 datasets and groups
+
+
+def read(data, name="the file"):
+    """The tensors of a Keras HDF5 file.
+
+    Parameters
+    ----------
+    data : bytes
+        The whole file.
+    name : str
+        Names the file in messages.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray
+        Under ``layer/weight``, such as ``conv1_conv/kernel``, without the ``:0`` that TensorFlow puts at the end.
+
+    Raises
+    ------
+    ValueError
+        One sentence.
+    """
+    try:
+        import h5py
+    except ImportError:
+        raise ValueError("Keras' .h5 files are read with h5py, which is not here: pip install h5py") from None
+    try:
+        with h5py.File(BytesIO(data), "r") as file:
+            if "layers" in file and "model_weights" not in file:
+                raise ValueError("it is of Keras 3's .weights.h5 kind, which names no layers; load it in Keras and "
+                                 "write the model with model.save('model.h5')")
+            return _Walk(h5py, len(data)).tensors(file)
+    except ValueError as error:
+        raise ValueError(f"{name} cannot be read as Keras' weights: {error}") from None
+    except (OSError, RuntimeError, KeyError, TypeError, UnicodeError, OverflowError) as error:
+        raise ValueError(f"{name} is no HDF5 file, or damaged: {str(error)[:200]}") from None
+
+
+class _Walk:
+    def __init__(self, h5py, size):
+        self.h5py, self.left, self.objects, self.found = h5py, size, 0, {}
+
+    def tensors(self, file):
+        # A whole model keeps its weights in a group of this name, beside those of the optimizer.
+        start = "model_weights"
+        if start in file and isinstance(file.get(start, getlink=True), self.h5py.HardLink):
+            self.group(file[start], ())
+        else:
+            self.group(file, ())
+        if not self.found:
+            raise ValueError("there are no weights in it")
+        return self.found
+
+    def group(self, group, path):
+        if len(path) > GROUPS_DEEP:
+            raise ValueError("its groups are nested too deeply")
+        for key in group:
+            place = "/".join((*path, key))[-200:]
+            self.objects += 1
+            if self.objects > OBJECTS_MAX:
+                raise ValueError(f"it has more than {OBJECTS_MAX} groups and datasets")
+            if not isinstance(group.get(key, getlink=True), self.h5py.HardLink):
+                raise ValueError(f"{place} is a link to somewhere else")
+            kind = group.get(key, getclass=True)
+            if kind is self.h5py.Group:
+                self.group(group[key], (*path, key))
+            elif kind is self.h5py.Dataset:
+                self.dataset(group[key], place, (*path, key)[-2:])
+            else:
+                raise ValueError(f"{place} is neither a group nor a dataset")
+
+    def dataset(self, dataset, place, names):
+        properties = dataset.id.get_create_plist()
+        if properties.get_layout() != self.h5py.h5d.CONTIGUOUS or properties.get_nfilters():
+            raise ValueError(f"{place} is not stored in one piece (chunks, filters and virtual datasets are not read)")
+        if properties.get_external_count():
+            raise ValueError(f"the numbers of {place} lie in another file")
+        if dataset.dtype != "<f4" or dataset.ndim > 8:
+            if dataset.ndim == 0 or dataset.dtype.kind in "iu":
+                return  # a counter, such as an optimizer's or a random generator's
+            raise ValueError(f"{place} is {dataset.dtype} of {dataset.ndim} dimensions, not float32")
+        if dataset.id.get_storage_size() != dataset.nbytes or dataset.nbytes > self.left:
+            raise ValueError(f"{place} claims more numbers than the file has")
+        self.left -= dataset.nbytes
+        name = "/".join(part.split(":")[0] for part in names)
+        if name in self.found:
+            raise ValueError(f"there are two weights called {name}")
+        self.found[name] = dataset[()]

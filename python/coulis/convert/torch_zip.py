@@ -1,0 +1,77 @@
+"""Reads the .pth files that PyTorch has written since 1.6, without PyTorch, as data from strangers.
+
+The file is a zip archive of one folder: ``data.pkl``, a pickle that refers to storages by key, ``data/KEY`` with the
+raw elements of each, ``version``, and in newer files ``byteorder``. The pickle is carried out by the allow-list of
+:mod:`coulis.convert.legacy_pickle`. Nothing in the archive is compressed, so no member can be larger than the file.
+"""
+
+import zipfile
+from io import BytesIO
+
+import numpy
+
+from . import legacy_pickle
+
+MEMBERS_MAX = 100_000
+VERSIONS = (b"2", b"3")  # 2 and 3 differ in what operators mean, not in how tensors lie
+
+
+def is_one(data):
+    """Whether these are the bytes of such a file, to judge by the names in the archive."""
+    try:
+        with zipfile.ZipFile(BytesIO(data)) as archive:
+            return any(name.endswith("/data.pkl") for name in archive.namelist())
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError, EOFError):
+        return False
+
+
+def read(data, name="the file"):
+    """Tensors of a zip-format .pth file: as :func:`coulis.convert.legacy_pickle.read`."""
+    try:
+        with zipfile.ZipFile(BytesIO(data)) as archive:
+            return _read(archive, len(data))
+    except (zipfile.BadZipFile, NotImplementedError, OSError, EOFError, RuntimeError) as error:
+        reason = f"the archive is damaged: {str(error)[:200]}"
+    except ValueError as error:
+        reason = str(error)
+    raise ValueError(f"{name} is not a PyTorch file that can be read: {reason}")
+
+
+def _read(archive, size):
+    members, left = {}, size
+    for info in archive.infolist():
+        left -= info.file_size
+        if info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size or left < 0:
+            raise ValueError(f"the member {info.filename!r:.100} is compressed, or larger than the file")
+        if info.filename in members or len(members) == MEMBERS_MAX:
+            raise ValueError("it has two members of one name, or too many")
+        members[info.filename] = info
+    roots = [member[: -len("data.pkl")] for member in members if member.endswith("/data.pkl")]
+    if len(roots) != 1:
+        raise ValueError("it does not hold one data.pkl")
+    root = roots[0]
+
+    def member(part, default=None):
+        info = members.get(root + part)
+        if info is None and default is None:
+            raise ValueError(f"it has no {part!r:.60}")
+        return archive.read(info) if info else default
+
+    if member("byteorder", b"little").strip() != b"little":
+        raise ValueError("it was not written by a little-endian machine")
+    if member("version").strip() not in VERSIONS:
+        raise ValueError(f"its version is {member('version')[:20]!r}, not 3")
+    stream = BytesIO(member("data.pkl"))
+    tensors = legacy_pickle.tensors(legacy_pickle.load(stream))
+    if stream.read(1):
+        raise ValueError("bytes are left over behind its pickle")
+    arrays = {}
+    for tensor in tensors.values():
+        key, dtype, count = tensor.storage
+        if key in arrays:
+            continue
+        elements = member(f"data/{key}")
+        if len(elements) != count * numpy.dtype(dtype).itemsize:
+            raise ValueError(f"the storage {key!r:.60} has {len(elements)} bytes where {count} elements were announced")
+        arrays[key] = numpy.frombuffer(elements, dtype) if count else numpy.empty(0, dtype)
+    return {key: legacy_pickle.view(key, tensor, arrays) for key, tensor in tensors.items()}

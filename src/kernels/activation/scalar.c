@@ -1,0 +1,1 @@
+#include "kernels/activation/kernel.h"

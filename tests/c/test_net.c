@@ -1,0 +1,143 @@
+/* Every operator of the model format in one network, run under whatever sanitizer is built in. Whether the numbers are
+ * right is a question for tests/python/test_operators.py. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+#include "net/plan.h"
+#include "test.h"
+
+#define SIDE 37 /* large enough for steps that are streamed and steps that run for all pictures together */
+
+static char path[] = "/tmp/coulis-test-net-XXXXXX.graph.json";
+
+#define CONV(name, input, more) "{'name':'" name "','op':'conv','inputs':['" input "'],'weight':'w'," more "}"
+#define NODE(name, op, inputs, more) "{'name':'" name "','op':'" op "','inputs':[" inputs "]" more "}"
+
+static const char nodes[] =
+    NODE("norm", "batch_norm", "'image'", ",'scale':'a','shift':'b','mean':'c','variance':'d','epsilon':0.1") ","
+    NODE("padded", "pad", "'norm'", ",'padding':[1,2,0,1],'value':0.5") ","
+    NODE("zeros", "pad", "'image'", ",'padding':[1,1,1,1]") ","
+    CONV("stem", "zeros", "'channels':12,'kernel':[3,3]") ","
+    NODE("swish", "swish", "'stem'", "") ","
+    CONV("depthwise", "swish", "'channels':12,'kernel':[5,5],'padding':'same','groups':12") ","
+    NODE("hard_swish", "hard_swish", "'depthwise'", "") ","
+    NODE("mean", "global_average_pool", "'hard_swish'", "") ","
+    NODE("gate", "sigmoid", "'mean'", "") ","
+    NODE("gated", "multiply", "'hard_swish','gate'", "") ","
+    CONV("groups", "gated", "'channels':18,'kernel':[3,1],'groups':6,'padding':'same','dilation':[2,1],'bias':'b'") ","
+    CONV("expand", "groups", "'channels':20,'kernel':[1,1]") ","
+    NODE("leaky", "leaky_relu", "'expand'", ",'slope':0.1") ","
+    CONV("second", "leaky", "'channels':20,'kernel':[3,3],'padding':'same','groups':20") ","
+    NODE("sum", "add", "'second','leaky'", "") ","
+    NODE("clip", "clip", "'sum'", ",'low':-1,'high':2") ","
+    NODE("pooled", "max_pool", "'clip'", ",'kernel':[3,3],'stride':[3,3],'padding':'same'") ","
+    CONV("winograd", "pooled", "'channels':24,'kernel':[3,3],'padding':'same'") ","
+    NODE("relu", "relu", "'winograd'", "") ","
+    NODE("average", "average_pool", "'pooled'", ",'kernel':[3,3],'padding':[1,1,1,1],'count_include_pad':true") ","
+    NODE("together", "concat", "'relu','average','pooled'", "") ","
+    NODE("shuffled", "shuffle", "'together'", ",'groups':16") ","
+    NODE("part", "slice", "'shuffled'", ",'first':7,'channels':20") ","
+    NODE("difference", "subtract", "'part','average'", "") ","
+    NODE("most", "global_max_pool", "'difference'", "") ","
+    NODE("hard", "hard_sigmoid", "'most'", ",'alpha':0.2,'beta':0.5") ","
+    NODE("quotient", "divide", "'difference','hard'", "") ","
+    NODE("relu6", "relu6", "'quotient'", "") ","
+    NODE("flat", "flatten", "'relu6'", "") ","
+    NODE("dense", "dense", "'flat'", ",'weight':'w','bias':'b','units':30") ","
+    NODE("corner", "conv", "'padded'", ",'weight':'w','channels':30,'kernel':[9,9],'stride':[9,9]") ","
+    NODE("corner_mean", "global_average_pool", "'corner'", "") ","
+    NODE("all", "concat", "'dense','corner_mean'", "") ","
+    NODE("softmax", "softmax", "'all'", "");
+
+static coulis_status open_model(coulis_model **model, coulis_error *error) {
+    return coulis_model_open(path, 1, model, error);
+}
+
+static void write_graph(void) {
+    int file = mkstemps(path, 11);
+    FILE *out = file >= 0 ? fdopen(file, "w") : NULL;
+    CHECK(out != NULL);
+    if (!out) return;
+    static const char head[] = "{'format':1,'name':'all','input':{'width':37,'height':37,'channels':'RGB',"
+                               "'mean':[127,127,127],'std':[128,128,128]},'nodes':[";
+    static const char tail[] = "],'features':{'map':'relu6','pooled':'softmax','logits':'padded'}}";
+    const char *const parts[] = {head, nodes, tail};
+    for (int i = 0; i < 3; i++)
+        for (const char *c = parts[i]; *c; c++) fputc(*c == '\'' ? '"' : *c, out);
+    CHECK(fclose(out) == 0);
+}
+
+static void fill(uint8_t *pixels, uint32_t seed) {
+    for (int i = 0; i < SIDE * SIDE * 3; i++) pixels[i] = (uint8_t)((seed = seed * 1664525u + 1013904223u) >> 24);
+}
+
+/* A picture gives the same bytes among others as alone, in a workspace that holds rubbish. */
+static void check_output(const coulis_model *model, int32_t output) {
+    coulis_error error;
+    cl_plan *plan = NULL;
+    CHECK_MSG(cl_plan_create(model, output, &plan, &error) == COULIS_OK, "%s", error.message);
+    if (!plan) return;
+    static uint8_t pixels[CL_PLAN_PICTURES][SIDE * SIDE * 3];
+    const uint8_t *rgb[CL_PLAN_PICTURES];
+    float *out[CL_PLAN_PICTURES], *alone = cl_alloc((size_t)plan->length, sizeof *alone);
+    for (uint32_t p = 0; p < CL_PLAN_PICTURES; p++) {
+        fill(pixels[p], p);
+        rgb[p] = pixels[p];
+        out[p] = cl_alloc((size_t)plan->length, sizeof **out);
+    }
+    float *workspace = cl_alloc((size_t)plan->workspace_count, sizeof *workspace);
+    memset(workspace, 0xff, (size_t)plan->workspace_count * sizeof *workspace); /* NaN */
+    cl_plan_run(plan, CL_PLAN_PICTURES, rgb, workspace, out);
+    for (int p = 0; p < CL_PLAN_PICTURES; p++) {
+        memset(workspace, 0xff, (size_t)plan->workspace_count * sizeof *workspace);
+        cl_plan_run(plan, 1, &rgb[p], workspace, &alone);
+        CHECK_MSG(memcmp(alone, out[p], (size_t)plan->length * sizeof *alone) == 0, "node %d, picture %d", output, p);
+        double sum = 0;
+        for (int64_t i = 0; i < plan->length; i++) sum += (double)alone[i] * (double)alone[i];
+        CHECK_MSG(sum > 0 && sum < 1e9, "node %d, picture %d: %g", output, p, sum);
+        cl_free(out[p]);
+    }
+    cl_free(alone);
+    cl_free(workspace);
+    cl_plan_free(plan);
+}
+
+static void every_node_can_be_the_output(void) {
+    coulis_error error;
+    coulis_model *model = NULL;
+    CHECK_MSG(open_model(&model, &error) == COULIS_OK, "%s", error.message);
+    if (!model) return;
+    for (int32_t i = 1; i < cl_model_graph(model)->node_count; i++) check_output(model, i);
+    coulis_model_close(model);
+}
+
+/* Each allocation of opening and planning is made to fail once. */
+static void want_of_memory_is_an_error(void) {
+    int failures = 0;
+    for (int64_t n = 1; n < 10000; n++) {
+        coulis_error error;
+        coulis_model *model = NULL;
+        cl_plan *plan = NULL;
+        cl_test_fail_allocation(n);
+        coulis_status status = open_model(&model, &error);
+        if (status == COULIS_OK) status = cl_plan_create(model, cl_model_graph(model)->pooled, &plan, &error);
+        cl_test_fail_allocation(0);
+        cl_plan_free(plan);
+        coulis_model_close(model);
+        if (status == COULIS_OK) break;
+        CHECK_MSG(status == COULIS_NO_MEMORY && error.message[0], "allocation %d: %s", (int)n, error.message);
+        failures++;
+    }
+    CHECK(failures > 20);
+}
+
+int main(void) {
+    RUN(write_graph);
+    RUN(every_node_can_be_the_output);
+    RUN(want_of_memory_is_an_error);
+    unlink(path);
+    return test_finish();
+}

@@ -56,10 +56,10 @@ def run_c(program, totals, environment=None):
         totals.add(0, 1, 0)
 
 
-def run_python(files, totals, environment=None):
+def run_python(files, totals, python=sys.executable, environment=None):
     report = BUILD / "pytest.xml"
     report.unlink(missing_ok=True)
-    code, _ = call([sys.executable, "-m", "pytest", "-q", "-rs", f"--junitxml={report}",
+    code, _ = call([str(python), "-m", "pytest", "-q", "-rs", f"--junitxml={report}",
                     *(str(f) for f in files)],
                    env={**os.environ, "COULIS_LIBRARY": str(BUILD / "libcoulis.so"),
                         "COULIS_COMMAND": str(BUILD / "coulis"), **(environment or {})})
@@ -118,10 +118,10 @@ def test_sanitize(totals):
     if library.exists():
         # Python itself leaks, and its library is loaded too late to bring the sanitizer's runtime with it.
         runtime = subprocess.run(["gcc", "-print-file-name=libasan.so"], capture_output=True, text=True, check=True)
-        run_python([ROOT / "tests" / "python" / "test_model.py"], totals,
-                   {"COULIS_LIBRARY": str(library), "LD_PRELOAD": runtime.stdout.strip(),
-                    "ASAN_OPTIONS": "detect_leaks=0:allocator_may_return_null=1",
-                    "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1"})
+        run_python([ROOT / "tests" / "python" / "test_model.py"], totals, environment={
+            "COULIS_LIBRARY": str(library), "LD_PRELOAD": runtime.stdout.strip(),
+            "ASAN_OPTIONS": "detect_leaks=0:allocator_may_return_null=1",
+            "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1"})
 
 
 def test_tsan(totals):

@@ -145,7 +145,7 @@ static coulis_status solve(const fit *f, coulis_pca **pca, coulis_error *error) 
     coulis_pca *made = NULL;
     double *vectors = NULL;
     int64_t count = 1; /* all rows equal: one is as good as any */
-    coulis_status status = cl_eigen_open(&eigen, f->matrix, f->side, error);
+    coulis_status status = cl_eigen_open(&eigen, f->matrix, f->side, f->pool, error);
     if (status) return status;
     if (f->total > 0 || f->components == 0 || f->components >= 1) status = choose_count(f, &eigen, &count, error);
     if (!status) status = cl_pca_alloc(count, f->rows->cols, &made, error);

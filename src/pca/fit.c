@@ -178,7 +178,11 @@ coulis_status cl_pca_fit(const cl_rows *rows, double components, cl_pool *pool, 
     return status;
 }
 
-coulis_status coulis_pca_fit(const float *x, int64_t rows, int64_t cols, double components, int32_t threads,
+void coulis_pca_options_init(coulis_pca_options *options) {
+    *options = (coulis_pca_options){.size = sizeof *options, .solver = COULIS_SOLVER_AUTO};
+}
+
+coulis_status coulis_pca_fit(const float *x, int64_t rows, int64_t cols, const coulis_pca_options *options,
                              coulis_pca **pca, coulis_error *error) {
     size_t elements;
     if (!x || !pca || rows < 0 || cols < 0)
@@ -187,11 +191,14 @@ coulis_status coulis_pca_fit(const float *x, int64_t rows, int64_t cols, double 
         return cl_fail(error, COULIS_INVALID_ARGUMENT, "%lld rows of %lld columns fit no memory", (long long)rows,
                        (long long)cols);
     cl_pool *pool;
-    coulis_status status = cl_pool_create(threads, &pool, error);
+    coulis_status status = cl_pool_create(options ? options->threads : 0, &pool, error);
     if (status) return status;
     cl_memory_rows memory;
     cl_rows source = cl_rows_of_memory(&memory, x, rows, cols);
-    status = cl_pca_fit(&source, components, pool, pca, error);
+    status = cl_pca_fit(&source, options ? options->components : 0, pool, pca, error);
     cl_pool_free(pool);
     return status;
 }
+
+int32_t coulis_pca_solver(const coulis_pca *pca) { return (void)pca, COULIS_SOLVER_AUTO; }
+double coulis_pca_error_bound(const coulis_pca *pca) { return (void)pca, 0; }

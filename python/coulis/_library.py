@@ -9,7 +9,7 @@ import os
 from ctypes import POINTER, c_char, c_char_p, c_double, c_float, c_int32, c_int64, c_size_t, c_uint8, c_void_p
 from pathlib import Path
 
-from .error import Error
+from .error import error_of
 
 VERSION = "0.1.0"
 
@@ -264,7 +264,7 @@ def call(name, *arguments):
     code = getattr(library(), name)(*arguments, ctypes.byref(error))
     if code != STATUS_OK:
         word = status_name(code)
-        raise Error(error.message.decode("utf-8", "replace") or f"{name} failed: {word}", word, code)
+        raise error_of(error.message.decode("utf-8", "replace") or f"{name} failed: {word}", word, code)
 
 
 # ---- arguments ---------------------------------------------------------------------

@@ -67,6 +67,8 @@ CL_INLINE void dot_tile(int64_t m, int64_t n, int64_t k, const float *a, int64_t
     for (int i = 0; i < ROWS; i++) rows[i] = a + (i < m ? i : m - 1) * a_stride;
     CL_UNROLL
     for (int j = 0; j < COLUMNS; j++) columns[j] = b + (j < n ? j : n - 1) * b_stride;
+    /* The columns of the tile after this one are fetched meanwhile: on the first pass they come from memory. */
+    const int64_t ahead = n >= 2 * COLUMNS ? COLUMNS * b_stride : 0;
     CL_UNROLL
     for (int i = 0; i < ROWS; i++)
         CL_UNROLL
@@ -75,7 +77,10 @@ CL_INLINE void dot_tile(int64_t m, int64_t n, int64_t k, const float *a, int64_t
     for (int64_t t = 0; t < whole; t += LANES) {
         vf right[COLUMNS];
         CL_UNROLL
-        for (int j = 0; j < COLUMNS; j++) right[j] = vf_load(columns[j] + t);
+        for (int j = 0; j < COLUMNS; j++) {
+            right[j] = vf_load(columns[j] + t);
+            __builtin_prefetch(columns[j] + t + ahead);
+        }
         CL_UNROLL
         for (int i = 0; i < ROWS; i++) {
             vf left = vf_load(rows[i] + t);

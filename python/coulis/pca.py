@@ -12,6 +12,7 @@ from . import _library
 from ._handle import Handle
 from .error import InputError
 from .estimator import Estimator, matrix
+from .likelihood import Likelihood
 from .moments import COLUMNS_MAX, Parts, fit_rows
 
 # scikit-learn's word, or ours where it has none -> coulis_solver
@@ -34,7 +35,7 @@ LAZY = (
 )
 
 
-class PCA(Estimator):
+class PCA(Estimator, Likelihood):
     """Principal component analysis, centred; products in float32, sums and eigenvalues in float64.
 
     Signs follow scikit-learn: the largest element of a component in absolute value is positive. What is
@@ -284,10 +285,13 @@ class PCA(Estimator):
         return scores
 
     def _spread(self):
-        """What whitening divides by. Scores carry noise of 6e-8 of the largest, so a spread below that is no
-        number to divide by: scikit-learn's guard of the same size, but relative to the largest."""
-        spread = numpy.sqrt(self.explained_variance_)
-        return numpy.maximum(spread, numpy.finfo(numpy.float32).eps * (spread[0] or 1.0))
+        """What whitening divides by."""
+        return numpy.maximum(numpy.sqrt(self.explained_variance_), self._least_spread())
+
+    def _least_spread(self):
+        """Scores carry noise of 6e-8 of the largest; a spread below that is nothing to divide by. scikit-learn's
+        guard has the same size, but in the unit of the data instead of relative to the largest."""
+        return numpy.finfo(numpy.float32).eps * (float(self.explained_variance_[0]) ** 0.5 or 1.0)
 
     def _take(self, handle):
         """Make `handle` this object's model, and copy its results into attributes."""

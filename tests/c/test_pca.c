@@ -11,46 +11,6 @@
 #include "pca.h"
 #include "test.h"
 
-/* Numbers in -1 .. 1, the same on every machine. */
-static double random_number(uint64_t *state) {
-    *state = *state * 6364136223846793005u + 1442695040888963407u; /* Knuth, MMIX */
-    return (double)(*state >> 11) / 4503599627370496.0 - 1;
-}
-
-/* rows x cols of a few directions of falling strength, some noise, and an offset. */
-static float *make_data(int64_t rows, int64_t cols, double offset) {
-    enum { DIRECTIONS = 12 };
-    uint64_t state = 1;
-    float *x = cl_alloc((size_t)rows, (size_t)cols * sizeof *x);
-    double *directions = cl_alloc(DIRECTIONS, (size_t)cols * sizeof *directions);
-    for (int64_t i = 0; i < DIRECTIONS * cols; i++) directions[i] = random_number(&state) / (double)(i / cols + 1);
-    for (int64_t r = 0; r < rows; r++) {
-        double weights[DIRECTIONS];
-        for (int i = 0; i < DIRECTIONS; i++) weights[i] = random_number(&state);
-        for (int64_t c = 0; c < cols; c++) {
-            double value = offset + 0.01 * random_number(&state);
-            for (int i = 0; i < DIRECTIONS; i++) value += weights[i] * directions[i * cols + c];
-            x[r * cols + c] = (float)value;
-        }
-    }
-    cl_free(directions);
-    return x;
-}
-
-/* The largest deviation of the components' products from those of an orthonormal set. */
-static double deviation(const coulis_pca *pca) {
-    int64_t count = coulis_pca_components_count(pca), cols = coulis_pca_columns(pca);
-    const float *v = coulis_pca_components(pca);
-    double worst = 0;
-    for (int64_t i = 0; i < count; i++)
-        for (int64_t j = i; j < count; j++) {
-            double product = i == j ? -1 : 0;
-            for (int64_t c = 0; c < cols; c++) product += (double)v[i * cols + c] * (double)v[j * cols + c];
-            worst = fmax(worst, fabs(product));
-        }
-    return worst;
-}
-
 /* Two columns with covariance [[2, 1], [1, 2]] have eigenvalues 3 and 1 along (1, 1) and (1, -1). */
 static void known_answer(void) {
     double a = sqrt(3) / 2, b = 0.5;
@@ -267,6 +227,9 @@ static void streams(void) {
         int64_t rows = shapes[i][0], cols = shapes[i][1];
         float *x = make_data(rows, cols, 2);
         coulis_pca *memory = NULL, *streamed = NULL;
+        coulis_pca_options seven;
+        coulis_pca_options_init(&seven);
+        seven.components = 7;
         coulis_error error = {0};
         cl_pool *pool;
         CHECK(cl_pool_create(2, &pool, &error) == COULIS_OK);
@@ -274,7 +237,7 @@ static void streams(void) {
         counted source = {.x = x, .cols = cols, .stop_after = -1};
         cl_rows input = {.context = &source, .rows = rows, .cols = cols, .read = read_counted,
                          .progress = count_progress, .progress_context = &source};
-        CHECK(cl_pca_fit(&input, 7, pool, &streamed, &error) == COULIS_OK);
+        CHECK(cl_pca_fit(&input, &seven, pool, &streamed, &error) == COULIS_OK);
         CHECK(source.reads >= 1 && source.told >= 1);
         if (memory && streamed) {
             CHECK(!memcmp(coulis_pca_components(memory), coulis_pca_components(streamed), (size_t)(7 * cols) * 4));
@@ -285,7 +248,7 @@ static void streams(void) {
             coulis_pca *none = NULL;
             source.told = 0;
             source.stop_after = stop;
-            CHECK(cl_pca_fit(&input, 7, pool, &none, &error) == COULIS_INTERRUPTED && none == NULL);
+            CHECK(cl_pca_fit(&input, &seven, pool, &none, &error) == COULIS_INTERRUPTED && none == NULL);
         }
         coulis_pca_free(memory);
         coulis_pca_free(streamed);

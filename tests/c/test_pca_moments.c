@@ -228,6 +228,7 @@ static void hostile_bytes_are_refused(void) {
         for (size_t v = 0; v < sizeof values / sizeof *values; v++) {
             memcpy(copy, bytes, size);
             if (!memcmp(copy + places[p], &values[v], 8)) continue; /* what is there anyway */
+            if (places[p] == 56 && values[v] == 0) continue;        /* leaf 0 instead of 0 and 1: moments with a gap */
             memcpy(copy + places[p], &values[v], 8);
             error.message[0] = 0;
             CHECK_MSG(coulis_moments_load(copy, size, 1, &back, &error) == COULIS_BAD_DATA && !back && error.message[0],
@@ -258,7 +259,6 @@ static void survives_short_memory(void) {
     int failed = 0;
     for (int64_t n = 1; n < 60; n++) {
         coulis_moments *m = NULL, *back = NULL;
-        coulis_pca *pca = NULL;
         void *bytes = NULL;
         size_t size = 0;
         cl_test_fail_allocation(n);
@@ -266,8 +266,10 @@ static void survives_short_memory(void) {
         if (!status) status = coulis_moments_update(m, x, LEAF, NULL);
         if (!status) {
             status = coulis_moments_merge(m, part, NULL);
-            if (status) cl_test_fail_allocation(0);
-            if (status) CHECK(equal_bytes(m, before)); /* a failure leaves it as it was */
+            if (status) { /* a failure leaves it as it was */
+                cl_test_fail_allocation(0);
+                CHECK(equal_bytes(m, before));
+            }
         }
         if (!status) status = coulis_moments_save(m, &bytes, &size, NULL);
         if (!status) status = coulis_moments_load(bytes, size, 1, &back, NULL);
@@ -276,7 +278,6 @@ static void survives_short_memory(void) {
         if (!status) CHECK(coulis_moments_rows(back) == 2 * LEAF - 1);
         CHECK(status == COULIS_OK || status == COULIS_NO_MEMORY);
         failed += status == COULIS_NO_MEMORY;
-        coulis_pca_free(pca);
         coulis_bytes_free(bytes);
         coulis_moments_free(m);
         coulis_moments_free(back);

@@ -6,6 +6,7 @@
  *   vf              the register
  *   vf_load, vf_store, vf_set1, vf_zero, vf_add, vf_min, vf_max
  *   vf_fma(a,b,c)   a * b + c, rounded once where the processor has it, twice in the portable one
+ *   DOUBLES, vd     the same register as doubles: vd_load, vd_store, vd_set1, vd_zero, vd_fma
  *   KERNEL(name)    name with the instruction set as suffix
  *
  * min and max return the second operand when either is NaN, or when both are zeros, as x86 does. */
@@ -26,6 +27,12 @@ typedef __m512 vf;
 #define vf_min(a, b) _mm512_min_ps(a, b)
 #define vf_max(a, b) _mm512_max_ps(a, b)
 #define vf_fma(a, b, c) _mm512_fmadd_ps(a, b, c)
+typedef __m512d vd;
+#define vd_load(p) _mm512_loadu_pd(p)
+#define vd_store(p, v) _mm512_storeu_pd(p, v)
+#define vd_set1(x) _mm512_set1_pd(x)
+#define vd_zero() _mm512_setzero_pd()
+#define vd_fma(a, b, c) _mm512_fmadd_pd(a, b, c)
 
 #elif defined(__AVX2__)
 #include <immintrin.h>
@@ -41,6 +48,12 @@ typedef __m256 vf;
 #define vf_min(a, b) _mm256_min_ps(a, b)
 #define vf_max(a, b) _mm256_max_ps(a, b)
 #define vf_fma(a, b, c) _mm256_fmadd_ps(a, b, c)
+typedef __m256d vd;
+#define vd_load(p) _mm256_loadu_pd(p)
+#define vd_store(p, v) _mm256_storeu_pd(p, v)
+#define vd_set1(x) _mm256_set1_pd(x)
+#define vd_zero() _mm256_setzero_pd()
+#define vd_fma(a, b, c) _mm256_fmadd_pd(a, b, c)
 
 #elif defined(__ARM_NEON) && defined(__aarch64__) && defined(CL_NEON)
 #include <arm_neon.h>
@@ -54,6 +67,12 @@ typedef float32x4_t vf;
 #define vf_zero() vdupq_n_f32(0.0f)
 #define vf_add(a, b) vaddq_f32(a, b)
 #define vf_fma(a, b, c) vfmaq_f32(c, a, b)
+typedef float64x2_t vd;
+#define vd_load(p) vld1q_f64(p)
+#define vd_store(p, v) vst1q_f64(p, v)
+#define vd_set1(x) vdupq_n_f64(x)
+#define vd_zero() vdupq_n_f64(0.0)
+#define vd_fma(a, b, c) vfmaq_f64(c, a, b)
 /* vminq_f32 and vmaxq_f32 would give NaN when either operand is, and -0 for +0 and -0. */
 static inline vf vf_min(vf a, vf b) { return vbslq_f32(vcltq_f32(a, b), a, b); }
 static inline vf vf_max(vf a, vf b) { return vbslq_f32(vcgtq_f32(a, b), a, b); }
@@ -82,7 +101,19 @@ static inline vf vf_max(vf a, vf b) {
     return a;
 }
 static inline vf vf_fma(vf a, vf b, vf c) { return a * b + c; }
+typedef double vd __attribute__((vector_size(16)));
+static inline vd vd_load(const double *p) {
+    vd v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+static inline void vd_store(double *p, vd v) { memcpy(p, &v, sizeof v); }
+static inline vd vd_set1(double x) { return (vd){x, x}; }
+static inline vd vd_zero(void) { return (vd){0, 0}; }
+static inline vd vd_fma(vd a, vd b, vd c) { return a * b + c; }
 #endif
+
+#define DOUBLES (LANES / 2)
 
 /* min(max(x, low), high): every activation of the format is such a clamp. */
 #define vf_clamp(x, low, high) vf_min(vf_max(x, low), high)

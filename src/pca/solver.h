@@ -1,4 +1,5 @@
-/* Dense symmetric eigenproblems and factorisations, by LAPACK on one thread. */
+/* Dense symmetric eigenproblems and factorisations. What costs n^3 runs on the pool, the tridiagonal eigenproblem in
+ * LAPACK on one thread. */
 #ifndef CL_PCA_SOLVER_H
 #define CL_PCA_SOLVER_H
 
@@ -8,8 +9,10 @@
 typedef struct cl_eigen {
     int64_t n;
     cl_pool *pool;
-    double *matrix;                    /* the caller's, overwritten by the reflectors */
-    double *diagonal, *beside, *tau;
+    double *matrix;             /* the caller's, overwritten by the reflectors */
+    double *triangles;          /* of the reflectors: see band.h */
+    double *diagonal, *beside;
+    int exponent;               /* the matrix was divided by 2^exponent before */
 } cl_eigen;
 
 /* Reduces the symmetric n x n matrix, of which the upper triangle (row-major) is read. `pool` must outlive the

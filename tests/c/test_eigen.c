@@ -43,7 +43,8 @@ static int solve(const double *matrix, int64_t n, int64_t count, int32_t threads
 
 /* Of the matrix, whose upper triangle alone is given to the solver, the `count` largest eigenvalues and their
  * vectors. The bounds are a few times those of a backward stable method, n^(1/2) roundings of the largest eigenvalue,
- * as the errors of as many reflections add up at random. */
+ * as the errors of as many reflections add up at random. The vectors' products are as far from 0 as LAPACK's dstemr
+ * leaves them for close eigenvalues, which is some n roundings times a small number. */
 static void check(const double *matrix, int64_t n, int64_t count, const char *what) {
     double *upper = copy_of(matrix, n * n), *full = copy_of(matrix, n * n);
     double *all = cl_alloc((size_t)n, 8), *expected = cl_alloc((size_t)n, 8), *values = cl_alloc((size_t)count, 8);
@@ -71,7 +72,7 @@ static void check(const double *matrix, int64_t n, int64_t count, const char *wh
         }
         CHECK_MSG(worst <= allowed * size, "%s, n %d: eigenvalues differ by %g", what, (int)n, worst / size);
         CHECK_MSG(residual <= allowed * size, "%s, n %d: A v - lambda v is %g", what, (int)n, residual / size);
-        CHECK_MSG(product <= 1e-13, "%s, n %d: products differ by %g", what, (int)n, product);
+        CHECK_MSG(product <= 20 * (double)n * DBL_EPSILON, "%s, n %d: products differ by %g", what, (int)n, product);
     }
     static const int32_t threads[] = {2, 3, 5};
     for (size_t i = 0; i < 3; i++) {

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "kernels/vector.h"
+#include "pca/kernels/eigen.h"
 #include "pca/kernels/kernels.h"
 
 /* A tile of ROWS x COLUMNS running sums, held in registers together with COLUMNS of the loads. Each
@@ -152,5 +153,6 @@ static void KERNEL(centre_transposed)(int64_t rows, int64_t cols, const float *x
 }
 
 extern const cl_pca_kernels KERNEL(cl_pca_kernels);
-const cl_pca_kernels KERNEL(cl_pca_kernels) = {KERNEL(dot), KERNEL(column_stats), KERNEL(centre),
-                                               KERNEL(centre_transposed)};
+const cl_pca_kernels KERNEL(cl_pca_kernels) = {
+    KERNEL(dot),     KERNEL(column_stats), KERNEL(centre),    KERNEL(centre_transposed), KERNEL(multiply),
+    KERNEL(row_dot), KERNEL(row_add),      KERNEL(reflector), KERNEL(chase),             KERNEL(reflect)};

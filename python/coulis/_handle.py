@@ -12,12 +12,13 @@ class Handle:
     """
 
     def __init__(self, free):
-        self._free = getattr(_library.library(), free)
         self._as_parameter_ = ctypes.c_void_p()
+        self._free = getattr(_library.library(), free)
 
     @property
     def out(self):
         return ctypes.byref(self._as_parameter_)
 
     def __del__(self):
-        self._free(self._as_parameter_)
+        if self._as_parameter_:
+            self._free(self._as_parameter_)

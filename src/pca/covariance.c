@@ -23,6 +23,8 @@
 #define STRIDE (CL_COVARIANCE_BLOCK + SKEW)
 /* Columns that are transposed at a time. */
 #define STRIPE 64
+/* Rows of two sides of a tile of float64 that are centred at a time: 2 x 96 x 128 numbers are 192 KiB. */
+#define CHUNK 128
 /* Rows of a triangle that are merged at a time. */
 #define MERGE 16
 
@@ -32,8 +34,9 @@ struct cl_covariance {
     int64_t cols;
     float *low, *high;
     double *block_mean, *shift; /* shift = mean_b - mean_a */
-    float *centred;             /* cols x STRIDE, the block transposed */
+    float *centred;             /* cols x STRIDE, the block transposed; NULL when products are of float64 */
     double *tiles;              /* per worker: TILE x TILE */
+    double *sides;              /* per worker: 2 x CHUNK x TILE; NULL when products are of float32 */
     /* The block at hand. */
     const float *x;
     int64_t count;
@@ -61,6 +64,44 @@ static void tile_of_piece(int64_t piece, int64_t tiles, int64_t *row, int64_t *c
     *column = i + piece;
 }
 
+/* Centred columns of some rows of the block, filled up with zeros to a whole tile. */
+static void centre_side(const cl_covariance *s, int64_t first, int64_t rows, int64_t column, double *side) {
+    int64_t width = s->cols - column < TILE ? s->cols - column : TILE;
+    for (int64_t r = 0; r < rows; r++, side += TILE) {
+        const float *x = s->x + (first + r) * s->cols + column;
+        for (int64_t c = 0; c < width; c++) side[c] = (double)x[c] - s->block_mean[column + c];
+        for (int64_t c = width; c < TILE; c++) side[c] = 0;
+    }
+}
+
+/* out[i][j] += sum over the rows of a[row][i] b[row][j], for i, j < 4: eight sums stay in registers. */
+static void multiply_double(int64_t rows, const double *a, const double *b, double *out) {
+    typedef double pair __attribute__((vector_size(16), aligned(8)));
+    pair sums[4][2];
+    for (int i = 0; i < 4; i++)
+        for (int j = 0; j < 2; j++) sums[i][j] = *(const pair *)(const void *)(out + i * TILE + 2 * j);
+    for (int64_t r = 0; r < rows; r++, a += TILE, b += TILE) {
+        pair left = *(const pair *)(const void *)b, right = *(const pair *)(const void *)(b + 2);
+        for (int i = 0; i < 4; i++) {
+            sums[i][0] += left * a[i];
+            sums[i][1] += right * a[i];
+        }
+    }
+    for (int i = 0; i < 4; i++)
+        for (int j = 0; j < 2; j++) *(pair *)(void *)(out + i * TILE + 2 * j) = sums[i][j];
+}
+
+static void add_double(const cl_covariance *s, int64_t row, int64_t column, double *side, double *tile) {
+    for (int64_t first = 0; first < s->count; first += CHUNK) {
+        int64_t rows = s->count - first < CHUNK ? s->count - first : CHUNK;
+        centre_side(s, first, rows, row, side);
+        centre_side(s, first, rows, column, side + CHUNK * TILE);
+        for (int64_t i = 0; i < TILE && row + i < s->cols; i += 4)
+            for (int64_t j = row == column ? i : 0; j < TILE && column + j < s->cols; j += 4)
+                multiply_double(rows, side + i, side + CHUNK * TILE + j, tile + i * TILE + j);
+    }
+}
+
 static void multiply_tile(void *context, int64_t piece, int32_t worker) {
     const cl_covariance *s = context;
     int64_t row, column;
@@ -77,8 +118,10 @@ static void multiply_tile(void *context, int64_t piece, int32_t worker) {
         for (int64_t j = row == column ? i : 0; j < width; j++)
             tile[i * TILE + j] = sums[j] + s->merge * s->shift[row + i] * s->shift[column + j];
     }
-    s->kernels->dot(height, width, s->count, s->centred + row * STRIDE, STRIDE, s->centred + column * STRIDE, STRIDE,
-                    1 / (s->scale * s->scale), tile, TILE);
+    if (s->sides) add_double(s, row, column, s->sides + (int64_t)worker * 2 * CHUNK * TILE, tile);
+    else
+        s->kernels->dot(height, width, s->count, s->centred + row * STRIDE, STRIDE, s->centred + column * STRIDE,
+                        STRIDE, 1 / (s->scale * s->scale), tile, TILE);
     for (int64_t i = 0; i < height; i++) {
         int64_t j = row == column ? i : 0;
         memcpy(s->triangle + cl_triangle_row(s->cols, row + i) - row - i + column + j, tile + i * TILE + j,
@@ -98,7 +141,7 @@ static coulis_status add_block(cl_covariance *s, int64_t first, int64_t before, 
         s->block_mean[c] /= here;
         s->shift[c] = s->block_mean[c] - mean[c];
     }
-    cl_pool_run(s->pool, (cols + STRIPE - 1) / STRIPE, centre_stripe, s);
+    if (s->centred) cl_pool_run(s->pool, (cols + STRIPE - 1) / STRIPE, centre_stripe, s);
     cl_pool_run(s->pool, tiles * (tiles + 1) / 2, multiply_tile, s);
     for (int64_t c = 0; c < cols; c++) mean[c] += s->shift[c] * (here / (done + here));
     return COULIS_OK;
@@ -127,9 +170,10 @@ coulis_status cl_covariance_open(int64_t cols, cl_pool *pool, cl_covariance **co
                          .high = cl_alloc(width, sizeof *s->high),
                          .block_mean = cl_alloc(width, sizeof *s->block_mean),
                          .shift = cl_alloc(width, sizeof *s->shift),
-                         .centred = cl_alloc(width, STRIDE * sizeof *s->centred),
                          .tiles = cl_alloc(threads, TILE * TILE * sizeof *s->tiles)};
-    if (!s->low || !s->high || !s->block_mean || !s->shift || !s->centred || !s->tiles) {
+    if (cols <= CL_COVARIANCE_DOUBLE) s->sides = cl_alloc(threads, 2 * CHUNK * TILE * sizeof *s->sides);
+    else s->centred = cl_alloc(width, STRIDE * sizeof *s->centred);
+    if (!s->low || !s->high || !s->block_mean || !s->shift || (!s->centred && !s->sides) || !s->tiles) {
         cl_covariance_close(s);
         return cl_fail_memory(error, "a block of rows", width * STRIDE * sizeof *s->centred);
     }
@@ -145,6 +189,7 @@ void cl_covariance_close(cl_covariance *s) {
     cl_free(s->shift);
     cl_free(s->centred);
     cl_free(s->tiles);
+    cl_free(s->sides);
     cl_free(s);
 }
 

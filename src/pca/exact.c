@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "pca/basis.h"
+#include "pca/covariance.h"
 #include "pca/model.h"
 #include "pca/solver.h"
 #include "pca/tail.h"
@@ -46,8 +47,9 @@ static coulis_status fill_from_rows(const cl_exact *s, const double *vectors, co
 /* The components of an eigenproblem of the columns, which are its vectors. */
 static void fill_from_columns(const double *vectors, coulis_pca *pca) {
     for (int64_t i = 0; i < pca->count * pca->cols; i++) pca->components[i] = (float)vectors[i];
+    double zero = pca->cols <= CL_COVARIANCE_DOUBLE ? CL_COVARIANCE_ZERO_DOUBLE : CL_COVARIANCE_ZERO;
     for (int64_t i = 0; i < pca->count; i++)
-        if (!(pca->variance[i] > CL_COVARIANCE_ZERO * pca->variance[0])) pca->variance[i] = 0;
+        if (!(pca->variance[i] > zero * pca->variance[0])) pca->variance[i] = 0;
 }
 
 coulis_status cl_exact_solve(const cl_exact *s, coulis_pca **pca, coulis_error *error) {

@@ -7,11 +7,11 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "pca/basis.h"
+#include "pca/covariance.h"
 #include "pca/model.h"
 #include "pca/product.h"
 #include "pca/solver.h"
 #include "pca/subspace.h"
-#include "pca/tail.h"
 
 /* With A the centred rows and G = A^T A: an orthonormal set that spans a random block B, GB, GGB, ... is grown by
  * one reading of the rows a block (Musco and Musco, 2015; the blocks are made orthogonal to those before them, as

@@ -11,9 +11,6 @@
 
 /* Where the tail begins: eigenvalues from here on, as a share of the largest, are found again. */
 #define CL_TAIL 1.52587890625e-5 /* 2^-16 */
-/* Where there are no rows to find them again, as in sums that were merged, what is less than this share of the largest
- * is 0: the greatest error seen is 6e-7. */
-#define CL_COVARIANCE_ZERO 9.5367431640625e-7 /* 2^-20 */
 /* What is less than this share of the largest after being found again is 0. */
 #define CL_ZERO 1.4551915228366852e-11 /* 2^-36 */
 

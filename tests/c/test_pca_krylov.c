@@ -1,4 +1,4 @@
-/* The randomized solver beside the exact ones, on spectra that are known; and the exact ones where they are hard put. */
+/* The randomized solver beside the exact ones, on spectra that are known; and all of them where they are hard put. */
 #include <stdlib.h>
 
 #include "pca.h"
@@ -51,7 +51,8 @@ static void agrees_with_known_spectra(void) {
                         for (int64_t c = 0; c < cols; c++)
                             product += (double)coulis_pca_components(pca)[i * cols + c] *
                                        (double)coulis_pca_components(exact)[i * cols + c];
-                        CHECK_MSG(fabs(product) > 1 - 1e-4, "component %d: %g", (int)i, product); /* equal elements: any sign */
+                        /* Two elements are largest in absolute value, so the sign is open. */
+                        CHECK_MSG(fabs(product) > 1 - 1e-4, "component %d: %g", (int)i, product);
                     }
                 }
                 coulis_pca_free(pca);

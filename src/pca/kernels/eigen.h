@@ -215,7 +215,3 @@ static void KERNEL(reflect)(int64_t rows, const double *v, double *z) {
         }
     }
 }
-
-#undef HEIGHT
-#undef ACROSS
-#undef PARTS

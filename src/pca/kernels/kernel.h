@@ -115,6 +115,50 @@ static void KERNEL(dot)(int64_t m, int64_t n, int64_t k, const float *a, int64_t
                          b + j * b_stride + t, b_stride, factor, out + i * out_stride + j, out_stride);
 }
 
+/* A tile of HEIGHT x ACROSS registers of sums, as in the eigenproblem's multiply_tile; rows past m repeat the last. */
+CL_INLINE void combine_tile(int64_t m, int64_t n, int64_t k, const float *a, int64_t a_stride, const float *b,
+                            int64_t b_stride, double *out, int64_t out_stride) {
+    const float *rows[HEIGHT];
+    vf sums[HEIGHT][ACROSS];
+    CL_UNROLL
+    for (int i = 0; i < HEIGHT; i++) rows[i] = a + (i < m ? i : m - 1) * a_stride;
+    CL_UNROLL
+    for (int i = 0; i < HEIGHT; i++)
+        CL_UNROLL
+        for (int j = 0; j < ACROSS; j++) sums[i][j] = vf_zero();
+    for (int64_t t = 0; t < k; t++, b += b_stride) {
+        vf right[ACROSS];
+        CL_UNROLL
+        for (int j = 0; j < ACROSS; j++) right[j] = vf_load(b + j * LANES);
+        CL_UNROLL
+        for (int i = 0; i < HEIGHT; i++) {
+            vf left = vf_set1(rows[i][t]);
+            CL_UNROLL
+            for (int j = 0; j < ACROSS; j++) sums[i][j] = vf_fma(left, right[j], sums[i][j]);
+        }
+    }
+    CL_UNROLL
+    for (int i = 0; i < HEIGHT; i++) {
+        float row[ACROSS * LANES];
+        if (i >= m) continue;
+        CL_UNROLL
+        for (int j = 0; j < ACROSS; j++) vf_store(row + j * LANES, sums[i][j]);
+        if (n >= ACROSS * LANES)
+            for (int j = 0; j < ACROSS * LANES; j++) out[i * out_stride + j] += (double)row[j];
+        else
+            for (int64_t j = 0; j < n; j++) out[i * out_stride + j] += (double)row[j];
+    }
+}
+
+static void KERNEL(combine)(int64_t m, int64_t n, int64_t k, const float *a, int64_t a_stride, const float *b,
+                            int64_t b_stride, double *out, int64_t out_stride) {
+    for (int64_t j = 0; j < n; j += ACROSS * LANES)
+        for (int64_t t = 0; t < k; t += TERMS)
+            for (int64_t i = 0; i < m; i += HEIGHT)
+                combine_tile(m - i, n - j, k - t < TERMS ? k - t : TERMS, a + i * a_stride + t, a_stride,
+                             b + t * b_stride + j, b_stride, out + i * out_stride + j, out_stride);
+}
+
 static void KERNEL(column_stats)(int64_t rows, int64_t cols, const float *restrict x, int64_t x_stride,
                                  double *restrict sum, float *restrict low, float *restrict high) {
     for (int64_t r = 0; r < rows; r++, x += x_stride) {
@@ -154,5 +198,15 @@ static void KERNEL(centre_transposed)(int64_t rows, int64_t cols, const float *x
 
 extern const cl_pca_kernels KERNEL(cl_pca_kernels);
 const cl_pca_kernels KERNEL(cl_pca_kernels) = {
-    KERNEL(dot),     KERNEL(column_stats), KERNEL(centre),    KERNEL(centre_transposed), KERNEL(multiply),
-    KERNEL(row_dot), KERNEL(row_add),      KERNEL(reflector), KERNEL(chase),             KERNEL(reflect)};
+    .dot = KERNEL(dot),
+    .combine = KERNEL(combine),
+    .column_stats = KERNEL(column_stats),
+    .centre = KERNEL(centre),
+    .centre_transposed = KERNEL(centre_transposed),
+    .multiply = KERNEL(multiply),
+    .row_dot = KERNEL(row_dot),
+    .row_add = KERNEL(row_add),
+    .reflector = KERNEL(reflector),
+    .chase = KERNEL(chase),
+    .reflect = KERNEL(reflect),
+};

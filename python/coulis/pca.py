@@ -50,8 +50,8 @@ class PCA(Estimator, Likelihood):
         Divide each score by the root of its explained variance, so that all have variance 1.
     solver : {"auto", "full", "covariance_eigh", "gram", "randomized"}
         As scikit-learn names them, and ``"gram"``. ``"covariance_eigh"``: the covariance matrix of the columns,
-        at most 16,384. ``"gram"``: the products of the rows with one another, at most 16,384. ``"full"``: the smaller of
-        these two, both exact. ``"randomized"``: block Krylov for any shape, with a bound on its error.
+        at most 16,384. ``"gram"``: the products of the rows with one another, at most 16,384. ``"full"``: the
+        smaller of these two, both exact. ``"randomized"``: block Krylov for any shape, with a bound on its error.
         ``"auto"``: ``"full"`` where it can be, else ``"randomized"``.
     threads : int or None
         None for all cores.
@@ -116,8 +116,8 @@ class PCA(Estimator, Likelihood):
     def partial_fit(self, X, y=None):
         """Take more rows, of which all together are analysed when a result is first asked for.
 
-        The result is that of `fit` on all rows, byte for byte. Where `fit` would use the covariance matrix, the rows are
-        summed and not kept. Kept, as 4 bytes for each number, are those of fewer rows than columns, of more than
+        The result is that of `fit` on all rows, byte for byte. Where `fit` would use the covariance matrix, the
+        rows are summed and not kept. Kept, as 4 bytes for each number, are those of fewer rows than columns, of more than
         16,384 columns, and of the solvers ``"gram"`` and ``"randomized"``. `fit` keeps nothing that `partial_fit` could
         add to: after it, `partial_fit` begins anew, and warns of that.
 

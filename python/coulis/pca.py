@@ -117,9 +117,9 @@ class PCA(Estimator, Likelihood):
         """Take more rows, of which all together are analysed when a result is first asked for.
 
         The result is that of `fit` on all rows, byte for byte. Where `fit` would use the covariance matrix, the
-        rows are summed and not kept. Kept, as 4 bytes for each number, are those of fewer rows than columns, of more than
-        16,384 columns, and of the solvers ``"gram"`` and ``"randomized"``. `fit` keeps nothing that `partial_fit` could
-        add to: after it, `partial_fit` begins anew, and warns of that.
+        rows are summed and not kept. Kept, as 4 bytes for each number, are those of fewer rows than columns, of
+        more than 16,384 columns, and of the solvers ``"gram"`` and ``"randomized"``. `fit` keeps nothing that
+        `partial_fit` could add to: after it, `partial_fit` begins anew, and warns of that.
 
         Parameters and errors are those of `fit`; a single row will do, and rows that are too few for the
         components are refused when a result is asked for.

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 sklearn = pytest.importorskip("sklearn")
-from sklearn import base, compose, datasets, decomposition, linear_model, model_selection, pipeline, preprocessing  # noqa: E402
+from sklearn import base, compose, datasets, decomposition  # noqa: E402
+from sklearn import linear_model, model_selection, pipeline, preprocessing  # noqa: E402
 from sklearn.utils import estimator_checks  # noqa: E402
 
 
@@ -131,7 +132,7 @@ def test_likelihood(k):
 
 
 def test_likelihood_without_variance():
-    """Five rows leave most directions without variance: those count as the noise of float32, and nothing is infinite."""
+    """Five rows leave most directions without variance: they count as the noise of float32; nothing is infinite."""
     few = data(5, 9)
     for k in (None, 2):
         pca = coulis.PCA(k).fit(few)
@@ -155,7 +156,8 @@ def test_parameters_and_clone():
 
 @pytest.mark.parametrize("solver", ["arpack", "svd", None, ["full"]])
 def test_solvers_that_are_not_here(solver):
-    with pytest.raises(ValueError, match="solver must be one of 'auto', 'full', 'covariance_eigh', 'gram', 'randomized'"):
+    words = "'auto', 'full', 'covariance_eigh', 'gram', 'randomized'"
+    with pytest.raises(ValueError, match=f"solver must be one of {words}, not"):
         coulis.PCA(solver=solver).fit(data())
 
 
@@ -276,7 +278,8 @@ def test_copies(how, fitted, tmp_path):
         pca.save(tmp_path / "pca.safetensors")
         other = coulis.PCA.load(tmp_path / "pca.safetensors", whiten=True, threads=1)
     else:
-        other = {"pickle": lambda o: pickle.loads(pickle.dumps(o)), "deepcopy": copy.deepcopy, "copy": copy.copy}[how](pca)
+        ways = {"pickle": lambda o: pickle.loads(pickle.dumps(o)), "deepcopy": copy.deepcopy, "copy": copy.copy}
+        other = ways[how](pca)
     assert other.get_params() == pca.get_params()
     if fitted == "not":
         assert not hasattr(other, "components_")

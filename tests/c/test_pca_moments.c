@@ -48,15 +48,15 @@ static void any_split_gives_the_same_bytes(void) {
     CHECK(fit(x, ROWS, COLS, 0.9, 2, &whole, &error) == COULIS_OK);
     CHECK(coulis_pca_solver(whole) == COULIS_SOLVER_COVARIANCE && coulis_pca_error_bound(whole) == 0);
     coulis_moments *first = make(x, 0, ROWS, ROWS, 1);
-    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
-        for (int32_t threads = 1; threads <= 3; threads++) {
-            coulis_moments *m = make(x, 0, ROWS, steps[i], threads);
-            coulis_pca *pca = finish(m, 0.9);
-            CHECK_MSG(same(whole, pca), "rows by %d, %d threads", (int)steps[i], threads);
-            CHECK(equal_bytes(first, m));
-            coulis_pca_free(pca);
-            coulis_moments_free(m);
-        }
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        int32_t threads = 1 + (int32_t)i % 3;
+        coulis_moments *m = make(x, 0, ROWS, steps[i], threads);
+        coulis_pca *pca = finish(m, 0.9);
+        CHECK_MSG(same(whole, pca), "rows by %d, %d threads", (int)steps[i], threads);
+        CHECK(equal_bytes(first, m));
+        coulis_pca_free(pca);
+        coulis_moments_free(m);
+    }
     /* A finish in between changes nothing. */
     coulis_moments *m = make(x, 0, 2000, 500, 2);
     coulis_pca *early = finish(m, 3), *other = NULL;

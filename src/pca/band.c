@@ -94,8 +94,8 @@ static void pack_rows(void *context, int64_t piece, int32_t worker) {
         for (int64_t i = 0; i < B; i++) s->v[c * B + i] = rows[i * s->n + c];
 }
 
-/* Y = A V for some rows; and, as one more piece, V^T V. Only what is above the diagonal is read: what belongs to the left
- * of it is brought into `turned` run by run. */
+/* Y = A V for some rows; and, as one more piece, V^T V. Only what is above the diagonal is read: what belongs to
+ * the left of it is brought into `turned` run by run. */
 static void multiply_rows(void *context, int64_t piece, int32_t worker) {
     (void)worker;
     reduction *s = context;

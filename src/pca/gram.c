@@ -183,7 +183,8 @@ static coulis_status multiply_small(const products *whole, coulis_error *error) 
     p.scratch = cl_alloc(floats, threads * sizeof *p.scratch);
     p.out = cl_alloc_zero(elements, PARTS * sizeof *p.out);
     coulis_status status = COULIS_OK;
-    if (!p.scratch || !p.out) status = cl_fail_memory(error, "the Gram matrix", PARTS * 8 * elements + threads * 4 * floats);
+    if (!p.scratch || !p.out)
+        status = cl_fail_memory(error, "the Gram matrix", PARTS * 8 * elements + threads * 4 * floats);
     else cl_pool_run(p.g->pool, PARTS, part_piece, &p);
     for (size_t part = 0; part < PARTS && !status; part++)
         for (int64_t i = 0; i < p.a_count; i++)
@@ -274,7 +275,8 @@ coulis_status cl_gram_components(cl_gram *g, int64_t count, const double *vector
                     .sums = cl_alloc(threads, STRIPE * (size_t)count * sizeof *p.sums)};
     coulis_status status = COULIS_OK;
     if (!narrow || !p.centred || !p.sums)
-        status = cl_fail_memory(error, "the components", elements * 4 + threads * STRIPE * ((size_t)count * 8 + STRIPE_ROWS * 4));
+        status = cl_fail_memory(error, "the components",
+                                elements * 4 + threads * STRIPE * ((size_t)count * 8 + STRIPE_ROWS * 4));
     for (size_t i = 0; i < elements && !status; i++) narrow[i] = (float)vectors[i];
     for (p.first = 0; p.first < rows && !status; p.first += g->group_rows) {
         p.row_count = smaller(g->group_rows, rows - p.first);

@@ -101,7 +101,8 @@ static double *covariance(int64_t n, int64_t rows, double fall) {
 
 /* Sizes below, at and above a panel, a strip and a run. */
 static void agrees_with_lapack(void) {
-    static const int64_t sizes[] = {1, 2, 3, 5, 31, 32, 33, 34, 35, 63, 64, 65, 66, 67, 95, 97, 128, 129, 161, 200, 259};
+    static const int64_t sizes[] = {1,  2,  3,  5,  31, 32,  33,  34,  35,  63, 64,
+                                    65, 66, 67, 95, 97, 128, 129, 161, 200, 259};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         int64_t n = sizes[i];
         double *matrix = covariance(n, n + 5, 0.97);

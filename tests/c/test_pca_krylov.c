@@ -138,6 +138,9 @@ static void threads_do_not_matter(void) {
 
 /* The shape that no matrix in memory holds: rows that are one another's copies keep it quick. */
 static void both_large(void) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    SKIP("takes minutes under a sanitizer");
+#else
     enum { SIDE = 16400, FEW = 3 };
     float *few = make_data(FEW, SIDE, 1), *x = cl_alloc(SIDE, SIDE * sizeof *x);
     coulis_pca *pca = NULL;
@@ -159,6 +162,7 @@ static void both_large(void) {
     coulis_pca_free(pca);
     cl_free(few);
     cl_free(x);
+#endif
 }
 
 static void survives_short_memory(void) {

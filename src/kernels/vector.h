@@ -7,6 +7,7 @@
  *   vf_load, vf_store, vf_set1, vf_zero, vf_add, vf_sub, vf_mul, vf_div, vf_min, vf_max
  *   vf_fma(a,b,c)   a * b + c, rounded once where the processor has it, twice in the portable one
  *   vf_exponent(a)  the lowest 9 bits of a as sign and exponent of a number with fraction 0
+ *   DOUBLES, vd     the same register as doubles: vd_load, vd_store, vd_set1, vd_zero, vd_fma
  *   KERNEL(name)    name with the instruction set as suffix
  *
  * min and max return the second operand when either is NaN, or when both are zeros, as x86 does. */
@@ -39,6 +40,12 @@ typedef __m256 vh;
 #define vh_fma(a, b, c) _mm256_fmadd_ps(a, b, c)
 #define vf_lower(v) _mm512_castps512_ps256(v)
 #define vf_of_lower(v) _mm512_zextps256_ps512(v)
+typedef __m512d vd;
+#define vd_load(p) _mm512_loadu_pd(p)
+#define vd_store(p, v) _mm512_storeu_pd(p, v)
+#define vd_set1(x) _mm512_set1_pd(x)
+#define vd_zero() _mm512_setzero_pd()
+#define vd_fma(a, b, c) _mm512_fmadd_pd(a, b, c)
 
 #elif defined(__AVX2__)
 #include <immintrin.h>
@@ -58,6 +65,12 @@ typedef __m256 vf;
 #define vf_max(a, b) _mm256_max_ps(a, b)
 #define vf_fma(a, b, c) _mm256_fmadd_ps(a, b, c)
 #define vf_exponent(a) _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(a), 23))
+typedef __m256d vd;
+#define vd_load(p) _mm256_loadu_pd(p)
+#define vd_store(p, v) _mm256_storeu_pd(p, v)
+#define vd_set1(x) _mm256_set1_pd(x)
+#define vd_zero() _mm256_setzero_pd()
+#define vd_fma(a, b, c) _mm256_fmadd_pd(a, b, c)
 
 #elif defined(__ARM_NEON) && defined(__aarch64__) && defined(CL_NEON)
 #include <arm_neon.h>
@@ -75,6 +88,12 @@ typedef float32x4_t vf;
 #define vf_div(a, b) vdivq_f32(a, b)
 #define vf_fma(a, b, c) vfmaq_f32(c, a, b)
 #define vf_exponent(a) vreinterpretq_f32_u32(vshlq_n_u32(vreinterpretq_u32_f32(a), 23))
+typedef float64x2_t vd;
+#define vd_load(p) vld1q_f64(p)
+#define vd_store(p, v) vst1q_f64(p, v)
+#define vd_set1(x) vdupq_n_f64(x)
+#define vd_zero() vdupq_n_f64(0.0)
+#define vd_fma(a, b, c) vfmaq_f64(c, a, b)
 /* vminq_f32 and vmaxq_f32 would give NaN when either operand is, and -0 for +0 and -0. */
 static inline vf vf_min(vf a, vf b) { return vbslq_f32(vcltq_f32(a, b), a, b); }
 static inline vf vf_max(vf a, vf b) { return vbslq_f32(vcgtq_f32(a, b), a, b); }
@@ -116,6 +135,21 @@ static inline vf vf_exponent(vf a) {
 #endif
 
 /* min(max(x, low), high): ReLU, ReLU6 and clip are such clamps. */
+typedef double vd __attribute__((vector_size(16)));
+static inline vd vd_load(const double *p) {
+    vd v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+static inline void vd_store(double *p, vd v) { memcpy(p, &v, sizeof v); }
+static inline vd vd_set1(double x) { return (vd){x, x}; }
+static inline vd vd_zero(void) { return (vd){0, 0}; }
+static inline vd vd_fma(vd a, vd b, vd c) { return a * b + c; }
+#endif
+
+#define DOUBLES (LANES / 2)
+
+/* min(max(x, low), high): every activation of the format is such a clamp. */
 #define vf_clamp(x, low, high) vf_min(vf_max(x, low), high)
 
 #define CL_INLINE static inline __attribute__((always_inline))

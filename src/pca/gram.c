@@ -12,8 +12,9 @@
 #define TILE 96
 #define RUN 1024
 #define SKEW 16
-/* Columns of the components that are made at a time. */
-#define STRIPE 128
+/* Columns of the components that are made at a time, and centred rows of so many columns: 256 KiB of them. */
+#define STRIPE 512
+#define STRIPE_ROWS 128
 /* Up to here the matrix is too small to be shared out by tiles: the columns are shared out instead, in
  * this many parts, each with a matrix of its own; these are added in order at the end. */
 #define SMALL 256
@@ -119,7 +120,7 @@ typedef struct products {
     const cl_gram *g;
     const float *a, *b;
     int64_t a_count, b_count;
-    float *scratch;      /* centred rows: a's, then b's; RUN + SKEW apart; per part in a small matrix */
+    float *scratch;      /* centred rows: a's, then b's; RUN + SKEW apart; per worker in a small matrix */
     int64_t column;      /* first of the run at hand */
     double *out;         /* where product (0, 0) belongs, and its row stride */
     int64_t out_stride;
@@ -162,11 +163,10 @@ static void tile_piece(void *context, int64_t piece, int32_t worker) {
 
 /* One part of the columns of a small matrix: everything on one thread. `out` holds PARTS matrices. */
 static void part_piece(void *context, int64_t piece, int32_t worker) {
-    (void)worker;
     const products *p = context;
-    enum { SIDE = 48 };
+    enum { SIDE = 24 };
     int64_t runs = (p->g->rows->cols + RUN - 1) / RUN;
-    float *scratch = p->scratch + piece * scratch_rows(p) * (RUN + SKEW);
+    float *scratch = p->scratch + worker * scratch_rows(p) * (RUN + SKEW);
     double *out = p->out + piece * p->a_count * p->b_count;
     for (int64_t run = runs * piece / PARTS; run < runs * (piece + 1) / PARTS; run++) {
         centre_run(p, 0, scratch_rows(p), run * RUN, scratch);
@@ -179,10 +179,12 @@ static void part_piece(void *context, int64_t piece, int32_t worker) {
 static coulis_status multiply_small(const products *whole, coulis_error *error) {
     products p = *whole;
     size_t elements = (size_t)(p.a_count * p.b_count), floats = (size_t)(scratch_rows(&p) * (RUN + SKEW));
-    p.scratch = cl_alloc(floats, PARTS * sizeof *p.scratch);
+    size_t threads = (size_t)cl_pool_threads(p.g->pool);
+    p.scratch = cl_alloc(floats, threads * sizeof *p.scratch);
     p.out = cl_alloc_zero(elements, PARTS * sizeof *p.out);
     coulis_status status = COULIS_OK;
-    if (!p.scratch || !p.out) status = cl_fail_memory(error, "the Gram matrix", PARTS * (8 * elements + 4 * floats));
+    if (!p.scratch || !p.out)
+        status = cl_fail_memory(error, "the Gram matrix", PARTS * 8 * elements + threads * 4 * floats);
     else cl_pool_run(p.g->pool, PARTS, part_piece, &p);
     for (size_t part = 0; part < PARTS && !status; part++)
         for (int64_t i = 0; i < p.a_count; i++)
@@ -238,27 +240,29 @@ typedef struct projection {
     int64_t first, row_count, count;
     const float *vectors;  /* count x rows */
     float *components;
-    float *transposed;     /* per worker: STRIPE x (RUN + SKEW) */
-    double *sums;          /* per worker: STRIPE x count */
+    float *centred;        /* per worker: STRIPE_ROWS x STRIPE */
+    double *sums;          /* per worker: count x STRIPE */
 } projection;
 
 static void project_stripe(void *context, int64_t piece, int32_t worker) {
     const projection *p = context;
     int64_t cols = p->g->rows->cols, rows = p->g->rows->rows;
     int64_t column = piece * STRIPE, width = smaller(STRIPE, cols - column);
-    float *transposed = p->transposed + (int64_t)worker * STRIPE * (RUN + SKEW);
+    float *centred = p->centred + (int64_t)worker * STRIPE_ROWS * STRIPE;
     double *sums = p->sums + (int64_t)worker * STRIPE * p->count;
     memset(sums, 0, (size_t)(STRIPE * p->count) * sizeof *sums);
-    for (int64_t run = 0; run < p->row_count; run += RUN) {
-        int64_t length = smaller(RUN, p->row_count - run);
-        p->g->kernels->centre_transposed(length, width, p->x + run * cols + column, cols, p->g->mean + column,
-                                         p->g->scale, transposed, RUN + SKEW);
-        p->g->kernels->dot(width, p->count, length, transposed, RUN + SKEW, p->vectors + p->first + run, rows, 1.0,
-                           sums, p->count);
+    for (int64_t run = 0; run < p->row_count; run += STRIPE_ROWS) {
+        int64_t length = smaller(STRIPE_ROWS, p->row_count - run);
+        p->g->kernels->centre(length, width, p->x + run * cols + column, cols, p->g->mean + column, p->g->scale,
+                              centred, STRIPE);
+        p->g->kernels->combine(p->count, width, length, p->vectors + p->first + run, rows, centred, STRIPE, sums,
+                               STRIPE);
     }
-    for (int64_t j = 0; j < p->count; j++)
-        for (int64_t c = 0; c < width; c++)
-            p->components[j * cols + column + c] += (float)sums[c * p->count + j];
+    for (int64_t j = 0; j < p->count; j++) {
+        float *component = p->components + j * cols + column;
+        for (int64_t c = 0; c < width; c++) /* what lies there before the first rows has no meaning */
+            component[c] = (p->first ? component[c] : 0) + (float)sums[j * STRIPE + c];
+    }
 }
 
 coulis_status cl_gram_components(cl_gram *g, int64_t count, const double *vectors, float *components,
@@ -267,13 +271,13 @@ coulis_status cl_gram_components(cl_gram *g, int64_t count, const double *vector
     size_t threads = (size_t)cl_pool_threads(g->pool), elements = (size_t)(count * rows);
     float *narrow = cl_alloc(elements, sizeof *narrow);
     projection p = {.g = g, .count = count, .vectors = narrow, .components = components,
-                    .transposed = cl_alloc(threads, STRIPE * (RUN + SKEW) * sizeof *p.transposed),
+                    .centred = cl_alloc_zero(threads, STRIPE_ROWS * STRIPE * sizeof *p.centred),
                     .sums = cl_alloc(threads, STRIPE * (size_t)count * sizeof *p.sums)};
     coulis_status status = COULIS_OK;
-    if (!narrow || !p.transposed || !p.sums)
-        status = cl_fail_memory(error, "the components", elements * 4 + threads * STRIPE * (size_t)count * 8);
+    if (!narrow || !p.centred || !p.sums)
+        status = cl_fail_memory(error, "the components",
+                                elements * 4 + threads * STRIPE * ((size_t)count * 8 + STRIPE_ROWS * 4));
     for (size_t i = 0; i < elements && !status; i++) narrow[i] = (float)vectors[i];
-    memset(components, 0, (size_t)(count * cols) * sizeof *components);
     for (p.first = 0; p.first < rows && !status; p.first += g->group_rows) {
         p.row_count = smaller(g->group_rows, rows - p.first);
         status = get_group(g, p.first, &p.x, error);
@@ -281,7 +285,7 @@ coulis_status cl_gram_components(cl_gram *g, int64_t count, const double *vector
         if (!status) status = cl_rows_progress(g->rows, rows * 3 / 4 + (p.first + p.row_count) / 4, rows, error);
     }
     cl_free(narrow);
-    cl_free(p.transposed);
+    cl_free(p.centred);
     cl_free(p.sums);
     if (!status) cl_normalise(g->pool, count, cols, components, squares);
     for (int64_t i = 0; i < count && !status; i++) squares[i] /= g->scale * g->scale;

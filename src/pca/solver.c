@@ -2,11 +2,15 @@
 
 #include <cblas.h>
 #include <lapacke.h>
+#include <math.h>
 #include <pthread.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "pca/band.h"
+#include "pca/kernels/kernels.h"
+#include "pca/tridiagonal.h"
 
 /* OpenBLAS shares its work out over its own threads, and the last bits of its sums depend on how
  * many there are. The number belongs to the process, so callers take turns. */
@@ -32,21 +36,57 @@ static coulis_status outcome(lapack_int info, const char *routine, int64_t n, co
                    routine, (long long)n, (long long)info);
 }
 
-coulis_status cl_eigen_open(cl_eigen *eigen, double *matrix, int64_t n, coulis_error *error) {
-    size_t bytes = (size_t)n * sizeof(double);
-    *eigen = (cl_eigen){n, matrix, cl_alloc(bytes, 1), cl_alloc(bytes, 1), cl_alloc(bytes, 1)};
-    coulis_status status = COULIS_OK;
-    if (!eigen->diagonal || !eigen->beside || !eigen->tau) {
-        status = cl_fail_memory(error, "the eigenproblem", 3 * bytes);
-    } else {
-        /* The upper triangle by rows is the lower one by columns, which LAPACK reduces faster. */
-        lapack_int size = (lapack_int)n;
-        int threads = begin_one_thread();
-        lapack_int info = LAPACKE_dsytrd(LAPACK_COL_MAJOR, 'L', size, matrix, size, eigen->diagonal, eigen->beside,
-                                         eigen->tau);
-        end_one_thread(threads);
-        status = outcome(info, "dsytrd", n, error);
+/* The largest absolute value of a row, from the diagonal on. */
+typedef struct scaling {
+    int64_t n;
+    double *matrix, *largest, factor;
+} scaling;
+
+static void measure_row(void *context, int64_t row, int32_t worker) {
+    (void)worker;
+    const scaling *s = context;
+    double largest = 0;
+    for (int64_t c = row; c < s->n; c++) {
+        double size = fabs(s->matrix[row * s->n + c]);
+        largest = size > largest ? size : largest;
     }
+    s->largest[row] = largest;
+}
+
+static void scale_row(void *context, int64_t row, int32_t worker) {
+    (void)worker;
+    const scaling *s = context;
+    for (int64_t c = row; c < s->n; c++) s->matrix[row * s->n + c] *= s->factor;
+}
+
+/* Brings the largest element to 1/2 .. 1 by a power of two, so that no square overflows. */
+static void scale(cl_eigen *eigen) {
+    double *largest = eigen->diagonal; /* not in use yet */
+    scaling s = {.n = eigen->n, .matrix = eigen->matrix, .largest = largest};
+    cl_pool_run(eigen->pool, eigen->n, measure_row, &s);
+    for (int64_t i = 1; i < eigen->n; i++) largest[0] = fmax(largest[0], largest[i]);
+    frexp(largest[0], &eigen->exponent);
+    if (eigen->exponent < -1000) eigen->exponent = -1000; /* 2^1000 is a double, 2^1074 is none */
+    s.factor = ldexp(1, -eigen->exponent);
+    cl_pool_run(eigen->pool, eigen->n, scale_row, &s);
+}
+
+coulis_status cl_eigen_open(cl_eigen *eigen, double *matrix, int64_t n, cl_pool *pool, coulis_error *error) {
+    size_t bytes = (size_t)n * sizeof(double), band_bytes = (size_t)cl_band_size(n) * sizeof(double);
+    *eigen = (cl_eigen){.n = n, .pool = pool, .matrix = matrix, .diagonal = cl_alloc(bytes, 1),
+                        .beside = cl_alloc(bytes, 1),
+                        .triangles = cl_alloc((size_t)cl_band_triangles_size(n), sizeof(double))};
+    double *band = cl_alloc(band_bytes, 1);
+    coulis_status status = COULIS_OK;
+    if (!eigen->diagonal || !eigen->beside || !eigen->triangles || !band) {
+        status = cl_fail_memory(error, "the eigenproblem", band_bytes + (CL_PANEL + 2) * bytes);
+    } else {
+        scale(eigen);
+        status = cl_band_reduce(pool, n, matrix, eigen->triangles, band, error);
+        if (!status)
+            status = cl_tridiagonal_reduce(pool, n, band, matrix, eigen->diagonal, eigen->beside, error);
+    }
+    cl_free(band);
     if (status) cl_eigen_close(eigen);
     return status;
 }
@@ -54,7 +94,7 @@ coulis_status cl_eigen_open(cl_eigen *eigen, double *matrix, int64_t n, coulis_e
 void cl_eigen_close(cl_eigen *eigen) {
     cl_free(eigen->diagonal);
     cl_free(eigen->beside);
-    cl_free(eigen->tau);
+    cl_free(eigen->triangles);
     *eigen = (cl_eigen){0};
 }
 
@@ -73,40 +113,67 @@ coulis_status cl_eigen_values(const cl_eigen *eigen, double *values, coulis_erro
         values[i] = values[n - 1 - i];
         values[n - 1 - i] = low;
     }
+    for (size_t i = 0; i < n; i++) values[i] = ldexp(values[i], eigen->exponent);
     return outcome(info, "dsterf", eigen->n, error);
+}
+
+typedef struct turning {
+    const cl_eigen *eigen;
+    int64_t count;
+    double *vectors;
+    double *panels; /* per worker: two of n x CL_PANEL */
+} turning;
+
+/* A panel of vectors of the tridiagonal matrix becomes one of the matrix's own. */
+static void turn_back(void *context, int64_t piece, int32_t worker) {
+    const turning *s = context;
+    int64_t n = s->eigen->n, begin = piece * CL_PANEL;
+    int64_t width = s->count - begin < CL_PANEL ? s->count - begin : CL_PANEL;
+    double *panel = s->panels + worker * 2 * n * CL_PANEL, *vectors = s->vectors + begin * n;
+    memset(panel, 0, (size_t)(n * CL_PANEL) * sizeof *panel);
+    for (int64_t i = 0; i < width; i++)
+        for (int64_t r = 0; r < n; r++) panel[r * CL_PANEL + i] = vectors[i * n + r];
+    cl_tridiagonal_turn_back(n, s->eigen->matrix, panel);
+    cl_band_turn_back(n, s->eigen->matrix, s->eigen->triangles, panel + n * CL_PANEL, panel);
+    for (int64_t i = 0; i < width; i++)
+        for (int64_t r = 0; r < n; r++) vectors[i * n + r] = panel[r * CL_PANEL + i];
 }
 
 coulis_status cl_eigen_vectors(cl_eigen *eigen, int64_t count, double *values, double *vectors, coulis_error *error) {
     size_t n = (size_t)eigen->n, wanted = (size_t)count;
+    size_t panel_bytes = n * CL_PANEL * sizeof(double) * 2 * (size_t)cl_pool_threads(eigen->pool);
     lapack_int size = (lapack_int)n, found = 0;
-    /* dstemr gives the smallest first; they are turned round on the way out. */
-    double *ascending = cl_alloc(n, sizeof *ascending);
-    double *z = cl_alloc(wanted, n * sizeof *z);
+    double *ascending = cl_alloc(n, sizeof *ascending), *panels = cl_alloc(panel_bytes, 1);
     lapack_int *support = cl_alloc(wanted, 2 * sizeof *support);
     coulis_status status = COULIS_OK;
-    if (!ascending || !z || !support) {
-        status = cl_fail_memory(error, "eigenvectors", (wanted + 1) * n * sizeof *z);
+    if (!ascending || !panels || !support) {
+        status = cl_fail_memory(error, "eigenvectors", panel_bytes);
     } else {
         lapack_logical accurate = 1;
         int threads = begin_one_thread();
         lapack_int info = LAPACKE_dstemr(LAPACK_COL_MAJOR, 'V', 'I', size, eigen->diagonal, eigen->beside, 0.0, 0.0,
-                                         size - (lapack_int)count + 1, size, &found, ascending, z, size,
+                                         size - (lapack_int)count + 1, size, &found, ascending, vectors, size,
                                          (lapack_int)count, support, &accurate);
+        end_one_thread(threads);
         if (info == 0 && found != (lapack_int)count) info = -1;
         status = outcome(info, "dstemr", eigen->n, error);
-        if (!status) {
-            info = LAPACKE_dormtr(LAPACK_COL_MAJOR, 'L', 'L', 'N', size, (lapack_int)count, eigen->matrix, size,
-                                  eigen->tau, z, size);
-            status = outcome(info, "dormtr", eigen->n, error);
-        }
-        end_one_thread(threads);
     }
-    for (size_t i = 0; i < wanted && !status; i++) {
-        values[i] = ascending[wanted - 1 - i];
-        memcpy(vectors + i * n, z + (wanted - 1 - i) * n, n * sizeof *z);
+    if (!status) {
+        turning s = {.eigen = eigen, .count = count, .vectors = vectors, .panels = panels};
+        cl_pool_run(eigen->pool, (count + CL_PANEL - 1) / CL_PANEL, turn_back, &s);
+    }
+    /* dstemr gives the smallest first. */
+    for (size_t i = 0; i < wanted && !status; i++) values[i] = ldexp(ascending[wanted - 1 - i], eigen->exponent);
+    for (size_t i = 0; i < wanted / 2 && !status; i++) {
+        double *low = vectors + i * n, *high = vectors + (wanted - 1 - i) * n;
+        for (size_t r = 0; r < n; r++) {
+            double value = low[r];
+            low[r] = high[r];
+            high[r] = value;
+        }
     }
     cl_free(ascending);
-    cl_free(z);
+    cl_free(panels);
     cl_free(support);
     return status;
 }

@@ -1,18 +1,23 @@
-/* Dense symmetric eigenproblems and factorisations, by LAPACK on one thread. */
+/* Dense symmetric eigenproblems and factorisations. What costs n^3 runs on the pool, the tridiagonal eigenproblem in
+ * LAPACK on one thread. */
 #ifndef CL_PCA_SOLVER_H
 #define CL_PCA_SOLVER_H
 
-#include "coulis.h"
+#include "base/threads.h"
 
 /* A symmetric matrix brought to tridiagonal form. */
 typedef struct cl_eigen {
     int64_t n;
-    double *matrix;                    /* the caller's, overwritten by the reflectors */
-    double *diagonal, *beside, *tau;
+    cl_pool *pool;
+    double *matrix;             /* the caller's, overwritten by the reflectors */
+    double *triangles;          /* of the reflectors: see band.h */
+    double *diagonal, *beside;
+    int exponent;               /* the matrix was divided by 2^exponent before */
 } cl_eigen;
 
-/* Reduces the symmetric n x n matrix, of which the upper triangle (row-major) is read. */
-coulis_status cl_eigen_open(cl_eigen *eigen, double *matrix, int64_t n, coulis_error *error);
+/* Reduces the symmetric n x n matrix, of which the upper triangle (row-major) is read. `pool` must outlive the
+ * result. */
+coulis_status cl_eigen_open(cl_eigen *eigen, double *matrix, int64_t n, cl_pool *pool, coulis_error *error);
 void cl_eigen_close(cl_eigen *eigen);
 
 /* All n eigenvalues, largest first. */

@@ -6,6 +6,7 @@
 
 #include "base/memory.h"
 #include "base/safetensors.h"
+#include "pca.h"
 #include "test.h"
 
 static char folder[] = "/tmp/coulis-test-XXXXXX";
@@ -19,13 +20,14 @@ static void saves_and_loads(void) {
     for (int64_t i = 0; i < 50 * 300; i++) x[i] = (float)((state = state * 1664525u + 1013904223u) >> 8);
     coulis_pca *pca = NULL, *loaded = NULL;
     coulis_error error = {0};
-    CHECK(coulis_pca_fit(x, 50, 300, 0.9, 1, &pca, &error) == COULIS_OK);
+    CHECK(fit(x, 50, 300, 0.9, 1, &pca, &error) == COULIS_OK);
     CHECK(coulis_pca_save(pca, path, &error) == COULIS_OK);
     CHECK(coulis_pca_load(path, &loaded, &error) == COULIS_OK);
     if (pca && loaded) {
         int64_t count = coulis_pca_components_count(pca);
         CHECK(coulis_pca_components_count(loaded) == count && coulis_pca_columns(loaded) == 300);
         CHECK(coulis_pca_samples(loaded) == 50);
+        CHECK(coulis_pca_solver(loaded) == COULIS_SOLVER_GRAM && coulis_pca_error_bound(loaded) == 0);
         CHECK(coulis_pca_total_variance(loaded) == coulis_pca_total_variance(pca));
         CHECK(!memcmp(coulis_pca_components(pca), coulis_pca_components(loaded), (size_t)(count * 300) * 4));
         CHECK(!memcmp(coulis_pca_mean(pca), coulis_pca_mean(loaded), 300 * 8));
@@ -56,10 +58,10 @@ static void refuses_false_files(void) {
         {.name = "explained_variance", .dtype = CL_F64, .rank = 1, .shape = {2}, .count = 2, .data = numbers},
         {.name = "explained_variance_ratio", .dtype = CL_F64, .rank = 1, .shape = {2}, .count = 2, .data = numbers},
         {.name = "components", .dtype = CL_F32, .rank = 2, .shape = {2, 2}, .count = 4, .data = floats}};
-    const char *metadata[] = {"samples", "5", "total_variance", "1.5"};
-    for (int fault = 0; fault <= 10; fault++) {
+    const char *metadata[] = {"samples", "5", "total_variance", "1.5", "solver", "randomized", "error_bound", "0.25"};
+    for (int fault = 0; fault <= 14; fault++) {
         cl_tensor tensors[4];
-        const char *told[4];
+        const char *told[8];
         memcpy(tensors, good, sizeof good);
         memcpy(told, metadata, sizeof metadata);
         int32_t count = 4;
@@ -73,12 +75,17 @@ static void refuses_false_files(void) {
         if (fault == 8) told[3] = "-1";
         if (fault == 9) told[1] = "1";
         if (fault == 10) told[0] = "sample";
+        if (fault == 11) told[5] = "auto";
+        if (fault == 12) told[7] = "-1";
+        if (fault == 13) told[6] = "bound";
+        if (fault == 14) told[7] = "1e999";
         coulis_error error = {0};
         coulis_pca *pca = NULL;
-        CHECK(cl_safetensors_write(path, tensors, count, told, 2, &error) == COULIS_OK);
+        CHECK(cl_safetensors_write(path, tensors, count, told, 4, &error) == COULIS_OK);
         CHECK_MSG(coulis_pca_load(path, &pca, &error) == (fault ? COULIS_BAD_DATA : COULIS_OK), "fault %d: %s", fault,
                   error.message);
         CHECK(!fault || strstr(error.message, path));
+        if (pca) CHECK(coulis_pca_solver(pca) == COULIS_SOLVER_RANDOMIZED && coulis_pca_error_bound(pca) == 0.25);
         coulis_pca_free(pca);
     }
     coulis_error error = {0};

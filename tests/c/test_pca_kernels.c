@@ -37,9 +37,10 @@ static void check_products(int64_t m, int64_t n, int64_t k) {
                 sum += product;
                 size += fabs(product);
             }
-            /* Runs of 64 float terms: each product is rounded at most 64 times by half a unit in the last place
-             * (a product, 63 additions); the double additions are lost in the hundredth more. */
-            double allowed = 2 * size * 64 * (FLT_EPSILON / 2) * 1.01;
+            /* Runs of 64 float terms in each of up to 16 lanes: each product is rounded at most 68 times by half a
+             * unit in the last place (a product, 63 additions, 4 to add up the lanes); the double additions are lost
+             * in the hundredth more. */
+            double allowed = 2 * size * 68 * (FLT_EPSILON / 2) * 1.01;
             wrong += fabs(out[i * out_stride + j] - (double)(i * out_stride + j) - 2 * sum) > allowed;
         }
     }
@@ -57,6 +58,39 @@ static void products_agree(void) {
         for (int64_t n = 1; n <= 13; n++) check_products(m, n, 1 + (m * 13 + n) % 40);
     static const int64_t lengths[] = {1, 3, 4, 5, 8, 16, 17, 255, 256, 257, 511, 512, 513, 1024, 1025, 1500};
     for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) check_products(5, 7, lengths[i]);
+}
+
+/* Sums of k rows of n numbers, m times. */
+static void check_sums(int64_t m, int64_t n, int64_t k) {
+    const int64_t a_stride = k + 1, b_stride = (n + 63) / 64 * 64, out_stride = n + 3;
+    float *a = random_numbers(m * a_stride), *b = random_numbers(k * b_stride);
+    double *out = cl_alloc((size_t)(m * out_stride), sizeof *out);
+    for (int64_t i = 0; i < m * out_stride; i++) out[i] = (double)i;
+    kernels->combine(m, n, k, a, a_stride, b, b_stride, out, out_stride);
+    int wrong = 0;
+    for (int64_t i = 0; i < m; i++)
+        for (int64_t j = 0; j < out_stride; j++) {
+            double sum = 0, size = 0;
+            for (int64_t x = 0; j < n && x < k; x++) {
+                double product = (double)a[i * a_stride + x] * (double)b[x * b_stride + j];
+                sum += product;
+                size += fabs(product);
+            }
+            /* Runs of 64 float terms: as above, without the lanes. */
+            double allowed = size * 64 * (FLT_EPSILON / 2) * 1.01;
+            wrong += fabs(out[i * out_stride + j] - (double)(i * out_stride + j) - sum) > allowed;
+        }
+    CHECK_MSG(wrong == 0, "%d of %dx%d wrong, k %d", wrong, (int)m, (int)n, (int)k);
+    double alone = (double)(m - 1) * (double)out_stride;
+    kernels->combine(1, 1, k, a + (m - 1) * a_stride, a_stride, b, b_stride, &alone, 1);
+    CHECK_MSG(alone == out[(m - 1) * out_stride], "%dx%d, k %d", (int)m, (int)n, (int)k);
+    cl_free(a), cl_free(b), cl_free(out);
+}
+
+static void sums_agree(void) {
+    for (int64_t m = 1; m <= 13; m++) check_sums(m, 1 + m * 7, 70 - m);
+    static const int64_t widths[] = {1, 4, 7, 8, 16, 31, 32, 33, 63, 64, 65, 128, 129, 200};
+    for (size_t i = 0; i < sizeof widths / sizeof *widths; i++) check_sums(7, widths[i], 129);
 }
 
 static void columns_are_measured(void) {
@@ -102,6 +136,111 @@ static void centring_agrees(void) {
     cl_free(x);
 }
 
+/* ---- the eigenproblem's, in double ---- */
+
+enum { B = CL_PANEL };
+/* Relative to the sizes of the terms: B of them, each rounded twice, in up to four products after one another. */
+static const double ALLOWED = 4 * 2 * B * DBL_EPSILON;
+
+static void panels_are_multiplied(void) {
+    for (int64_t m = 1; m <= 20; m++)
+        for (int turned = 0; turned < 2; turned++) {
+            int64_t k = 3 * m, width = 1 + (m * 11) % B, stride = B + 5;
+            double *a = cl_alloc((size_t)(m * k), 8), *b = cl_alloc((size_t)(k * B), 8);
+            double *c = cl_alloc((size_t)(m * stride), 8);
+            for (int64_t i = 0; i < m * k; i++) a[i] = (double)next_random();
+            for (int64_t i = 0; i < k * B; i++) b[i] = (double)next_random();
+            for (int64_t i = 0; i < m * stride; i++) c[i] = (double)i;
+            kernels->multiply(m, width, k, a, turned ? 1 : k, turned ? m : 1, b, c, stride);
+            int wrong = 0;
+            for (int64_t i = 0; i < m; i++)
+                for (int64_t j = 0; j < stride; j++) {
+                    double sum = (double)(i * stride + j);
+                    for (int64_t t = 0; j < width && t < k; t++)
+                        sum += a[turned ? t * m + i : i * k + t] * b[t * B + j];
+                    wrong += fabs(c[i * stride + j] - sum) > (double)(i * stride + j + k) * 2 * (double)k * DBL_EPSILON;
+                }
+            CHECK_MSG(wrong == 0, "%d of %dx%d wrong", wrong, (int)m, (int)width);
+            cl_free(a), cl_free(b), cl_free(c);
+        }
+}
+
+static void rows_are_combined(void) {
+    double x[70], y[70], z[70];
+    for (int n = 0; n <= 70; n++) {
+        double sum = 0;
+        int wrong = 0;
+        for (int i = 0; i < 70; i++) x[i] = (double)next_random(), y[i] = z[i] = (double)next_random();
+        for (int i = 0; i < n; i++) sum += x[i] * y[i];
+        CHECK_MSG(fabs(kernels->row_dot(n, x, y) - sum) <= 140 * DBL_EPSILON * 70, "%d numbers", n);
+        kernels->row_add(n, 0.3, x, y);
+        for (int i = 0; i < 70; i++) wrong += fabs(y[i] - (i < n ? z[i] + 0.3 * x[i] : z[i])) > 2 * DBL_EPSILON;
+        CHECK_MSG(wrong == 0, "%d of %d numbers", wrong, n);
+    }
+}
+
+/* block := (I - tau v v^T) block, or block (I - tau v v^T) from the right; blocks are [column][row] here. */
+static void plain_reflection(double block[B][B], const double *v, double tau, int right) {
+    for (int j = 0; j < B; j++) {
+        double sum = 0;
+        for (int i = 0; i < B; i++) sum += v[i] * (right ? block[i][j] : block[j][i]);
+        for (int i = 0; i < B; i++) *(right ? &block[i][j] : &block[j][i]) -= tau * sum * v[i];
+    }
+}
+
+static void reflectors_clear(void) {
+    double x[B], v[B], beta;
+    for (int zero = 0; zero < 2; zero++) {
+        for (int i = 0; i < B; i++) x[i] = v[i] = i > 0 && zero ? 0 : (double)next_random();
+        double tau = kernels->reflector(v, &beta), along = 0;
+        CHECK(v[0] == 1 && (zero ? tau == 0 && beta == x[0] : tau >= 1 && tau <= 2));
+        for (int i = 0; i < B; i++) along += v[i] * x[i];
+        for (int i = 0; i < B; i++)
+            CHECK_MSG(fabs(x[i] - tau * along * v[i] - (i ? 0 : beta)) <= ALLOWED, "number %d", i);
+    }
+}
+
+/* One step against the reflections applied one after the other. */
+static void a_step_down_the_band(void) {
+    enum { STRIDE = CL_BAND_STRIDE };
+    static double band[STRIDE * (B + 1)];
+    double d[B][B], b[B][B], v[B], g[B], beta;
+    for (int c = 0; c < B; c++)
+        for (int i = 0; i < B; i++) {
+            b[c][i] = band[c * STRIDE + B + i] = (double)next_random();
+            d[c][i] = i < c ? d[i][c] : (double)next_random();
+            band[c * STRIDE + i] = d[c][i];
+        }
+    for (int i = 0; i + 1 < B; i++) band[(B - 1) * STRIDE + i] = 99; /* is to be copied from the last row */
+    for (int i = 0; i < B; i++) v[i] = (double)next_random();
+    double tau = kernels->reflector(v, &beta), next_tau = kernels->chase(band, v, tau, g);
+    plain_reflection(d, v, tau, 0), plain_reflection(d, v, tau, 1);
+    plain_reflection(b, v, tau, 1), plain_reflection(b, g, next_tau, 0);
+    double worst = 0;
+    for (int c = 0; c < B; c++)
+        for (int i = 0; i < B; i++) {
+            worst = fmax(worst, fabs(band[c * STRIDE + i] - d[c][i]));
+            worst = fmax(worst, fabs(band[c * STRIDE + B + i] - b[c][i]));
+            if (c == 0 && i > 0) CHECK(band[B + i] == 0);
+        }
+    CHECK_MSG(worst <= ALLOWED * 8, "%g", worst); /* the numbers of D grow to some 8 */
+}
+
+static void vectors_are_reflected(void) {
+    static double z[B * B], plain[B][B];
+    for (int rows = 1; rows <= B; rows++) {
+        double v[B] = {0}, beta;
+        for (int i = 0; i < B * B; i++) plain[i % B][i / B] = z[i] = (double)next_random();
+        for (int i = 0; i < rows; i++) v[i] = (double)next_random();
+        double tau = kernels->reflector(v, &beta), worst = 0;
+        plain_reflection(plain, v, tau, 0);
+        v[0] = tau;
+        kernels->reflect(rows, v, z);
+        for (int i = 0; i < B * B; i++) worst = fmax(worst, fabs(plain[i % B][i / B] - z[i]));
+        CHECK_MSG(worst <= ALLOWED, "%d rows: %g", rows, worst);
+    }
+}
+
 int main(void) {
     static const char *const names[] = {"scalar", "neon", "avx2", "avx512"};
     for (int level = CL_CPU_SCALAR; level <= CL_CPU_AVX512; level++) {
@@ -109,8 +248,14 @@ int main(void) {
         if (!kernels) continue;
         printf("%s:\n", names[level]);
         RUN(products_agree);
+        RUN(sums_agree);
         RUN(columns_are_measured);
         RUN(centring_agrees);
+        RUN(panels_are_multiplied);
+        RUN(rows_are_combined);
+        RUN(reflectors_clear);
+        RUN(a_step_down_the_band);
+        RUN(vectors_are_reflected);
     }
     return test_finish();
 }

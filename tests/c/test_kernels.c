@@ -100,7 +100,8 @@ static void check_depthwise(int32_t width, int64_t channels, int32_t kh, int32_t
             rows[r][y] = line == missing_row ? NULL : in + line * width * c;
         }
     cl_depthwise d = {.rows = {rows[0], rows[1]}, .channels = c, .input_width = width, .output_width = out_width,
-                      .kernel_height = kh, .kernel_width = kw, .stride = stride, .dilation = dilation, .pad_left = pad, .weights = weights,
+                      .kernel_height = kh, .kernel_width = kw, .stride = stride, .dilation = dilation,
+                      .pad_left = pad, .weights = weights,
                       .bias = bias, .low = -1, .high = 2, .out = {out, out + out_width * c}};
     kernels->depthwise(&d);
     d.rows[0] = rows[1];

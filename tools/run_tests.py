@@ -2,8 +2,9 @@
 
 A group is named after what it tests: group `pca` is tests/c/test_pca.c and tests/python/test_pca.py. Beside
 them stand groups that build again: `clang` (the other compiler), `sanitize` (AddressSanitizer and UBSan), `tsan`
-(ThreadSanitizer), `neon` (64-bit ARM in an emulator) and `lint`. The last line printed is "N passed, N failed,
-N skipped".
+(ThreadSanitizer), `neon` (64-bit ARM in an emulator) and `lint`. A folder of tests with a list of packages of its own
+is a group too: tests/wheel is run in build/venv-wheel, which holds what requirements/wheel.txt says. The last line
+printed is "N passed, N failed, N skipped".
 """
 
 import os
@@ -56,10 +57,10 @@ def run_c(program, totals, environment=None):
         totals.add(0, 1, 0)
 
 
-def run_python(files, totals):
+def run_python(files, totals, python=sys.executable):
     report = BUILD / "pytest.xml"
     report.unlink(missing_ok=True)
-    code, _ = call([sys.executable, "-m", "pytest", "-q", "-rs", f"--junitxml={report}",
+    code, _ = call([str(python), "-m", "pytest", "-q", "-rs", f"--junitxml={report}",
                     *(str(f) for f in files)],
                    env={**os.environ, "COULIS_LIBRARY": str(BUILD / "libcoulis.so"),
                         "COULIS_COMMAND": str(BUILD / "coulis")})
@@ -70,6 +71,38 @@ def run_python(files, totals):
     failed = int(suite.get("failures")) + int(suite.get("errors"))
     skipped = int(suite.get("skipped"))
     totals.add(int(suite.get("tests")) - failed - skipped, failed or (1 if code else 0), skipped)
+
+
+def own_environment(name):
+    """The Python of build/venv-<name>, which holds what requirements/<name>.txt says; made once per content."""
+    folder, wanted = BUILD / f"venv-{name}", ROOT / "requirements" / f"{name}.txt"
+    python, stamp = folder / "bin" / "python", folder / ".installed"
+    if not stamp.exists() or stamp.read_bytes() != wanted.read_bytes():
+        print(f"installing {wanted.relative_to(ROOT)} into {folder.relative_to(ROOT)}", flush=True)
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
+        subprocess.run([str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
+                        "--require-hashes", "-r", str(wanted)], check=True)
+        site = subprocess.run([str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
+                              check=True, capture_output=True, text=True).stdout.strip()
+        pathlib.Path(site, "coulis.pth").write_text(f"{ROOT / 'python'}\n")
+        stamp.write_bytes(wanted.read_bytes())
+    return python
+
+
+def own_groups():
+    """Folders of tests/ that are run in an environment of their own."""
+    return sorted(p.name for p in (ROOT / "tests").iterdir()
+                  if p.is_dir() and (ROOT / "requirements" / f"{p.name}.txt").exists())
+
+
+def run_own(name, totals):
+    try:
+        python = own_environment(name)
+    except subprocess.CalledProcessError as error:
+        print(f"the environment of {name} could not be made: {error}")
+        totals.add(0, 1, 0)
+        return
+    run_python([ROOT / "tests" / name], totals, python)
 
 
 def compile_again(folder, options, targets, environment=None):
@@ -137,7 +170,7 @@ SPECIAL = {"clang": test_clang, "sanitize": test_sanitize, "tsan": test_tsan, "n
 
 def groups():
     python = {p.stem[len("test_"):] for p in (ROOT / "tests" / "python").glob("test_*.py")}
-    return sorted(python | set(c_tests())) + list(SPECIAL)
+    return sorted(python | set(c_tests())) + own_groups() + list(SPECIAL)
 
 
 def main(names):
@@ -159,6 +192,10 @@ def main(names):
     if files:
         heading("Python: " + ", ".join(f.stem[len("test_"):] for f in files))
         run_python(files, totals)
+    for name in chosen:
+        if name in own_groups():
+            heading(f"{name}, in an environment of its own")
+            run_own(name, totals)
     for name in chosen:
         if name in SPECIAL:
             heading(f"{name}: {(SPECIAL[name].__doc__ or name).strip()}")

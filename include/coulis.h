@@ -202,30 +202,49 @@ COULIS_API coulis_status coulis_featurizer_run_pixels(coulis_featurizer *featuri
 
 typedef struct coulis_pca coulis_pca;
 
-/* Exact principal component analysis of `x` (rows x cols, finite numbers),
- * centred. The Gram matrix of the rows is solved when rows < cols, else the
- * covariance matrix of the columns; both in float64, by LAPACK (dsytrd, dstemr).
+typedef enum coulis_solver {
+    COULIS_SOLVER_AUTO = 0,
+    COULIS_SOLVER_COVARIANCE = 1, /* of the columns; exact; at most 16,384 columns */
+    COULIS_SOLVER_GRAM = 2,       /* of the rows; exact; at most 16,384 rows */
+    COULIS_SOLVER_RANDOMIZED = 3  /* block Krylov; approximate, with a bound on the error; any shape */
+} coulis_solver;
+
+typedef struct coulis_pca_options {
+    size_t size;       /* sizeof(coulis_pca_options) */
+    double components; /* >= 1: that many, at most min(rows, cols); between 0 and 1: as many as are needed for that
+                        * share of the total variance, as scikit-learn counts them; 0: min(rows, cols) */
+    int32_t solver;    /* coulis_solver */
+    int32_t threads;   /* 0 for all cores */
+} coulis_pca_options;
+
+/* 0 components, COULIS_SOLVER_AUTO, all cores. */
+COULIS_API void coulis_pca_options_init(coulis_pca_options *options);
+
+/* Principal component analysis of `x` (rows x cols, finite numbers), centred.
  *
- *  components   >= 1: that many, at most min(rows, cols); between 0 and 1: as
- *               many as are needed for that share of the total variance, as
- *               scikit-learn counts them; 0: min(rows, cols)
- *  threads      0 for all cores
+ *  options   NULL for the defaults
+ *
+ * COULIS_SOLVER_AUTO takes the Gram matrix of the rows when rows < cols and rows <= 16,384, the covariance
+ * matrix of the columns when cols <= rows and cols <= 16,384, and block Krylov when both are larger. The first two
+ * are exact. Source of the method: Jolliffe, Principal Component Analysis, 2nd ed., 2002, chapters 3.5 and 3.9;
+ * Musco and Musco, Randomized Block Krylov Methods for Stronger and Faster Approximate Singular Value
+ * Decomposition, 2015.
  *
  * Signs follow scikit-learn: the element of each component that is largest in
- * absolute value is positive. Source of the method: Jolliffe, Principal Component
- * Analysis, 2nd ed., 2002, chapters 3.5 and 3.9.
+ * absolute value is positive.
  *
- * COULIS_INVALID_ARGUMENT when there are fewer rows than two or than components,
- * COULIS_NUMERIC on NaN or infinity (row and column named). When all rows are
- * equal, the total variance is 0: every explained variance and share is 0 and
- * the components are an arbitrary orthonormal set. */
-COULIS_API coulis_status coulis_pca_fit(const float *x, int64_t rows, int64_t cols, double components,
-                                        int32_t threads, coulis_pca **pca, coulis_error *error);
+ * COULIS_INVALID_ARGUMENT when there are fewer rows than two or than components, or when the solver asked for does
+ * not take this shape, COULIS_NUMERIC on NaN or infinity (row and column named) and when block Krylov did not
+ * reach the share within its limit. When all rows are equal, the total variance is 0: every explained variance and
+ * share is 0 and the components are an arbitrary orthonormal set. */
+COULIS_API coulis_status coulis_pca_fit(const float *x, int64_t rows, int64_t cols, const coulis_pca_options *options,
+                                        coulis_pca **pca, coulis_error *error);
 COULIS_API void coulis_pca_free(coulis_pca *pca);
 
 /* The file is safetensors with `mean` F64 (cols), `components` F32 (k, cols),
  * `explained_variance` and `explained_variance_ratio` F64 (k), and in its metadata
- * `samples` and `total_variance`. A file appears whole or not at all. */
+ * `samples`, `total_variance`, `solver` and `error_bound`; a file without the last two, as version 0.1.0 wrote
+ * them, is read as that of an exact solver. A file appears whole or not at all. */
 COULIS_API coulis_status coulis_pca_save(const coulis_pca *pca, const char *path, coulis_error *error);
 COULIS_API coulis_status coulis_pca_load(const char *path, coulis_pca **pca, coulis_error *error);
 
@@ -233,6 +252,10 @@ COULIS_API int64_t coulis_pca_components_count(const coulis_pca *pca); /* k */
 COULIS_API int64_t coulis_pca_columns(const coulis_pca *pca);
 COULIS_API int64_t coulis_pca_samples(const coulis_pca *pca);
 COULIS_API double coulis_pca_total_variance(const coulis_pca *pca);             /* divided by samples - 1 */
+COULIS_API int32_t coulis_pca_solver(const coulis_pca *pca); /* the one used; COULIS_SOLVER_AUTO when not known */
+/* By how much a reported share (explained_variance_ratio) may at most be wrong: 0 for the exact solvers, for
+ * block Krylov a bound proven from the residuals of its result. */
+COULIS_API double coulis_pca_error_bound(const coulis_pca *pca);
 COULIS_API const double *coulis_pca_mean(const coulis_pca *pca);                /* cols */
 COULIS_API const float *coulis_pca_components(const coulis_pca *pca);           /* k x cols */
 COULIS_API const double *coulis_pca_explained_variance(const coulis_pca *pca);  /* k, divided by samples - 1 */
@@ -245,6 +268,55 @@ COULIS_API coulis_status coulis_pca_transform(const coulis_pca *pca, const float
 /* x (rows x cols) = scores (rows x k) times the components, plus mean. */
 COULIS_API coulis_status coulis_pca_inverse_transform(const coulis_pca *pca, const float *scores, int64_t rows,
                                                       float *x, coulis_error *error);
+
+/* ---- moments: PCA of rows that come in parts -------------------------------- */
+
+/* What the covariance matrix of rows takes: their number, mean, and the products of the centred columns. Rows are
+ * numbered from 0; the sums are those of leaves of coulis_moments_leaf_rows rows, merged in a fixed tree. So the
+ * same rows give the same bytes as coulis_pca_fit with COULIS_SOLVER_COVARIANCE, in whatever pieces they are added,
+ * in whatever order parts of them are merged, and on any number of threads. Memory: at most
+ * log2(rows / leaf rows) + 2 matrices of cols x cols float64. An accumulator is used by one caller at a time. */
+typedef struct coulis_moments coulis_moments;
+
+/* Rows of a leaf: the larger of 1,024 and the power of two that is at least cols / 2; 0 for a number of columns
+ * that is not in 1 .. 16,384. */
+COULIS_API int64_t coulis_moments_leaf_rows(int64_t cols);
+
+/* An accumulator without rows.
+ *
+ *  cols        1 to 16,384
+ *  first_row   number of the first row it will be given, a multiple of the leaf rows: a part of a
+ *              matrix begins with a leaf of its own
+ *  threads     0 for all cores */
+COULIS_API coulis_status coulis_moments_create(int64_t cols, int64_t first_row, int32_t threads,
+                                               coulis_moments **moments, coulis_error *error);
+COULIS_API void coulis_moments_free(coulis_moments *moments);
+
+/* Adds `rows` rows that follow the last one it has. COULIS_NUMERIC on NaN or infinity: no row was added.
+ * COULIS_NO_MEMORY may leave some of them added: coulis_moments_rows says how many. */
+COULIS_API coulis_status coulis_moments_update(coulis_moments *moments, const float *x, int64_t rows,
+                                               coulis_error *error);
+
+/* Adds the rows of `other`, which it has none of. They may come before or after its own, or between
+ * them; only the last part may end within a leaf. On failure `moments` is as it was. */
+COULIS_API coulis_status coulis_moments_merge(coulis_moments *moments, const coulis_moments *other,
+                                              coulis_error *error);
+
+/* PCA of the rows so far; more may follow. They must be all rows from 0 on: a sentence says which are missing.
+ *
+ *  options   NULL for the defaults; the solver is automatic or covariance; threads are those of `moments` */
+COULIS_API coulis_status coulis_moments_finish(const coulis_moments *moments, const coulis_pca_options *options,
+                                               coulis_pca **pca, coulis_error *error);
+
+/* As bytes, for another process to load; released with coulis_bytes_free. Equal moments give equal bytes. */
+COULIS_API coulis_status coulis_moments_save(const coulis_moments *moments, void **bytes, size_t *size,
+                                             coulis_error *error);
+COULIS_API coulis_status coulis_moments_load(const void *bytes, size_t size, int32_t threads,
+                                             coulis_moments **moments, coulis_error *error);
+COULIS_API void coulis_bytes_free(void *bytes);
+
+COULIS_API int64_t coulis_moments_rows(const coulis_moments *moments); /* added so far */
+COULIS_API int64_t coulis_moments_columns(const coulis_moments *moments);
 
 /* ---- jobs: what the command's verbs do ------------------------------------ */
 
@@ -266,7 +338,7 @@ typedef struct coulis_job_options {
     int32_t features;             /* coulis_features */
     int32_t threads;              /* 0: all cores */
     coulis_image_options image;
-    double components;            /* as in coulis_pca_fit; default 0.99 */
+    double components;            /* as in coulis_pca_options; default 0.99 */
     int64_t rows_per_file;        /* default 10,000 */
     int32_t drop_features;        /* not 0: keep only the reduced vectors */
     int32_t overwrite;            /* not 0: start again */

@@ -9,11 +9,13 @@ from .featurizer import Featurizer, Result
 from .images import load_image
 from .jobs import Progress, featurize, fit, read_table, run, transform
 from .model_files import find_model, list_models
+from .moments import Moments
 from .pca import PCA
 
 __all__ = [
     "Error",
     "Featurizer",
+    "Moments",
     "PCA",
     "Progress",
     "Result",

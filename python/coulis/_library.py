@@ -9,7 +9,7 @@ import os
 from ctypes import POINTER, c_char, c_char_p, c_double, c_float, c_int32, c_int64, c_size_t, c_uint8, c_void_p
 from pathlib import Path
 
-from .error import Error
+from .error import error_of
 
 VERSION = "0.1.0"
 
@@ -48,6 +48,10 @@ class ModelInfo(ctypes.Structure):
         ("parameters", c_int64),
         ("multiply_adds", c_int64),
     ]
+
+
+class PcaOptions(ctypes.Structure):
+    _fields_ = [("size", c_size_t), ("components", c_double), ("solver", c_int32), ("threads", c_int32)]
 
 
 class Input(ctypes.Structure):
@@ -97,6 +101,7 @@ STRUCTS = {
     "coulis_model_info": ModelInfo,
     "coulis_input": Input,
     "coulis_result": ResultStruct,
+    "coulis_pca_options": PcaOptions,
     "coulis_progress": ProgressStruct,
     "coulis_job_options": JobOptions,
 }
@@ -109,6 +114,7 @@ FEATURES = {"pooled": 0, "map": 1, "logits": 2}
 RESIZE = {"squash": 0, "crop": 1}
 ORIENT = {"ignore": 0, "exif": 1}
 ALPHA = {"drop": 0, "white": 1}
+SOLVER = {"auto": 0, "covariance": 1, "gram": 2, "randomized": 3}
 STAGES = ("list", "featurize", "fit", "transform")
 
 # ---- functions ------------------------------------------------------------------
@@ -163,7 +169,8 @@ FUNCTIONS = {
         [_HANDLE, POINTER(Input), c_int64, _FLOATS, POINTER(ResultStruct), _ERROR],
     ),
     "coulis_featurizer_run_pixels": (_STATUS, [_HANDLE, _BYTES, c_int64, _FLOATS, _ERROR]),
-    "coulis_pca_fit": (_STATUS, [_FLOATS, c_int64, c_int64, c_double, c_int32, POINTER(_HANDLE), _ERROR]),
+    "coulis_pca_options_init": (None, [POINTER(PcaOptions)]),
+    "coulis_pca_fit": (_STATUS, [_FLOATS, c_int64, c_int64, POINTER(PcaOptions), POINTER(_HANDLE), _ERROR]),
     "coulis_pca_free": (None, [_HANDLE]),
     "coulis_pca_save": (_STATUS, [_HANDLE, c_char_p, _ERROR]),
     "coulis_pca_load": (_STATUS, [c_char_p, POINTER(_HANDLE), _ERROR]),
@@ -171,12 +178,25 @@ FUNCTIONS = {
     "coulis_pca_columns": (c_int64, [_HANDLE]),
     "coulis_pca_samples": (c_int64, [_HANDLE]),
     "coulis_pca_total_variance": (c_double, [_HANDLE]),
+    "coulis_pca_solver": (c_int32, [_HANDLE]),
+    "coulis_pca_error_bound": (c_double, [_HANDLE]),
     "coulis_pca_mean": (_DOUBLES, [_HANDLE]),
     "coulis_pca_components": (_FLOATS, [_HANDLE]),
     "coulis_pca_explained_variance": (_DOUBLES, [_HANDLE]),
     "coulis_pca_explained_variance_ratio": (_DOUBLES, [_HANDLE]),
     "coulis_pca_transform": (_STATUS, [_HANDLE, _FLOATS, c_int64, c_int32, _FLOATS, _ERROR]),
     "coulis_pca_inverse_transform": (_STATUS, [_HANDLE, _FLOATS, c_int64, _FLOATS, _ERROR]),
+    "coulis_moments_leaf_rows": (c_int64, [c_int64]),
+    "coulis_moments_create": (_STATUS, [c_int64, c_int64, c_int32, POINTER(_HANDLE), _ERROR]),
+    "coulis_moments_free": (None, [_HANDLE]),
+    "coulis_moments_update": (_STATUS, [_HANDLE, _FLOATS, c_int64, _ERROR]),
+    "coulis_moments_merge": (_STATUS, [_HANDLE, _HANDLE, _ERROR]),
+    "coulis_moments_finish": (_STATUS, [_HANDLE, POINTER(PcaOptions), POINTER(_HANDLE), _ERROR]),
+    "coulis_moments_save": (_STATUS, [_HANDLE, c_void_p, POINTER(c_size_t), _ERROR]),
+    "coulis_moments_load": (_STATUS, [c_void_p, c_size_t, c_int32, POINTER(_HANDLE), _ERROR]),
+    "coulis_bytes_free": (None, [c_void_p]),
+    "coulis_moments_rows": (c_int64, [_HANDLE]),
+    "coulis_moments_columns": (c_int64, [_HANDLE]),
     "coulis_job_options_init": (None, [POINTER(JobOptions)]),
     "coulis_string_free": (None, [c_char_p]),
     "coulis_job_run": (_STATUS, [_STRINGS, c_int64, c_char_p] + _JOB),
@@ -244,7 +264,7 @@ def call(name, *arguments):
     code = getattr(library(), name)(*arguments, ctypes.byref(error))
     if code != STATUS_OK:
         word = status_name(code)
-        raise Error(error.message.decode("utf-8", "replace") or f"{name} failed: {word}", word, code)
+        raise error_of(error.message.decode("utf-8", "replace") or f"{name} failed: {word}", word, code)
 
 
 # ---- arguments ---------------------------------------------------------------------

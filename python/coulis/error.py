@@ -1,8 +1,10 @@
-"""The one exception of this package."""
+"""The exceptions of this package."""
 
 
 class Error(Exception):
     """Something coulis could not do; the message is one sentence that says what and why.
+
+    One whose status is ``invalid_argument`` or ``numeric`` is a ValueError too.
 
     Attributes
     ----------
@@ -20,3 +22,13 @@ class Error(Exception):
 
     def __reduce__(self):
         return type(self), (str(self), self.status, self.code)
+
+
+class InputError(Error, ValueError):
+    """What was given is at fault: what Python, and with it scikit-learn, calls a ValueError."""
+
+
+def error_of(message, status, code):
+    """The exception for a failure of the library."""
+    kind = InputError if status in ("invalid_argument", "numeric") else Error
+    return kind(message, status, code)

@@ -2,25 +2,59 @@
 
 import ctypes
 import numbers
+import os
+import tempfile
+import warnings
 
 import numpy
 
 from . import _library
+from ._handle import Handle
+from .error import InputError
+from .estimator import Estimator, matrix
+from .likelihood import Likelihood
+from .moments import COLUMNS_MAX, Parts, fit_rows
+
+# scikit-learn's word, or ours where it has none -> coulis_solver
+SOLVERS = {"auto": "auto", "full": "auto", "covariance_eigh": "covariance", "gram": "gram", "randomized": "randomized"}
+
+# The same for what a model says it was made by; one of an old file does not say which of the exact ones.
+USED = ("full", "covariance_eigh", "gram", "randomized")
+
+# What is worked out when it is first asked for after partial_fit.
+LAZY = (
+    "components_",
+    "explained_variance_",
+    "explained_variance_ratio_",
+    "singular_values_",
+    "mean_",
+    "noise_variance_",
+    "n_components_",
+    "solver_",
+    "error_bound_",
+)
 
 
-class PCA:
-    """Exact principal component analysis, centred, in float64.
+class PCA(Estimator, Likelihood):
+    """Principal component analysis, centred; products in float32, sums and eigenvalues in float64.
 
-    The Gram matrix of the rows is solved when there are fewer rows than columns, else the covariance
-    matrix of the columns. Method: Jolliffe, Principal Component Analysis, 2nd ed., 2002, chapters 3.5
-    and 3.9. Signs follow scikit-learn: the largest element of a component in absolute value is positive.
+    Signs follow scikit-learn: the largest element of a component in absolute value is positive. What is
+    given is taken as float32, and scores are float32. The same input gives the same bytes for any number of
+    threads. docs/pca.md has the methods, their cost and their error.
 
     Parameters
     ----------
     n_components : int, float or None
         A count of at least 1; a share 0 < F < 1 of the total variance to reach; None for min(n, d).
+    whiten : bool
+        Divide each score by the root of its explained variance, so that all have variance 1.
+    solver : {"auto", "full", "covariance_eigh", "gram", "randomized"}
+        As scikit-learn names them, and ``"gram"``. ``"covariance_eigh"``: the covariance matrix of the columns,
+        at most 16,384. ``"gram"``: the products of the rows with one another, at most 16,384. ``"full"``: the smaller of
+        these two, both exact. ``"randomized"``: block Krylov for any shape, with a bound on its error.
+        ``"auto"``: ``"full"`` where it can be, else ``"randomized"``.
     threads : int or None
-        None for all cores. The result does not depend on it.
+        None for all cores.
 
     Attributes
     ----------
@@ -36,12 +70,24 @@ class PCA:
         Mean of the variances left out, 0 when none is.
     n_components_, n_features_in_, n_samples_ : int
         k, d and n.
+    feature_names_in_ : ndarray of str (d,)
+        Only when `X` was a data frame whose columns all have text for a name.
+    solver_ : str
+        The one that was used.
+    error_bound_ : float
+        By how much an explained variance ratio may be wrong: 0 for the exact solvers.
     """
 
-    def __init__(self, n_components=None, *, threads=None):
+    _handle = None  # the library's model, once fitted
+    _parts = None  # what partial_fit was given
+
+    def __init__(self, n_components=None, *, whiten=False, solver="auto", threads=None):
         self.n_components = n_components
+        self.whiten = whiten
+        self.solver = solver
         self.threads = threads
-        self._handle = None
+
+    # ---- fitting -------------------------------------------------------------------
 
     def fit(self, X, y=None):
         """Find the components of `X`.
@@ -61,93 +107,195 @@ class PCA:
         Raises
         ------
         Error
-            Fewer rows than two or than components (``invalid_argument``); NaN or infinity (``numeric``).
+            Fewer rows than two or than components, a solver that does not take this shape
+            (``invalid_argument``); NaN or infinity (``numeric``). Both are a ValueError too.
         """
-        x = _matrix(X, "X")
-        handle = ctypes.c_void_p()
-        _library.call(
-            "coulis_pca_fit",
-            _library.pointer(x, ctypes.c_float),
-            x.shape[0],
-            x.shape[1],
-            components_number(self.n_components),
-            _library.threads_number(self.threads),
-            ctypes.byref(handle),
-        )
-        self._take(handle)
+        self._fit(X, matrix(X, type(self).__name__, rows=2))
         return self
 
-    def transform(self, X):
-        """Scores of `X`: (X - mean_) times components_ transposed; float32 (n, k)."""
-        x = _matrix(X, "X", self._fitted().n_features_in_)
-        scores = numpy.empty((x.shape[0], self.n_components_), numpy.float32)
-        _library.call(
-            "coulis_pca_transform",
-            self._handle,
-            _library.pointer(x, ctypes.c_float),
-            x.shape[0],
-            _library.threads_number(self.threads),
-            _library.pointer(scores, ctypes.c_float),
-        )
-        return scores
+    def partial_fit(self, X, y=None):
+        """Take more rows, of which all together are analysed when a result is first asked for.
+
+        The result is that of `fit` on all rows, byte for byte. Where `fit` would use the covariance matrix, the rows are
+        summed and not kept. Kept, as 4 bytes for each number, are those of fewer rows than columns, of more than
+        16,384 columns, and of the solvers ``"gram"`` and ``"randomized"``. `fit` keeps nothing that `partial_fit` could
+        add to: after it, `partial_fit` begins anew, and warns of that.
+
+        Parameters and errors are those of `fit`; a single row will do, and rows that are too few for the
+        components are refused when a result is asked for.
+        """
+        if self._parts is None and self._handle is not None:
+            warnings.warn(
+                "partial_fit begins anew: what was fitted by fit, or loaded, has no sums to add these rows to",
+                stacklevel=2,
+            )
+        self._options()  # refuses parameters that make no sense now rather than later
+        x = matrix(X, type(self).__name__)
+        if self._parts is None:
+            parts = Parts(x.shape[1], self.solver, self.threads)
+            parts.add(x)
+            self._remember(X, x.shape[1])
+            self._parts = parts
+        else:
+            self._compare(X, x.shape[1])
+            self._parts.add(x)
+        self._handle = None
+        for name in LAZY:
+            self.__dict__.pop(name, None)
+        self.n_samples_ = self._parts.rows
+        return self
 
     def fit_transform(self, X, y=None):
         """``fit(X).transform(X)``."""
-        return self.fit(X).transform(X)
+        x = matrix(X, type(self).__name__, rows=2)
+        self._fit(X, x)
+        return self._contained(self._scores(x), X)
+
+    # ---- using -----------------------------------------------------------------------
+
+    def transform(self, X):
+        """Scores of `X`: (X - mean_) times components_ transposed; float32 (n, k)."""
+        self._model()
+        x = matrix(X, type(self).__name__)
+        self._compare(X, x.shape[1])
+        return self._contained(self._scores(x), X)
 
     def inverse_transform(self, X):
         """From scores (n, k) back to the space of the input; float32 (n, d)."""
-        scores = _matrix(X, "X", self._fitted().n_components_)
+        model = self._model()
+        scores = matrix(X, type(self).__name__)
+        if scores.shape[1] != self.n_components_:
+            raise InputError(
+                f"X has {scores.shape[1]} features, but {type(self).__name__} is expecting {self.n_components_} "
+                "components as input of inverse_transform"
+            )
+        if self.whiten:
+            scores = (scores * self._spread()).astype(numpy.float32)
         x = numpy.empty((scores.shape[0], self.n_features_in_), numpy.float32)
         _library.call(
             "coulis_pca_inverse_transform",
-            self._handle,
+            model,
             _library.pointer(scores, ctypes.c_float),
             scores.shape[0],
             _library.pointer(x, ctypes.c_float),
         )
         return x
 
+    # ---- files, copies, pickles --------------------------------------------------------
+
     def save(self, path):
         """Write a safetensors file; it appears whole or not at all."""
-        self._fitted()
-        _library.call("coulis_pca_save", self._handle, _library.path_bytes(path))
+        _library.call("coulis_pca_save", self._model(), _library.path_bytes(path))
 
     @classmethod
-    def load(cls, path, *, threads=None):
+    def load(cls, path, *, whiten=False, threads=None):
         """Read a file written by :meth:`save`, by ``coulis fit`` or by ``coulis run``.
+
+        `whiten` is not in the file and has to be said again.
 
         Raises
         ------
         Error
             ``missing``, or ``bad_data`` when the file is no such PCA.
         """
-        handle = ctypes.c_void_p()
-        _library.call("coulis_pca_load", _library.path_bytes(path), ctypes.byref(handle))
-        pca = cls(threads=threads)
-        pca._take(handle)
+        pca = cls(whiten=whiten, threads=threads)
+        pca._take(_loaded(path))
         pca.n_components = pca.n_components_
         return pca
 
-    def __repr__(self):
-        return f"PCA(n_components={self.n_components!r})"
+    def __getstate__(self):
+        state = dict(self.__dict__)
+        if self._handle is not None:
+            for name in ("components_", "mean_"):  # the large ones, which the file has
+                state.pop(name, None)
+            with tempfile.TemporaryDirectory() as folder:
+                path = os.path.join(folder, "pca.safetensors")
+                self.save(path)
+                with open(path, "rb") as file:
+                    state["_handle"] = file.read()
+        return state
 
-    def __del__(self):
-        if getattr(self, "_handle", None):
-            _library.library().coulis_pca_free(self._handle)
-            self._handle = None
+    def __setstate__(self, state):
+        handle = state.pop("_handle", None)
+        if handle is not None:
+            with tempfile.TemporaryDirectory() as folder:
+                path = os.path.join(folder, "pca.safetensors")
+                with open(path, "wb") as file:
+                    file.write(handle)
+                self._take(_loaded(path))
+        self.__dict__.update(state)
 
-    def _fitted(self):
-        if not self._handle:
-            raise ValueError("this PCA is not fitted yet: call fit first")
-        return self
+    # ---- inside ------------------------------------------------------------------------
+
+    def __sklearn_is_fitted__(self):
+        return self._handle is not None or self._parts is not None
+
+    def __getattr__(self, name):
+        if name in LAZY and self._parts is not None:
+            self._model()
+            return self.__dict__[name]
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def _names_out(self):
+        self._model()
+        prefix = type(self).__name__.lower()
+        return numpy.array([f"{prefix}{number}" for number in range(self.n_components_)], dtype=object)
+
+    def _model(self):
+        """The library's model; made now after partial_fit."""
+        if self._handle is None:
+            if self._parts is None:
+                raise self._not_fitted()
+            self._take(self._parts.fit(self._options((self._parts.rows, self._parts.columns))))
+        return self._handle
+
+    def _options(self, shape=None):
+        """``coulis_pca_options`` of the parameters, for a matrix of this shape where it is known."""
+        options = _library.PcaOptions()
+        _library.library().coulis_pca_options_init(ctypes.byref(options))
+        options.components = components_number(self.n_components)
+        options.solver = _library.SOLVER[_library.choice("solver", self.solver, SOLVERS)]
+        options.threads = _library.threads_number(self.threads)
+        if self.solver == "full" and shape is not None and min(shape) > COLUMNS_MAX:
+            raise InputError(
+                f"solver='full' takes at most {COLUMNS_MAX} rows or columns, not {shape[0]} x {shape[1]}: "
+                "use 'auto' or 'randomized'"
+            )
+        return options
+
+    def _fit(self, X, x):
+        """Fits the matrix `x`, which was made of `X`."""
+        self._take(fit_rows(x, self._options(x.shape)))
+        self._remember(X, x.shape[1])
+        self._parts = None
+
+    def _scores(self, x):
+        model = self._model()
+        scores = numpy.empty((x.shape[0], self.n_components_), numpy.float32)
+        _library.call(
+            "coulis_pca_transform",
+            model,
+            _library.pointer(x, ctypes.c_float),
+            x.shape[0],
+            _library.threads_number(self.threads),
+            _library.pointer(scores, ctypes.c_float),
+        )
+        if self.whiten:
+            scores /= self._spread()
+        return scores
+
+    def _spread(self):
+        """What whitening divides by."""
+        return numpy.maximum(numpy.sqrt(self.explained_variance_), self._least_spread())
+
+    def _least_spread(self):
+        """Scores carry noise of 6e-8 of the largest; a spread below that is nothing to divide by. scikit-learn's
+        guard has the same size, but in the unit of the data instead of relative to the largest."""
+        return numpy.finfo(numpy.float32).eps * (float(self.explained_variance_[0]) ** 0.5 or 1.0)
 
     def _take(self, handle):
-        """Make `handle` this object's own, and copy its results into attributes."""
+        """Make `handle` this object's model, and copy its results into attributes."""
         lib = _library.library()
-        if self._handle:
-            lib.coulis_pca_free(self._handle)
-        self._handle = handle
         k = lib.coulis_pca_components_count(handle)
         d = lib.coulis_pca_columns(handle)
         n = lib.coulis_pca_samples(handle)
@@ -164,6 +312,15 @@ class PCA:
         left = lib.coulis_pca_total_variance(handle) - float(self.explained_variance_.sum())
         rest = min(n, d) - k
         self.noise_variance_ = max(left, 0.0) / rest if rest > 0 else 0.0
+        self.solver_ = USED[lib.coulis_pca_solver(handle)]
+        self.error_bound_ = lib.coulis_pca_error_bound(handle)
+        self._handle = handle
+
+
+def _loaded(path):
+    handle = Handle("coulis_pca_free")
+    _library.call("coulis_pca_load", _library.path_bytes(path), handle.out)
+    return handle
 
 
 def components_number(n_components):
@@ -178,13 +335,3 @@ def components_number(n_components):
         "the number of components must be an integer of at least 1, a share between 0 and 1, or None, "
         f"not {n_components!r}"
     )
-
-
-def _matrix(values, name, columns=None):
-    """`values` as a dense float32 matrix, with `columns` columns if that is given."""
-    x = numpy.ascontiguousarray(values, dtype=numpy.float32)
-    if numpy.ndim(values) != 2:
-        raise ValueError(f"{name} must have two dimensions, rows and columns, not {numpy.ndim(values)}")
-    if columns is not None and x.shape[1] != columns:
-        raise ValueError(f"{name} has {x.shape[1]} columns, this PCA wants {columns}")
-    return x

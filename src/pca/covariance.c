@@ -15,42 +15,42 @@
  * (Chan, Golub and LeVeque, Updating formulae and a pairwise algorithm for computing sample variances,
  * 1979), so that one pass suffices and a mean far from 0 costs no digits. */
 
-/* Columns of a tile of the matrix, and rows of a run of float sums; two sides of a tile, 96 x 1024
- * floats each, fill three quarters of a second-level cache of 1 MiB. Of the sizes tried (48 to 192, 512 and
- * 1024) none was more than 6 % faster. */
+/* Columns of a tile of the matrix; two sides of a tile, 96 x 1024 floats each, fill three quarters of a second-level
+ * cache of 1 MiB. Of the sizes tried (48 to 192) none was more than 6 % faster. */
 #define TILE 96
-#define RUN 1024
 /* Added to the row stride, so that the rows of a tile do not all fall into the same cache sets. */
 #define SKEW 16
+#define STRIDE (CL_COVARIANCE_BLOCK + SKEW)
 /* Columns that are transposed at a time. */
 #define STRIPE 64
+/* Rows of a triangle that are merged at a time. */
+#define MERGE 16
 
-typedef struct covariance {
+struct cl_covariance {
     const cl_pca_kernels *kernels;
-    int64_t cols, block_rows, stride;
-    double *mean, *matrix;
+    cl_pool *pool;
+    int64_t cols;
+    float *low, *high;
+    double *block_mean, *shift; /* shift = mean_b - mean_a */
+    float *centred;             /* cols x STRIDE, the block transposed */
+    double *tiles;              /* per worker: TILE x TILE */
     /* The block at hand. */
     const float *x;
     int64_t count;
-    double scale;     /* of the centred floats */
-    double merge;     /* na nb / (na + nb) */
-    double *block_mean, *shift; /* shift = mean_b - mean_a */
-    float *centred;   /* cols x count, the block transposed */
-} covariance;
+    double scale; /* of the centred floats */
+    double merge; /* na nb / (na + nb); 0 for the first block, which finds no sums in the triangle */
+    double *triangle;
+};
 
-/* Rows of a block: few enough that the transposed block is some 8 MiB, many enough that reading and
- * writing the matrix once a block is little beside the products. Depends on the shape alone. */
-static int64_t rows_per_block(int64_t cols) {
-    int64_t rows = (1 << 21) / cols / RUN * RUN;
-    return rows < RUN ? RUN : rows > 8 * RUN ? 8 * RUN : rows;
-}
+int64_t cl_triangle_size(int64_t cols) { return cols * (cols + 1) / 2; }
+int64_t cl_triangle_row(int64_t cols, int64_t row) { return row * cols - row * (row - 1) / 2; }
 
 static void centre_stripe(void *context, int64_t piece, int32_t worker) {
     (void)worker;
-    const covariance *s = context;
+    const cl_covariance *s = context;
     int64_t begin = piece * STRIPE, width = s->cols - begin < STRIPE ? s->cols - begin : STRIPE;
     s->kernels->centre_transposed(s->count, width, s->x + begin, s->cols, s->block_mean + begin, s->scale,
-                                  s->centred + begin * s->stride, s->stride);
+                                  s->centred + begin * STRIDE, STRIDE);
 }
 
 /* Tile number `piece` of the upper triangle, counted row by row, as its row and column. */
@@ -62,70 +62,119 @@ static void tile_of_piece(int64_t piece, int64_t tiles, int64_t *row, int64_t *c
 }
 
 static void multiply_tile(void *context, int64_t piece, int32_t worker) {
-    (void)worker;
-    const covariance *s = context;
+    const cl_covariance *s = context;
     int64_t row, column;
     tile_of_piece(piece, (s->cols + TILE - 1) / TILE, &row, &column);
     row *= TILE;
     column *= TILE;
     int64_t height = s->cols - row < TILE ? s->cols - row : TILE;
     int64_t width = s->cols - column < TILE ? s->cols - column : TILE;
-    double *out = s->matrix + row * s->cols + column;
-    if (s->merge > 0)
-        for (int64_t i = 0; i < height; i++)
-            for (int64_t j = 0; j < width; j++)
-                out[i * s->cols + j] += s->merge * s->shift[row + i] * s->shift[column + j];
-    double factor = 1 / (s->scale * s->scale);
-    for (int64_t run = 0; run < s->count; run += RUN) {
-        int64_t length = s->count - run < RUN ? s->count - run : RUN;
-        s->kernels->dot(height, width, length, s->centred + row * s->stride + run, s->stride,
-                        s->centred + column * s->stride + run, s->stride, factor, out, s->cols);
+    /* The kernel wants rows at a fixed distance; those of a triangle get shorter. */
+    double *tile = s->tiles + (int64_t)worker * TILE * TILE;
+    memset(tile, 0, TILE * TILE * sizeof *tile);
+    for (int64_t i = 0; i < height && s->merge > 0; i++) {
+        const double *sums = s->triangle + cl_triangle_row(s->cols, row + i) - row - i + column;
+        for (int64_t j = row == column ? i : 0; j < width; j++)
+            tile[i * TILE + j] = sums[j] + s->merge * s->shift[row + i] * s->shift[column + j];
+    }
+    s->kernels->dot(height, width, s->count, s->centred + row * STRIDE, STRIDE, s->centred + column * STRIDE, STRIDE,
+                    1 / (s->scale * s->scale), tile, TILE);
+    for (int64_t i = 0; i < height; i++) {
+        int64_t j = row == column ? i : 0;
+        memcpy(s->triangle + cl_triangle_row(s->cols, row + i) - row - i + column + j, tile + i * TILE + j,
+               (size_t)(width - j) * sizeof *tile);
     }
 }
 
-static coulis_status add_block(covariance *s, const cl_rows *rows, cl_pool *pool, int64_t first, float *buffer,
-                               float *low, float *high, coulis_error *error) {
+/* A block of rows, `before` others of the same sum being done. */
+static coulis_status add_block(cl_covariance *s, int64_t first, int64_t before, double *mean, coulis_error *error) {
     int64_t cols = s->cols, tiles = (cols + TILE - 1) / TILE;
-    s->count = rows->rows - first < s->block_rows ? rows->rows - first : s->block_rows;
-    coulis_status status = cl_rows_block(rows, first, s->count, buffer, &s->x, error);
-    if (!status) status = cl_column_stats(pool, s->x, first, s->count, cols, s->block_mean, low, high, error);
+    coulis_status status = cl_column_stats(s->pool, s->x, first, s->count, cols, s->block_mean, s->low, s->high, error);
     if (status) return status;
-    double before = (double)first, here = (double)s->count;
-    s->scale = cl_centred_scale(low, high, cols);
-    s->merge = before * here / (before + here);
+    double done = (double)before, here = (double)s->count;
+    s->scale = cl_centred_scale(s->low, s->high, cols);
+    s->merge = done * here / (done + here);
     for (int64_t c = 0; c < cols; c++) {
         s->block_mean[c] /= here;
-        s->shift[c] = s->block_mean[c] - s->mean[c];
+        s->shift[c] = s->block_mean[c] - mean[c];
     }
-    cl_pool_run(pool, (cols + STRIPE - 1) / STRIPE, centre_stripe, s);
-    cl_pool_run(pool, tiles * (tiles + 1) / 2, multiply_tile, s);
-    for (int64_t c = 0; c < cols; c++) s->mean[c] += s->shift[c] * (here / (before + here));
-    return cl_rows_progress(rows, first + s->count, rows->rows, error);
+    cl_pool_run(s->pool, (cols + STRIPE - 1) / STRIPE, centre_stripe, s);
+    cl_pool_run(s->pool, tiles * (tiles + 1) / 2, multiply_tile, s);
+    for (int64_t c = 0; c < cols; c++) mean[c] += s->shift[c] * (here / (done + here));
+    return COULIS_OK;
 }
 
-coulis_status cl_covariance(const cl_rows *rows, cl_pool *pool, double *mean, double *matrix, coulis_error *error) {
-    int64_t cols = rows->cols, block_rows = rows_per_block(cols);
-    if (block_rows > rows->rows) block_rows = rows->rows;
-    size_t width = (size_t)cols, height = (size_t)block_rows;
-    covariance s = {.kernels = cl_pca_kernels_get(), .cols = cols, .block_rows = block_rows,
-                    .stride = block_rows + SKEW, .mean = mean, .matrix = matrix};
-    float *buffer = cl_rows_in_memory(rows) ? NULL : cl_alloc(width * height, sizeof *buffer);
-    float *low = cl_alloc(width, sizeof *low), *high = cl_alloc(width, sizeof *high);
-    s.centred = cl_alloc(width, (height + SKEW) * sizeof *s.centred);
-    s.block_mean = cl_alloc(width, sizeof *s.block_mean);
-    s.shift = cl_alloc(width, sizeof *s.shift);
+coulis_status cl_covariance_sum(cl_covariance *s, const float *x, int64_t first, int64_t rows, cl_sums *sums,
+                                coulis_error *error) {
     coulis_status status = COULIS_OK;
-    if ((!buffer && !cl_rows_in_memory(rows)) || !low || !high || !s.centred || !s.block_mean || !s.shift)
-        status = cl_fail_memory(error, "a block of rows", 2 * width * height * sizeof *s.centred);
-    memset(mean, 0, width * sizeof *mean);
-    memset(matrix, 0, width * width * sizeof *matrix);
-    for (int64_t first = 0; first < rows->rows && !status; first += block_rows)
-        status = add_block(&s, rows, pool, first, buffer, low, high, error);
-    cl_free(buffer);
-    cl_free(low);
-    cl_free(high);
-    cl_free(s.centred);
-    cl_free(s.block_mean);
-    cl_free(s.shift);
+    memset(sums->mean, 0, (size_t)s->cols * sizeof *sums->mean);
+    sums->rows = rows;
+    s->triangle = sums->triangle;
+    for (int64_t before = 0; before < rows && !status; before += CL_COVARIANCE_BLOCK) {
+        s->x = x + before * s->cols;
+        s->count = rows - before < CL_COVARIANCE_BLOCK ? rows - before : CL_COVARIANCE_BLOCK;
+        status = add_block(s, first + before, before, sums->mean, error);
+    }
     return status;
+}
+
+coulis_status cl_covariance_open(int64_t cols, cl_pool *pool, cl_covariance **covariance, coulis_error *error) {
+    size_t width = (size_t)cols, threads = (size_t)cl_pool_threads(pool);
+    cl_covariance *s = cl_alloc_zero(1, sizeof *s);
+    if (!s) return cl_fail_memory(error, "a block of rows", sizeof *s);
+    *s = (cl_covariance){.kernels = cl_pca_kernels_get(), .pool = pool, .cols = cols,
+                         .low = cl_alloc(width, sizeof *s->low),
+                         .high = cl_alloc(width, sizeof *s->high),
+                         .block_mean = cl_alloc(width, sizeof *s->block_mean),
+                         .shift = cl_alloc(width, sizeof *s->shift),
+                         .centred = cl_alloc(width, STRIDE * sizeof *s->centred),
+                         .tiles = cl_alloc(threads, TILE * TILE * sizeof *s->tiles)};
+    if (!s->low || !s->high || !s->block_mean || !s->shift || !s->centred || !s->tiles) {
+        cl_covariance_close(s);
+        return cl_fail_memory(error, "a block of rows", width * STRIDE * sizeof *s->centred);
+    }
+    *covariance = s;
+    return COULIS_OK;
+}
+
+void cl_covariance_close(cl_covariance *s) {
+    if (!s) return;
+    cl_free(s->low);
+    cl_free(s->high);
+    cl_free(s->block_mean);
+    cl_free(s->shift);
+    cl_free(s->centred);
+    cl_free(s->tiles);
+    cl_free(s);
+}
+
+/* ---- merging -------------------------------------------------------------------------------- */
+
+typedef struct merging {
+    int64_t cols;
+    const cl_sums *left, *right;
+    double *out;
+    double factor;
+} merging;
+
+static void merge_rows(void *context, int64_t piece, int32_t worker) {
+    (void)worker;
+    const merging *m = context;
+    int64_t end = piece * MERGE + MERGE < m->cols ? piece * MERGE + MERGE : m->cols;
+    for (int64_t i = piece * MERGE; i < end; i++) {
+        int64_t place = cl_triangle_row(m->cols, i);
+        const double *left = m->left->triangle + place, *right = m->right->triangle + place;
+        const double *a = m->left->mean + i, *b = m->right->mean + i;
+        double *out = m->out + place, step = m->factor * (b[0] - a[0]);
+        for (int64_t j = 0; j < m->cols - i; j++) out[j] = (left[j] + right[j]) + step * (b[j] - a[j]);
+    }
+}
+
+void cl_covariance_merge(cl_pool *pool, int64_t cols, const cl_sums *left, const cl_sums *right, cl_sums *out) {
+    double a = (double)left->rows, b = (double)right->rows;
+    merging m = {.cols = cols, .left = left, .right = right, .out = out->triangle, .factor = a * b / (a + b)};
+    cl_pool_run(pool, (cols + MERGE - 1) / MERGE, merge_rows, &m);
+    for (int64_t c = 0; c < cols; c++)
+        out->mean[c] = left->mean[c] + (right->mean[c] - left->mean[c]) * (b / (a + b));
+    out->rows = left->rows + right->rows;
 }

@@ -1,12 +1,37 @@
-/* The covariance matrix of the columns, for data with at least as many rows as columns. */
+/* The sums behind a covariance matrix: rows to mean and centred products, and the merging of two such.
+ *
+ * A triangle is the upper one of a symmetric cols x cols matrix, packed by rows: cols numbers of row 0, cols - 1 of
+ * row 1, and so on. */
 #ifndef CL_PCA_COVARIANCE_H
 #define CL_PCA_COVARIANCE_H
 
 #include "base/threads.h"
-#include "pca/rows.h"
 
-/* The sum over the rows of (x - mean)(x - mean)^T, in one pass over them: fills mean (cols) and the upper
- * triangle of matrix (cols x cols); the lower one is not meant to be read. */
-coulis_status cl_covariance(const cl_rows *rows, cl_pool *pool, double *mean, double *matrix, coulis_error *error);
+/* Rows that are centred together. */
+#define CL_COVARIANCE_BLOCK 1024
+
+typedef struct cl_covariance cl_covariance;
+
+typedef struct cl_sums {
+    int64_t rows;
+    double *mean;     /* cols */
+    double *triangle; /* of the sum over the rows of (x - mean)(x - mean)^T */
+} cl_sums;
+
+/* Scratch memory for rows of `cols` numbers. */
+coulis_status cl_covariance_open(int64_t cols, cl_pool *pool, cl_covariance **covariance, coulis_error *error);
+void cl_covariance_close(cl_covariance *covariance);
+
+/* Fills `sums`, whose arrays are there, with those of `rows` rows. `first` is the number of the first one, for the
+ * message about a number that is not finite. */
+coulis_status cl_covariance_sum(cl_covariance *covariance, const float *x, int64_t first, int64_t rows, cl_sums *sums,
+                                coulis_error *error);
+
+/* Numbers in a triangle, and the place in it of element (row, row). */
+int64_t cl_triangle_size(int64_t cols);
+int64_t cl_triangle_row(int64_t cols, int64_t row);
+
+/* The sums of two sets of rows become those of both in `out`, which has memory of its own or that of one of them. */
+void cl_covariance_merge(cl_pool *pool, int64_t cols, const cl_sums *left, const cl_sums *right, cl_sums *out);
 
 #endif

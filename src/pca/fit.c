@@ -1,184 +1,167 @@
+/* Which way a fit goes, and the ways that hold a matrix in memory. */
 #include <math.h>
-#include <string.h>
 
 #include "base/error.h"
 #include "base/memory.h"
-#include "pca/basis.h"
-#include "pca/covariance.h"
-#include "pca/gram.h"
-#include "pca/model.h"
+#include "pca/exact.h"
+#include "pca/krylov.h"
+#include "pca/moments.h"
 #include "pca/pca.h"
-#include "pca/solver.h"
 #include "pca/source.h"
-#include "pca/tail.h"
 
-/* The matrix whose eigenvectors are sought is min(rows, cols) numbers wide and lies in memory: 2 GiB. */
-#define SIDE_MAX 16384
-/* One fit under way. */
-typedef struct fit {
-    const cl_rows *rows;
-    cl_pool *pool;
-    int64_t side;     /* of the matrix: min(rows, cols) */
-    double components; /* as asked */
-    double *matrix;   /* side x side */
-    double *mean;     /* cols; in the model once there is one */
-    cl_gram *gram;    /* NULL when the matrix is the covariance */
-    double total;     /* trace of the matrix */
-} fit;
+void coulis_pca_options_init(coulis_pca_options *options) {
+    *options = (coulis_pca_options){.size = sizeof *options, .solver = COULIS_SOLVER_AUTO};
+}
 
-static coulis_status check(const cl_rows *rows, double components, coulis_error *error) {
-    int64_t side = rows->rows < rows->cols ? rows->rows : rows->cols;
-    if (rows->cols < 1)
-        return cl_fail(error, COULIS_INVALID_ARGUMENT, "PCA needs vectors of at least one number");
-    if (rows->rows < 2)
+/* ---- what is asked for -------------------------------------------------------------------- */
+
+static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+
+/* *wanted: the caller's options, or the defaults. */
+static coulis_status read_options(const coulis_pca_options *options, coulis_pca_options *wanted, coulis_error *error) {
+    coulis_pca_options_init(wanted);
+    if (!options) return COULIS_OK;
+    if (options->size < sizeof *options)
         return cl_fail(error, COULIS_INVALID_ARGUMENT,
-                       "PCA needs at least two pictures with a vector, and there %s %lld",
-                       rows->rows == 1 ? "is" : "are", (long long)rows->rows);
-    if (!(components >= 0) || (components >= 1 && floor(components) != components))
-        return cl_fail(error, COULIS_INVALID_ARGUMENT,
-                       "components must be a whole number, or a share between 0 and 1, not %g", components);
-    if (components > (double)side)
-        return cl_fail(error, COULIS_INVALID_ARGUMENT,
-                       "%.0f components asked for, but %lld rows of %lld columns have at most %lld", components,
-                       (long long)rows->rows, (long long)rows->cols, (long long)side);
-    if (side > SIDE_MAX)
-        return cl_fail(error, COULIS_INVALID_ARGUMENT,
-                       "PCA of %lld rows and %lld columns is too large: the smaller of the two may be at most %d",
-                       (long long)rows->rows, (long long)rows->cols, SIDE_MAX);
+                       "PCA options: size is %zu, not %zu; fill them with coulis_pca_options_init first",
+                       options->size, sizeof *options);
+    *wanted = *options;
+    if (wanted->solver < COULIS_SOLVER_AUTO || wanted->solver > COULIS_SOLVER_RANDOMIZED)
+        return cl_fail(error, COULIS_INVALID_ARGUMENT, "PCA options: there is no solver number %d", wanted->solver);
     return COULIS_OK;
 }
 
-/* How many components explain more than `share`: scikit-learn's rule, the place where the share would be
- * inserted into the running sums, to the right of equals. */
-static int64_t count_for_share(const double *values, int64_t side, double total, double share) {
-    double sum = 0;
-    for (int64_t i = 0; i < side; i++) {
-        sum += values[i] / total;
-        if (sum > share) return i + 1;
-    }
-    return side;
+static coulis_status check_question(int64_t rows, int64_t cols, double components, coulis_error *error) {
+    if (cols < 1) return cl_fail(error, COULIS_INVALID_ARGUMENT, "PCA needs vectors of at least one number");
+    if (rows < 2)
+        return cl_fail(error, COULIS_INVALID_ARGUMENT,
+                       "PCA needs at least two pictures with a vector, and there %s %lld",
+                       rows == 1 ? "is" : "are", (long long)rows);
+    if (!(components >= 0) || (components >= 1 && floor(components) != components))
+        return cl_fail(error, COULIS_INVALID_ARGUMENT,
+                       "components must be a whole number, or a share between 0 and 1, not %g", components);
+    if (components > (double)smaller(rows, cols))
+        return cl_fail(error, COULIS_INVALID_ARGUMENT,
+                       "%.0f components asked for, but %lld rows of %lld columns have at most %lld", components,
+                       (long long)rows, (long long)cols, (long long)smaller(rows, cols));
+    return COULIS_OK;
 }
 
-/* Fills fit->matrix and fit->total. */
-static coulis_status make_matrix(fit *f, coulis_error *error) {
-    size_t side = (size_t)f->side;
-    f->matrix = cl_alloc(side, side * sizeof *f->matrix);
-    if (!f->matrix) return cl_fail_memory(error, "the covariance matrix", side * side * sizeof *f->matrix);
-    coulis_status status;
-    if (f->gram) status = cl_gram_matrix(f->gram, f->matrix, error);
-    else status = cl_covariance(f->rows, f->pool, f->mean, f->matrix, error);
-    f->total = 0;
-    for (size_t i = 0; i < side && !status; i++) f->total += f->matrix[i * side + i];
+/* Replaces COULIS_SOLVER_AUTO by what it stands for, and refuses a solver that does not take this shape. */
+static coulis_status choose_solver(int64_t rows, int64_t cols, int32_t *solver, coulis_error *error) {
+    if (*solver == COULIS_SOLVER_AUTO)
+        *solver = smaller(rows, cols) > CL_SIDE_MAX ? COULIS_SOLVER_RANDOMIZED
+                  : rows < cols                     ? COULIS_SOLVER_GRAM
+                                                    : COULIS_SOLVER_COVARIANCE;
+    if (*solver == COULIS_SOLVER_COVARIANCE && cols > CL_SIDE_MAX)
+        return cl_fail(error, COULIS_INVALID_ARGUMENT,
+                       "the covariance solver takes at most %d columns, not %lld: ask for gram, randomized or auto",
+                       CL_SIDE_MAX, (long long)cols);
+    if (*solver == COULIS_SOLVER_GRAM && rows > CL_SIDE_MAX)
+        return cl_fail(error, COULIS_INVALID_ARGUMENT,
+                       "the gram solver takes at most %d rows, not %lld: ask for covariance, randomized or auto",
+                       CL_SIDE_MAX, (long long)rows);
+    return COULIS_OK;
+}
+
+/* ---- covariance of the columns -------------------------------------------------------------- */
+
+/* The matrix as the eigenproblem wants it. */
+static void unpack(const double *triangle, int64_t cols, double *matrix) {
+    for (int64_t i = 0; i < cols; i++)
+        for (int64_t j = i; j < cols; j++) matrix[i * cols + j] = *triangle++;
+}
+
+/* Solves for the rows that the moments have. */
+static coulis_status finish(const coulis_moments *m, double components, coulis_pca **pca, coulis_error *error) {
+    size_t cols = (size_t)m->cols;
+    cl_sums sums;
+    coulis_status status = cl_moments_total(m, &sums, error);
+    if (status) return status;
+    double *matrix = cl_alloc(cols, cols * sizeof *matrix);
+    if (matrix) unpack(sums.triangle, m->cols, matrix);
+    else status = cl_fail_memory(error, "the covariance matrix", cols * cols * sizeof *matrix);
+    cl_free(sums.triangle);
+    sums.triangle = NULL;
+    cl_exact exact = {.rows = sums.rows, .cols = m->cols, .components = components, .pool = m->pool,
+                      .matrix = matrix, .side = m->cols, .mean = sums.mean};
+    if (!status) status = cl_exact_solve(&exact, pca, error);
+    cl_free(matrix);
+    cl_sums_free(&sums);
     return status;
 }
 
-/* The number of components to keep, from the question and, for a share, all eigenvalues. */
-static coulis_status choose_count(const fit *f, const cl_eigen *eigen, int64_t *count, coulis_error *error) {
-    *count = f->components == 0 ? f->side : (int64_t)f->components;
-    if (f->components >= 1 || f->components == 0) return COULIS_OK;
-    double *values = cl_alloc((size_t)f->side, sizeof *values);
-    if (!values) return cl_fail_memory(error, "eigenvalues", (size_t)f->side * sizeof *values);
-    coulis_status status = cl_eigen_values(eigen, values, error);
-    for (int64_t i = 0; i < f->side && !status; i++)
-        if (values[i] < 0) values[i] = 0;
-    if (!status) *count = count_for_share(values, f->side, f->total, f->components);
-    cl_free(values);
-    return status;
-}
-
-/* scikit-learn's rule: the element largest in absolute value, the first of equals, is positive. */
-static void turn_signs(coulis_pca *pca) {
-    for (int64_t i = 0; i < pca->count; i++) {
-        float *row = pca->components + i * pca->cols;
-        int64_t largest = 0;
-        for (int64_t c = 1; c < pca->cols; c++)
-            if (fabsf(row[c]) > fabsf(row[largest])) largest = c;
-        for (int64_t c = 0; c < pca->cols && row[largest] < 0; c++)
-            if (c != largest) row[c] = -row[c];
-        row[largest] = fabsf(row[largest]);
-    }
-}
-
-/* The components of an eigenproblem of the rows: found by way of the rows, then made to be at right angles, as
- * far as there are any; the rest is filled in. */
-static coulis_status fill_from_rows(const fit *f, const double *vectors, double *squares, coulis_pca *pca,
+coulis_status coulis_moments_finish(const coulis_moments *m, const coulis_pca_options *options, coulis_pca **pca,
                                     coulis_error *error) {
-    int64_t begin = cl_tail_begin(pca->variance, pca->count), sound = 0;
-    coulis_status status = cl_gram_components(f->gram, pca->count, vectors, pca->components, squares, error);
-    if (!status) status = cl_tail_settle(pca, begin, squares + begin, error);
-    while (sound < pca->count && pca->variance[sound] > 0) sound++;
-    if (!status) status = cl_orthonormalise(f->pool, &sound, pca->cols, pca->components, error);
-    for (int64_t i = sound; i < pca->count; i++) pca->variance[i] = 0;
-    return status ? status : cl_complete_basis(sound, pca->count, pca->cols, pca->components, error);
+    if (!m || !pca)
+        return cl_fail(error, COULIS_INVALID_ARGUMENT, "moments_finish wants moments and a place for the model");
+    coulis_pca_options wanted;
+    coulis_status status = read_options(options, &wanted, error);
+    if (!status) status = check_question(coulis_moments_rows(m), m->cols, wanted.components, error);
+    if (status) return status;
+    if (wanted.solver != COULIS_SOLVER_AUTO && wanted.solver != COULIS_SOLVER_COVARIANCE)
+        return cl_fail(error, COULIS_INVALID_ARGUMENT, "moments can be solved by covariance alone");
+    return finish(m, wanted.components, pca, error);
 }
 
-/* The components of an eigenproblem of the columns, which are its vectors. */
-static coulis_status fill_from_columns(const fit *f, const double *vectors, double *squares, coulis_pca *pca,
-                                       coulis_error *error) {
-    int64_t begin = cl_tail_begin(pca->variance, pca->count);
-    for (int64_t i = 0; i < pca->count * pca->cols; i++) pca->components[i] = (float)vectors[i];
-    coulis_status status = cl_tail_measure(f->rows, f->pool, pca, begin, squares, error);
-    return status ? status : cl_tail_settle(pca, begin, squares, error);
-}
-
-/* Fills the model; its variances are the eigenvalues of the matrix at first. */
-static coulis_status fill(const fit *f, const double *vectors, coulis_pca *pca, coulis_error *error) {
-    double divisor = (double)(f->rows->rows - 1);
-    double *squares = cl_alloc((size_t)pca->count, sizeof *squares);
-    if (!squares) return cl_fail_memory(error, "the components", (size_t)pca->count * sizeof *squares);
-    pca->samples = f->rows->rows;
-    pca->total_variance = f->total / divisor;
-    memcpy(pca->mean, f->mean, (size_t)pca->cols * sizeof *pca->mean);
-    coulis_status status = f->gram ? fill_from_rows(f, vectors, squares, pca, error)
-                                   : fill_from_columns(f, vectors, squares, pca, error);
-    cl_free(squares);
-    for (int64_t i = 0; i < pca->count && !status; i++) {
-        pca->ratio[i] = f->total > 0 ? pca->variance[i] / f->total : 0;
-        pca->variance[i] /= divisor;
+static coulis_status fit_covariance(const cl_rows *rows, double components, cl_pool *pool, coulis_pca **pca,
+                                    coulis_error *error) {
+    coulis_moments *m;
+    coulis_status status = cl_moments_create(rows->cols, 0, pool, &m, error);
+    if (status) return status;
+    /* A leaf at a time: what is read at once is not copied again. */
+    float *buffer = NULL;
+    if (!cl_rows_in_memory(rows)) {
+        buffer = cl_alloc((size_t)smaller(m->leaf, rows->rows), (size_t)rows->cols * sizeof *buffer);
+        if (!buffer) status = cl_fail_memory(error, "rows", (size_t)(m->leaf * rows->cols) * sizeof *buffer);
     }
-    if (!status) turn_signs(pca);
+    for (int64_t first = 0; first < rows->rows && !status; first += m->leaf) {
+        const float *x;
+        int64_t count = smaller(m->leaf, rows->rows - first);
+        status = cl_rows_block(rows, first, count, buffer, &x, error);
+        if (!status) status = coulis_moments_update(m, x, count, error);
+        if (!status) status = cl_rows_progress(rows, first + count, rows->rows, error);
+    }
+    cl_free(buffer);
+    if (!status) status = finish(m, components, pca, error);
+    coulis_moments_free(m);
     return status;
 }
 
-static coulis_status solve(const fit *f, coulis_pca **pca, coulis_error *error) {
-    cl_eigen eigen;
-    coulis_pca *made = NULL;
-    double *vectors = NULL;
-    int64_t count = 1; /* all rows equal: one is as good as any */
-    coulis_status status = cl_eigen_open(&eigen, f->matrix, f->side, error);
+/* ---- Gram matrix of the rows ------------------------------------------------------------------ */
+
+static coulis_status fit_gram(const cl_rows *rows, double components, cl_pool *pool, coulis_pca **pca,
+                              coulis_error *error) {
+    size_t side = (size_t)rows->rows;
+    cl_gram *gram;
+    coulis_status status = cl_gram_open(rows, pool, &gram, error);
     if (status) return status;
-    if (f->total > 0 || f->components == 0 || f->components >= 1) status = choose_count(f, &eigen, &count, error);
-    if (!status) status = cl_pca_alloc(count, f->rows->cols, &made, error);
-    if (!status && !(vectors = cl_alloc((size_t)count, (size_t)f->side * sizeof *vectors)))
-        status = cl_fail_memory(error, "eigenvectors", (size_t)(count * f->side) * sizeof *vectors);
-    if (!status) status = cl_eigen_vectors(&eigen, count, made->variance, vectors, error);
-    if (!status) status = fill(f, vectors, made, error);
-    cl_eigen_close(&eigen);
-    cl_free(vectors);
-    if (status) coulis_pca_free(made);
-    else *pca = made;
+    double *matrix = cl_alloc(side, side * sizeof *matrix);
+    if (matrix) status = cl_gram_matrix(gram, matrix, error);
+    else status = cl_fail_memory(error, "the Gram matrix", side * side * sizeof *matrix);
+    cl_exact exact = {.rows = rows->rows, .cols = rows->cols, .components = components, .pool = pool,
+                      .matrix = matrix, .side = rows->rows, .mean = cl_gram_mean(gram), .gram = gram};
+    if (!status) status = cl_exact_solve(&exact, pca, error);
+    cl_gram_close(gram);
+    cl_free(matrix);
     return status;
 }
 
-coulis_status cl_pca_fit(const cl_rows *rows, double components, cl_pool *pool, coulis_pca **pca,
+/* ---- all ways ------------------------------------------------------------------------------------ */
+
+coulis_status cl_pca_fit(const cl_rows *rows, const coulis_pca_options *options, cl_pool *pool, coulis_pca **pca,
                          coulis_error *error) {
-    coulis_status status = check(rows, components, error);
+    coulis_pca_options wanted;
+    coulis_status status = read_options(options, &wanted, error);
+    if (!status) status = check_question(rows->rows, rows->cols, wanted.components, error);
+    if (!status) status = choose_solver(rows->rows, rows->cols, &wanted.solver, error);
     if (status) return status;
-    fit f = {.rows = rows, .pool = pool, .components = components,
-             .side = rows->rows < rows->cols ? rows->rows : rows->cols};
-    if (!(f.mean = cl_alloc((size_t)rows->cols, sizeof *f.mean)))
-        return cl_fail_memory(error, "the mean", (size_t)rows->cols * sizeof *f.mean);
-    if (rows->rows < rows->cols) status = cl_gram_open(rows, pool, &f.gram, error);
-    if (!status && f.gram) memcpy(f.mean, cl_gram_mean(f.gram), (size_t)rows->cols * sizeof *f.mean);
-    if (!status) status = make_matrix(&f, error);
-    if (!status) status = solve(&f, pca, error);
-    cl_gram_close(f.gram);
-    cl_free(f.matrix);
-    cl_free(f.mean);
-    return status;
+    if (wanted.solver == COULIS_SOLVER_GRAM) return fit_gram(rows, wanted.components, pool, pca, error);
+    if (wanted.solver == COULIS_SOLVER_COVARIANCE) return fit_covariance(rows, wanted.components, pool, pca, error);
+    return cl_krylov_fit(rows, wanted.components, pool, pca, error);
 }
 
-coulis_status coulis_pca_fit(const float *x, int64_t rows, int64_t cols, double components, int32_t threads,
+coulis_status coulis_pca_fit(const float *x, int64_t rows, int64_t cols, const coulis_pca_options *options,
                              coulis_pca **pca, coulis_error *error) {
     size_t elements;
     if (!x || !pca || rows < 0 || cols < 0)
@@ -186,12 +169,14 @@ coulis_status coulis_pca_fit(const float *x, int64_t rows, int64_t cols, double 
     if (!cl_mul_size((size_t)rows, (size_t)cols, &elements) || elements > SIZE_MAX / 2 / sizeof *x)
         return cl_fail(error, COULIS_INVALID_ARGUMENT, "%lld rows of %lld columns fit no memory", (long long)rows,
                        (long long)cols);
+    coulis_pca_options wanted;
     cl_pool *pool;
-    coulis_status status = cl_pool_create(threads, &pool, error);
+    coulis_status status = read_options(options, &wanted, error);
+    if (!status) status = cl_pool_create(wanted.threads, &pool, error);
     if (status) return status;
     cl_memory_rows memory;
     cl_rows source = cl_rows_of_memory(&memory, x, rows, cols);
-    status = cl_pca_fit(&source, components, pool, pca, error);
+    status = cl_pca_fit(&source, &wanted, pool, pca, error);
     cl_pool_free(pool);
     return status;
 }

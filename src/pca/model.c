@@ -1,6 +1,7 @@
 #include "pca/model.h"
 
 #include <cjson/cJSON.h>
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -37,16 +38,56 @@ void coulis_pca_free(coulis_pca *pca) {
     cl_free(pca);
 }
 
+int64_t cl_count_for_share(const double *values, int64_t count, double total, double share) {
+    double sum = 0;
+    for (int64_t i = 0; i < count; i++) {
+        sum += values[i] / total;
+        if (sum > share) return i + 1;
+    }
+    return count;
+}
+
+/* scikit-learn's rule: the element largest in absolute value, the first of equals, is positive. */
+static void turn_signs(coulis_pca *pca) {
+    for (int64_t i = 0; i < pca->count; i++) {
+        float *row = pca->components + i * pca->cols;
+        int64_t largest = 0;
+        for (int64_t c = 1; c < pca->cols; c++)
+            if (fabsf(row[c]) > fabsf(row[largest])) largest = c;
+        for (int64_t c = 0; c < pca->cols && row[largest] < 0; c++)
+            if (c != largest) row[c] = -row[c];
+        row[largest] = fabsf(row[largest]);
+    }
+}
+
+void cl_pca_finish(coulis_pca *pca, int64_t samples, double total) {
+    double divisor = (double)(samples - 1);
+    pca->samples = samples;
+    pca->total_variance = total / divisor;
+    for (int64_t i = 0; i < pca->count; i++) {
+        pca->ratio[i] = total > 0 ? pca->variance[i] / total : 0;
+        pca->variance[i] /= divisor;
+    }
+    turn_signs(pca);
+}
+
 int64_t coulis_pca_components_count(const coulis_pca *pca) { return pca->count; }
 int64_t coulis_pca_columns(const coulis_pca *pca) { return pca->cols; }
 int64_t coulis_pca_samples(const coulis_pca *pca) { return pca->samples; }
 double coulis_pca_total_variance(const coulis_pca *pca) { return pca->total_variance; }
+int32_t coulis_pca_solver(const coulis_pca *pca) { return pca->solver; }
+double coulis_pca_error_bound(const coulis_pca *pca) { return pca->error_bound; }
 const double *coulis_pca_mean(const coulis_pca *pca) { return pca->mean; }
 const float *coulis_pca_components(const coulis_pca *pca) { return pca->components; }
 const double *coulis_pca_explained_variance(const coulis_pca *pca) { return pca->variance; }
 const double *coulis_pca_explained_variance_ratio(const coulis_pca *pca) { return pca->ratio; }
 
 /* ---- file ------------------------------------------------------------------------------- */
+
+const char *cl_solver_name(int32_t solver) {
+    static const char *const names[] = {"auto", "covariance", "gram", "randomized"};
+    return names[solver];
+}
 
 /* A double as text that reads back as the same double, whatever the locale: cJSON sees to both. */
 static char *print_number(double number) {
@@ -75,12 +116,15 @@ coulis_status coulis_pca_save(const coulis_pca *pca, const char *path, coulis_er
         {.name = "components", .dtype = CL_F32, .rank = 2, .shape = {pca->count, pca->cols},
          .count = pca->count * pca->cols, .data = pca->components}};
     char *samples = print_number((double)pca->samples), *total = print_number(pca->total_variance);
-    const char *metadata[] = {"samples", samples, "total_variance", total};
+    char *bound = print_number(pca->error_bound);
+    const char *metadata[] = {"samples", samples, "total_variance", total,
+                              "solver", cl_solver_name(pca->solver), "error_bound", bound};
     coulis_status status;
-    if (!samples || !total) status = cl_fail_memory(error, "a number", 32);
-    else status = cl_safetensors_write(path, tensors, 4, metadata, 2, error);
+    if (!samples || !total || !bound) status = cl_fail_memory(error, "a number", 32);
+    else status = cl_safetensors_write(path, tensors, 4, metadata, 4, error);
     cJSON_free(samples);
     cJSON_free(total);
+    cJSON_free(bound);
     return status;
 }
 
@@ -119,9 +163,20 @@ static coulis_status read_model(const cl_safetensors *file, const char *path, co
         !(total >= 0))
         return cl_fail(error, COULIS_BAD_DATA, "'%s' is no PCA file: its metadata lacks samples or total_variance",
                        path);
+    int32_t solver = COULIS_SOLVER_AUTO;
+    double bound = 0;
+    const char *name = cl_safetensors_metadata(file, "solver"), *limit = cl_safetensors_metadata(file, "error_bound");
+    if (name || limit) { /* version 0.1.0 wrote neither */
+        solver = COULIS_SOLVER_RANDOMIZED;
+        while (name && solver > COULIS_SOLVER_AUTO && strcmp(name, cl_solver_name(solver))) solver--;
+        if (solver == COULIS_SOLVER_AUTO || !parse_number(limit, &bound) || !(bound >= 0 && bound <= DBL_MAX))
+            return cl_fail(error, COULIS_BAD_DATA, "'%s' is no PCA file: its solver or error_bound is none", path);
+    }
     coulis_pca *made;
     coulis_status status = cl_pca_alloc(count, cols, &made, error);
     if (status) return status;
+    made->solver = solver;
+    made->error_bound = bound;
     made->samples = (int64_t)samples;
     made->total_variance = total;
     memcpy(made->mean, mean->data, (size_t)cols * sizeof *made->mean);

@@ -6,6 +6,8 @@
 
 struct coulis_pca {
     int64_t count, cols, samples; /* count: components kept */
+    int32_t solver;     /* coulis_solver */
+    double error_bound; /* of ratio */
     double total_variance;
     double *mean;       /* cols */
     double *variance;   /* count, of the scores along each component */
@@ -13,7 +15,18 @@ struct coulis_pca {
     float *components;  /* count x cols */
 };
 
+/* The word for a coulis_solver: "covariance", ... */
+const char *cl_solver_name(int32_t solver);
+
 /* A model with room for its arrays. */
 coulis_status cl_pca_alloc(int64_t count, int64_t cols, coulis_pca **pca, coulis_error *error);
+
+/* The number of components whose values add up to more than `share` of `total`: scikit-learn's rule, the place where
+ * the share would be inserted into the running sums, to the right of equals. `count` when they do not. */
+int64_t cl_count_for_share(const double *values, int64_t count, double total, double share);
+
+/* The last act of a fit: the sums of squares in pca->variance become shares of `total` and variances, and the signs of
+ * the components those of scikit-learn. */
+void cl_pca_finish(coulis_pca *pca, int64_t samples, double total);
 
 #endif

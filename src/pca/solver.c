@@ -32,9 +32,9 @@ static coulis_status outcome(lapack_int info, const char *routine, int64_t n, co
                    routine, (long long)n, (long long)info);
 }
 
-coulis_status cl_eigen_open(cl_eigen *eigen, double *matrix, int64_t n, coulis_error *error) {
+coulis_status cl_eigen_open(cl_eigen *eigen, double *matrix, int64_t n, cl_pool *pool, coulis_error *error) {
     size_t bytes = (size_t)n * sizeof(double);
-    *eigen = (cl_eigen){n, matrix, cl_alloc(bytes, 1), cl_alloc(bytes, 1), cl_alloc(bytes, 1)};
+    *eigen = (cl_eigen){n, pool, matrix, cl_alloc(bytes, 1), cl_alloc(bytes, 1), cl_alloc(bytes, 1)};
     coulis_status status = COULIS_OK;
     if (!eigen->diagonal || !eigen->beside || !eigen->tau) {
         status = cl_fail_memory(error, "the eigenproblem", 3 * bytes);

@@ -2,17 +2,19 @@
 #ifndef CL_PCA_SOLVER_H
 #define CL_PCA_SOLVER_H
 
-#include "coulis.h"
+#include "base/threads.h"
 
 /* A symmetric matrix brought to tridiagonal form. */
 typedef struct cl_eigen {
     int64_t n;
+    cl_pool *pool;
     double *matrix;                    /* the caller's, overwritten by the reflectors */
     double *diagonal, *beside, *tau;
 } cl_eigen;
 
-/* Reduces the symmetric n x n matrix, of which the upper triangle (row-major) is read. */
-coulis_status cl_eigen_open(cl_eigen *eigen, double *matrix, int64_t n, coulis_error *error);
+/* Reduces the symmetric n x n matrix, of which the upper triangle (row-major) is read. `pool` must outlive the
+ * result. */
+coulis_status cl_eigen_open(cl_eigen *eigen, double *matrix, int64_t n, cl_pool *pool, coulis_error *error);
 void cl_eigen_close(cl_eigen *eigen);
 
 /* All n eigenvalues, largest first. */

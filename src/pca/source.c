@@ -68,7 +68,7 @@ coulis_status cl_column_stats(cl_pool *pool, const float *x, int64_t first, int6
             if (!isfinite(x[i]))
                 return cl_fail(error, COULIS_NUMERIC, "row %lld, column %lld of the input (counted from 0) is %s",
                                (long long)(first + i / cols), (long long)(i % cols),
-                               isnan(x[i]) ? "not a number" : "infinite");
+                               isnan(x[i]) ? "not a number (NaN)" : "infinite");
     }
     return COULIS_OK;
 }

@@ -6,42 +6,11 @@
 
 #include "base/error.h"
 #include "base/memory.h"
-#include "pca/pca.h"
-#include "pca/source.h"
-
-/* Rows whose scores are made at a time. */
-#define BLOCK 1024
 
 int64_t cl_tail_begin(const double *values, int64_t count) {
     int64_t begin = 0;
     while (begin < count && values[begin] > CL_TAIL * values[0]) begin++;
     return begin;
-}
-
-coulis_status cl_tail_measure(const cl_rows *rows, cl_pool *pool, const coulis_pca *pca, int64_t begin,
-                              double *squares, coulis_error *error) {
-    if (begin == pca->count) return COULIS_OK;
-    coulis_pca tail = *pca;
-    tail.count = pca->count - begin;
-    tail.components = pca->components + begin * pca->cols;
-    float *block = cl_rows_in_memory(rows) ? NULL : cl_alloc(BLOCK, (size_t)pca->cols * sizeof *block);
-    float *scores = cl_alloc(BLOCK, (size_t)tail.count * sizeof *scores);
-    coulis_status status = COULIS_OK;
-    if ((!block && !cl_rows_in_memory(rows)) || !scores)
-        status = cl_fail_memory(error, "scores", BLOCK * (size_t)(pca->cols + tail.count) * sizeof *scores);
-    memset(squares, 0, (size_t)tail.count * sizeof *squares);
-    for (int64_t first = 0; first < rows->rows && !status; first += BLOCK) {
-        int64_t count = rows->rows - first < BLOCK ? rows->rows - first : BLOCK;
-        const float *x;
-        status = cl_rows_block(rows, first, count, block, &x, error);
-        if (!status) status = cl_pca_transform(&tail, x, count, pool, scores, error);
-        for (int64_t r = 0; r < count && !status; r++)
-            for (int64_t i = 0; i < tail.count; i++)
-                squares[i] += (double)scores[r * tail.count + i] * (double)scores[r * tail.count + i];
-    }
-    cl_free(block);
-    cl_free(scores);
-    return status;
 }
 
 typedef struct place {

@@ -7,21 +7,18 @@
 #ifndef CL_PCA_TAIL_H
 #define CL_PCA_TAIL_H
 
-#include "base/threads.h"
 #include "pca/model.h"
-#include "pca/rows.h"
 
 /* Where the tail begins: eigenvalues from here on, as a share of the largest, are found again. */
 #define CL_TAIL 1.52587890625e-5 /* 2^-16 */
-/* What is less than this share of the largest after that is 0. */
+/* Where there are no rows to find them again, as in sums that were merged, what is less than this share of the largest
+ * is 0: the greatest error seen is 6e-7. */
+#define CL_COVARIANCE_ZERO 9.5367431640625e-7 /* 2^-20 */
+/* What is less than this share of the largest after being found again is 0. */
 #define CL_ZERO 1.4551915228366852e-11 /* 2^-36 */
 
 /* Of `count` eigenvalues, largest first, the number before the tail. */
 int64_t cl_tail_begin(const double *values, int64_t count);
-
-/* The sums of squares of all rows' scores along the components from `begin` on, into squares (count - begin). */
-coulis_status cl_tail_measure(const cl_rows *rows, cl_pool *pool, const coulis_pca *pca, int64_t begin,
-                              double *squares, coulis_error *error);
 
 /* Takes the measured sums of squares (count - begin) for the eigenvalues in pca->variance from `begin` on, and brings
  * those components into falling order. An eigenvalue of which less than half is found again was noise, and

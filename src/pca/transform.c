@@ -48,7 +48,7 @@ static coulis_status check_scores(const transform *t, coulis_error *error) {
             if (!isfinite(t->x[row * pca->cols + c]))
                 return cl_fail(error, COULIS_NUMERIC, "row %lld, column %lld of the input (counted from 0) is %s",
                                (long long)row, (long long)c,
-                               isnan(t->x[row * pca->cols + c]) ? "not a number" : "infinite");
+                               isnan(t->x[row * pca->cols + c]) ? "not a number (NaN)" : "infinite");
         return cl_fail(error, COULIS_NUMERIC,
                        "row %lld of the input (counted from 0) has a score too large for a float", (long long)row);
     }

@@ -30,7 +30,10 @@ coulis_status cl_fit_table(cl_table *table, const coulis_job_options *options, c
         rows.progress = report_fit;
         rows.progress_context = &progress;
     }
-    return cl_pca_fit(&rows, options->components, pool, pca, error);
+    coulis_pca_options wanted;
+    coulis_pca_options_init(&wanted);
+    wanted.components = options->components;
+    return cl_pca_fit(&rows, &wanted, pool, pca, error);
 }
 
 /* Memory for one row group: its rows, vectors packed together, and their scores. */

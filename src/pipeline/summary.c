@@ -6,6 +6,7 @@
 
 #include "base/memory.h"
 #include "base/text.h"
+#include "pca/model.h"
 
 /* Adds `item` under `name`; false (and the item gone) when memory is short. */
 static int add(cJSON *object, const char *name, cJSON *item) {
@@ -51,6 +52,8 @@ static cJSON *pca_object(const coulis_pca *pca) {
                cJSON_AddNumberToObject(object, "samples", (double)coulis_pca_samples(pca)) &&
                cJSON_AddNumberToObject(object, "total_variance", coulis_pca_total_variance(pca)) &&
                cJSON_AddNumberToObject(object, "explained_variance_share", share) &&
+               cJSON_AddStringToObject(object, "solver", cl_solver_name(coulis_pca_solver(pca))) &&
+               cJSON_AddNumberToObject(object, "error_bound", coulis_pca_error_bound(pca)) &&
                add(object, "explained_variance", cJSON_CreateDoubleArray(variance, (int)k)) &&
                add(object, "explained_variance_ratio", cJSON_CreateDoubleArray(ratio, (int)k));
     if (good) return object;

@@ -8,47 +8,8 @@
 #include "pca/basis.h"
 #include "pca/pca.h"
 #include "pca/source.h"
+#include "pca.h"
 #include "test.h"
-
-/* Numbers in -1 .. 1, the same on every machine. */
-static double random_number(uint64_t *state) {
-    *state = *state * 6364136223846793005u + 1442695040888963407u; /* Knuth, MMIX */
-    return (double)(*state >> 11) / 4503599627370496.0 - 1;
-}
-
-/* rows x cols of a few directions of falling strength, some noise, and an offset. */
-static float *make_data(int64_t rows, int64_t cols, double offset) {
-    enum { DIRECTIONS = 12 };
-    uint64_t state = 1;
-    float *x = cl_alloc((size_t)rows, (size_t)cols * sizeof *x);
-    double *directions = cl_alloc(DIRECTIONS, (size_t)cols * sizeof *directions);
-    for (int64_t i = 0; i < DIRECTIONS * cols; i++) directions[i] = random_number(&state) / (double)(i / cols + 1);
-    for (int64_t r = 0; r < rows; r++) {
-        double weights[DIRECTIONS];
-        for (int i = 0; i < DIRECTIONS; i++) weights[i] = random_number(&state);
-        for (int64_t c = 0; c < cols; c++) {
-            double value = offset + 0.01 * random_number(&state);
-            for (int i = 0; i < DIRECTIONS; i++) value += weights[i] * directions[i * cols + c];
-            x[r * cols + c] = (float)value;
-        }
-    }
-    cl_free(directions);
-    return x;
-}
-
-/* The largest deviation of the components' products from those of an orthonormal set. */
-static double deviation(const coulis_pca *pca) {
-    int64_t count = coulis_pca_components_count(pca), cols = coulis_pca_columns(pca);
-    const float *v = coulis_pca_components(pca);
-    double worst = 0;
-    for (int64_t i = 0; i < count; i++)
-        for (int64_t j = i; j < count; j++) {
-            double product = i == j ? -1 : 0;
-            for (int64_t c = 0; c < cols; c++) product += (double)v[i * cols + c] * (double)v[j * cols + c];
-            worst = fmax(worst, fabs(product));
-        }
-    return worst;
-}
 
 /* Two columns with covariance [[2, 1], [1, 2]] have eigenvalues 3 and 1 along (1, 1) and (1, -1). */
 static void known_answer(void) {
@@ -57,7 +18,7 @@ static void known_answer(void) {
                        (float)(10 + b * 1), (float)(20 - b * 1), (float)(10 - b * 1), (float)(20 + b * 1)};
     coulis_pca *pca = NULL;
     coulis_error error = {0};
-    CHECK(coulis_pca_fit(x, 4, 2, 0, 1, &pca, &error) == COULIS_OK);
+    CHECK(fit(x, 4, 2, 0, 1, &pca, &error) == COULIS_OK);
     if (!pca) return;
     /* Sums of squares: along (1, 1) 4 a^2 = 3, along (1, -1) 4 b^2 = 1; divided by 3. Tolerance: x near 20
      * is rounded by at most 1e-6. */
@@ -80,7 +41,7 @@ static void threads_do_not_matter(void) {
         float *x = make_data(rows, cols, 3);
         coulis_pca *first = NULL;
         coulis_error error = {0};
-        CHECK(coulis_pca_fit(x, rows, cols, shapes[i].components, 1, &first, &error) == COULIS_OK);
+        CHECK(fit(x, rows, cols, shapes[i].components, 1, &first, &error) == COULIS_OK);
         if (!first) continue;
         int64_t count = coulis_pca_components_count(first);
         float *scores = cl_alloc((size_t)rows, (size_t)count * sizeof *scores);
@@ -88,7 +49,7 @@ static void threads_do_not_matter(void) {
         CHECK_MSG(deviation(first) < 1e-6, "%lld x %lld: %g", (long long)rows, (long long)cols, deviation(first));
         for (int32_t threads = 2; threads <= 3; threads++) {
             coulis_pca *other = NULL;
-            CHECK(coulis_pca_fit(x, rows, cols, shapes[i].components, threads, &other, &error) == COULIS_OK);
+            CHECK(fit(x, rows, cols, shapes[i].components, threads, &other, &error) == COULIS_OK);
             if (!other) continue;
             CHECK(coulis_pca_components_count(other) == count);
             CHECK(!memcmp(coulis_pca_components(first), coulis_pca_components(other), (size_t)(count * cols) * 4));
@@ -120,7 +81,7 @@ static void there_and_back(void) {
         float *back = cl_alloc((size_t)rows, (size_t)cols * sizeof *back);
         coulis_pca *pca = NULL;
         coulis_error error = {0};
-        CHECK(coulis_pca_fit(x, rows, cols, 0, 2, &pca, &error) == COULIS_OK);
+        CHECK(fit(x, rows, cols, 0, 2, &pca, &error) == COULIS_OK);
         CHECK(coulis_pca_transform(pca, x, rows, 2, scores, &error) == COULIS_OK);
         CHECK(coulis_pca_inverse_transform(pca, scores, rows, back, &error) == COULIS_OK);
         float worst = 0;
@@ -142,7 +103,7 @@ static void equal_rows(void) {
         for (int share = 0; share < 2; share++) {
             coulis_pca *pca = NULL;
             coulis_error error = {0};
-            CHECK(coulis_pca_fit(x, rows, cols, share ? 0.5 : 0, 2, &pca, &error) == COULIS_OK);
+            CHECK(fit(x, rows, cols, share ? 0.5 : 0, 2, &pca, &error) == COULIS_OK);
             if (!pca) continue;
             CHECK(coulis_pca_components_count(pca) == (share ? 1 : side));
             CHECK(coulis_pca_total_variance(pca) == 0);
@@ -164,7 +125,7 @@ static void few_directions(void) {
         for (int64_t r = 0; r < 40; r++) memcpy(x + r * cols, few + r % 5 * cols, (size_t)cols * sizeof *x);
         coulis_pca *pca = NULL;
         coulis_error error = {0};
-        CHECK(coulis_pca_fit(x, 40, cols, 0, 2, &pca, &error) == COULIS_OK);
+        CHECK(fit(x, 40, cols, 0, 2, &pca, &error) == COULIS_OK);
         if (pca) {
             for (int64_t c = 0; c < coulis_pca_components_count(pca); c++)
                 CHECK((coulis_pca_explained_variance(pca)[c] > 0) == (c < 4));
@@ -184,11 +145,11 @@ static void any_unit(void) {
         float *x = make_data(rows, cols, 0);
         coulis_pca *plain = NULL, *scaled = NULL;
         coulis_error error = {0};
-        CHECK(coulis_pca_fit(x, rows, cols, 5, 2, &plain, &error) == COULIS_OK);
+        CHECK(fit(x, rows, cols, 5, 2, &plain, &error) == COULIS_OK);
         for (int exponent = -90; exponent <= 120; exponent += 210) {
             float *y = cl_alloc((size_t)rows, (size_t)cols * sizeof *y);
             for (int64_t e = 0; e < rows * cols; e++) y[e] = ldexpf(x[e], exponent);
-            CHECK(coulis_pca_fit(y, rows, cols, 5, 2, &scaled, &error) == COULIS_OK);
+            CHECK(fit(y, rows, cols, 5, 2, &scaled, &error) == COULIS_OK);
             if (plain && scaled) {
                 CHECK(!memcmp(coulis_pca_explained_variance_ratio(plain), coulis_pca_explained_variance_ratio(scaled),
                               5 * 8));
@@ -209,25 +170,25 @@ static void refuses(void) {
     coulis_error error = {0};
     static const double components[] = {4, 1.5, -1, 1e300, 5};
     for (size_t i = 0; i < 5; i++)
-        CHECK(coulis_pca_fit(x, 4, 3, components[i], 1, &pca, &error) == COULIS_INVALID_ARGUMENT);
+        CHECK(fit(x, 4, 3, components[i], 1, &pca, &error) == COULIS_INVALID_ARGUMENT);
     CHECK(strstr(error.message, "5 components") && strstr(error.message, "at most 3"));
-    CHECK(coulis_pca_fit(x, 4, 3, NAN, 1, &pca, &error) == COULIS_INVALID_ARGUMENT);
-    CHECK(coulis_pca_fit(x, 1, 3, 0, 1, &pca, &error) == COULIS_INVALID_ARGUMENT);
+    CHECK(fit(x, 4, 3, NAN, 1, &pca, &error) == COULIS_INVALID_ARGUMENT);
+    CHECK(fit(x, 1, 3, 0, 1, &pca, &error) == COULIS_INVALID_ARGUMENT);
     CHECK(strstr(error.message, "at least two pictures") != NULL);
-    CHECK(coulis_pca_fit(x, 0, 3, 0, 1, &pca, &error) == COULIS_INVALID_ARGUMENT);
-    CHECK(coulis_pca_fit(x, 4, 0, 0, 1, &pca, &error) == COULIS_INVALID_ARGUMENT);
-    CHECK(coulis_pca_fit(x, -1, 3, 0, 1, &pca, &error) == COULIS_INVALID_ARGUMENT);
-    CHECK(coulis_pca_fit(NULL, 4, 3, 0, 1, &pca, &error) == COULIS_INVALID_ARGUMENT);
-    CHECK(coulis_pca_fit(x, INT64_MAX, INT64_MAX, 0, 1, &pca, &error) == COULIS_INVALID_ARGUMENT);
+    CHECK(fit(x, 0, 3, 0, 1, &pca, &error) == COULIS_INVALID_ARGUMENT);
+    CHECK(fit(x, 4, 0, 0, 1, &pca, &error) == COULIS_INVALID_ARGUMENT);
+    CHECK(fit(x, -1, 3, 0, 1, &pca, &error) == COULIS_INVALID_ARGUMENT);
+    CHECK(fit(NULL, 4, 3, 0, 1, &pca, &error) == COULIS_INVALID_ARGUMENT);
+    CHECK(fit(x, INT64_MAX, INT64_MAX, 0, 1, &pca, &error) == COULIS_INVALID_ARGUMENT);
     x[7] = NAN;
-    CHECK(coulis_pca_fit(x, 4, 3, 0, 1, &pca, &error) == COULIS_NUMERIC);
+    CHECK(fit(x, 4, 3, 0, 1, &pca, &error) == COULIS_NUMERIC);
     CHECK_MSG(strstr(error.message, "row 2, column 1") && strstr(error.message, "not a number"), "%s", error.message);
     x[7] = -INFINITY;
-    CHECK(coulis_pca_fit(x, 3, 4, 0, 1, &pca, &error) == COULIS_NUMERIC);
+    CHECK(fit(x, 3, 4, 0, 1, &pca, &error) == COULIS_NUMERIC);
     CHECK_MSG(strstr(error.message, "row 1, column 3") && strstr(error.message, "infinite"), "%s", error.message);
     CHECK(pca == NULL);
     x[7] = 8;
-    CHECK(coulis_pca_fit(x, 4, 3, 2, 1, &pca, &error) == COULIS_OK);
+    CHECK(fit(x, 4, 3, 2, 1, &pca, &error) == COULIS_OK);
     float scores[8];
     x[5] = INFINITY;
     CHECK(coulis_pca_transform(pca, x, 4, 1, scores, &error) == COULIS_NUMERIC);
@@ -266,14 +227,17 @@ static void streams(void) {
         int64_t rows = shapes[i][0], cols = shapes[i][1];
         float *x = make_data(rows, cols, 2);
         coulis_pca *memory = NULL, *streamed = NULL;
+        coulis_pca_options seven;
+        coulis_pca_options_init(&seven);
+        seven.components = 7;
         coulis_error error = {0};
         cl_pool *pool;
         CHECK(cl_pool_create(2, &pool, &error) == COULIS_OK);
-        CHECK(coulis_pca_fit(x, rows, cols, 7, 1, &memory, &error) == COULIS_OK);
+        CHECK(fit(x, rows, cols, 7, 1, &memory, &error) == COULIS_OK);
         counted source = {.x = x, .cols = cols, .stop_after = -1};
         cl_rows input = {.context = &source, .rows = rows, .cols = cols, .read = read_counted,
                          .progress = count_progress, .progress_context = &source};
-        CHECK(cl_pca_fit(&input, 7, pool, &streamed, &error) == COULIS_OK);
+        CHECK(cl_pca_fit(&input, &seven, pool, &streamed, &error) == COULIS_OK);
         CHECK(source.reads >= 1 && source.told >= 1);
         if (memory && streamed) {
             CHECK(!memcmp(coulis_pca_components(memory), coulis_pca_components(streamed), (size_t)(7 * cols) * 4));
@@ -284,7 +248,7 @@ static void streams(void) {
             coulis_pca *none = NULL;
             source.told = 0;
             source.stop_after = stop;
-            CHECK(cl_pca_fit(&input, 7, pool, &none, &error) == COULIS_INTERRUPTED && none == NULL);
+            CHECK(cl_pca_fit(&input, &seven, pool, &none, &error) == COULIS_INTERRUPTED && none == NULL);
         }
         coulis_pca_free(memory);
         coulis_pca_free(streamed);
@@ -302,7 +266,7 @@ static void survives_short_memory(void) {
             coulis_pca *pca = NULL;
             coulis_error error = {0};
             cl_test_fail_allocation(n);
-            coulis_status status = coulis_pca_fit(x, shapes[i][0], shapes[i][1], 0.9, 1, &pca, &error);
+            coulis_status status = fit(x, shapes[i][0], shapes[i][1], 0.9, 1, &pca, &error);
             cl_test_fail_allocation(0);
             CHECK(status == COULIS_OK || status == COULIS_NO_MEMORY);
             CHECK((pca != NULL) == (status == COULIS_OK));

@@ -6,6 +6,7 @@
 
 #include "base/memory.h"
 #include "base/safetensors.h"
+#include "pca.h"
 #include "test.h"
 
 static char folder[] = "/tmp/coulis-test-XXXXXX";
@@ -19,7 +20,7 @@ static void saves_and_loads(void) {
     for (int64_t i = 0; i < 50 * 300; i++) x[i] = (float)((state = state * 1664525u + 1013904223u) >> 8);
     coulis_pca *pca = NULL, *loaded = NULL;
     coulis_error error = {0};
-    CHECK(coulis_pca_fit(x, 50, 300, 0.9, 1, &pca, &error) == COULIS_OK);
+    CHECK(fit(x, 50, 300, 0.9, 1, &pca, &error) == COULIS_OK);
     CHECK(coulis_pca_save(pca, path, &error) == COULIS_OK);
     CHECK(coulis_pca_load(path, &loaded, &error) == COULIS_OK);
     if (pca && loaded) {

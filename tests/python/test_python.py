@@ -369,7 +369,7 @@ def test_pca_errors():
         coulis.PCA().transform(x)
     with pytest.raises(ValueError, match="two dimensions"):
         coulis.PCA().fit(x[0])
-    with pytest.raises(ValueError, match="19 columns"):
+    with pytest.raises(ValueError, match="19 features"):
         coulis.PCA().fit(x).transform(x[:, :19])
     with pytest.raises(coulis.Error) as caught:
         coulis.PCA(30).fit(x)

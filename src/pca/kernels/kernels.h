@@ -8,8 +8,9 @@
 
 typedef struct cl_pca_kernels {
     /* out[i * out_stride + j] += factor * (a_i . b_j), for i < m and j < n: all scalar products of two sets
-     * of rows of k floats, in runs of 64 float terms for each lane of a register, the runs added up in double.
-     * The order does not depend on m, n, i or j. k of some 1,024 keeps a tile's rows in the cache. */
+     * of rows of k floats, in runs of 64 float terms for each lane of a register; the lanes of a run are added up in
+     * float, the runs in double. The order does not depend on m, n, i or j. k of some 1,024 keeps a tile's rows in
+     * the cache. */
     void (*dot)(int64_t m, int64_t n, int64_t k, const float *a, int64_t a_stride, const float *b, int64_t b_stride,
                 double factor, double *out, int64_t out_stride);
 

@@ -1,0 +1,18 @@
+/* Principal components by randomized block Krylov iteration: for data with too many rows and columns for a matrix in
+ * memory. */
+#ifndef CL_PCA_KRYLOV_H
+#define CL_PCA_KRYLOV_H
+
+#include "base/threads.h"
+#include "pca/rows.h"
+
+/* Components that may be asked for by number, and vectors of the space in which they are looked for: cols floats
+ * each. */
+#define CL_KRYLOV_COMPONENTS 2048
+#define CL_KRYLOV_VECTORS 4096
+
+/* `components` as in coulis_pca_options, already checked against the shape. */
+coulis_status cl_krylov_fit(const cl_rows *rows, double components, cl_pool *pool, coulis_pca **pca,
+                            coulis_error *error);
+
+#endif

@@ -1,0 +1,285 @@
+#include "pca/moments.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "pca/pca.h"
+
+int64_t coulis_moments_leaf_rows(int64_t cols) {
+    if (cols < 1 || cols > CL_SIDE_MAX) return 0;
+    int64_t rows = CL_COVARIANCE_BLOCK;
+    while (rows < cols / 2) rows *= 2;
+    return rows;
+}
+
+int64_t coulis_moments_columns(const coulis_moments *m) { return m->cols; }
+
+int64_t coulis_moments_rows(const coulis_moments *m) {
+    int64_t rows = m->rest_rows;
+    for (int64_t i = 0; i < m->count; i++) rows += m->nodes[i].sums.rows;
+    return rows;
+}
+
+/* ---- nodes ------------------------------------------------------------------------------------ */
+
+coulis_status cl_sums_alloc(int64_t cols, cl_sums *sums, coulis_error *error) {
+    size_t size = (size_t)cl_triangle_size(cols);
+    *sums = (cl_sums){.mean = cl_alloc((size_t)cols, sizeof *sums->mean),
+                      .triangle = cl_alloc(size, sizeof *sums->triangle)};
+    if (sums->mean && sums->triangle) return COULIS_OK;
+    cl_sums_free(sums);
+    return cl_fail_memory(error, "sums of rows", size * sizeof *sums->triangle);
+}
+
+void cl_sums_free(cl_sums *sums) {
+    cl_free(sums->mean);
+    cl_free(sums->triangle);
+    *sums = (cl_sums){0};
+}
+
+int64_t cl_node_begin(const coulis_moments *m, const cl_node *node) { return (node->index << node->level) * m->leaf; }
+int64_t cl_node_end(const coulis_moments *m, const cl_node *node) {
+    return ((node->index + 1) << node->level) * m->leaf;
+}
+
+coulis_status cl_moments_make_room(coulis_moments *m, int64_t more, coulis_error *error) {
+    if (m->count + more <= m->room) return COULIS_OK;
+    int64_t room = 2 * m->room > m->count + more ? 2 * m->room : m->count + more;
+    cl_node *nodes = cl_grow(m->nodes, (size_t)room, sizeof *nodes);
+    if (!nodes) return cl_fail_memory(error, "sums of rows", (size_t)room * sizeof *nodes);
+    m->nodes = nodes;
+    m->room = room;
+    return COULIS_OK;
+}
+
+/* Siblings are merged when both are there, whichever came first: what a node holds depends on its rows alone. */
+void cl_moments_put(coulis_moments *m, const cl_node *node) {
+    int64_t at = m->count;
+    while (at > 0 && cl_node_begin(m, &m->nodes[at - 1]) > cl_node_begin(m, node)) at--;
+    memmove(m->nodes + at + 1, m->nodes + at, (size_t)(m->count - at) * sizeof *m->nodes);
+    m->nodes[at] = *node;
+    m->count++;
+    for (;;) {
+        if (m->nodes[at].index % 2) at--; /* its left sibling, if there is one, is before it */
+        if (at < 0 || at + 1 == m->count) return;
+        cl_node *left = &m->nodes[at], *right = left + 1;
+        if (left->level != right->level || left->index % 2 || left->index + 1 != right->index) return;
+        cl_covariance_merge(m->pool, m->cols, &left->sums, &right->sums, &left->sums);
+        left->level++;
+        left->index /= 2;
+        cl_sums_free(&right->sums);
+        memmove(right, right + 1, (size_t)(m->count - at - 2) * sizeof *right);
+        m->count--;
+    }
+}
+
+/* ---- an accumulator ----------------------------------------------------------------------------- */
+
+coulis_status cl_moments_create(int64_t cols, int64_t first_row, cl_pool *pool, coulis_moments **moments,
+                                coulis_error *error) {
+    int64_t leaf = coulis_moments_leaf_rows(cols);
+    if (leaf == 0)
+        return cl_fail(error, COULIS_INVALID_ARGUMENT, "moments are of 1 to %d columns, not %lld", CL_SIDE_MAX,
+                       (long long)cols);
+    if (first_row < 0 || first_row > CL_ROWS_MAX || first_row % leaf)
+        return cl_fail(error, COULIS_INVALID_ARGUMENT,
+                       "the first row of moments of %lld columns must be a multiple of %lld, not %lld",
+                       (long long)cols, (long long)leaf, (long long)first_row);
+    coulis_moments *m = cl_alloc_zero(1, sizeof *m);
+    if (!m) return cl_fail_memory(error, "moments", sizeof *m);
+    *m = (coulis_moments){.cols = cols, .leaf = leaf, .next = first_row, .pool = pool};
+    *moments = m;
+    return COULIS_OK;
+}
+
+coulis_status coulis_moments_create(int64_t cols, int64_t first_row, int32_t threads, coulis_moments **moments,
+                                    coulis_error *error) {
+    if (!moments) return cl_fail(error, COULIS_INVALID_ARGUMENT, "moments_create wants a place for the moments");
+    cl_pool *pool;
+    coulis_status status = cl_pool_create(threads, &pool, error);
+    if (status) return status;
+    coulis_moments *made = NULL;
+    status = cl_moments_create(cols, first_row, pool, &made, error);
+    if (status) {
+        cl_pool_free(pool);
+        return status;
+    }
+    made->owns_pool = true;
+    *moments = made;
+    return COULIS_OK;
+}
+
+void coulis_moments_free(coulis_moments *m) {
+    if (!m) return;
+    for (int64_t i = 0; i < m->count; i++) cl_sums_free(&m->nodes[i].sums);
+    cl_free(m->nodes);
+    cl_free(m->rest);
+    if (m->owns_pool) cl_pool_free(m->pool);
+    cl_free(m);
+}
+
+coulis_status cl_moments_make_rest(coulis_moments *m, coulis_error *error) {
+    if (m->rest) return COULIS_OK;
+    m->rest = cl_alloc((size_t)m->leaf, (size_t)m->cols * sizeof *m->rest);
+    return m->rest ? COULIS_OK : cl_fail_memory(error, "rows", (size_t)(m->leaf * m->cols) * sizeof *m->rest);
+}
+
+/* The rows of one leaf, which begins with row number `first`, become a node. */
+static coulis_status put_leaf(coulis_moments *m, cl_covariance *work, int64_t first, const float *x,
+                              coulis_error *error) {
+    cl_node node = {.index = first / m->leaf};
+    coulis_status status = cl_moments_make_room(m, 1, error);
+    if (!status) status = cl_sums_alloc(m->cols, &node.sums, error);
+    if (status) return status;
+    status = cl_covariance_sum(work, x, first, m->leaf, &node.sums, error);
+    if (status) cl_sums_free(&node.sums);
+    else cl_moments_put(m, &node);
+    return status;
+}
+
+/* Names the first number that is not finite, if there is one. */
+static coulis_status check_finite(const coulis_moments *m, const float *x, int64_t rows, coulis_error *error) {
+    for (int64_t r = 0; r < rows; r++, x += m->cols) {
+        uint32_t found = 0;
+        for (int64_t c = 0; c < m->cols; c++) { /* infinity and NaN have all bits of the exponent */
+            uint32_t bits;
+            memcpy(&bits, x + c, sizeof bits);
+            found |= (bits & 0x7F800000u) == 0x7F800000u;
+        }
+        for (int64_t c = 0; found && c < m->cols; c++)
+            if (!isfinite(x[c]))
+                return cl_fail(error, COULIS_NUMERIC, "row %lld, column %lld of the input (counted from 0) is %s",
+                               (long long)(m->next + r), (long long)c, isnan(x[c]) ? "not a number (NaN)" : "infinite");
+    }
+    return COULIS_OK;
+}
+
+coulis_status coulis_moments_update(coulis_moments *m, const float *x, int64_t rows, coulis_error *error) {
+    if (!m || rows < 0 || (rows > 0 && !x))
+        return cl_fail(error, COULIS_INVALID_ARGUMENT, "moments_update wants moments and rows");
+    if (rows > CL_ROWS_MAX - m->next)
+        return cl_fail(error, COULIS_INVALID_ARGUMENT, "moments of more than %lld rows", CL_ROWS_MAX);
+    coulis_status status = check_finite(m, x, rows, error);
+    cl_covariance *work = NULL;
+    if (!status && m->rest_rows + rows >= m->leaf) status = cl_covariance_open(m->cols, m->pool, &work, error);
+    while (rows > 0 && !status) {
+        int64_t count = m->leaf - m->rest_rows < rows ? m->leaf - m->rest_rows : rows;
+        const float *leaf = NULL;
+        if (count == m->leaf) {
+            leaf = x;
+        } else if (!(status = cl_moments_make_rest(m, error))) {
+            memcpy(m->rest + m->rest_rows * m->cols, x, (size_t)(count * m->cols) * sizeof *x);
+            if (m->rest_rows + count == m->leaf) leaf = m->rest;
+        }
+        if (leaf) status = put_leaf(m, work, m->next - m->rest_rows, leaf, error);
+        if (status) break;
+        m->rest_rows = leaf ? 0 : m->rest_rows + count;
+        m->next += count;
+        x += count * m->cols;
+        rows -= count;
+    }
+    cl_covariance_close(work);
+    return status;
+}
+
+/* ---- merging -------------------------------------------------------------------------------------- */
+
+/* Interval number i of the rows that m has: its nodes, then the unfinished leaf. */
+static void get_interval(const coulis_moments *m, int64_t i, int64_t *begin, int64_t *end) {
+    *begin = i < m->count ? cl_node_begin(m, &m->nodes[i]) : m->next - m->rest_rows;
+    *end = i < m->count ? cl_node_end(m, &m->nodes[i]) : m->next;
+}
+
+/* Whether the rows of `other` are none of m's, and those of an unfinished leaf the last of all. */
+static coulis_status check_merge(const coulis_moments *m, const coulis_moments *other, coulis_error *error) {
+    if (m->cols != other->cols)
+        return cl_fail(error, COULIS_INVALID_ARGUMENT, "moments of %lld and of %lld columns do not merge",
+                       (long long)m->cols, (long long)other->cols);
+    for (int64_t i = 0, j = 0; i <= m->count; i++) {
+        int64_t begin, end, from, to;
+        for (get_interval(m, i, &begin, &end); j <= other->count; j++) {
+            get_interval(other, j, &from, &to);
+            if (begin < end && from < to && from < end && begin < to)
+                return cl_fail(error, COULIS_INVALID_ARGUMENT, "rows %lld to %lld are in both moments",
+                               (long long)(from > begin ? from : begin), (long long)(to < end ? to : end) - 1);
+            if (from >= end) break;
+        }
+    }
+    for (int i = 0; i < 2; i++) {
+        const coulis_moments *a = i ? other : m, *b = i ? m : other;
+        if (a->rest_rows && coulis_moments_rows(b) && b->next > a->next)
+            return cl_fail(error, COULIS_INVALID_ARGUMENT,
+                           "row %lld would be missing for good: only the last part may end within a leaf of %lld rows",
+                           (long long)a->next, (long long)a->leaf);
+    }
+    return COULIS_OK;
+}
+
+coulis_status coulis_moments_merge(coulis_moments *m, const coulis_moments *other, coulis_error *error) {
+    if (!m || !other) return cl_fail(error, COULIS_INVALID_ARGUMENT, "moments_merge wants two moments");
+    coulis_status status = check_merge(m, other, error);
+    if (status || coulis_moments_rows(other) == 0) return status;
+    /* All memory first, so that a failure leaves m as it was. */
+    cl_node *copies = cl_alloc_zero((size_t)other->count, sizeof *copies);
+    if (!copies) return cl_fail_memory(error, "sums of rows", (size_t)other->count * sizeof *copies);
+    status = cl_moments_make_room(m, other->count, error);
+    if (!status && other->rest_rows) status = cl_moments_make_rest(m, error);
+    for (int64_t i = 0; i < other->count && !status; i++) {
+        const cl_node *node = &other->nodes[i];
+        copies[i] = *node;
+        status = cl_sums_alloc(m->cols, &copies[i].sums, error);
+        if (status) break;
+        copies[i].sums.rows = node->sums.rows;
+        memcpy(copies[i].sums.mean, node->sums.mean, (size_t)m->cols * sizeof(double));
+        memcpy(copies[i].sums.triangle, node->sums.triangle, (size_t)cl_triangle_size(m->cols) * sizeof(double));
+    }
+    if (status) {
+        for (int64_t i = 0; i < other->count; i++) cl_sums_free(&copies[i].sums);
+    } else {
+        if (coulis_moments_rows(m) == 0 || other->next > m->next) m->next = other->next;
+        for (int64_t i = 0; i < other->count; i++) cl_moments_put(m, &copies[i]);
+        if (other->rest_rows)
+            memcpy(m->rest, other->rest, (size_t)(other->rest_rows * m->cols) * sizeof *m->rest);
+        if (other->rest_rows) m->rest_rows = other->rest_rows;
+    }
+    cl_free(copies);
+    return status;
+}
+
+/* ---- the total -------------------------------------------------------------------------------------- */
+
+static coulis_status missing(int64_t from, int64_t to, coulis_error *error) {
+    return cl_fail(error, COULIS_INVALID_ARGUMENT, "rows %lld to %lld are missing from the moments", (long long)from,
+                   (long long)to - 1);
+}
+
+coulis_status cl_moments_total(const coulis_moments *m, cl_sums *sums, coulis_error *error) {
+    int64_t expected = 0, left = m->count;
+    for (int64_t i = 0; i < m->count; i++) {
+        int64_t begin = cl_node_begin(m, &m->nodes[i]);
+        if (begin > expected) return missing(expected, begin, error);
+        expected = cl_node_end(m, &m->nodes[i]);
+    }
+    if (m->rest_rows && m->next - m->rest_rows > expected) return missing(expected, m->next - m->rest_rows, error);
+    coulis_status status = cl_sums_alloc(m->cols, sums, error);
+    if (status) return status;
+    if (m->rest_rows) {
+        cl_covariance *work;
+        status = cl_covariance_open(m->cols, m->pool, &work, error);
+        if (!status) {
+            status = cl_covariance_sum(work, m->rest, m->next - m->rest_rows, m->rest_rows, sums, error);
+            cl_covariance_close(work);
+        }
+    } else if (m->count > 0) {
+        const cl_sums *last = &m->nodes[--left].sums;
+        sums->rows = last->rows;
+        memcpy(sums->mean, last->mean, (size_t)m->cols * sizeof *sums->mean);
+        memcpy(sums->triangle, last->triangle, (size_t)cl_triangle_size(m->cols) * sizeof *sums->triangle);
+    }
+    while (left > 0 && !status) /* from right to left: small sets first */
+        cl_covariance_merge(m->pool, m->cols, &m->nodes[--left].sums, sums, sums);
+    if (status) cl_sums_free(sums);
+    return status;
+}

@@ -6,7 +6,11 @@ from pathlib import Path
 
 
 def main():
-    """Replaces this process by the command, with the same arguments."""
+    """Replaces this process by the command, with the same arguments; s3-check is done here."""
+    if sys.argv[1:2] == ["s3-check"]:
+        from .s3_check import main as s3_check
+
+        sys.exit(s3_check(sys.argv[2:]))
     program = Path(__file__).resolve().parent / "bin" / "coulis"
     try:
         os.execv(program, [str(program), *sys.argv[1:]])

@@ -153,7 +153,7 @@ class _Rows:
         if shortest != longest:
             raise coulis.Error(f"the vectors differ in length: from {shortest // 4} to {longest // 4} numbers")
         columns = longest // 4
-        if MOMENTS_COLUMNS >= columns and count >= columns and hasattr(coulis, "Moments"):
+        if MOMENTS_COLUMNS >= columns and count >= columns:
             return self._from_moments(count, columns, coulis.Moments.leaf_rows(columns), k)
         return self._on_driver(count, columns, k)
 

@@ -1,0 +1,132 @@
+"""emr/upload.sh and emr/bootstrap.sh: from an S3 server into an environment where nothing is, and every way to fail."""
+
+import hashlib
+import pathlib
+import shutil
+
+import pytest
+from conftest import ROOT, TOOLS, node_python, run
+
+SOURCE = "s3://coulis-test/coulis"
+
+
+@pytest.fixture(scope="module")
+def store(amazon):
+    """Fills a bucket with upload.sh; gives the environment variables of whoever works with it, and a node's Python."""
+    found = node_python()
+    if not found:
+        pytest.skip("no Python from 3.9 to 3.12 with venv, which the packages of emr/requirements.txt are made for")
+    python, version = found
+    code, output, error = run(ROOT / "run", "wheel", cwd=ROOT)
+    assert code == 0, output + error
+    variables = {"PATH": f"{TOOLS}:/usr/bin:/bin", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
+                 "AWS_DEFAULT_REGION": "us-east-1", "AWS_ENDPOINT_URL": f"http://127.0.0.1:{amazon}"}
+    assert run("aws", "s3", "mb", "s3://coulis-test", env=variables)[0] == 0
+    code, output, error = run(ROOT / "emr" / "upload.sh", SOURCE, env={**variables, "COULIS_NODE_PYTHON": version})
+    assert code == 0, error
+    return variables, python
+
+
+@pytest.fixture(scope="module")
+def empty_environment(store, tmp_path_factory):
+    """An environment with pip and nothing else."""
+    folder = tmp_path_factory.mktemp("empty") / "node"
+    code, _, error = run(store[1], "-m", "venv", folder)
+    assert code == 0, error
+    return folder
+
+
+@pytest.fixture
+def node(empty_environment, bare, tmp_path):
+    """A node of a cluster: a Python with nothing installed, an empty home. Gives a function that runs bootstrap.sh."""
+    shutil.copytree(empty_environment, tmp_path / "node", symlinks=True)  # much faster than making another
+
+    def bootstrap(*arguments, **more):
+        variables = {**bare, "COULIS_PYTHON": str(tmp_path / "node" / "bin" / "python"),
+                     "COULIS_FOLDER": str(tmp_path / "opt"), **more}
+        return run("bash", ROOT / "emr" / "bootstrap.sh", *(arguments or [SOURCE]), env=variables, cwd=tmp_path)
+
+    bootstrap.python = tmp_path / "node" / "bin" / "python"
+    bootstrap.folder = tmp_path / "opt"
+    return bootstrap
+
+
+def copy(source, target, variables):
+    code, _, error = run("aws", "s3", "cp", "--only-show-errors", "--recursive", source, target, env=variables)
+    assert code == 0, error
+
+
+def test_installs_and_is_idempotent(node):
+    code, output, error = node()
+    assert code == 0, error
+    assert output.startswith("bootstrap: coulis 0.")
+    assert (node.folder / "models" / "efficientnet-lite0.toml").exists()
+    code, output, _ = run(node.python, "-c", "import coulis, pyarrow; print(coulis.__file__); "
+                          "print(coulis.Featurizer().featurize([b'']).status)", env={}, cwd="/")
+    assert code == 0 and str(ROOT) not in output and output.endswith("['empty']\n")
+    code, output, error = run(node.python, "-m", "pip", "list", "--format=freeze", "--disable-pip-version-check", env={})
+    assert "tensorflow" not in output.lower() and "torch" not in output.lower()
+
+    code, output, _ = node()
+    assert (code, output) == (0, f"bootstrap: everything of {SOURCE} is installed already\n")
+    # Half of it gone: the same call makes it whole again.
+    assert run(node.python, "-m", "pip", "uninstall", "--quiet", "--yes", "coulis", env={})[0] == 0
+    code, output, error = node()
+    assert code == 0 and output.startswith("bootstrap: coulis 0."), error
+
+
+@pytest.mark.parametrize("arguments", [[SOURCE, "more"], ["/tmp"], ["s3://coulis-test"]])
+def test_wrong_arguments(arguments, node):
+    code, output, error = node(*arguments)
+    assert code == 1 and error.startswith("bootstrap: ") and output == ""
+
+
+def test_empty_source(node):
+    code, _, error = node("s3://coulis-test/elsewhere")
+    assert code == 1 and "bootstrap: cannot read s3://coulis-test/elsewhere/SHA256SUMS" in error
+
+
+def test_a_changed_file_is_noticed(node, store, tmp_path):
+    changed = "s3://coulis-test/changed"
+    copy(SOURCE, tmp_path / "copy", store[0])
+    (wheel,) = (tmp_path / "copy" / "wheels").glob("coulis-*.whl")
+    content = bytearray(wheel.read_bytes())
+    content[len(content) // 2] ^= 1
+    wheel.write_bytes(content)
+    copy(tmp_path / "copy", changed, store[0])
+    code, _, error = node(changed)
+    assert code == 1 and f"{wheel.name}: FAILED" in error and "bootstrap: what came from s3://coulis-test/changed" in error
+    assert run(node.python, "-c", "import coulis", env={}, cwd="/")[0] == 1
+
+
+def test_a_wheel_that_does_not_work_is_noticed(node, store, tmp_path):
+    """Right by its checksum, but its library cannot be loaded."""
+    broken = "s3://coulis-test/broken"
+    copy(SOURCE, tmp_path / "copy", store[0])
+    (wheel,) = (tmp_path / "copy" / "wheels").glob("coulis-*.whl")
+    folder = tmp_path / "unpacked"
+    shutil.unpack_archive(wheel, folder, "zip")
+    for library in (folder / "coulis.libs").glob("libjpeg*"):
+        library.unlink()
+    record = next(folder.glob("*.dist-info")) / "RECORD"
+    record.write_text("".join(line for line in record.read_text().splitlines(True) if "libjpeg-" not in line))
+    shutil.make_archive(str(tmp_path / "made"), "zip", folder)
+    shutil.move(tmp_path / "made.zip", wheel)
+    sums = tmp_path / "copy" / "SHA256SUMS"
+    lines = [f"{hashlib.sha256(pathlib.Path(tmp_path, 'copy', name).read_bytes()).hexdigest()}  {name}"
+             for name in (line.split("  ")[1] for line in sums.read_text().splitlines())]
+    sums.write_text("\n".join(lines) + "\n")
+    copy(tmp_path / "copy", broken, store[0])
+    code, _, error = node(broken)
+    assert code == 1 and "libjpeg" in error and "bootstrap: coulis was installed and does not work" in error
+
+
+def test_job_folder_of_serverless(store, tmp_path):
+    """site.tar.gz on PYTHONPATH is all that a job on EMR Serverless has."""
+    variables, python = store
+    code, _, error = run("aws", "s3", "cp", "--only-show-errors", f"{SOURCE}/site.tar.gz", tmp_path, env=variables)
+    assert code == 0, error
+    shutil.unpack_archive(tmp_path / "site.tar.gz", tmp_path / "site")
+    code, output, error = run(python, "-c", "import coulis, pyarrow; print(coulis.Featurizer().featurize([b'']).status)",
+                              env={"PYTHONPATH": "./site", "COULIS_MODELS": "./site/models"}, cwd=tmp_path)
+    assert (code, output) == (0, "['empty']\n"), error

@@ -1,8 +1,8 @@
 """emr/upload.sh and emr/bootstrap.sh: from an S3 server into an environment where nothing is, and every way to fail."""
 
 import hashlib
-import pathlib
 import shutil
+import zipfile
 
 import pytest
 from conftest import ROOT, TOOLS, node_python, run
@@ -56,6 +56,30 @@ def copy(source, target, variables):
     assert code == 0, error
 
 
+def changed_copy(variables, folder, name, change):
+    """A prefix that is a copy of the source, without pyarrow, which is large, and with the wheel changed. Gives its URI.
+
+    ``change`` takes the path of the wheel, and says whether SHA256SUMS is to hold for what it made of it.
+    """
+    copy(f"{SOURCE}/wheels", folder / "wheels", variables)
+    copy(f"{SOURCE}/models", folder / "models", variables)
+    next((folder / "wheels").glob("pyarrow-*")).unlink()
+    wanted = folder / "wheels" / "requirements.txt"
+    wanted.write_text("".join(line for line in wanted.read_text().splitlines(True) if not line.startswith("pyarrow")))
+    (wheel,) = (folder / "wheels").glob("coulis-*.whl")
+
+    def write_sums():
+        files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != "SHA256SUMS")
+        lines = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(folder)}\n" for path in files]
+        (folder / "SHA256SUMS").write_text("".join(lines))
+
+    write_sums()
+    if change(wheel):
+        write_sums()
+    copy(folder, f"s3://coulis-test/{name}", variables)
+    return f"s3://coulis-test/{name}"
+
+
 def test_installs_and_is_idempotent(node):
     code, output, error = node()
     assert code == 0, error
@@ -87,37 +111,32 @@ def test_empty_source(node):
 
 
 def test_a_changed_file_is_noticed(node, store, tmp_path):
-    changed = "s3://coulis-test/changed"
-    copy(SOURCE, tmp_path / "copy", store[0])
-    (wheel,) = (tmp_path / "copy" / "wheels").glob("coulis-*.whl")
-    content = bytearray(wheel.read_bytes())
-    content[len(content) // 2] ^= 1
-    wheel.write_bytes(content)
-    copy(tmp_path / "copy", changed, store[0])
+    def flip_a_bit(wheel):
+        content = bytearray(wheel.read_bytes())
+        content[len(content) // 2] ^= 1
+        wheel.write_bytes(content)
+
+    changed = changed_copy(store[0], tmp_path / "copy", "changed", flip_a_bit)
     code, _, error = node(changed)
-    assert code == 1 and f"{wheel.name}: FAILED" in error and "bootstrap: what came from s3://coulis-test/changed" in error
+    assert code == 1 and ".whl: FAILED" in error and f"bootstrap: what came from {changed} is not what" in error
     assert run(node.python, "-c", "import coulis", env={}, cwd="/")[0] == 1
 
 
 def test_a_wheel_that_does_not_work_is_noticed(node, store, tmp_path):
     """Right by its checksum, but its library cannot be loaded."""
-    broken = "s3://coulis-test/broken"
-    copy(SOURCE, tmp_path / "copy", store[0])
-    (wheel,) = (tmp_path / "copy" / "wheels").glob("coulis-*.whl")
-    folder = tmp_path / "unpacked"
-    shutil.unpack_archive(wheel, folder, "zip")
-    for library in (folder / "coulis.libs").glob("libjpeg*"):
-        library.unlink()
-    record = next(folder.glob("*.dist-info")) / "RECORD"
-    record.write_text("".join(line for line in record.read_text().splitlines(True) if "libjpeg-" not in line))
-    shutil.make_archive(str(tmp_path / "made"), "zip", folder)
-    shutil.move(tmp_path / "made.zip", wheel)
-    sums = tmp_path / "copy" / "SHA256SUMS"
-    lines = [f"{hashlib.sha256(pathlib.Path(tmp_path, 'copy', name).read_bytes()).hexdigest()}  {name}"
-             for name in (line.split("  ")[1] for line in sums.read_text().splitlines())]
-    sums.write_text("\n".join(lines) + "\n")
-    copy(tmp_path / "copy", broken, store[0])
-    code, _, error = node(broken)
+
+    def leave_out_libjpeg(wheel):
+        folder = tmp_path / "unpacked"
+        shutil.unpack_archive(wheel, folder, "zip")
+        next((folder / "coulis.libs").glob("libjpeg*")).unlink()
+        record = next(folder.glob("*.dist-info")) / "RECORD"
+        record.write_text("".join(line for line in record.read_text().splitlines(True) if "libjpeg-" not in line))
+        with zipfile.ZipFile(wheel, "w", zipfile.ZIP_STORED) as archive:
+            for path in sorted(folder.rglob("*")):
+                archive.write(path, path.relative_to(folder))
+        return True
+
+    code, _, error = node(changed_copy(store[0], tmp_path / "copy", "broken", leave_out_libjpeg))
     assert code == 1 and "libjpeg" in error and "bootstrap: coulis was installed and does not work" in error
 
 

@@ -1,4 +1,4 @@
-"""A server that answers as Amazon does (moto), one that notes what it is asked, and an environment with nothing in it."""
+"""A server that answers as Amazon does (moto), one that notes what it is asked, and an environment of nothing."""
 
 import http.client
 import json

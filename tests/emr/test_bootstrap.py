@@ -57,7 +57,7 @@ def copy(source, target, variables):
 
 
 def changed_copy(variables, folder, name, change):
-    """A prefix that is a copy of the source, without pyarrow, which is large, and with the wheel changed. Gives its URI.
+    """A prefix that is a copy of the source, without pyarrow, which is large, and with the wheel changed; its URI.
 
     ``change`` takes the path of the wheel, and says whether SHA256SUMS is to hold for what it made of it.
     """
@@ -88,7 +88,7 @@ def test_installs_and_is_idempotent(node):
     code, output, _ = run(node.python, "-c", "import coulis, pyarrow; print(coulis.__file__); "
                           "print(coulis.Featurizer().featurize([b'']).status)", env={}, cwd="/")
     assert code == 0 and str(ROOT) not in output and output.endswith("['empty']\n")
-    code, output, error = run(node.python, "-m", "pip", "list", "--format=freeze", "--disable-pip-version-check", env={})
+    code, output, error = run(node.python, "-m", "pip", "list", "--disable-pip-version-check", env={})
     assert "tensorflow" not in output.lower() and "torch" not in output.lower()
 
     code, output, _ = node()
@@ -146,6 +146,7 @@ def test_job_folder_of_serverless(store, tmp_path):
     code, _, error = run("aws", "s3", "cp", "--only-show-errors", f"{SOURCE}/site.tar.gz", tmp_path, env=variables)
     assert code == 0, error
     shutil.unpack_archive(tmp_path / "site.tar.gz", tmp_path / "site")
-    code, output, error = run(python, "-c", "import coulis, pyarrow; print(coulis.Featurizer().featurize([b'']).status)",
-                              env={"PYTHONPATH": "./site", "COULIS_MODELS": "./site/models"}, cwd=tmp_path)
+    program = "import coulis, pyarrow; print(coulis.Featurizer().featurize([b'']).status)"
+    code, output, error = run(python, "-c", program, cwd=tmp_path,
+                              env={"PYTHONPATH": "./site", "COULIS_MODELS": "./site/models"})
     assert (code, output) == (0, "['empty']\n"), error

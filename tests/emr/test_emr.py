@@ -11,7 +11,8 @@ import pytest
 from conftest import ROOT, run
 
 EMR = ROOT / "emr"
-CREATE = [EMR / "create-cluster.sh", "--from", "s3://bucket/coulis", "--logs", "s3://bucket/logs", "--key-name", "my-key"]
+CREATE = [EMR / "create-cluster.sh", "--from", "s3://bucket/coulis", "--logs", "s3://bucket/logs",
+          "--key-name", "my-key"]
 JOB = ["--input", "s3://bucket/pictures", "--output", "s3://bucket/out"]
 SERVERLESS = [EMR / "run-serverless.sh", "--from", "s3://bucket/coulis", "--logs", "s3://bucket/logs", "--role",
               "arn:aws:iam::123456789012:role/coulis", *JOB]
@@ -91,8 +92,10 @@ def test_every_option_makes_a_valid_request(more, recorded, bare):
 
 @pytest.mark.parametrize("wrong", [
     ["--release", "emr-6.15.0"], ["--components", "1.5"], ["--components", "0"], ["--key-name", "two words"],
-    ["--from", "bucket/coulis"], ["--logs", "s3://B/logs"], ["--input", "s3://bucket/a,b", "--output", "s3://bucket/o"],
-    ["--input", "s3://bucket/pictures"], ["--config", "none.json"], ["--end-when-done"], ["--nonsense", "1"], ["--from"],
+    ["--from", "bucket/coulis"], ["--logs", "s3://B/logs"],
+    ["--input", "s3://bucket/a,b", "--output", "s3://bucket/o"],
+    ["--input", "s3://bucket/pictures"], ["--config", "none.json"], ["--end-when-done"], ["--nonsense", "1"],
+    ["--from"],
 ])
 def test_wrong_arguments_are_refused(wrong, recorded, bare):
     bare["AWS_ENDPOINT_URL"] = recorded.url
@@ -166,8 +169,9 @@ def test_splits_follow_cost():
 
 
 def test_serverless(recorded, bare, tmp_path):
-    validate("emr-serverless", "CreateApplication", json.loads((EMR / "serverless.json").read_text()) | {"clientToken": "x"})
-    defaults = json.loads((EMR / "serverless.json").read_text())["runtimeConfiguration"][0]["properties"]
+    application = json.loads((EMR / "serverless.json").read_text())
+    validate("emr-serverless", "CreateApplication", application | {"clientToken": "x"})
+    defaults = application["runtimeConfiguration"][0]["properties"]
     tuned = properties("hand-tuned.json", "spark-defaults")
     same = [key for key in tuned if key.startswith(("spark.sql.", "spark.executor.", "spark.driver.mem"))]
     assert {key: defaults[key] for key in same} == {key: tuned[key] for key in same}

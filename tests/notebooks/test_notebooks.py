@@ -23,7 +23,7 @@ def read(name):
 
 
 def run(name, monkeypatch, tmp_path, **variables):
-    """Runs a notebook; gives its outputs as one text, and its plots, which are also left in COULIS_PLOTS if that is set."""
+    """Runs a notebook; gives its outputs as one text, and its plots, which COULIS_PLOTS gets too."""
     notebook = read(name)
     for key, value in {"COULIS_LIBRARY": ROOT / "build" / "libcoulis.so", "COULIS_MODELS": ROOT / "build" / "models",
                        "IPYTHONDIR": tmp_path / "ipython", "MPLCONFIGDIR": tmp_path / "matplotlib",
@@ -99,8 +99,8 @@ def test_cloud_app(monkeypatch, tmp_path):
                           COULIS_OUTPUT="s3a://notebook/out", PYTHONPATH=f"{ROOT / 'python'}:{site}",
                           PYSPARK_PYTHON=SPARK / "driver" / "bin" / "python",
                           PYSPARK_SUBMIT_ARGS=f"--master local[2] {submit} pyspark-shell")
-        written = {item["Key"].split("/")[1] for item in server.client().list_objects_v2(Bucket="notebook", Prefix="out/")[
-            "Contents"] if item["Size"]}
+        listed = server.client().list_objects_v2(Bucket="notebook", Prefix="out/")["Contents"]
+        written = {item["Key"].split("/")[1] for item in listed if item["Size"]}
     finally:
         server.server.kill()
     assert re.search(r"ok\|\s*40\|", text) and re.search(r"unsupported\|\s*1\|", text)

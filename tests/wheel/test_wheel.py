@@ -18,7 +18,7 @@ OLDEST_GLIBC, BUILD_GLIBC = (2, 34), (2, 36)
 SYSTEM = re.compile(r"/(ld-linux[^/]*|lib(c|m|dl|rt|pthread|util|z|gcc_s|stdc\+\+|ffi|expat|crypto|ssl|bz2|lzma|uuid|"
                     r"nsl|python3[^/]*))(-[^/]*)?\.so[.\d]*$")
 
-# Printed by the installed wheel and by the build tree: digests of pixels, vectors, and components; then all that is loaded.
+# Printed by the installed wheel and by the build tree: digests of vectors and components; then all that is loaded.
 PROGRAM = """
 import hashlib, io, struct, sys, zlib
 import numpy

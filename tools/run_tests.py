@@ -3,8 +3,8 @@
 A group is named after what it tests: group `pca` is tests/c/test_pca.c and tests/python/test_pca.py. Beside
 them stand groups that build again: `clang` (the other compiler), `sanitize` (AddressSanitizer and UBSan), `tsan`
 (ThreadSanitizer), `neon` (64-bit ARM in an emulator) and `lint`. A folder of tests with a list of packages of its own
-is a group too: tests/wheel is run in build/venv-wheel, which holds what requirements/wheel.txt says. The last line
-printed is "N passed, N failed, N skipped".
+is a group too: tests/wheel is run in build/venv-wheel, which holds what requirements/wheel.txt says; tests/spark needs
+more, all of it in build/spark (tools/spark_environment.sh). The last line printed is "N passed, N failed, N skipped".
 """
 
 import os
@@ -92,7 +92,7 @@ def own_environment(name):
 def own_groups():
     """Folders of tests/ that are run in an environment of their own."""
     return sorted(p.name for p in (ROOT / "tests").iterdir()
-                  if p.is_dir() and (ROOT / "requirements" / f"{p.name}.txt").exists())
+                  if p.is_dir() and p.name not in SPECIAL and (ROOT / "requirements" / f"{p.name}.txt").exists())
 
 
 def run_own(name, totals):
@@ -160,12 +160,23 @@ def test_neon(totals):
     run_c(ROOT / "tools" / "cross_test.sh", totals)
 
 
+def test_spark(totals):
+    """coulis.spark on a cluster of three workers, from S3 to S3."""
+    python = BUILD / "spark" / "driver" / "bin" / "python"
+    if not python.exists():
+        print(f"skipped: no {python.relative_to(ROOT)}: ./run test spark makes it")
+        totals.add(0, 0, 1)
+        return
+    run_python([ROOT / "tests" / "spark"], totals, python)
+
+
 def test_lint(totals):
     code, _ = call([sys.executable, str(ROOT / "tools" / "lint.py")])
     totals.add(int(code == 0), int(code != 0), 0)
 
 
-SPECIAL = {"clang": test_clang, "sanitize": test_sanitize, "tsan": test_tsan, "neon": test_neon, "lint": test_lint}
+SPECIAL = {"clang": test_clang, "sanitize": test_sanitize, "tsan": test_tsan, "neon": test_neon, "spark": test_spark,
+           "lint": test_lint}
 
 
 def groups():

@@ -268,7 +268,8 @@ class Transform:
                 batch = whole.slice(first, rows)
                 x, ok = vectors_matrix(batch.column(batch.num_columns - 1), pca.n_features_in_)
                 scores = numpy.zeros((batch.num_rows, pca.n_components_), numpy.float32)
-                scores[ok] = pca.transform(x) if offset is None else pca.transform(x) + offset
+                if len(x):
+                    scores[ok] = pca.transform(x) if offset is None else pca.transform(x) + offset
                 columns = [*batch.columns[:-1], vectors_array(scores, ok)]
                 yield pyarrow.RecordBatch.from_arrays(columns, batch.schema.names)
 

@@ -3,8 +3,24 @@ find_package(Threads REQUIRED)
 find_package(PkgConfig REQUIRED)
 find_package(JPEG REQUIRED)
 find_package(ZLIB REQUIRED)
-pkg_check_modules(COULIS_PKG REQUIRED IMPORTED_TARGET libwebp libwebpdemux openblas lapacke)
+pkg_check_modules(COULIS_PKG REQUIRED IMPORTED_TARGET libwebp libwebpdemux)
 pkg_check_modules(COULIS_JSON REQUIRED IMPORTED_TARGET libcjson)
+if(COULIS_STATIC_LAPACK)
+  # The linker takes from the archives what coulis calls; the shared libraries are four times as large. The serial
+  # OpenBLAS starts no threads of its own. LAPACK's Fortran needs its run-time library, named by its
+  # file because the link to it belongs to the Fortran compiler.
+  set(folder "${CMAKE_LIBRARY_ARCHITECTURE}/openblas-serial")
+  find_library(COULIS_OPENBLAS_ARCHIVE libopenblas.a PATHS "/usr/lib/${folder}" NO_DEFAULT_PATH REQUIRED)
+  find_path(COULIS_OPENBLAS_HEADERS cblas.h PATHS "/usr/include/${folder}" NO_DEFAULT_PATH REQUIRED)
+  find_library(COULIS_LAPACKE_ARCHIVE liblapacke.a REQUIRED)
+  add_library(coulis_lapack INTERFACE)
+  target_include_directories(coulis_lapack SYSTEM INTERFACE "${COULIS_OPENBLAS_HEADERS}")
+  target_link_libraries(coulis_lapack INTERFACE "${COULIS_LAPACKE_ARCHIVE}" "${COULIS_OPENBLAS_ARCHIVE}"
+    -l:libgfortran.so.5)
+else()
+  pkg_check_modules(COULIS_LAPACK REQUIRED IMPORTED_TARGET openblas lapacke)
+  add_library(coulis_lapack ALIAS PkgConfig::COULIS_LAPACK)
+endif()
 
 if(NOT EXISTS "${COULIS_CARQUET_DIR}/CMakeLists.txt")
   message(FATAL_ERROR "carquet is not at ${COULIS_CARQUET_DIR}: run './run build', which fetches it, "
@@ -20,7 +36,7 @@ add_subdirectory("${COULIS_CARQUET_DIR}" "${CMAKE_BINARY_DIR}/carquet" EXCLUDE_F
 target_compile_options(carquet PRIVATE -fno-lto)
 
 add_library(coulis_dependencies INTERFACE)
-target_link_libraries(coulis_dependencies INTERFACE carquet JPEG::JPEG ZLIB::ZLIB PkgConfig::COULIS_PKG PkgConfig::COULIS_JSON
-  Threads::Threads m)
+target_link_libraries(coulis_dependencies INTERFACE carquet JPEG::JPEG ZLIB::ZLIB PkgConfig::COULIS_PKG coulis_lapack
+  PkgConfig::COULIS_JSON Threads::Threads m)
 # Headers of others are not held to our warnings.
 target_include_directories(coulis_dependencies SYSTEM INTERFACE "${COULIS_CARQUET_DIR}/include")

@@ -12,6 +12,9 @@ if(DEFINED SKBUILD)
   file(GLOB COULIS_MODEL_FILES CONFIGURE_DEPENDS models/*.toml
        build/models/efficientnet-lite0.safetensors build/models/*.graph.json)
   install(FILES ${COULIS_MODEL_FILES} DESTINATION coulis/models)
+  # Those of the libraries that the wheel brings along; ./run wheel gathers them.
+  file(GLOB COULIS_LICENCES CONFIGURE_DEPENDS LICENSE build/licences/*)
+  install(FILES ${COULIS_LICENCES} DESTINATION "${SKBUILD_METADATA_DIR}/licenses")
 else()
   install(TARGETS coulis LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
   if(TARGET coulis_command)

@@ -2,8 +2,10 @@
 
 A group is named after what it tests: group `pca` is tests/c/test_pca.c and tests/python/test_pca.py. Beside
 them stand groups that build again: `clang` (the other compiler), `sanitize` (AddressSanitizer and UBSan), `tsan`
-(ThreadSanitizer), `neon` (64-bit ARM in an emulator) and `lint`; and `keras`, tests/python/test_keras_*.py, which has a
-Python environment of its own. The last line printed is "N passed, N failed, N skipped".
+(ThreadSanitizer), `neon` (64-bit ARM in an emulator) and `lint`. A folder of tests with a list of packages of its own
+is a group too: tests/wheel is run in build/venv-wheel, which holds what requirements/wheel.txt says; so is `keras`,
+tests/python/test_keras_*.py in build/venv-keras; tests/spark needs more, all of it in build/spark
+(tools/spark_environment.sh). The last line printed is "N passed, N failed, N skipped".
 """
 
 import os
@@ -70,6 +72,38 @@ def run_python(files, totals, python=sys.executable, environment=None):
     failed = int(suite.get("failures")) + int(suite.get("errors"))
     skipped = int(suite.get("skipped"))
     totals.add(int(suite.get("tests")) - failed - skipped, failed or (1 if code else 0), skipped)
+
+
+def own_environment(name):
+    """The Python of build/venv-<name>, which holds what requirements/<name>.txt says; made once per content."""
+    folder, wanted = BUILD / f"venv-{name}", ROOT / "requirements" / f"{name}.txt"
+    python, stamp = folder / "bin" / "python", folder / ".installed"
+    if not stamp.exists() or stamp.read_bytes() != wanted.read_bytes():
+        print(f"installing {wanted.relative_to(ROOT)} into {folder.relative_to(ROOT)}", flush=True)
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
+        subprocess.run([str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
+                        "--require-hashes", "-r", str(wanted)], check=True)
+        site = subprocess.run([str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
+                              check=True, capture_output=True, text=True).stdout.strip()
+        pathlib.Path(site, "coulis.pth").write_text(f"{ROOT / 'python'}\n")
+        stamp.write_bytes(wanted.read_bytes())
+    return python
+
+
+def own_groups():
+    """Folders of tests/ that are run in an environment of their own."""
+    return sorted(p.name for p in (ROOT / "tests").iterdir()
+                  if p.is_dir() and p.name not in SPECIAL and (ROOT / "requirements" / f"{p.name}.txt").exists())
+
+
+def run_own(name, totals, files=None):
+    try:
+        python = own_environment(name)
+    except subprocess.CalledProcessError as error:
+        print(f"the environment of {name} could not be made: {error}")
+        totals.add(0, 1, 0)
+        return
+    run_python(files or [ROOT / "tests" / name], totals, python)
 
 
 def compile_again(folder, options, targets, environment=None):
@@ -139,34 +173,23 @@ def keras_tests():
     return sorted((ROOT / "tests" / "python").glob("test_keras_*.py"))
 
 
-def keras_environment():
-    """The Python of build/venv-keras, with what requirements/keras.txt lists; None when that cannot be installed."""
-    folder, wanted = BUILD / "venv-keras", ROOT / "requirements" / "keras.txt"
-    python, stamp = folder / "bin" / "python", folder / "installed.txt"
-    if stamp.exists() and stamp.read_bytes() == wanted.read_bytes():
-        return python
-    print("installing TensorFlow and tf2onnx into build/venv-keras", flush=True)
-    for step in ([sys.executable, "-m", "venv", "--clear", folder],
-                 [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes",
-                  "--only-binary=:all:", "-r", wanted]):
-        if call([str(part) for part in step])[0]:
-            return None
-    stamp.write_bytes(wanted.read_bytes())
-    return python
-
-
 def test_keras(totals):
     """Networks of Keras against Keras itself, in an environment of their own."""
     if sys.version_info >= (3, 14):
         print("skipped: TensorFlow 2.20 has no package for Python 3.14 and later")
         totals.add(0, 0, 1)
         return
-    python = keras_environment()
-    if python:
-        run_python(keras_tests(), totals, python)
-    else:
-        print("FAILED the environment cannot be set up")
-        totals.add(0, 1, 0)
+    run_own("keras", totals, keras_tests())
+
+
+def test_spark(totals):
+    """coulis.spark on a cluster of three workers, from S3 to S3."""
+    python = BUILD / "spark" / "driver" / "bin" / "python"
+    if not python.exists():
+        print(f"skipped: no {python.relative_to(ROOT)}: ./run test spark makes it")
+        totals.add(0, 0, 1)
+        return
+    run_python([ROOT / "tests" / "spark"], totals, python)
 
 
 def test_lint(totals):
@@ -175,12 +198,12 @@ def test_lint(totals):
 
 
 SPECIAL = {"clang": test_clang, "sanitize": test_sanitize, "tsan": test_tsan, "neon": test_neon, "keras": test_keras,
-           "lint": test_lint}
+           "spark": test_spark, "lint": test_lint}
 
 
 def groups():
     python = {p.stem[len("test_"):] for p in (ROOT / "tests" / "python").glob("test_*.py") if p not in keras_tests()}
-    return sorted(python | set(c_tests())) + list(SPECIAL)
+    return sorted(python | set(c_tests())) + own_groups() + list(SPECIAL)
 
 
 def main(names):
@@ -202,6 +225,10 @@ def main(names):
     if files:
         heading("Python: " + ", ".join(f.stem[len("test_"):] for f in files))
         run_python(files, totals)
+    for name in chosen:
+        if name in own_groups():
+            heading(f"{name}, in an environment of its own")
+            run_own(name, totals)
     for name in chosen:
         if name in SPECIAL:
             heading(f"{name}: {(SPECIAL[name].__doc__ or name).strip()}")

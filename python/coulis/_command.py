@@ -6,7 +6,11 @@ from pathlib import Path
 
 
 def main():
-    """Replaces this process by the command, with the same arguments."""
+    """Replaces this process by the command, with the same arguments; s3-check is done here."""
+    if sys.argv[1:2] == ["s3-check"]:
+        from .s3_check import main as s3_check
+
+        sys.exit(s3_check(sys.argv[2:]))
     program = Path(__file__).resolve().parent / "bin" / "coulis"
     # 'coulis models add' and 'get' are done by this package: the command is told which Python has it.
     os.environ.setdefault("COULIS_PYTHON", sys.executable)

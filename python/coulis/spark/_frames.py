@@ -1,0 +1,115 @@
+"""What the stages share on the driver: parameters, column types, and frames mapped through Arrow."""
+
+import pyspark.sql.pandas.functions as pandas_functions
+from pyspark import SparkContext
+from pyspark.ml.linalg import VectorUDT
+from pyspark.ml.param import Param, Params, TypeConverters
+from pyspark.sql import Column, functions
+from pyspark.sql.types import ArrayType, FloatType, NumericType, StructField, StructType
+
+# Bytes of an Arrow batch, about: large enough that its own cost does not show, small beside an executor's memory.
+BATCH_BYTES = 16 << 20
+_RECORDS = "spark.sql.execution.arrow.maxRecordsPerBatch"
+_BYTES = "spark.sql.execution.arrow.maxBytesPerBatch"
+
+
+def word(*words):
+    """A converter of parameters that admits these words alone."""
+
+    def convert(value):
+        if value not in words:
+            raise TypeError(f"must be one of {', '.join(map(repr, words))}, not {value!r}")
+        return str(value)
+
+    return convert
+
+
+class HasOutputType(Params):
+    """Mixin: whether vectors come as arrays or as Spark ML's vectors."""
+
+    outputType = Param(
+        Params._dummy(), "outputType", "array: array<float>; vector: pyspark.ml's VectorUDT", word("array", "vector")
+    )
+
+    def getOutputType(self):
+        return self.getOrDefault(self.outputType)
+
+    def setOutputType(self, value):
+        return self._set(outputType=value)
+
+    def _as_output_type(self, frame, name):
+        if self.getOutputType() == "array":
+            return frame
+        column = frame[name]
+        return frame.withColumn(
+            name, functions.when(column.isNotNull(), _ml_function("array_to_vector", column.cast("array<double>")))
+        )
+
+
+def text_param(name, doc, *words):
+    """A parameter that is a text, or one of `words`."""
+    return Param(Params._dummy(), name, doc, word(*words) if words else TypeConverters.toString)
+
+
+def check_columns(frame, wanted, new):
+    """ValueError when the column `wanted` is not in `frame`, or one of `new` is."""
+    if wanted not in frame.columns:
+        raise ValueError(f"there is no column {wanted!r}; the columns are {', '.join(frame.columns)}")
+    there = [name for name in new if name in frame.columns]
+    if there or len(set(new)) < len(new):
+        raise ValueError(f"the column {(there or new)[0]!r} exists already: drop it, or name another output column")
+
+
+def float_array(frame, name):
+    """The column of vectors `name` as array<float>, null where it is null."""
+    kind, column = frame.schema[name].dataType, frame[name]
+    if isinstance(kind, VectorUDT):
+        return functions.when(column.isNotNull(), _ml_function("vector_to_array", column, "float32"))
+    if isinstance(kind, ArrayType) and isinstance(kind.elementType, NumericType):
+        return column if isinstance(kind.elementType, FloatType) else column.cast("array<float>")
+    raise TypeError(f"the column {name!r} must hold vectors (array<float> or VectorUDT), not {kind.simpleString()}")
+
+
+def _ml_function(name, column, *arguments):
+    """A function of pyspark.ml.functions, which PySpark 3.5 cannot import where pandas is missing."""
+    try:
+        from pyspark.ml import functions as ml_functions
+    except ImportError:
+        jvm = SparkContext._active_spark_context._jvm
+        return Column(getattr(jvm.org.apache.spark.ml.functions, name)(column._jc, *arguments))
+    return getattr(ml_functions, name)(column, *arguments)
+
+
+def with_fields(schema, **fields):
+    """`schema` and, after it, these fields (name=type)."""
+    return StructType(schema.fields + [StructField(name, kind) for name, kind in fields.items()])
+
+
+def map_in_arrow(frame, function, schema, row_bytes):
+    """``frame.mapInArrow``, in batches of some 16 MiB where a row has `row_bytes` bytes, and without pandas."""
+    limit_batches(frame.sparkSession, row_bytes)
+    check = pandas_functions.require_minimum_pandas_version
+    try:
+        import pandas  # noqa: F401
+    except ImportError:
+        # PySpark asks for pandas here although neither side of mapInArrow uses it.
+        pandas_functions.require_minimum_pandas_version = lambda: None
+    try:
+        return frame.mapInArrow(function, schema)
+    finally:
+        pandas_functions.require_minimum_pandas_version = check
+
+
+def limit_batches(session, row_bytes):
+    """Keeps the Arrow batches that Spark makes small.
+
+    Spark 4 bounds their bytes by itself. Spark 3.5 counts rows alone, 10,000 of them, which is 4 GB of vectors
+    with 100,352 numbers and more than an Arrow batch of the JVM can hold; and as it reads the number when a job
+    begins, not when a frame is made, it can only be set for the whole session.
+    """
+    if session.conf.get(_BYTES, None) is not None:
+        return
+    rows = max(1, BATCH_BYTES // row_bytes)
+    now = int(session.conf.get(_RECORDS))
+    if now <= 0 or now > rows:
+        session.conf.set(_RECORDS, str(rows))

@@ -1,0 +1,288 @@
+"""What runs on the executors: functions from Arrow batches to Arrow batches.
+
+Spark keeps its Python worker processes from task to task, so a network is opened once in each.
+"""
+
+import functools
+import os
+import re
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy
+import pyarrow
+
+import coulis
+
+BATCH_BYTES = 16 << 20  # of vectors in a batch that is handed back
+PICTURES = 256  # in a batch at most
+READERS = 8  # of objects in a store, whose answer takes longer than its bytes
+_LOCAL = re.compile(r"(?:file:(?://)?)?(/.*|[^:]*)$", re.DOTALL)
+_REMOTE = re.compile(r"(\w[\w+.-]*)://([^/]*)/(.*)", re.DOTALL)
+
+
+def task_threads():
+    """Cores of this task: spark.task.cpus."""
+    from pyspark import TaskContext
+
+    context = TaskContext.get()
+    return context.cpus() if context else 1
+
+
+# ---- pictures ------------------------------------------------------------------------
+
+
+class Featurize:
+    """Adds vector, status and error to batches with a column of pictures.
+
+    Parameters
+    ----------
+    column : str
+        Of whole files (binary) or of paths (string).
+    names : (str, str, str)
+        Columns to add.
+    options : dict
+        Arguments of :class:`coulis.Featurizer`.
+    """
+
+    def __init__(self, column, names, options):
+        self.column, self.names, self.options = column, names, options
+
+    def __call__(self, batches):
+        featurizer = open_featurizer(task_threads(), tuple(sorted(self.options.items())))
+        rows = max(1, min(PICTURES, BATCH_BYTES // (4 * featurizer.length)))
+        for batch in batches:
+            for first in range(0, batch.num_rows, rows):
+                yield self._piece(batch.slice(first, rows), featurizer)
+
+    def _piece(self, batch, featurizer):
+        values = batch.column(batch.schema.get_field_index(self.column))
+        pictures, failed = read_pictures(values)
+        result = featurizer.featurize(pictures)
+        for row, (status, error) in failed.items():
+            result.status[row], result.error[row] = status, error
+        columns = [vectors_array(result.values, result.ok), pyarrow.array(result.status, pyarrow.string()),
+                   pyarrow.array(result.error, pyarrow.string())]
+        return pyarrow.RecordBatch.from_arrays([*batch.columns, *columns], [*batch.schema.names, *self.names])
+
+
+@functools.lru_cache(maxsize=2)
+def open_featurizer(threads, options):
+    """The featurizer of these options, opened once in this process."""
+    options = dict(options)
+    return coulis.Featurizer(shipped_file(options.pop("model")), threads=threads, **options)
+
+
+def shipped_file(model):
+    """A model file that came with the job (``--files``, ``SparkContext.addFile``), else `model` as it is."""
+    from pyspark import SparkFiles
+
+    folders = [os.getcwd()]  # where YARN puts --files
+    if SparkFiles._root_directory or SparkFiles._is_running_on_worker:
+        folders.append(SparkFiles.getRootDirectory())
+    for folder in folders:
+        for name in (model, model + ".safetensors"):
+            path = os.path.join(folder, name)
+            if os.path.isfile(path):
+                return path
+    return model
+
+
+def read_pictures(values):
+    """Pictures for a featurizer, and status and error of the rows that have none."""
+    pictures, failed = [], {}
+    binary = pyarrow.types.is_binary(values.type) or pyarrow.types.is_large_binary(values.type)
+    if binary:
+        pictures = [memoryview(v.as_buffer()) if v.is_valid else b"" for v in values]
+    else:
+        with ThreadPoolExecutor(READERS) as pool:
+            for row, picture in enumerate(pool.map(read_path, values.to_pylist())):
+                if picture is None:
+                    failed[row] = ("missing", f"{values[row].as_py()}: does not exist")
+                pictures.append(picture or b"")
+    for row, value in enumerate(values):
+        if not value.is_valid:
+            failed[row] = ("missing", f"there is no picture: the {'content' if binary else 'path'} is null")
+    return pictures, failed
+
+
+def read_path(path):
+    """A local path as it is, for the library to read; a remote file's bytes; None when it does not exist."""
+    if path is None:
+        return None
+    local = _LOCAL.match(path)
+    if local:
+        return local[1]
+    remote = _REMOTE.match(path)
+    if not remote:
+        raise ValueError(f"{path}: neither a path nor a URI such as s3a://bucket/name")
+    scheme, authority, name = remote.groups()
+    system, base = open_file_system(scheme, authority)
+    try:
+        with system.open_input_stream(f"{base}/{name}") as stream:
+            return stream.read()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise OSError(f"{path} cannot be read: {error}") from error
+
+
+@functools.lru_cache(maxsize=16)
+def open_file_system(scheme, authority):
+    """Arrow's file system of a URI, and the path of its root there."""
+    from pyarrow import fs
+
+    if scheme in ("s3", "s3a", "s3n"):
+        endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+        region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+        if not endpoint and not region:
+            region = fs.resolve_s3_region(authority)
+        return fs.S3FileSystem(endpoint_override=endpoint, region=region), authority
+    system, base = fs.FileSystem.from_uri(f"{scheme}://{authority}/")
+    return system, base.rstrip("/")
+
+
+# ---- vectors --------------------------------------------------------------------------
+
+
+def vectors_array(values, ok):
+    """Rows of a float32 matrix as an Arrow list<float>; null where `ok` is false."""
+    width = values.shape[1]
+    ends = numpy.concatenate([[0], numpy.cumsum(ok) * width]).astype(numpy.int32)
+    offsets = pyarrow.array(ends, mask=numpy.concatenate([~ok, [False]])) if not ok.all() else pyarrow.array(ends)
+    flat = numpy.ascontiguousarray(values if ok.all() else values[ok], numpy.float32).reshape(-1)
+    return pyarrow.ListArray.from_arrays(offsets, pyarrow.array(flat))
+
+
+def vectors_matrix(lists, columns=None):
+    """Float32 matrix of the rows of an Arrow list<float> that are not null, and which those are.
+
+    Raises
+    ------
+    coulis.Error
+        ``bad_data`` when their lengths differ, from one another or from `columns`, or an element is null.
+    """
+    ok = ~numpy.asarray(lists.is_null())
+    lists = lists.filter(pyarrow.array(ok))
+    flat = lists.flatten()
+    if flat.null_count:
+        raise coulis.Error("a vector has a null among its numbers", "bad_data", 14)
+    if columns is None:
+        columns = len(flat) // max(1, len(lists))
+    lengths = numpy.diff(numpy.asarray(lists.offsets))
+    wrong = lengths[lengths != columns]
+    if len(wrong):
+        raise coulis.Error(f"a vector has {wrong[0]} numbers, others have {columns}", "bad_data", 14)
+    return numpy.asarray(flat, numpy.float32).reshape(len(lists), columns), ok
+
+
+def pack(batches):
+    """Vectors (the last column) as bytes, little-endian float32; no row is null."""
+    for batch in batches:
+        matrix, _ = vectors_matrix(batch.column(batch.num_columns - 1))
+        packed = pyarrow.array([row.astype("<f4").tobytes() for row in matrix], pyarrow.binary())
+        yield pyarrow.RecordBatch.from_arrays([*batch.columns[:-1], packed], batch.schema.names)
+
+
+def unpack(values):
+    """Float32 matrix of a binary column that :func:`pack` made."""
+    return numpy.frombuffer(b"".join(values.to_pylist()), "<f4").reshape(len(values), -1)
+
+
+# ---- principal components ----------------------------------------------------------------
+
+
+class Accumulate:
+    """The rows of one sorted partition as mergeable moments, and its ends within a leaf as they are.
+
+    Takes ``number`` (as from monotonically_increasing_id: the partition above bit 33) and ``vector``. Gives ``first``
+    (the number of the first row), ``moments`` (whether the bytes are moments, else rows) and ``bytes``.
+
+    Parameters
+    ----------
+    columns : int
+    starts : list of int
+        Number of the first row of each partition, and after them the number of all rows.
+    """
+
+    def __init__(self, columns, starts):
+        self.columns, self.starts = columns, starts
+
+    def __call__(self, batches):
+        leaf = coulis.Moments.leaf_rows(self.columns)
+        moments = None
+        for batch in batches:
+            ids = batch.column(0)
+            partition, inside = ids[0].as_py() >> 33, ids[0].as_py() & ((1 << 33) - 1)
+            begin, end = self.starts[partition], self.starts[partition + 1]
+            head = min(end, -(-begin // leaf) * leaf)
+            tail = end if end == self.starts[-1] else max(head, end // leaf * leaf)
+            first, rows = begin + inside, unpack(batch.column(1))
+            cuts = [min(max(cut - first, 0), len(rows)) for cut in (head, tail)]
+            yield from loose(first, rows[: cuts[0]])
+            if cuts[1] > cuts[0]:
+                if moments is None:
+                    moments = coulis.Moments(self.columns, first_row=head, threads=task_threads())
+                moments.update(rows[cuts[0] : cuts[1]])
+            yield from loose(first + cuts[1], rows[cuts[1] :])
+        if moments is not None:
+            data = moments.to_bytes()
+            for at in range(0, len(data), BATCH_BYTES):
+                yield part(head, True, data[at : at + BATCH_BYTES])
+
+
+def loose(first, rows):
+    if len(rows):
+        yield part(first, False, rows.tobytes())
+
+
+def part(first, moments, data):
+    return pyarrow.RecordBatch.from_arrays(
+        [pyarrow.array([first], pyarrow.int64()), pyarrow.array([moments]), pyarrow.array([data], pyarrow.binary())],
+        ["first", "moments", "bytes"],
+    )
+
+
+class Transform:
+    """Replaces the vectors in the last column by their scores.
+
+    Parameters
+    ----------
+    key : str
+        Names the model: another key, another model.
+    model : Broadcast of bytes
+        The file that :meth:`coulis.PCA.save` writes.
+    centred : bool
+        False adds the mean's own scores, as Spark ML does.
+    """
+
+    def __init__(self, key, model, centred):
+        self.key, self.model, self.centred = key, model, centred
+
+    def __call__(self, batches):
+        pca = load_pca(self.key, self.model)
+        offset = None if self.centred else pca.components_.astype(float) @ pca.mean_
+        rows = max(1, BATCH_BYTES // (4 * max(pca.n_features_in_, pca.n_components_)))
+        for whole in batches:
+            for first in range(0, whole.num_rows, rows):
+                batch = whole.slice(first, rows)
+                x, ok = vectors_matrix(batch.column(batch.num_columns - 1), pca.n_features_in_)
+                scores = numpy.zeros((batch.num_rows, pca.n_components_), numpy.float32)
+                if len(x):
+                    scores[ok] = pca.transform(x) if offset is None else pca.transform(x) + offset
+                columns = [*batch.columns[:-1], vectors_array(scores, ok)]
+                yield pyarrow.RecordBatch.from_arrays(columns, batch.schema.names)
+
+
+_loaded = {}  # the last PCA used, by its key: once in this process
+
+
+def load_pca(key, model):
+    if key not in _loaded:
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "pca.safetensors")
+            with open(path, "wb") as file:
+                file.write(model.value)
+            _loaded.clear()
+            _loaded[key] = coulis.PCA.load(path, threads=task_threads())
+    return _loaded[key]

@@ -1,0 +1,134 @@
+"""Pictures to feature vectors, as a stage of pyspark.ml."""
+
+from pyspark.ml import Transformer
+from pyspark.ml.param import Param, Params, TypeConverters
+from pyspark.ml.param.shared import HasInputCol, HasOutputCol
+from pyspark.ml.util import DefaultParamsReadable, DefaultParamsWritable
+from pyspark.sql.types import ArrayType, BinaryType, FloatType, StringType
+
+from .. import _library
+from . import _frames, _worker
+
+_PICTURE_BYTES = 1 << 18  # of a usual picture file: what a row of pictures is taken to weigh
+
+
+class ImageFeaturizer(
+    Transformer, HasInputCol, HasOutputCol, _frames.HasOutputType, DefaultParamsReadable, DefaultParamsWritable
+):
+    """A network that turns a column of pictures into a column of vectors.
+
+    Each row gives one row: all its columns, the vector, and `statusCol` and `errorCol` as in the command's
+    tables (``ok``, ``unreadable``, ...; a null picture is ``missing``). The vector is null unless the status is
+    ``ok``. On one instruction set the vectors have the same bytes as those of ``coulis run``.
+
+    Parameters
+    ----------
+    inputCol : str
+        ``content`` by default. Binary: whole files, as the data source ``binaryFile`` reads them. String:
+        paths, which the executors read: local ones, or ``s3://``, ``s3a://``, ``hdfs://`` ... through pyarrow.
+    outputCol : str
+        ``features`` by default: array<float>.
+    model : str
+        Name or path of a network; a file that came with the job (``--files``) is found by its name. It is
+        opened on the executors, once in each Python worker, and uses ``spark.task.cpus`` threads.
+    features : {"pooled", "map", "logits"}
+    resize, orient, alpha : str
+        As in :func:`coulis.load_image`.
+    statusCol, errorCol : str
+    outputType : {"array", "vector"}
+    randomWeights : bool
+        Read the graph alone and draw seeded weights; for measuring speed only.
+    """
+
+    model = _frames.text_param("model", "name or path of a network")
+    features = _frames.text_param("features", "what the network gives", *_library.FEATURES)
+    resize = _frames.text_param("resize", "how a picture is fitted", *_library.RESIZE)
+    orient = _frames.text_param("orient", "what is done with EXIF orientation", *_library.ORIENT)
+    alpha = _frames.text_param("alpha", "what is done with transparency", *_library.ALPHA)
+    statusCol = _frames.text_param("statusCol", "column of the status")
+    errorCol = _frames.text_param("errorCol", "column of the sentence that says what failed")
+    randomWeights = Param(
+        Params._dummy(), "randomWeights", "seeded weights, for measuring speed only", TypeConverters.toBoolean
+    )
+
+    def __init__(
+        self,
+        *,
+        inputCol=None,
+        outputCol=None,
+        model=None,
+        features=None,
+        resize=None,
+        orient=None,
+        alpha=None,
+        statusCol=None,
+        errorCol=None,
+        outputType=None,
+        randomWeights=None,
+    ):
+        super().__init__()
+        self._setDefault(
+            inputCol="content",
+            outputCol="features",
+            model="efficientnet-lite0",
+            features="pooled",
+            resize="squash",
+            orient="ignore",
+            alpha="drop",
+            statusCol="status",
+            errorCol="error",
+            outputType="array",
+            randomWeights=False,
+        )
+        self.setParams(
+            inputCol=inputCol,
+            outputCol=outputCol,
+            model=model,
+            features=features,
+            resize=resize,
+            orient=orient,
+            alpha=alpha,
+            statusCol=statusCol,
+            errorCol=errorCol,
+            outputType=outputType,
+            randomWeights=randomWeights,
+        )
+
+    def setParams(self, **params):
+        """Set parameters by name; None leaves one as it is."""
+        return self._set(**{name: value for name, value in params.items() if value is not None})
+
+    def setInputCol(self, value):
+        return self._set(inputCol=value)
+
+    def setOutputCol(self, value):
+        return self._set(outputCol=value)
+
+    def setModel(self, value):
+        return self._set(model=value)
+
+    def getModel(self):
+        return self.getOrDefault(self.model)
+
+    def setFeatures(self, value):
+        return self._set(features=value)
+
+    def getFeatures(self):
+        return self.getOrDefault(self.features)
+
+    def _transform(self, dataset):
+        value = self.getOrDefault
+        source, output = self.getInputCol(), self.getOutputCol()
+        names = (output, value(self.statusCol), value(self.errorCol))
+        _frames.check_columns(dataset, source, names)
+        kind = dataset.schema[source].dataType
+        if not isinstance(kind, (BinaryType, StringType)):
+            raise TypeError(
+                f"the column {source!r} must hold pictures as binary or their paths as string, not {kind.simpleString()}"
+            )
+        options = {name: value(name) for name in ("model", "features", "resize", "orient", "alpha")}
+        options["random_weights"] = value(self.randomWeights)
+        types = (ArrayType(FloatType()), StringType(), StringType())
+        schema = _frames.with_fields(dataset.schema, **dict(zip(names, types)))
+        function = _worker.Featurize(source, names, options)
+        return self._as_output_type(_frames.map_in_arrow(dataset, function, schema, _PICTURE_BYTES), output)

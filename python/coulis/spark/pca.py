@@ -1,0 +1,313 @@
+"""Principal components over a cluster, as an estimator of pyspark.ml."""
+
+import hashlib
+import os
+import tempfile
+
+import numpy
+from pyspark import StorageLevel
+from pyspark.ml import Estimator, Model
+from pyspark.ml.linalg import DenseMatrix, Vectors
+from pyspark.ml.param import Param, Params, TypeConverters
+from pyspark.ml.param.shared import HasInputCol, HasOutputCol
+from pyspark.ml.util import (
+    DefaultParamsReadable,
+    DefaultParamsReader,
+    DefaultParamsWritable,
+    DefaultParamsWriter,
+    MLReadable,
+    MLReader,
+    MLWritable,
+    MLWriter,
+)
+from pyspark.sql import functions
+from pyspark.sql.types import ArrayType, BinaryType, BooleanType, FloatType, LongType, StructField, StructType
+
+import coulis
+
+from ..pca import components_number
+from . import _frames, _worker
+
+MOMENTS_COLUMNS = 16384  # of which the library makes a covariance matrix
+SPOOL_BYTES = 64 << 20  # of rows in a partition that comes to the driver in one piece
+PART_LEAVES = 4  # a task makes moments of at least so many leaves: the driver adds up what lies between tasks
+_FILE = "pca.safetensors"
+
+
+def _components(value):
+    components_number(value)
+    return value
+
+
+class _PCAParams(HasInputCol, HasOutputCol, _frames.HasOutputType):
+    k = Param(Params._dummy(), "k", "number of components, or share of the total variance, 0 < k < 1", _components)
+    centred = Param(
+        Params._dummy(),
+        "centred",
+        "whether the mean is subtracted from a vector before its scores are taken; Spark ML's PCA does not",
+        TypeConverters.toBoolean,
+    )
+
+    def getK(self):
+        return self.getOrDefault(self.k)
+
+    def getCentred(self):
+        return self.getOrDefault(self.centred)
+
+    def setInputCol(self, value):
+        return self._set(inputCol=value)
+
+    def setOutputCol(self, value):
+        return self._set(outputCol=value)
+
+    def setCentred(self, value):
+        return self._set(centred=value)
+
+
+class PCA(Estimator, _PCAParams, DefaultParamsReadable, DefaultParamsWritable):
+    """Exact principal components of a column of vectors, the same bytes as ``coulis run`` gives for the same rows.
+
+    Floating-point sums depend on the order of the rows, so rows get one: that of `orderCol`, as the command
+    sorts paths, and of the vectors' own bytes where it says nothing. Null vectors are passed over.
+
+    With at least as many rows as columns, and at most 16,384 columns, each task sums up moments of its rows and
+    the driver merges them. Otherwise the rows come to the driver one partition after another, into a file.
+    docs/spark-pca.md says what each takes.
+
+    Parameters
+    ----------
+    k : int or float
+        Number of components, or share of the total variance to reach; 0.99 by default.
+    inputCol : str
+        ``features`` by default: array<float> (other numbers are rounded to float32) or VectorUDT.
+    outputCol : str
+        ``pca`` by default.
+    orderCol : str
+        Column that orders the rows; by default ``path`` where there is one.
+    centred : bool
+        True by default; False gives scores as Spark ML's PCA does.
+    outputType : {"array", "vector"}
+    """
+
+    orderCol = _frames.text_param("orderCol", "column that orders the rows; unset: path, where there is one")
+
+    def __init__(
+        self, *, k=None, inputCol=None, outputCol=None, orderCol=None, centred=None, outputType=None
+    ):
+        super().__init__()
+        self._setDefault(k=0.99, inputCol="features", outputCol="pca", centred=True, outputType="array")
+        self.setParams(
+            k=k, inputCol=inputCol, outputCol=outputCol, orderCol=orderCol, centred=centred, outputType=outputType
+        )
+
+    def setParams(self, **params):
+        """Set parameters by name; None leaves one as it is."""
+        return self._set(**{name: value for name, value in params.items() if value is not None})
+
+    def setK(self, value):
+        return self._set(k=value)
+
+    def setOrderCol(self, value):
+        return self._set(orderCol=value)
+
+    def _fit(self, dataset):
+        order = self.getOrDefault(self.orderCol) if self.isSet(self.orderCol) else None
+        _frames.check_columns(dataset, self.getInputCol(), [])
+        if order is None:
+            order = "path" if "path" in dataset.columns else None
+        else:
+            _frames.check_columns(dataset, order, [])
+        rows = _Rows(dataset, self.getInputCol(), order)
+        try:
+            pca = rows.fit(self.getK())
+        finally:
+            rows.release()
+        return self._copyValues(PCAModel(pca))
+
+
+class _Rows:
+    """The vectors of a frame, packed into bytes and kept until they are released."""
+
+    def __init__(self, dataset, column, order):
+        self.session = dataset.sparkSession
+        vector = _frames.float_array(dataset, column)
+        key = [dataset[order].alias("key")] if order else []
+        frame = dataset.select(*key, vector.alias("vector")).where(functions.col("vector").isNotNull())
+        schema = StructType(frame.schema.fields[:-1] + [StructField("vector", BinaryType())])
+        row_bytes = 1 << 18  # not known yet: such rows as 65,536 numbers have
+        self.packed = _frames.map_in_arrow(frame, _worker.pack, schema, row_bytes)
+        self.order = self.packed.columns
+        # Vectors cost a network; they are used several times below.
+        self.kept = [self.packed.persist(StorageLevel.MEMORY_AND_DISK)]
+
+    def release(self):
+        for frame in self.kept:
+            frame.unpersist()
+
+    def fit(self, k):
+        length = functions.length("vector")
+        found = self.packed.agg(functions.count(length), functions.min(length), functions.max(length)).head()
+        count, shortest, longest = found
+        if count < 2:
+            raise coulis.Error(f"PCA needs at least two vectors that are not null, there are {count}")
+        if shortest != longest:
+            raise coulis.Error(f"the vectors differ in length: from {shortest // 4} to {longest // 4} numbers")
+        columns = longest // 4
+        if MOMENTS_COLUMNS >= columns and count >= columns:
+            return self._from_moments(count, columns, coulis.Moments.leaf_rows(columns), k)
+        return self._on_driver(count, columns, k)
+
+    def _sorted(self, parts):
+        return self.packed.repartitionByRange(parts, *self.order).sortWithinPartitions(*self.order)
+
+    def _on_driver(self, count, columns, k):
+        """All rows in a file that is mapped, not loaded; its pages leave memory when that is short."""
+        parts = max(1, -(-count * columns * 4 // SPOOL_BYTES))
+        with tempfile.TemporaryFile(prefix="coulis-pca-") as spool:
+            for row in self._sorted(parts).select("vector").toLocalIterator(prefetchPartitions=True):
+                spool.write(row.vector)
+            spool.flush()
+            return coulis.PCA(k).fit(numpy.memmap(spool, "<f4", "r", shape=(count, columns)))
+
+    def _from_moments(self, count, columns, leaf, k):
+        parts = max(1, min(self.session.sparkContext.defaultParallelism, count // (PART_LEAVES * leaf)))
+        # Where partitions end follows from samples that Spark draws: only a frame that is kept has one such end.
+        number = functions.monotonically_increasing_id()
+        numbered = self._sorted(parts).select(number.alias("number"), "vector").persist(StorageLevel.MEMORY_AND_DISK)
+        self.kept.append(numbered)
+        partition = functions.shiftright("number", 33)
+        counts = dict(tuple(row) for row in numbered.groupBy(partition).count().collect())
+        starts = [0]
+        for index in range(max(counts) + 1):
+            starts.append(starts[-1] + counts.get(index, 0))
+        schema = StructType(
+            [StructField("first", LongType()), StructField("moments", BooleanType()), StructField("bytes", BinaryType())]
+        )
+        parts = _frames.map_in_arrow(numbered, _worker.Accumulate(columns, starts), schema, 4 * columns)
+        merged = _merge(parts.toLocalIterator(prefetchPartitions=True), columns, leaf)
+        return merged.finish(k)
+
+
+def _merge(parts, columns, leaf):
+    """Moments of all rows, from what :class:`coulis.spark._worker.Accumulate` gives, in order of partitions."""
+    total = coulis.Moments(columns)
+    between = None  # rows of a leaf that lies in several partitions
+    pieces, begun = [], None  # of moments
+    for row in parts:
+        if row.moments:
+            if begun not in (None, row.first):
+                total.merge(coulis.Moments.from_bytes(b"".join(pieces)))
+                pieces = []
+            pieces.append(bytes(row.bytes))
+            begun = row.first
+            continue
+        if row.first % leaf == 0:
+            if between is not None:
+                total.merge(between)
+            between = coulis.Moments(columns, first_row=row.first)
+        between.update(numpy.frombuffer(row.bytes, "<f4").reshape(-1, columns))
+    if pieces:
+        total.merge(coulis.Moments.from_bytes(b"".join(pieces)))
+    if between is not None:
+        total.merge(between)
+    return total
+
+
+class PCAModel(Model, _PCAParams, MLReadable, MLWritable):
+    """Principal components, ready to be applied; made by :class:`PCA`, or from a :class:`coulis.PCA`.
+
+    Attributes
+    ----------
+    pca : coulis.PCA
+        The components and everything known of them.
+    """
+
+    def __init__(self, pca=None):
+        super().__init__()
+        self._setDefault(k=0.99, inputCol="features", outputCol="pca", centred=True, outputType="array")
+        self.pca = pca
+        self._shipped = None
+
+    @property
+    def pc(self):
+        """Components, one in each column, as a DenseMatrix: Spark ML's name and shape."""
+        components = self.pca.components_
+        return DenseMatrix(components.shape[1], components.shape[0], components.astype(float).ravel())
+
+    @property
+    def explainedVariance(self):
+        """Share of the total variance of each component, as a DenseVector: Spark ML's name."""
+        return Vectors.dense(self.pca.explained_variance_ratio_)
+
+    @property
+    def mean(self):
+        return Vectors.dense(self.pca.mean_)
+
+    def _transform(self, dataset):
+        source, output = self.getInputCol(), self.getOutputCol()
+        _frames.check_columns(dataset, source, [output])
+        vectors = dataset.withColumn(output, _frames.float_array(dataset, source))
+        schema = _frames.with_fields(dataset.schema, **{output: ArrayType(FloatType())})
+        function = _worker.Transform(*self._ship(dataset.sparkSession), self.getCentred())
+        frame = _frames.map_in_arrow(vectors, function, schema, 8 * self.pca.n_features_in_)
+        return self._as_output_type(frame, output)
+
+    def _ship(self, session):
+        """The model's file as a broadcast variable, made once, and a name of its content."""
+        if self._shipped is None or self._shipped[0] is not session.sparkContext:
+            with tempfile.TemporaryDirectory() as folder:
+                path = os.path.join(folder, _FILE)
+                self.pca.save(path)
+                with open(path, "rb") as file:
+                    data = file.read()
+            key = hashlib.sha256(data).hexdigest()
+            self._shipped = (session.sparkContext, key, session.sparkContext.broadcast(data))
+        return self._shipped[1:]
+
+    def write(self):
+        return _PCAModelWriter(self)
+
+    @classmethod
+    def read(cls):
+        return _PCAModelReader(cls)
+
+
+class _PCAModelWriter(MLWriter):
+    """The parameters as pyspark.ml writes them, and pca.safetensors, which coulis.PCA.load reads too."""
+
+    def __init__(self, instance):
+        super().__init__()
+        self.instance = instance
+
+    def saveImpl(self, path):
+        DefaultParamsWriter.saveMetadata(self.instance, path, self.sc)
+        with tempfile.TemporaryDirectory() as folder:
+            local = os.path.join(folder, _FILE)
+            self.instance.pca.save(local)
+            _, source = _hadoop(self.sparkSession, "file:" + local)
+            system, target = _hadoop(self.sparkSession, path, _FILE)
+            system.copyFromLocalFile(True, True, source, target)
+
+
+class _PCAModelReader(MLReader):
+    def __init__(self, cls):
+        super().__init__()
+        self.cls = cls
+
+    def load(self, path):
+        metadata = DefaultParamsReader.loadMetadata(path, self.sc)
+        with tempfile.TemporaryDirectory() as folder:
+            local = os.path.join(folder, _FILE)
+            system, source = _hadoop(self.sparkSession, path, _FILE)
+            _, target = _hadoop(self.sparkSession, "file:" + local)
+            system.copyToLocalFile(False, source, target, True)  # True: no checksum file beside it
+            model = self.cls(coulis.PCA.load(local))
+        model._resetUid(metadata["uid"])
+        DefaultParamsReader.getAndSetParams(model, metadata)
+        return model
+
+
+def _hadoop(session, *parts):
+    """Hadoop's path of these parts, and the file system it is on."""
+    path = session._jvm.org.apache.hadoop.fs.Path(*parts)
+    return path.getFileSystem(session._jsc.hadoopConfiguration()), path

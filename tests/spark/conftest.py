@@ -1,0 +1,131 @@
+"""What the tests of coulis.spark share: a cluster of three workers, an S3 server, pictures, and the command's answer.
+
+All is made by `./run test spark`, in build/spark.
+"""
+
+import os
+import random
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(REPOSITORY / "python"))
+SPARK = Path(os.environ.get("COULIS_SPARK", REPOSITORY / "build" / "spark"))
+BUCKET = "coulis-pictures"
+MANY = 100  # of fruits-360
+FEW = 24  # drawn here, where that is missing
+
+if (REPOSITORY / "build" / "models").is_dir():
+    os.environ.setdefault("COULIS_MODELS", str(REPOSITORY / "build" / "models"))
+
+import coulis  # noqa: E402
+from servers import S3, Cluster  # noqa: E402
+
+
+def needed(path):
+    if not path.exists():
+        pytest.skip(f"no {path}: ./run test spark makes it")
+    return path
+
+
+def draw(folder):
+    """Pictures like photographs, the same each time."""
+    import numpy
+    from PIL import Image
+
+    for number in range(FEW):
+        rng = numpy.random.default_rng(number)
+        coarse = Image.fromarray(rng.integers(0, 256, (6, 8, 3), dtype=numpy.uint8))
+        name = folder / ("red", "green")[number % 2] / f"{number:02}.jpg"
+        name.parent.mkdir(parents=True, exist_ok=True)
+        coarse.resize((100, 100 + number), Image.BICUBIC).save(name)
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory):
+    server = S3(needed(SPARK / "bin" / "versitygw"), tmp_path_factory.mktemp("s3"))
+    yield server
+    server.server.kill()
+
+
+@pytest.fixture(scope="session")
+def pictures(s3, tmp_path_factory):
+    """A folder of pictures: of fruits-360, else drawn; and some that are none. In the bucket it is `pictures`."""
+    folder = tmp_path_factory.mktemp("local") / "pictures"
+    fruits = Path(os.environ.get("COULIS_TEST_DATA", REPOSITORY.parent / "shared" / "data")) / "fruits-360" / "test"
+    if fruits.is_dir():
+        chosen = random.Random(7).sample(sorted(fruits.glob("*/*.jpg")), MANY)
+        for path in chosen:
+            target = folder / path.parent.name / path.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
+    else:
+        draw(folder)
+    whole = min(folder.rglob("*.jpg"))
+    (folder / "bad").mkdir()
+    (folder / "bad" / "cut short.jpg").write_bytes(whole.read_bytes()[:300])
+    (folder / "bad" / "no picture.jpg").write_bytes(b"These are words.")
+    s3.upload(folder.parent, BUCKET)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def expected(pictures, tmp_path_factory):
+    """What `coulis run` gives for the pictures: rows of its two tables by path within the folder, and the PCA."""
+    output = tmp_path_factory.mktemp("command") / "out"
+    command = needed(Path(os.environ.get("COULIS_COMMAND", REPOSITORY / "build" / "coulis")))
+    done = subprocess.run([command, "run", pictures, "-o", output, "--quiet"], capture_output=True, text=True)
+    assert done.returncode == 3, done.stderr  # some pictures are none
+    rows = {}
+    for kind, column in (("features", "features"), ("reduced", "pca")):
+        for row in coulis.read_table(output, kind).to_pylist():
+            rows.setdefault(row["path"][len(str(pictures)) + 1:], {"status": row["status"]})[column] = row[column]
+    return rows, coulis.PCA.load(output / "pca.safetensors")
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory):
+    import pyspark
+
+    if not shutil.which("java"):
+        pytest.skip("no java: ./run test spark installs it")
+    running = Cluster(Path(pyspark.__file__).parent, "-Dspark.worker.timeout=60", tmp_path_factory.mktemp("cluster"))
+    yield running
+    running.stop()
+
+
+def new_session(cluster, s3, **hadoop):
+    """A driver with three executors, whose Python has NumPy, pyarrow and our wheel, and nothing else."""
+    from pyspark.sql import SparkSession
+
+    worker = needed(SPARK / "worker" / "bin" / "python")
+    os.environ["PYSPARK_PYTHON"] = str(worker)
+    builder = SparkSession.builder.master(cluster.url).appName("coulis tests")
+    settings = {
+        "spark.executor.memory": "700m",
+        "spark.driver.memory": "700m",
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.sql.shuffle.partitions": "6",
+        "spark.jars": ",".join(str(jar) for jar in sorted(needed(SPARK / "ivy" / "jars").glob("*.jar"))),
+        "spark.driver.host": "127.0.0.1",
+        **s3.hadoop(**hadoop),
+    }
+    # The executors read paths themselves with these.
+    settings.update({f"spark.executorEnv.{name}": value for name, value in s3.environment().items()})
+    for name, value in settings.items():
+        builder = builder.config(name, value)
+    session = builder.getOrCreate()
+    session.sparkContext.setLogLevel("ERROR")
+    return session
+
+
+@pytest.fixture(scope="session")
+def spark(cluster, s3):
+    session = new_session(cluster, s3)
+    yield session
+    session.stop()

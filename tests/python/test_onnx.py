@@ -136,7 +136,7 @@ def windows(net, **attributes):
     return net.conv(net.x, 6, 4, (3, 2), group=2, **attributes)
 
 
-def pooled_gate(net, opset):
+def pooled_gate(net):
     gate = net("Reshape", net("Flatten", net("GlobalAveragePool", net.x)), net.whole(0, 8, 1, 1))
     gate = net("Sigmoid", net.conv(gate, 8, 8, (1, 1)))
     return net("Mul", gate, net.x)
@@ -212,7 +212,7 @@ OPERATORS = {
     "sum": lambda net: net("Add", net.x, net("Relu", net.x)),
     "difference": lambda net: net("Sub", net("GlobalMaxPool", net.x), net.x),
     "quotient": lambda net: net("Div", net.x, net("Add", net("Relu", net.x), net.constant(1))),
-    "squeeze and excite": lambda net: pooled_gate(net, 17),
+    "squeeze and excite": lambda net: pooled_gate(net),
     "joined": joined,
     "quarters": quarters,
     "max_pool": lambda net: net("MaxPool", net.x, kernel_shape=[3, 2], strides=[2, 2], pads=[1, 0, 1, 1]),
@@ -328,7 +328,7 @@ def found_features(net, tmp_path, end, **options):
 
 def test_a_gate_is_not_the_last_pooling(tmp_path):
     net = Net()
-    feature_map = pooled_gate(net, 17)
+    feature_map = pooled_gate(net)
     pooled = net("GlobalAveragePool", feature_map)
     logits = net("Gemm", net("Flatten", pooled), net.random_constant(8, 5))
     _, found = found_features(net, tmp_path, net("Softmax", logits))
@@ -347,6 +347,15 @@ def test_without_a_pooling_the_last_map_is_averaged(tmp_path):
         "op": "global_average_pool",
         "inputs": [description["features"]["map"]],
     }
+
+
+def test_a_gate_is_no_pooling_where_there_is_no_other(tmp_path):
+    net = Net()
+    feature_map = pooled_gate(net)
+    x = net("Gemm", net("Flatten", feature_map), net.random_constant(8 * (HEIGHT - 2) * (WIDTH - 2), 4))
+    description, found = found_features(net, tmp_path, x)
+    assert found["map"] == feature_map and found["logits"] == x
+    assert description["nodes"][-1]["inputs"] == [description["features"]["map"]]
 
 
 def test_a_network_without_a_head_ends_with_its_map(tmp_path):

@@ -81,6 +81,15 @@ NODES = {
         [],
         r"shapes \[1, 4, 10, 10\] and \[1, 4, 9, 9\] do not meet",
     ),
+    "mixed orders": (
+        [
+            node("MaxPool", ["a"], "c", kernel_shape=[7, 7]),
+            node("Transpose", ["c"], "d", perm=[0, 2, 3, 1]),
+            node("Add", ["c", "d"], "b"),
+        ],
+        [],
+        r"shapes \[1, 4, 4, 4\] and \[1, 4, 4, 4\] do not meet",
+    ),
     "a constant for each pixel": (
         [node("Mul", ["a", "p"], "b")],
         [tensor("p", 10, 10)],

@@ -146,7 +146,7 @@ def arithmetic(c):
     if op == "multiply":
         for value, gate in ((first, second), (second, first)):
             made = c.builder.producer(gate.map)
-            if made and value.axes == gate.axes and made["inputs"] == [c.builder.written(value.map)]:
+            if made and made["inputs"] == [c.builder.written(value.map)]:
                 if made["op"] == "sigmoid":
                     return value.with_map(c.emit("swish", [value.map], value.map.size))
                 # An exporter writes 1/6 in float32.

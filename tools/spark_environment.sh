@@ -1,3 +1,4 @@
+#!/usr/bin/env bash
 # What the group `spark` needs, in build/spark; sourced by ./run, whose functions and variables it uses.
 #   driver/   Python with PySpark, boto3 and pytest     worker/  Python of the executors: NumPy, pyarrow, our wheel
 #   ivy/jars  Spark's S3 client                         bin/     versitygw, an S3 server

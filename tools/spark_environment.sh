@@ -1,3 +1,4 @@
+#!/usr/bin/env bash
 # What the group `spark` needs, in build/spark; sourced by ./run, whose functions and variables it uses.
 #   driver/   Python with PySpark, boto3 and pytest     worker/  Python of the executors: NumPy, pyarrow, our wheel
 #   ivy/jars  Spark's S3 client                         bin/     versitygw, an S3 server
@@ -23,14 +24,14 @@ spark_venv() {
     cp "$list" "$folder/.installed"
 }
 
-# The wheel of this checkout in the environment of the executors.
+# The wheel of this checkout in the environment $1 of the executors.
 spark_wheel() {
-    local stamp=$SPARK/worker/.wheel
+    local stamp=$SPARK/$1/.wheel
     [ -f "$stamp" ] && [ -z "$(find src include cli python models cmake CMakeLists.txt pyproject.toml -newer "$stamp" \
         -type f -not -name '*.pyc' -print -quit)" ] && return
     say "making a wheel for the executors"
     (wheel) >/dev/null
-    "$SPARK/worker/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall dist/*.whl
+    "$SPARK/$1/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall dist/*.whl
     touch "$stamp"
 }
 
@@ -77,7 +78,15 @@ spark_environment() {
     mkdir -p "$SPARK"
     spark_venv driver requirements/spark.txt
     spark_venv worker requirements/spark-worker.txt
-    spark_wheel
+    spark_wheel worker
     spark_jars
     spark_s3_server
+}
+
+# For ./run bench spark: one Python with all of it, for the driver and the executors.
+spark_bench_environment() {
+    packages openjdk-17-jre-headless
+    mkdir -p "$SPARK"
+    spark_venv bench requirements/spark-bench.txt
+    spark_wheel bench
 }

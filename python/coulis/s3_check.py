@@ -17,26 +17,29 @@ SECONDS = 10  # that a server may take to answer
 # What S3 and its likes answer, and what to do about it. {bucket}, {where} and {region} are filled in.
 ANSWERS = {
     "NoSuchBucket": "there is no bucket {bucket!r} {where}: check its name, and whether it lies elsewhere",
-    "InvalidBucketName": "{bucket!r} cannot be the name of a bucket: 3 to 63 lower-case letters, digits, dots or dashes",
+    "InvalidBucketName": "{bucket!r} cannot be the name of a bucket: 3 to 63 lower-case letters, digits or dashes",
     "InvalidAccessKeyId": "the access key is not known {where}: check AWS_ACCESS_KEY_ID, or the profile in ~/.aws",
     "SignatureDoesNotMatch": "the secret key does not belong to the access key: check AWS_SECRET_ACCESS_KEY",
-    "AccessDenied": "these keys may not do this in the bucket {bucket!r}: ask its owner for the permission {permission}",
+    "AccessDenied": "these keys may not do this in the bucket {bucket!r}: its owner can allow {permission}",
     "ExpiredToken": "the session has expired: log in again, or renew AWS_SESSION_TOKEN",
-    "InvalidToken": "the session token is not valid {where}: check AWS_SESSION_TOKEN, and unset it for keys that need none",
+    "InvalidToken": "the session token is not valid {where}: check AWS_SESSION_TOKEN; lasting keys need none",
     "RequestTimeTooSkewed": "the clock of this machine is wrong by more than a quarter of an hour: set it",
-    "AuthorizationHeaderMalformed": "the bucket {bucket!r} lies in another region than {region!r}: set AWS_REGION",
     "PermanentRedirect": "the bucket {bucket!r} lies in another region than {region!r}: set AWS_REGION",
-    "IllegalLocationConstraintException": "the bucket {bucket!r} lies in another region than {region!r}: set AWS_REGION",
     "QuotaExceeded": "there is no room left in the bucket {bucket!r}",
 }
 SAME_AS = {
     "403": "AccessDenied",
     "404": "NoSuchBucket",
     "301": "PermanentRedirect",
+    "AuthorizationHeaderMalformed": "PermanentRedirect",
+    "IllegalLocationConstraintException": "PermanentRedirect",
     "XAdminUserNotFound": "InvalidAccessKeyId",  # of versitygw
     "AllAccessDisabled": "AccessDenied",
     "TokenRefreshRequired": "ExpiredToken",
 }
+NO_KEYS = (
+    "there are no keys: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or give the machine a role"
+)
 
 
 class Failed(Exception):
@@ -79,10 +82,7 @@ class Place:
             filled = sentence.format(bucket=self.bucket, where=self.where, region=self.region, permission=permission)
             raise Failed(filled) from None
         except (exceptions.NoCredentialsError, exceptions.PartialCredentialsError):
-            raise Failed(
-                "there are no keys: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or give the machine "
-                "a role"
-            ) from None
+            raise Failed(NO_KEYS) from None
         except (exceptions.HTTPClientError, exceptions.EndpointConnectionError) as error:
             raise Failed(f"nobody answers {self.where}: check the address, AWS_ENDPOINT_URL and the network "
                          f"({error})") from None
@@ -95,9 +95,7 @@ def steps(place):
     client, bucket = place.client, place.bucket
     credentials = place.attempt(None, place.session.get_credentials)
     if credentials is None:
-        raise Failed(
-            "there are no keys: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or give the machine a role"
-        )
+        raise Failed(NO_KEYS)
     yield f"keys      {credentials.access_key[:4]}... (from {credentials.method})"
     if place.region is None:
         raise Failed("there is no region: set AWS_REGION, for example AWS_REGION=eu-west-1, or give --region")
@@ -114,7 +112,8 @@ def steps(place):
     else:
         yield "read      not tried: there is no object to read"
     key = f"{prefix}coulis-s3-check-{uuid.uuid4().hex}"
-    place.attempt("s3:PutObject", client.put_object, Bucket=bucket, Key=key, Body=b"coulis s3-check; may be deleted\n")
+    body = b"written by coulis s3-check; may be deleted\n"
+    place.attempt("s3:PutObject", client.put_object, Bucket=bucket, Key=key, Body=body)
     yield f"write     s3://{bucket}/{key}"
     place.attempt("s3:DeleteObject", client.delete_object, Bucket=bucket, Key=key)
     yield f"delete    s3://{bucket}/{key}"

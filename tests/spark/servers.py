@@ -123,8 +123,8 @@ class S3:
 class Cluster:
     """Spark standalone: a master, and workers of one core each."""
 
-    def __init__(self, home, java_options, folder, workers=3):
-        self.home, self.folder = Path(home), Path(folder)
+    def __init__(self, home, java_options, folder, workers=3, memory="1g"):
+        self.home, self.folder, self.memory = Path(home), Path(folder), memory
         # Nothing of this process's Python reaches the executors: they have their own.
         self.environment = {name: value for name, value in os.environ.items()
                             if not name.startswith(("PYTHON", "COULIS", "SPARK", "PYSPARK", "AWS"))}
@@ -141,12 +141,8 @@ class Cluster:
         return Process(command, self.folder / f"{name}.log", self.environment)
 
     def _worker(self, number):
-        return self._start(f"worker{number}", "org.apache.spark.deploy.worker.Worker", "--cores", "1", "--memory", "1g",
-                           "--work-dir", self.folder / f"work{number}", self.url)
-
-    def busy(self, worker):
-        """Whether a worker has an executor at work."""
-        return "Launched executor" in worker.output() or "Launch command" in worker.output()
+        return self._start(f"worker{number}", "org.apache.spark.deploy.worker.Worker", "--cores", "1", "--memory",
+                           self.memory, "--work-dir", self.folder / f"work{number}", self.url)
 
     def kill_worker(self, number):
         """kill -9 of a worker and the executor it runs, and another worker in its place."""

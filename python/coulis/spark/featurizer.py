@@ -124,7 +124,8 @@ class ImageFeaturizer(
         kind = dataset.schema[source].dataType
         if not isinstance(kind, (BinaryType, StringType)):
             raise TypeError(
-                f"the column {source!r} must hold pictures as binary or their paths as string, not {kind.simpleString()}"
+                f"the column {source!r} must hold pictures as binary or their paths as string, "
+                f"not {kind.simpleString()}"
             )
         options = {name: value(name) for name in ("model", "features", "resize", "orient", "alpha")}
         options["random_weights"] = value(self.randomWeights)

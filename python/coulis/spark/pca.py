@@ -180,9 +180,8 @@ class _Rows:
         starts = [0]
         for index in range(max(counts) + 1):
             starts.append(starts[-1] + counts.get(index, 0))
-        schema = StructType(
-            [StructField("first", LongType()), StructField("moments", BooleanType()), StructField("bytes", BinaryType())]
-        )
+        kinds = {"first": LongType(), "moments": BooleanType(), "bytes": BinaryType()}
+        schema = StructType([StructField(name, kind) for name, kind in kinds.items()])
         parts = _frames.map_in_arrow(numbered, _worker.Accumulate(columns, starts), schema, 4 * columns)
         merged = _merge(parts.toLocalIterator(prefetchPartitions=True), columns, leaf)
         return merged.finish(k)

@@ -1,0 +1,250 @@
+"""coulis.spark on a cluster of three workers of one core, beside Spark as people write it: ./run bench spark
+
+    job       pictures -> ResNet50's last feature map (100,352 numbers) -> PCA(k) -> Parquet; beside it, on the same
+              workers, Keras's ResNet50 in a pandas UDF and Spark ML's PCA. Both networks have drawn weights.
+    pca       PCA of a matrix whose spectrum is known, made on the executors; agreement and memory
+    sparkml   shares and centring beside Spark ML's PCA, below and above 65,535 columns
+
+Seconds are those of the work, without the start of Spark or of the Python workers.
+"""
+
+import argparse
+import os
+import pathlib
+import resource
+import statistics
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+SPARK = pathlib.Path(os.environ.get("COULIS_SPARK", ROOT / "build" / "spark"))
+sys.path[:0] = [str(ROOT / "python"), str(ROOT / "tests" / "spark")]
+
+import numpy  # noqa: E402
+import pyspark  # noqa: E402
+from pyspark.ml import feature as spark_ml  # noqa: E402
+from pyspark.ml.functions import array_to_vector  # noqa: E402
+from pyspark.sql import SparkSession, functions  # noqa: E402
+from servers import Cluster  # noqa: E402
+
+from coulis.spark import PCA, ImageFeaturizer  # noqa: E402
+
+RANK = 40  # of the matrix with the known spectrum
+
+
+def start(cluster):
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    spark = (
+        SparkSession.builder.master(cluster.url).appName("coulis bench").config("spark.ui.enabled", "false")
+        .config("spark.ui.showConsoleProgress", "false").config("spark.driver.host", "127.0.0.1")
+        .config("spark.driver.memory", "2g").config("spark.executor.memory", "1g")
+        .config("spark.sql.shuffle.partitions", "6").config("spark.driver.maxResultSize", "2g").getOrCreate()
+    )
+    spark.sparkContext.setLogLevel("ERROR")
+    return spark
+
+
+def peaks(cluster, spark):
+    """Largest resident memory so far, in MiB, of the driver's Python and JVM and of all processes of each worker."""
+    def high(pid):
+        try:
+            text = pathlib.Path(f"/proc/{pid}/status").read_text()
+        except OSError:
+            return 0
+        return next((int(line.split()[1]) for line in text.splitlines() if line.startswith("VmHWM")), 0) / 1024
+
+    groups = {}
+    for entry in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            groups.setdefault(os.getsid(int(entry.name)), []).append(high(entry.name))
+        except OSError:
+            pass
+    return {"driver's Python": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            "driver's JVM": high(spark.sparkContext._gateway.proc.pid),
+            "worker": max(sum(groups.get(worker.process.pid, [0])) for worker in cluster.workers)}
+
+
+# ---- the job ------------------------------------------------------------------------------------
+
+
+def draw(folder, count):
+    from PIL import Image
+
+    for number in range(count):
+        rng = numpy.random.default_rng(number)
+        small = Image.fromarray(rng.integers(0, 256, (8, 8, 3), dtype=numpy.uint8))
+        small.resize((640, 480), Image.BICUBIC).save(folder / f"{number:05}.jpg")
+
+
+def coulis_job(images, k, output):
+    featurizer = ImageFeaturizer(model="resnet50", features="map", randomWeights=True)
+    features = featurizer.transform(images).select("path", "features")
+    features.write.parquet(f"{output}/features")
+    features = images.sparkSession.read.parquet(f"{output}/features")
+    PCA(k=k).fit(features).transform(features).write.parquet(f"{output}/reduced")
+
+
+def keras_job(images, k, output):
+    features = images.select("path", keras_udf()("content").alias("features"))
+    features.write.parquet(f"{output}/features")
+    features = images.sparkSession.read.parquet(f"{output}/features")
+    vectors = features.select("path", array_to_vector("features").alias("features"))
+    model = spark_ml.PCA(k=k, inputCol="features", outputCol="pca").fit(vectors)
+    model.transform(vectors).write.parquet(f"{output}/reduced")
+
+
+def keras_udf():
+    def featurize(batches):
+        import io
+
+        import numpy as np
+        import pandas as pd
+        from keras.applications.resnet50 import ResNet50, preprocess_input
+        from PIL import Image
+
+        model = ResNet50(include_top=False, weights=None, input_shape=(224, 224, 3))
+
+        def load(content):
+            picture = Image.open(io.BytesIO(content)).convert("RGB").resize((224, 224))
+            return preprocess_input(np.array(picture, "float32"))
+
+        for batch in batches:
+            pictures = np.stack([load(content) for content in batch])
+            values = model.predict(pictures, verbose=0)
+            yield pd.Series([row.flatten() for row in values])
+
+    featurize.__annotations__ = keras_types()
+    return functions.pandas_udf(featurize, "array<float>")
+
+
+def keras_types():
+    from collections.abc import Iterator
+
+    import pandas
+
+    return {"batches": Iterator[pandas.Series], "return": Iterator[pandas.Series]}
+
+
+def job(cluster, spark, arguments, folder):
+    pictures = folder / "pictures"
+    pictures.mkdir()
+    draw(pictures, arguments.pictures)
+    images = spark.read.format("binaryFile").load(f"file://{pictures}").repartition(6)
+    # A batch of Keras is what Spark hands over: 16 pictures, as people set it when the executors run out of memory.
+    spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", "16")
+    programs = {"coulis": coulis_job, "Keras and Spark ML": keras_job}
+    if arguments.only:
+        programs = {name: run for name, run in programs.items() if name.startswith(arguments.only)}
+    seconds = {name: [] for name in programs}
+    for name, run in programs.items():  # the Python workers start, Keras is imported
+        run(images.limit(6).repartition(6), 2, f"file://{folder}/warm-{name[0]}")
+    for number in range(arguments.rounds):
+        for name, run in programs.items():
+            began = time.perf_counter()
+            run(images, arguments.k, f"file://{folder}/{name[0]}{number}")
+            seconds[name].append(time.perf_counter() - began)
+            print(f"  round {number + 1} {name}: {seconds[name][-1]:.1f} s", file=sys.stderr, flush=True)
+    print(f"\n{arguments.pictures} pictures, 100,352 numbers each, k = {arguments.k}, three workers of one core\n")
+    print("| | seconds, median | coulis is |\n| --- | ---: | ---: |")
+    for name, values in seconds.items():
+        ratio = statistics.median(values) / statistics.median(seconds.get("coulis", values))
+        words = "" if name == "coulis" else f"{ratio:.1f} times as fast"
+        print(f"| {name} | {statistics.median(values):.1f} | {words} |")
+
+
+# ---- PCA with a known answer ------------------------------------------------------------------------
+
+
+def known_frame(spark, rows, cols):
+    """Rows of U S V + mean, where U (cosines, so with mean 0) and V are orthonormal, and the shares they have.
+
+    The mean leans towards the first component, so that it shows whether it was subtracted.
+    """
+    scale = numpy.sqrt(rows * cols) * 0.93 ** numpy.arange(RANK)
+
+    def cosines(length, places):
+        order = numpy.arange(1, RANK + 1)
+        return numpy.sqrt(2 / length) * numpy.cos(numpy.pi * (numpy.asarray(places)[:, None] + 0.5) * order / length)
+
+    def make(batches):
+        import pyarrow
+
+        left = cosines(cols, numpy.arange(cols))
+        right, mean = (left * scale).T, 1 + left[:, 0] * numpy.sqrt(cols)
+        for batch in batches:
+            for first in range(0, batch.num_rows, 16):
+                ids = batch.column(0).to_numpy()[first : first + 16]
+                x = (cosines(rows, ids) @ right + mean).astype(numpy.float32)
+                offsets = numpy.arange(0, x.size + 1, cols, dtype=numpy.int32)
+                lists = pyarrow.ListArray.from_arrays(offsets, x.ravel())
+                yield pyarrow.RecordBatch.from_arrays(
+                    [pyarrow.array([f"{i:09}" for i in ids]), lists], ["path", "features"])
+
+    frame = spark.range(0, rows, 1, 12).mapInArrow(make, "path string, features array<float>")
+    return frame, scale**2 / (scale**2).sum()
+
+
+def pca(cluster, spark, arguments, folder):
+    frame, shares = known_frame(spark, arguments.rows, arguments.cols)
+    began = time.perf_counter()
+    model = PCA(k=arguments.k).fit(frame)
+    seconds = time.perf_counter() - began
+    wrong = abs(model.pca.explained_variance_ratio_ - shares[: arguments.k]).max()
+    print(f"\n{arguments.rows} x {arguments.cols}, k = {arguments.k}: {seconds:.1f} s; "
+          f"shares differ from the truth by at most {wrong:.1e}")
+    print("peak memory: " + ", ".join(f"{name} {size:.0f} MiB" for name, size in peaks(cluster, spark).items()))
+    assert wrong < 1e-4
+
+
+def sparkml(cluster, spark, arguments, folder):
+    print("\n| rows x columns | | shares of the first three | sum of k = 3 | first score of row 0 |")
+    print("| --- | --- | --- | ---: | ---: |")
+    for rows, cols in ((60, 300), (60, 70000)):
+        frame, shares = known_frame(spark, rows, cols)
+        frame = frame.withColumn("features", array_to_vector("features")).persist()
+        ours, same = (PCA(k=3, centred=centred).fit(frame) for centred in (True, False))
+        theirs = spark_ml.PCA(k=3, inputCol="features", outputCol="pca").fit(frame)
+        first = frame.where("path = '000000000'")
+        for name, found, model in (
+            ("truth", shares[:3], None),
+            ("coulis", ours.explainedVariance.toArray(), ours),
+            ("coulis, centred=False", same.explainedVariance.toArray(), same),
+            ("Spark ML", theirs.explainedVariance.toArray(), theirs),
+        ):
+            score = "" if model is None else f"{list(model.transform(first).head().pca)[0]:.3f}"
+            print(f"| {rows} x {cols} | {name} | {', '.join(f'{s:.5f}' for s in found)} | {sum(found):.5f} | {score} |")
+        frame.unpersist()
+
+
+PARTS = {"job": job, "pca": pca, "sparkml": sparkml}
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="./run bench spark", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)} (default: all)")
+    parser.add_argument("--pictures", type=int, default=100)
+    parser.add_argument("-k", type=int, default=50)
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--rows", type=int, default=5000)
+    parser.add_argument("--cols", type=int, default=100352)
+    parser.add_argument("--only", help="of the job: the program whose name begins so")
+    arguments = parser.parse_args()
+    unknown = set(arguments.parts) - set(PARTS)
+    if unknown:
+        parser.error(f"no such part: {', '.join(sorted(unknown))}")
+    with tempfile.TemporaryDirectory(prefix="coulis-bench-") as folder:
+        folder = pathlib.Path(folder)
+        cluster = Cluster(pathlib.Path(pyspark.__file__).parent, "", folder, memory="2g")
+        try:
+            for part in arguments.parts or PARTS:
+                spark = start(cluster)
+                PARTS[part](cluster, spark, arguments, folder)
+                spark.stop()
+        finally:
+            cluster.stop()
+
+
+if __name__ == "__main__":
+    main()

@@ -132,9 +132,6 @@ static inline vf vf_exponent(vf a) {
     memcpy(&a, &bits, sizeof a);
     return a;
 }
-#endif
-
-/* min(max(x, low), high): ReLU, ReLU6 and clip are such clamps. */
 typedef double vd __attribute__((vector_size(16)));
 static inline vd vd_load(const double *p) {
     vd v;
@@ -149,7 +146,7 @@ static inline vd vd_fma(vd a, vd b, vd c) { return a * b + c; }
 
 #define DOUBLES (LANES / 2)
 
-/* min(max(x, low), high): every activation of the format is such a clamp. */
+/* min(max(x, low), high): ReLU, ReLU6 and clip are such clamps. */
 #define vf_clamp(x, low, high) vf_min(vf_max(x, low), high)
 
 #define CL_INLINE static inline __attribute__((always_inline))

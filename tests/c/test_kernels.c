@@ -89,7 +89,8 @@ static void check_depthwise(int32_t width, int64_t channels, int32_t kh, int32_t
     const int32_t reach = (kw - 1) * dilation + 1, out_width = (width + 2 * pad - reach) / stride + 1;
     if (width + 2 * pad < reach) return;
     const int32_t height = stride + (kh - 1) * dilation + 1;
-    float *in = random_numbers(height * width * c), *weights = random_numbers(kh * kw * c), *bias = random_numbers(c);
+    float *in = random_numbers(height * width * c), *weights = random_numbers(kh * kw * c);
+    float *bias = random_numbers(c);
     float *out = random_numbers(2 * out_width * c), *alone = random_numbers(out_width * c);
     /* Two rows of the output, of which the second begins `stride` rows of the input later; then the second alone. */
     const float *rows[2][8];
@@ -121,7 +122,8 @@ static void check_depthwise(int32_t width, int64_t channels, int32_t kh, int32_t
         }
     }
     CHECK_MSG(memcmp(alone, out + out_width * c, (size_t)(out_width * c) * sizeof *out) == 0,
-              "a row alone has other bytes: width %d, kernel %dx%d, stride %d, %s", width, kh, kw, stride, kernels->name);
+              "a row alone has other bytes: width %d, kernel %dx%d, stride %d, %s", width, kh, kw, stride,
+              kernels->name);
     CHECK_MSG(wrong == 0, "%d wrong: width %d, kernel %dx%d, stride %d, pad %d, %s", wrong, width, kh, kw, stride, pad,
               kernels->name);
     cl_free(in), cl_free(weights), cl_free(bias), cl_free(out), cl_free(alone);

@@ -87,10 +87,10 @@ def test_killed_before_the_first_run_json(start, undisturbed, tmp_path):
     expected, _ = undisturbed
     out = tmp_path / "out"
     out.mkdir()
-    (out / ".run.json.12345.tmp").write_text('{ "compl')
+    (out / ".run.json.tmp").write_text('{ "compl')
     (out / "mine.txt").write_text("mine")
     process = start("out")
-    assert process.wait() == 2
+    assert process.wait() == 1
     assert "is not empty and holds no result" in process.stderr.read()
     assert len(list(out.iterdir())) == 2
     (out / "mine.txt").unlink()

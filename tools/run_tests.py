@@ -160,7 +160,7 @@ def test_sanitize(totals):
 
 def test_tsan(totals):
     """What runs in several threads, under ThreadSanitizer."""
-    tests = [name for name in ("base", "pca", "pipeline") if name in c_tests()]
+    tests = [name for name in ("base", "eigen", "pca", "pca_krylov", "pca_moments", "pipeline") if name in c_tests()]
     under_sanitizer("tsan", "thread", tests, totals, {"TSAN_OPTIONS": "halt_on_error=0:exitcode=66"})
 
 

@@ -41,7 +41,8 @@ spark_jars() {
     [ -d "$jars" ] && (cd "$jars" && sha256sum --quiet -c "$ROOT/requirements/spark-jars.sha256" 2>/dev/null) && return
     say "fetching Spark's S3 client: requirements/spark-jars.sha256"
     echo 'pass' >"$SPARK/nothing.py"
-    "$SPARK/driver/bin/spark-submit" --master local --conf spark.jars.ivy="$SPARK/ivy" --packages "$S3_PACKAGES" \
+    PYSPARK_PYTHON=$SPARK/driver/bin/python PYSPARK_DRIVER_PYTHON=$SPARK/driver/bin/python \
+        "$SPARK/driver/bin/spark-submit" --master local --conf spark.jars.ivy="$SPARK/ivy" --packages "$S3_PACKAGES" \
         --exclude-packages "$S3_EXCLUDED" "$SPARK/nothing.py" >"$SPARK/ivy.log" 2>&1 ||
         { tail -20 "$SPARK/ivy.log" >&2; die "the jars could not be fetched"; }
     (cd "$jars" && sha256sum --quiet -c "$ROOT/requirements/spark-jars.sha256") || die "a jar has another SHA-256 than expected"

@@ -1,5 +1,7 @@
 #include "pca/covariance.h"
 
+#include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -28,18 +30,31 @@
 /* Rows of a triangle that are merged at a time. */
 #define MERGE 16
 
+/* Columns whose squares are measured together: their products fill one tile of the kernel, as one alone would. */
+#define GROUP 4
+/* A sum of float32 products is most often off by some 4e-8. Where the same products come again and again, in rows that
+ * are equal or in columns that seldom change, their roundings have one sign and make it 1e-6. From this share of the
+ * block's squares on, its products are of float64, which take two to three times as long. */
+#define ROUGH 5.9604644775390625e-8 /* 2^-24 */
+
+typedef struct stripe {
+    double squares, error;
+} stripe;
+
 struct cl_covariance {
     const cl_pca_kernels *kernels;
     cl_pool *pool;
     int64_t cols;
     float *low, *high;
     double *block_mean, *shift; /* shift = mean_b - mean_a */
-    float *centred;             /* cols x STRIDE, the block transposed; NULL when products are of float64 */
+    float *centred;             /* cols x STRIDE, the block transposed; NULL when all products are of float64 */
     double *tiles;              /* per worker: TILE x TILE */
-    double *sides;              /* per worker: 2 x CHUNK x TILE; NULL when products are of float32 */
+    double *sides;              /* per worker: 2 x CHUNK x TILE */
+    stripe *stripes;            /* of each stripe of `centred` */
     /* The block at hand. */
     const float *x;
     int64_t count;
+    bool exact;   /* its products are of float64 */
     double scale; /* of the centred floats */
     double merge; /* na nb / (na + nb); 0 for the first block, which finds no sums in the triangle */
     double *triangle;
@@ -48,12 +63,52 @@ struct cl_covariance {
 int64_t cl_triangle_size(int64_t cols) { return cols * (cols + 1) / 2; }
 int64_t cl_triangle_row(int64_t cols, int64_t row) { return row * cols - row * (row - 1) / 2; }
 
+/* How far the squares of a stripe's columns, summed in float32 as the products will be, are from those in float64. */
+static void measure_stripe(const cl_covariance *s, int64_t begin, int64_t width, stripe *out) {
+    typedef double pair __attribute__((vector_size(16)));
+    typedef float two __attribute__((vector_size(8), aligned(4)));
+    *out = (stripe){0};
+    for (int64_t c = 0; c < width; c += GROUP) {
+        int64_t group = width - c < GROUP ? width - c : GROUP;
+        const float *columns = s->centred + (begin + c) * STRIDE;
+        double products[GROUP * GROUP] = {0};
+        s->kernels->dot(group, group, s->count, columns, STRIDE, columns, STRIDE, 1, products, GROUP);
+        for (int64_t i = 0; i < group; i++, columns += STRIDE) {
+            pair sums[4] = {{0}};
+            for (int64_t r = 0; r < s->count / 8 * 8; r += 8)
+                for (int j = 0; j < 4; j++) {
+                    pair x = __builtin_convertvector(*(const two *)(const void *)(columns + r + 2 * j), pair);
+                    sums[j] += x * x;
+                }
+            for (int64_t r = s->count / 8 * 8; r < s->count; r++)
+                sums[0][0] += (double)columns[r] * (double)columns[r];
+            sums[0] = (sums[0] + sums[1]) + (sums[2] + sums[3]);
+            double square = sums[0][0] + sums[0][1];
+            out->squares += square;
+            out->error += fabs(products[i * GROUP + i] - square);
+        }
+    }
+}
+
 static void centre_stripe(void *context, int64_t piece, int32_t worker) {
     (void)worker;
     const cl_covariance *s = context;
     int64_t begin = piece * STRIPE, width = s->cols - begin < STRIPE ? s->cols - begin : STRIPE;
     s->kernels->centre_transposed(s->count, width, s->x + begin, s->cols, s->block_mean + begin, s->scale,
                                   s->centred + begin * STRIDE, STRIDE);
+    measure_stripe(s, begin, width, s->stripes + piece);
+}
+
+/* Centres a block for products of float32, unless they would come out too rough: then they are of float64. */
+static void centre_block(cl_covariance *s) {
+    int64_t stripes = (s->cols + STRIPE - 1) / STRIPE;
+    double squares = 0, error = 0;
+    cl_pool_run(s->pool, stripes, centre_stripe, s);
+    for (int64_t i = 0; i < stripes; i++) {
+        squares += s->stripes[i].squares;
+        error += s->stripes[i].error;
+    }
+    s->exact = error > ROUGH * squares;
 }
 
 /* Tile number `piece` of the upper triangle, counted row by row, as its row and column. */
@@ -64,41 +119,26 @@ static void tile_of_piece(int64_t piece, int64_t tiles, int64_t *row, int64_t *c
     *column = i + piece;
 }
 
-/* Centred columns of some rows of the block, filled up with zeros to a whole tile. */
+/* Centred columns of some rows of the block, in panels of CL_PANEL, filled up with zeros to a whole tile. */
 static void centre_side(const cl_covariance *s, int64_t first, int64_t rows, int64_t column, double *side) {
-    int64_t width = s->cols - column < TILE ? s->cols - column : TILE;
-    for (int64_t r = 0; r < rows; r++, side += TILE) {
-        const float *x = s->x + (first + r) * s->cols + column;
-        for (int64_t c = 0; c < width; c++) side[c] = (double)x[c] - s->block_mean[column + c];
-        for (int64_t c = width; c < TILE; c++) side[c] = 0;
-    }
-}
-
-/* out[i][j] += sum over the rows of a[row][i] b[row][j], for i, j < 4: eight sums stay in registers. */
-static void multiply_double(int64_t rows, const double *a, const double *b, double *out) {
-    typedef double pair __attribute__((vector_size(16), aligned(8)));
-    pair sums[4][2];
-    for (int i = 0; i < 4; i++)
-        for (int j = 0; j < 2; j++) sums[i][j] = *(const pair *)(const void *)(out + i * TILE + 2 * j);
-    for (int64_t r = 0; r < rows; r++, a += TILE, b += TILE) {
-        pair left = *(const pair *)(const void *)b, right = *(const pair *)(const void *)(b + 2);
-        for (int i = 0; i < 4; i++) {
-            sums[i][0] += left * a[i];
-            sums[i][1] += right * a[i];
+    for (int64_t begin = column; begin < column + TILE; begin += CL_PANEL) {
+        int64_t width = s->cols - begin < CL_PANEL ? s->cols - begin : CL_PANEL;
+        for (int64_t r = 0; r < rows; r++, side += CL_PANEL) {
+            const float *x = s->x + (first + r) * s->cols + begin;
+            for (int64_t c = 0; c < CL_PANEL; c++) side[c] = c < width ? (double)x[c] - s->block_mean[begin + c] : 0;
         }
     }
-    for (int i = 0; i < 4; i++)
-        for (int j = 0; j < 2; j++) *(pair *)(void *)(out + i * TILE + 2 * j) = sums[i][j];
 }
 
 static void add_double(const cl_covariance *s, int64_t row, int64_t column, double *side, double *tile) {
     for (int64_t first = 0; first < s->count; first += CHUNK) {
-        int64_t rows = s->count - first < CHUNK ? s->count - first : CHUNK;
+        int64_t rows = s->count - first < CHUNK ? s->count - first : CHUNK, panel = rows * CL_PANEL;
         centre_side(s, first, rows, row, side);
         centre_side(s, first, rows, column, side + CHUNK * TILE);
-        for (int64_t i = 0; i < TILE && row + i < s->cols; i += 4)
-            for (int64_t j = row == column ? i : 0; j < TILE && column + j < s->cols; j += 4)
-                multiply_double(rows, side + i, side + CHUNK * TILE + j, tile + i * TILE + j);
+        for (int64_t i = 0; i < TILE; i += CL_PANEL)
+            for (int64_t j = row == column ? i : 0; j < TILE; j += CL_PANEL)
+                s->kernels->multiply(CL_PANEL, CL_PANEL, rows, side + i / CL_PANEL * panel, 1, CL_PANEL,
+                                     side + CHUNK * TILE + j / CL_PANEL * panel, tile + i * TILE + j, TILE);
     }
 }
 
@@ -118,7 +158,7 @@ static void multiply_tile(void *context, int64_t piece, int32_t worker) {
         for (int64_t j = row == column ? i : 0; j < width; j++)
             tile[i * TILE + j] = sums[j] + s->merge * s->shift[row + i] * s->shift[column + j];
     }
-    if (s->sides) add_double(s, row, column, s->sides + (int64_t)worker * 2 * CHUNK * TILE, tile);
+    if (s->exact) add_double(s, row, column, s->sides + (int64_t)worker * 2 * CHUNK * TILE, tile);
     else
         s->kernels->dot(height, width, s->count, s->centred + row * STRIDE, STRIDE, s->centred + column * STRIDE,
                         STRIDE, 1 / (s->scale * s->scale), tile, TILE);
@@ -141,7 +181,8 @@ static coulis_status add_block(cl_covariance *s, int64_t first, int64_t before, 
         s->block_mean[c] /= here;
         s->shift[c] = s->block_mean[c] - mean[c];
     }
-    if (s->centred) cl_pool_run(s->pool, (cols + STRIPE - 1) / STRIPE, centre_stripe, s);
+    s->exact = !s->centred;
+    if (s->centred) centre_block(s);
     cl_pool_run(s->pool, tiles * (tiles + 1) / 2, multiply_tile, s);
     for (int64_t c = 0; c < cols; c++) mean[c] += s->shift[c] * (here / (done + here));
     return COULIS_OK;
@@ -171,9 +212,12 @@ coulis_status cl_covariance_open(int64_t cols, cl_pool *pool, cl_covariance **co
                          .block_mean = cl_alloc(width, sizeof *s->block_mean),
                          .shift = cl_alloc(width, sizeof *s->shift),
                          .tiles = cl_alloc(threads, TILE * TILE * sizeof *s->tiles)};
-    if (cols <= CL_COVARIANCE_DOUBLE) s->sides = cl_alloc(threads, 2 * CHUNK * TILE * sizeof *s->sides);
-    else s->centred = cl_alloc(width, STRIDE * sizeof *s->centred);
-    if (!s->low || !s->high || !s->block_mean || !s->shift || (!s->centred && !s->sides) || !s->tiles) {
+    s->sides = cl_alloc(threads, 2 * CHUNK * TILE * sizeof *s->sides);
+    bool floats = cols > CL_COVARIANCE_DOUBLE;
+    if (floats) s->centred = cl_alloc(width, STRIDE * sizeof *s->centred);
+    if (floats) s->stripes = cl_alloc(width / STRIPE + 1, sizeof *s->stripes);
+    if (!s->low || !s->high || !s->block_mean || !s->shift || !s->tiles || !s->sides ||
+        (floats && (!s->centred || !s->stripes))) {
         cl_covariance_close(s);
         return cl_fail_memory(error, "a block of rows", width * STRIDE * sizeof *s->centred);
     }
@@ -190,6 +234,7 @@ void cl_covariance_close(cl_covariance *s) {
     cl_free(s->centred);
     cl_free(s->tiles);
     cl_free(s->sides);
+    cl_free(s->stripes);
     cl_free(s);
 }
 

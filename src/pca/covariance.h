@@ -12,12 +12,13 @@
 
 typedef struct cl_covariance cl_covariance;
 
-/* Up to so many columns the products are of float64: there they cost little, and need not, as those of float32 do, be
- * taken for 0 where they may be rounding. Above, where they are most of the work of a fit, they are of float32. */
+/* Up to so many columns all products are of float64: there they cost little, and variances can be told from rounding
+ * further down. Above, where they are most of the work of a fit, those of a block are of float32, unless that comes
+ * out rough. */
 #define CL_COVARIANCE_DOUBLE 512
-/* What is less than this share of the largest eigenvalue is 0. The greatest noise seen is 6e-7 with float32 products,
- * from many rows that are equal, and 1e-15 with float64. */
-#define CL_COVARIANCE_ZERO 9.5367431640625e-7         /* 2^-20 */
+/* What is less than this share of the largest eigenvalue is 0. The greatest noise seen, a negative eigenvalue, is
+ * 1.5e-8 where products may be of float32, and 1e-15 where all are of float64. */
+#define CL_COVARIANCE_ZERO 5.9604644775390625e-8        /* 2^-24 */
 #define CL_COVARIANCE_ZERO_DOUBLE 9.094947017729282e-13 /* 2^-40 */
 
 typedef struct cl_sums {

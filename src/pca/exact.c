@@ -73,7 +73,7 @@ coulis_status cl_exact_solve(const cl_exact *s, coulis_pca **pca, coulis_error *
         else fill_from_columns(vectors, made);
     }
     cl_free(vectors);
-    if (!status) cl_pca_finish(made, s->rows, total);
+    if (!status) cl_pca_finish(s->pool, made, s->rows, total);
     if (status) coulis_pca_free(made);
     else *pca = made;
     return status;

@@ -7,7 +7,6 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "pca/basis.h"
-#include "pca/covariance.h"
 #include "pca/model.h"
 #include "pca/product.h"
 #include "pca/solver.h"
@@ -32,6 +31,8 @@
 #define ENOUGH 1e-3
 /* The products' own rounding, as a share of the largest eigenvalue: residuals below are not measured. */
 #define ROUNDING 1.9073486328125e-6 /* 2^-19 */
+/* What is less than this share of the largest variance is 0. */
+#define ZERO 9.5367431640625e-7 /* 2^-20 */
 /* Memory for measuring components together. */
 #define MEASURE_BYTES (512LL << 20)
 
@@ -222,7 +223,7 @@ static coulis_status measure(const krylov *k, coulis_pca *pca, coulis_error *err
     }
     cl_free(out);
     for (int64_t i = 0; i < pca->count && !status; i++) {
-        if (!(pca->variance[i] > CL_COVARIANCE_ZERO * pca->variance[0])) pca->variance[i] = 0;
+        if (!(pca->variance[i] > ZERO * pca->variance[0])) pca->variance[i] = 0;
         if (i > 0 && pca->variance[i] > pca->variance[i - 1]) pca->variance[i] = pca->variance[i - 1];
     }
     pca->error_bound = sqrt(squares) + ROUNDING * pca->variance[0] / total;
@@ -252,7 +253,7 @@ static coulis_status make_model(const krylov *k, int64_t rows, coulis_pca **pca,
     memcpy(made->mean, cl_product_mean(k->product), (size_t)made->cols * sizeof *made->mean);
     memset(made->variance, 0, (size_t)count * sizeof *made->variance);
     if (!status && total > 0) status = measure(k, made, error);
-    if (!status) cl_pca_finish(made, rows, total);
+    if (!status) cl_pca_finish(k->space.pool, made, rows, total);
     if (status) coulis_pca_free(made);
     else *pca = made;
     return status;

@@ -48,19 +48,19 @@ int64_t cl_count_for_share(const double *values, int64_t count, double total, do
 }
 
 /* scikit-learn's rule: the element largest in absolute value, the first of equals, is positive. */
-static void turn_signs(coulis_pca *pca) {
-    for (int64_t i = 0; i < pca->count; i++) {
-        float *row = pca->components + i * pca->cols;
-        int64_t largest = 0;
-        for (int64_t c = 1; c < pca->cols; c++)
-            if (fabsf(row[c]) > fabsf(row[largest])) largest = c;
-        for (int64_t c = 0; c < pca->cols && row[largest] < 0; c++)
-            if (c != largest) row[c] = -row[c];
-        row[largest] = fabsf(row[largest]);
-    }
+static void turn_sign(void *context, int64_t i, int32_t worker) {
+    (void)worker;
+    const coulis_pca *pca = context;
+    float *row = pca->components + i * pca->cols;
+    int64_t largest = 0;
+    for (int64_t c = 1; c < pca->cols; c++)
+        if (fabsf(row[c]) > fabsf(row[largest])) largest = c;
+    for (int64_t c = 0; c < pca->cols && row[largest] < 0; c++)
+        if (c != largest) row[c] = -row[c];
+    row[largest] = fabsf(row[largest]);
 }
 
-void cl_pca_finish(coulis_pca *pca, int64_t samples, double total) {
+void cl_pca_finish(cl_pool *pool, coulis_pca *pca, int64_t samples, double total) {
     double divisor = (double)(samples - 1);
     pca->samples = samples;
     pca->total_variance = total / divisor;
@@ -68,7 +68,7 @@ void cl_pca_finish(coulis_pca *pca, int64_t samples, double total) {
         pca->ratio[i] = total > 0 ? pca->variance[i] / total : 0;
         pca->variance[i] /= divisor;
     }
-    turn_signs(pca);
+    cl_pool_run(pool, pca->count, turn_sign, pca);
 }
 
 int64_t coulis_pca_components_count(const coulis_pca *pca) { return pca->count; }

@@ -2,7 +2,7 @@
 #ifndef CL_PCA_MODEL_H
 #define CL_PCA_MODEL_H
 
-#include "coulis.h"
+#include "base/threads.h"
 
 struct coulis_pca {
     int64_t count, cols, samples; /* count: components kept */
@@ -27,6 +27,6 @@ int64_t cl_count_for_share(const double *values, int64_t count, double total, do
 
 /* The last act of a fit: the sums of squares in pca->variance become shares of `total` and variances, and the signs of
  * the components those of scikit-learn. */
-void cl_pca_finish(coulis_pca *pca, int64_t samples, double total);
+void cl_pca_finish(cl_pool *pool, coulis_pca *pca, int64_t samples, double total);
 
 #endif

@@ -28,6 +28,11 @@ static bool starts_and_ends(const char *name, const char *start, const char *end
     return strncmp(name, start, strlen(start)) == 0 && length >= ending && strcmp(name + length - ending, end) == 0;
 }
 
+/* Of a write to the folder itself that was not finished. */
+static bool is_left_over(const char *name) {
+    return starts_and_ends(name, ".pca.", ".tmp") || starts_and_ends(name, ".run.", ".tmp");
+}
+
 /* Removes the files in `folder` that an unfinished write left, and with `parts` the finished parts too. */
 static coulis_status sweep(const char *folder, bool parts, coulis_error *error) {
     DIR *directory = opendir(folder);
@@ -37,8 +42,8 @@ static coulis_status sweep(const char *folder, bool parts, coulis_error *error) 
     struct dirent *entry;
     while (status == COULIS_OK && (entry = readdir(directory)) != NULL) {
         const char *name = entry->d_name;
-        bool ours = starts_and_ends(name, ".part-", ".parquet.tmp") || starts_and_ends(name, ".pca.", ".tmp") ||
-                    starts_and_ends(name, ".run.", ".tmp") || (parts && starts_and_ends(name, "part-", ".parquet"));
+        bool ours = starts_and_ends(name, ".part-", ".parquet.tmp") || is_left_over(name) ||
+                    (parts && starts_and_ends(name, "part-", ".parquet"));
         if (ours && unlinkat(dirfd(directory), name, 0) != 0 && errno != ENOENT)
             status = cl_fail(error, COULIS_IO, "%s/%s: cannot be removed: %s", folder, name, strerror(errno));
     }
@@ -59,13 +64,16 @@ static coulis_status remove_file(const char *path, coulis_error *error) {
     return cl_fail(error, COULIS_IO, "%s: cannot be removed: %s", path, strerror(errno));
 }
 
+/* Whether a folder holds nothing, or no more than what a job leaves that was killed before its run.json had its name. */
 static bool is_empty(const char *folder) {
     DIR *directory = opendir(folder);
     if (!directory) return false;
     bool empty = true;
     struct dirent *entry;
     while ((entry = readdir(directory)) != NULL)
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) empty = false;
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+            !is_left_over(entry->d_name))
+            empty = false;
     closedir(directory);
     return empty;
 }

@@ -16,7 +16,7 @@ typedef struct cl_output {
 
 /* Makes the folder if need be, locks it, and compares `recipe` with that in its run.json:
  *
- *   no run.json           the folder must be empty; one with `recipe` is written
+ *   no run.json           the folder must be empty, unfinished writes of run.json aside; one with `recipe` is written
  *   the same recipe       what is there is kept, left-over temporary files are removed
  *   the same but for its "components", and PCA not yet fitted    likewise
  *   another, or `overwrite`    COULIS_CONFLICT; with `overwrite` the results (and nothing else) are removed first

@@ -12,7 +12,7 @@ decomposition = pytest.importorskip("sklearn.decomposition")
 
 # Where the tolerances come from: the data are float32, centred values are rounded to it once (2^-24 = 6e-8) and
 # multiplied in it. Shares are sums over thousands of such products and lose 1e-9 to 1e-8; where many rows are equal,
-# roundings add up. Scores are a float32 product, and their components turn by the noise of the matrix over the
+# roundings add up in a Gram matrix (the covariance is then summed in float64). Scores are a float32 product, and their components turn by the noise of the matrix over the
 # gap to the next eigenvalue, which the data below keeps wide.
 SHARE = 1e-7
 SHARE_OF_EQUAL_ROWS = 1e-6
@@ -106,12 +106,60 @@ def test_rank_deficient(shape, different):
     other, _ = theirs(x, None)
     rank = different - 1
     assert ours.n_components_ == min(shape)
-    assert np.abs(ours.explained_variance_ratio_ - other.explained_variance_ratio_).max() < SHARE_OF_EQUAL_ROWS
+    share = SHARE_OF_EQUAL_ROWS if shape[0] < shape[1] else SHARE
+    assert np.abs(ours.explained_variance_ratio_ - other.explained_variance_ratio_).max() < share
     assert (ours.explained_variance_[rank:] == 0).all() and (ours.explained_variance_[:rank] > 0).all()
     assert (np.diff(ours.explained_variance_) <= 0).all()
     assert deviation(ours.components_) < ORTHONORMAL
     back = ours.inverse_transform(ours.transform(x))
     assert np.abs(back - x).max() < 1e-5 * np.abs(x).max()
+
+
+def falling(rows, columns, offset):
+    """Variances that fall by a factor of 1.05 squared each, down to nothing."""
+    rng = np.random.default_rng(11)
+    turned = np.linalg.qr(rng.standard_normal((columns, columns)))[0]
+    return (rng.standard_normal((rows, columns)) * 1.05 ** -np.arange(columns) @ turned + offset).astype(np.float32)
+
+
+def dominated(rows, columns, different, strong):
+    """Copies of a few rows, of which a few columns are 1,000 times as large as the others."""
+    rng = np.random.default_rng(different + 10 * strong)
+    few = rng.standard_normal((different, columns))
+    few[:, strong:] *= 1e-3
+    return few[np.arange(rows) % different].astype(np.float32)
+
+
+WIDE = {
+    "falling": falling(900, 600, 0),
+    "falling, offset": falling(900, 600, 1e4),
+    "falling, tall": falling(2500, 600, 1),
+    "two rows": dominated(1500, 600, 2, 600),
+    "two rows, one column": dominated(1500, 600, 2, 1),
+    "two rows, two columns": dominated(1100, 513, 2, 2),
+    "three rows, five columns": dominated(2048, 600, 3, 5),
+    "sixteen rows": dominated(1500, 600, 16, 600),
+}
+
+
+@pytest.mark.parametrize("name", WIDE)
+def test_small_variances_of_many_columns(name):
+    """Products of float32, whose roundings add up where rows are equal: shares hold 1e-7 all the same. Without the
+    second look at them the copies fail here."""
+    x = WIDE[name]
+    ours = coulis.PCA(solver="covariance_eigh").fit(x)
+    other, _ = theirs(x, None)
+    assert np.abs(ours.explained_variance_ratio_ - other.explained_variance_ratio_).max() < SHARE
+    largest = other.explained_variance_[0]
+    assert (ours.explained_variance_[other.explained_variance_ < 1e-12 * largest] == 0).all()
+    assert (ours.explained_variance_[other.explained_variance_ > 1e-7 * largest] > 0).all()
+    assert deviation(ours.components_) < ORTHONORMAL
+    parts = [coulis.Moments(x.shape[1], first_row=first, threads=threads) for first, threads in ((0, 2), (1024, 1))]
+    for part, rows in zip(parts, (x[:1024], x[1024:]), strict=True):
+        for begin in range(0, len(rows), 300):
+            part.update(rows[begin : begin + 300])
+    parts[1].merge(parts[0])
+    assert parts[1].finish().explained_variance_.tobytes() == ours.explained_variance_.tobytes()
 
 
 @pytest.mark.parametrize("shape", [(6, 90), (90, 6)])

@@ -82,6 +82,22 @@ def test_interrupt(start, undisturbed, tmp_path, number):
     assert all_bytes(tmp_path / "out") == expected
 
 
+def test_killed_before_the_first_run_json(start, undisturbed, tmp_path):
+    """What is left then is the temporary file of run.json; anything that is not ours is refused as before."""
+    expected, _ = undisturbed
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / ".run.json.tmp").write_text('{ "compl')
+    (out / "mine.txt").write_text("mine")
+    process = start("out")
+    assert process.wait() == 1
+    assert "is not empty and holds no result" in process.stderr.read()
+    assert len(list(out.iterdir())) == 2
+    (out / "mine.txt").unlink()
+    assert start("out").wait() == 0
+    assert all_bytes(out) == expected
+
+
 def test_left_overs_are_removed(start, undisturbed, tmp_path):
     expected, _ = undisturbed
     out = tmp_path / "out"

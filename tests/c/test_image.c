@@ -193,7 +193,7 @@ static void arguments_are_checked(void) {
     REFUSES(resize, 2);
     REFUSES(orient, -1);
     REFUSES(alpha, 2);
-    REFUSES(reserved, 1);
+    REFUSES(decode, 2);
     REFUSES(max_bytes, 0);
     REFUSES(max_pixels, 0);
     bad = good;

@@ -133,11 +133,6 @@ def test_damaged_files_are_refused_alike():
     assert refused > 100
 
 
-def test_wrong_word():
-    with pytest.raises(ValueError, match="decode must be one of 'exact', 'fast', not 'quick'"):
-        coulis.load_image(b"", decode="quick")
-
-
 def test_photos(fruits):
     for path in files(fruits / "photos"):
         data = path.read_bytes()

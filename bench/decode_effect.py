@@ -59,8 +59,8 @@ def main():
         coulis.Featurizer(arguments.model, features, decode=decode)
         for features in ("pooled", "logits") for decode in ("exact", "fast"))
     side = exact.model["input_width"], exact.model["input_height"]
-    print(f"{len(paths)} photographs, {arguments.model}\n\n| photographs | fraction | mean difference of a pixel, of 255 "
-          "| cosine, median | cosine, least | same class |\n| --- | --- | ---: | ---: | ---: | ---: |")
+    print(f"{len(paths)} photographs, {arguments.model}\n\n| photographs | fraction "
+          "| mean difference of a value, of 255 | cosine, median | cosine, least | same class |\n| --- | --- | ---: | ---: | ---: | ---: |")
     vectors = None
     for name, settings in VARIANTS.items():
         files = [path.read_bytes() for path in paths]
@@ -80,7 +80,7 @@ def main():
         vectors = before if vectors is None else vectors
     others = cosines(vectors[:, None], vectors[None])[numpy.triu_indices(len(vectors), 1)]
     if len(others):
-        print(f"\ndifferent photographs, exact: cosine {numpy.median(others):.3f} (median), {others.max():.3f} (greatest)")
+        print(f"\ndifferent photographs: cosine {numpy.median(others):.3f} (median), {others.max():.3f} (greatest)")
 
 
 if __name__ == "__main__":

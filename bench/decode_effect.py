@@ -59,8 +59,9 @@ def main():
         coulis.Featurizer(arguments.model, features, decode=decode)
         for features in ("pooled", "logits") for decode in ("exact", "fast"))
     side = exact.model["input_width"], exact.model["input_height"]
-    print(f"{len(paths)} photographs, {arguments.model}\n\n| photographs | fraction "
-          "| mean difference of a value, of 255 | cosine, median | cosine, least | same class |\n| --- | --- | ---: | ---: | ---: | ---: |")
+    print(f"{len(paths)} photographs, {arguments.model}\n\n"
+          "| photographs | fraction | mean difference of a value, of 255 | cosine, median | cosine, least | same class |\n"
+          "| --- | --- | ---: | ---: | ---: | ---: |")
     vectors = None
     for name, settings in VARIANTS.items():
         files = [path.read_bytes() for path in paths]

@@ -24,6 +24,7 @@ static const char help[] =
     "  --resize squash|crop     to the network's size at once, or the shorter side and then the centre (squash)\n"
     "  --orient ignore|exif     EXIF orientation (ignore)\n"
     "  --alpha drop|white       transparency (drop)\n"
+    "  --decode exact|fast      fast: large JPEG at a fraction of its size; changes pixels a little (exact)\n"
     "  --threads N              threads (all cores)\n"
     "  --rows-per-file N        rows in a Parquet file (10000)\n"
     "  --drop-features          keep only the reduced vectors\n"
@@ -38,8 +39,8 @@ static const struct {
     const char *name, *allowed;
     int (*run)(const cli_options *options);
 } verbs[] = {
-    {"run", "MFKROATPDdwsjqp", cli_run},
-    {"featurize", "MFROATPDwsjqp", cli_featurize},
+    {"run", "MFKROAETPDdwsjqp", cli_run},
+    {"featurize", "MFROAETPDwsjqp", cli_featurize},
     {"fit", "KTDwjqp", cli_fit},
     {"transform", "TCDwjqp", cli_transform},
     {"models", "jv", cli_models},

@@ -19,6 +19,7 @@ static const struct {
     {"--resize", NULL, 'R'},
     {"--orient", NULL, 'O'},
     {"--alpha", NULL, 'A'},
+    {"--decode", NULL, 'E'},
     {"--threads", NULL, 'T'},
     {"--rows-per-file", NULL, 'P'},
     {"--output", "-o", 'D'},
@@ -85,7 +86,8 @@ static bool read_components(const char *text, double *out) {
 
 static bool read_value(cli_options *options, char letter, const char *name, const char *text) {
     static const char *const features[] = {"pooled", "map", "logits"}, *const resize[] = {"squash", "crop"},
-                             *const orient[] = {"ignore", "exif"}, *const alpha[] = {"drop", "white"};
+                             *const orient[] = {"ignore", "exif"}, *const alpha[] = {"drop", "white"},
+                             *const decode[] = {"exact", "fast"};
     coulis_job_options *job = &options->job;
     long long number;
     switch (letter) {
@@ -95,6 +97,7 @@ static bool read_value(cli_options *options, char letter, const char *name, cons
     case 'R': return read_word(name, text, resize, 2, &job->image.resize);
     case 'O': return read_word(name, text, orient, 2, &job->image.orient);
     case 'A': return read_word(name, text, alpha, 2, &job->image.alpha);
+    case 'E': return read_word(name, text, decode, 2, &job->image.decode);
     case 'T':
         if (!read_integer(name, text, 1, 1024, &number)) return false;
         job->threads = (int32_t)number;

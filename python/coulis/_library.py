@@ -27,7 +27,7 @@ class ImageOptions(ctypes.Structure):
         ("resize", c_int32),
         ("orient", c_int32),
         ("alpha", c_int32),
-        ("reserved", c_int32),
+        ("decode", c_int32),
         ("max_bytes", c_int64),
         ("max_pixels", c_int64),
     ]
@@ -114,6 +114,7 @@ FEATURES = {"pooled": 0, "map": 1, "logits": 2}
 RESIZE = {"squash": 0, "crop": 1}
 ORIENT = {"ignore": 0, "exif": 1}
 ALPHA = {"drop": 0, "white": 1}
+DECODE = {"exact": 0, "fast": 1}
 SOLVER = {"auto": 0, "covariance": 1, "gram": 2, "randomized": 3}
 STAGES = ("list", "featurize", "fit", "transform")
 
@@ -296,13 +297,14 @@ def threads_number(threads):
     return number
 
 
-def image_options(resize, orient, alpha):
-    """``coulis_image_options`` with the three words set."""
+def image_options(resize, orient, alpha, decode):
+    """``coulis_image_options`` with the four words set."""
     options = ImageOptions()
     library().coulis_image_options_init(ctypes.byref(options))
     options.resize = choice("resize", resize, RESIZE)
     options.orient = choice("orient", orient, ORIENT)
     options.alpha = choice("alpha", alpha, ALPHA)
+    options.decode = choice("decode", decode, DECODE)
     return options
 
 

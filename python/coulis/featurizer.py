@@ -58,7 +58,7 @@ class Featurizer:
         classifier's scores before softmax.
     threads : int or None
         None for all cores. The result does not depend on it.
-    resize, orient, alpha : str
+    resize, orient, alpha, decode : str
         As in :func:`coulis.load_image`.
     random_weights : bool
         Read the graph alone and draw seeded weights; for measuring speed only.
@@ -84,13 +84,14 @@ class Featurizer:
         resize="squash",
         orient="ignore",
         alpha="drop",
+        decode="exact",
         random_weights=False,
     ):
         self._model = ctypes.c_void_p()
         self._handle = ctypes.c_void_p()
         self._lock = threading.Lock()  # the library wants one caller at a time
         kind = _library.choice("features", features, _library.FEATURES)
-        options = _library.image_options(resize, orient, alpha)
+        options = _library.image_options(resize, orient, alpha, decode)
         count = _library.threads_number(threads)
         _library.call(
             "coulis_model_open", _library.path_bytes(model), int(bool(random_weights)), ctypes.byref(self._model)

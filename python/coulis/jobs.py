@@ -46,6 +46,7 @@ def run(
     resize="squash",
     orient="ignore",
     alpha="drop",
+    decode="exact",
     threads=None,
     rows_per_file=10000,
     drop_features=False,
@@ -66,7 +67,7 @@ def run(
         Name or file of the network.
     features : {"pooled", "map", "logits"}
         What the network gives; see :class:`coulis.Featurizer`.
-    resize, orient, alpha : str
+    resize, orient, alpha, decode : str
         As in :func:`coulis.load_image`.
     threads : int or None
         None for all cores. The result does not depend on it.
@@ -93,7 +94,7 @@ def run(
         After the part at hand; the same call resumes.
     """
     options = _options(components, threads, overwrite)
-    _picture_options(options, model, features, resize, orient, alpha, rows_per_file)
+    _picture_options(options, model, features, resize, orient, alpha, decode, rows_per_file)
     options.drop_features = int(bool(drop_features))
     return _job("coulis_job_run", [*_paths(paths), _library.path_bytes(output)], options, progress)
 
@@ -107,6 +108,7 @@ def featurize(
     resize="squash",
     orient="ignore",
     alpha="drop",
+    decode="exact",
     threads=None,
     rows_per_file=10000,
     overwrite=False,
@@ -117,7 +119,7 @@ def featurize(
     Parameters, result and errors are those of :func:`run`.
     """
     options = _options(0.99, threads, overwrite)
-    _picture_options(options, model, features, resize, orient, alpha, rows_per_file)
+    _picture_options(options, model, features, resize, orient, alpha, decode, rows_per_file)
     return _job("coulis_job_featurize", [*_paths(paths), _library.path_bytes(output)], options, progress)
 
 
@@ -192,10 +194,10 @@ def _options(components, threads, overwrite):
     return options
 
 
-def _picture_options(options, model, features, resize, orient, alpha, rows_per_file):
+def _picture_options(options, model, features, resize, orient, alpha, decode, rows_per_file):
     options.model = _library.path_bytes(model)
     options.features = _library.choice("features", features, _library.FEATURES)
-    options.image = _library.image_options(resize, orient, alpha)
+    options.image = _library.image_options(resize, orient, alpha, decode)
     if not 1 <= int(rows_per_file) <= 2**62:
         raise ValueError(f"rows_per_file must be at least 1, not {rows_per_file!r}")
     options.rows_per_file = int(rows_per_file)

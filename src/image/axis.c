@@ -18,7 +18,9 @@ static double bicubic(double x) {
     return 0.0;
 }
 
-static double center_of(const cl_axis *axis, int32_t o) { return ((double)(axis->offset + o) + 0.5) * axis->scale; }
+static double center_of(const cl_axis *axis, int32_t o) {
+    return axis->begin + ((double)(axis->offset + o) + 0.5) * axis->scale;
+}
 
 static void compute_weights(const cl_axis *axis, int32_t o, int64_t from, int64_t count, int32_t *weights) {
     double center = center_of(axis, o);
@@ -30,14 +32,16 @@ static void compute_weights(const cl_axis *axis, int32_t o, int64_t from, int64_
     }
 }
 
-_Bool cl_axis_init(cl_axis *axis, int64_t in, int64_t out, int64_t offset, int32_t count) {
+_Bool cl_axis_init(cl_axis *axis, cl_axis_part part, int64_t out, int64_t offset, int32_t count) {
     memset(axis, 0, sizeof *axis);
+    int64_t in = part.samples;
     axis->in = in;
     axis->out = out;
     axis->offset = offset;
     axis->count = count;
-    /* Pillow keeps the size in single precision, which tells above 2^24. */
-    axis->scale = (double)(float)in / (double)out;
+    /* Pillow keeps the edges in single precision, which tells above 2^24. */
+    axis->begin = (double)(float)part.begin;
+    axis->scale = (double)((float)part.end - (float)part.begin) / (double)out;
     double stretch = axis->scale < 1.0 ? 1.0 : axis->scale;
     axis->support = 2.0 * stretch;
     axis->inverse = 1.0 / stretch;

@@ -8,12 +8,18 @@
 
 #include "coulis.h"
 
+/* `samples` there are, of which those between two edges count. */
+typedef struct cl_axis_part {
+    int64_t samples;
+    double begin, end;
+} cl_axis_part;
+
 typedef struct cl_axis {
     int64_t in;      /* samples there are */
-    int64_t out;     /* samples the whole of them is resized to */
+    int64_t out;     /* samples the part of them is resized to */
     int64_t offset;  /* the first of those that is wanted */
     int32_t count;   /* how many are wanted */
-    double scale, support, inverse;
+    double begin, scale, support, inverse;
     int64_t *first;  /* per wanted sample: the first sample it is made of, */
     int64_t *taps;   /* of how many, at least 1, */
     double *sum;     /* and the sum of the weights before they are normalized */
@@ -22,7 +28,7 @@ typedef struct cl_axis {
 } cl_axis;
 
 /* False when memory is short; cl_axis_free either way. Neither first nor first + taps ever decreases. */
-_Bool cl_axis_init(cl_axis *axis, int64_t in, int64_t out, int64_t offset, int32_t count);
+_Bool cl_axis_init(cl_axis *axis, cl_axis_part part, int64_t out, int64_t offset, int32_t count);
 void cl_axis_free(cl_axis *axis);
 
 /* `count` weights of wanted sample `o`, from sample `from` on: in the table, or computed into `scratch`. */

@@ -4,9 +4,17 @@
 
 #include "image/source.h"
 
+/* Edges, in pixels. */
+typedef struct cl_box {
+    double left, top, right, bottom;
+} cl_box;
+
 typedef struct cl_decoder cl_decoder;
 struct cl_decoder {
     int32_t width, height;
+    /* Where among these pixels the picture lies: all of them, but when it is decoded at a fraction of its size,
+     * which rounds its sides up, the last column and row are partly beyond it. */
+    cl_box box;
     int32_t orientation; /* EXIF's 1 to 8; 1 unless options.orient is COULIS_ORIENT_EXIF */
 
     /* Writes the next `count` rows: red, green, blue and one byte of no meaning for each

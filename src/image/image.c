@@ -18,7 +18,7 @@
 void coulis_image_options_init(coulis_image_options *options) {
     *options = (coulis_image_options){.size = sizeof *options, .resize = COULIS_RESIZE_SQUASH,
                                       .orient = COULIS_ORIENT_IGNORE, .alpha = COULIS_ALPHA_DROP,
-                                      .max_bytes = MAX_BYTES, .max_pixels = MAX_PIXELS};
+                                      .decode = COULIS_DECODE_EXACT, .max_bytes = MAX_BYTES, .max_pixels = MAX_PIXELS};
 }
 
 static coulis_status check_arguments(const coulis_image_options *options, int32_t width, int32_t height,
@@ -32,7 +32,7 @@ static coulis_status check_arguments(const coulis_image_options *options, int32_
     if (options->resize != COULIS_RESIZE_SQUASH && options->resize != COULIS_RESIZE_CROP) wrong = "resize";
     else if (options->orient != COULIS_ORIENT_IGNORE && options->orient != COULIS_ORIENT_EXIF) wrong = "orient";
     else if (options->alpha != COULIS_ALPHA_DROP && options->alpha != COULIS_ALPHA_WHITE) wrong = "alpha";
-    else if (options->reserved != 0) wrong = "reserved";
+    else if (options->decode != COULIS_DECODE_EXACT && options->decode != COULIS_DECODE_FAST) wrong = "decode";
     else if (options->max_bytes < 1) wrong = "max_bytes";
     else if (options->max_pixels < 1) wrong = "max_pixels";
     if (!wrong) return COULIS_OK;
@@ -51,11 +51,9 @@ static coulis_status open_decoder(cl_source *picture, cl_decoder **decoder) {
                            *looks_like ? " (looks like " : "", looks_like, *looks_like ? ")" : "");
 }
 
-static coulis_status resize_rows(const cl_source *picture, cl_decoder *decoder, int32_t width, int32_t height,
-                                 uint8_t *rgb) {
+static coulis_status resize_rows(const cl_source *picture, cl_decoder *decoder, uint8_t *rgb) {
     cl_resizer *resizer;
-    coulis_status status = cl_resizer_create(picture, decoder->width, decoder->height, width, height,
-                                             cl_resize_kernel_for(cl_cpu()), &resizer);
+    coulis_status status = cl_resizer_create(picture, decoder, cl_resize_kernel_for(cl_cpu()), &resizer);
     if (status) return status;
     int32_t count;
     for (;;) {
@@ -71,7 +69,7 @@ static coulis_status resize_rows(const cl_source *picture, cl_decoder *decoder, 
     return status;
 }
 
-static coulis_status decode(cl_source *picture, int32_t width, int32_t height, uint8_t *rgb) {
+static coulis_status decode(cl_source *picture, uint8_t *rgb) {
     if (picture->size == 0) return cl_source_fail(picture, COULIS_EMPTY, "is empty: it has no bytes");
     if (picture->size > (uint64_t)picture->options->max_bytes) {
         return cl_source_fail(picture, COULIS_TOO_LARGE, "has %zu bytes, more than the limit of %" PRId64,
@@ -81,7 +79,7 @@ static coulis_status decode(cl_source *picture, int32_t width, int32_t height, u
     coulis_status status = open_decoder(picture, &decoder);
     if (status) return status;
     if (decoder->orientation != 1) status = cl_orient(picture, &decoder);
-    if (!status) status = resize_rows(picture, decoder, width, height, rgb);
+    if (!status) status = resize_rows(picture, decoder, rgb);
     decoder->close(decoder);
     return status;
 }
@@ -101,8 +99,9 @@ coulis_status cl_image_decode(const char *name, const uint8_t *bytes, size_t siz
     if (status) return status;
     if (!bytes && size) return cl_fail(error, COULIS_INVALID_ARGUMENT, "bytes is NULL, but size is %zu", size);
 
-    cl_source picture = {.bytes = bytes, .size = size, .name = name, .options = options, .error = error};
-    status = decode(&picture, width, height, rgb);
+    cl_source picture = {.bytes = bytes, .size = size, .name = name, .options = options,
+                         .width = width, .height = height, .error = error};
+    status = decode(&picture, rgb);
     if (stored_width) *stored_width = picture.stored_width;
     if (stored_height) *stored_height = picture.stored_height;
     return status;

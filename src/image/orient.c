@@ -67,6 +67,10 @@ static void set_steps(oriented *o, int32_t orientation) {
     o->row = orientation >= 5 ? along : down;
     o->base.width = (int32_t)(orientation >= 5 ? height : width);
     o->base.height = (int32_t)(orientation >= 5 ? width : height);
+    cl_box box = o->behind->box;
+    if (from_right) box = (cl_box){(double)width - box.right, box.top, (double)width - box.left, box.bottom};
+    if (from_bottom) box = (cl_box){box.left, (double)height - box.bottom, box.right, (double)height - box.top};
+    o->base.box = orientation >= 5 ? (cl_box){box.top, box.left, box.bottom, box.right} : box;
 }
 
 coulis_status cl_orient(const cl_source *picture, cl_decoder **decoder) {

@@ -282,6 +282,7 @@ static coulis_status start(png *p) {
     if (status) return status;
     p->base.width = s->picture->stored_width;
     p->base.height = s->picture->stored_height;
+    p->base.box = (cl_box){0, 0, p->base.width, p->base.height};
     p->in_chunk = data.length - (data.id == CL_PNG_fdAT ? 4 : 0);
     p->palette = s->palette;
     p->palette_bytes = s->palette_bytes;

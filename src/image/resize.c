@@ -57,16 +57,23 @@ static int64_t crop_offset(int64_t size, int64_t target) {
     return left % 2 == 0 || left / 2 % 2 == 0 ? left / 2 : left / 2 + 1;
 }
 
-static bool init_axes(cl_resizer *r, bool crop) {
-    int64_t w = r->in_width, h = r->in_height;
-    int64_t out_width = r->width, out_height = r->height;
-    if (crop) {
-        if (w * out_height <= h * out_width) out_height = h * out_width / w;
-        else out_width = w * out_height / h;
-    }
+void cl_resize_whole(const cl_source *picture, int64_t in_width, int64_t in_height, int64_t *width, int64_t *height) {
+    *width = picture->width;
+    *height = picture->height;
+    if (picture->options->resize != COULIS_RESIZE_CROP) return;
+    if (in_width * *height <= in_height * *width) *height = in_height * *width / in_width;
+    else *width = in_width * *height / in_height;
+}
+
+static bool init_axes(cl_resizer *r, const cl_source *picture, const cl_box *box) {
+    int64_t w = r->in_width, h = r->in_height, out_width, out_height;
+    /* In eighths of a pixel, of which every box has a whole number. */
+    cl_resize_whole(picture, (int64_t)((box->right - box->left) * 8), (int64_t)((box->bottom - box->top) * 8),
+                    &out_width, &out_height);
     r->vertical_first = h > out_height && h - out_height > (w - out_width) * 2;
-    return cl_axis_init(&r->x, w, out_width, crop_offset(out_width, r->width), r->width) &&
-           cl_axis_init(&r->y, h, out_height, crop_offset(out_height, r->height), r->height);
+    cl_axis_part across = {w, box->left, box->right}, down = {h, box->top, box->bottom};
+    return cl_axis_init(&r->x, across, out_width, crop_offset(out_width, r->width), r->width) &&
+           cl_axis_init(&r->y, down, out_height, crop_offset(out_height, r->height), r->height);
 }
 
 static bool init_memory(cl_resizer *r) {
@@ -102,18 +109,19 @@ static bool init_memory(cl_resizer *r) {
     return true;
 }
 
-coulis_status cl_resizer_create(const cl_source *picture, int32_t in_width, int32_t in_height, int32_t width,
-                                int32_t height, cl_resize_kernel kernel, cl_resizer **resizer) {
+coulis_status cl_resizer_create(const cl_source *picture, const cl_decoder *decoder, cl_resize_kernel kernel,
+                                cl_resizer **resizer) {
+    int32_t in_width = decoder->width, in_height = decoder->height;
     cl_resizer *r = cl_alloc_zero(1, sizeof *r);
     if (!r) return cl_source_fail_memory(picture);
     r->kernel = kernel;
     r->in_width = in_width;
     r->in_height = in_height;
-    r->width = width;
-    r->height = height;
+    r->width = picture->width;
+    r->height = picture->height;
     r->block_rows = in_width > BLOCK_WIDTH_MAX ? 1 : in_height < BLOCK_ROWS ? in_height : BLOCK_ROWS;
     r->chunk_rows = in_height < CHUNK_ROWS ? in_height : CHUNK_ROWS;
-    if (!init_axes(r, picture->options->resize == COULIS_RESIZE_CROP) || !init_memory(r)) {
+    if (!init_axes(r, picture, &decoder->box) || !init_memory(r)) {
         cl_resizer_free(r);
         return cl_source_fail_memory(picture);
     }

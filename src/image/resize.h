@@ -2,14 +2,18 @@
 #ifndef CL_IMAGE_RESIZE_H
 #define CL_IMAGE_RESIZE_H
 
-#include "image/source.h"
+#include "image/decoder.h"
 #include "kernels/resize/resize.h"
 
 typedef struct cl_resizer cl_resizer;
 
-/* From in_width x in_height to width x height, as options.resize of `picture` says. */
-coulis_status cl_resizer_create(const cl_source *picture, int32_t in_width, int32_t in_height, int32_t width,
-                                int32_t height, cl_resize_kernel kernel, cl_resizer **resizer);
+/* The size that a whole picture is resized to, whose sides are as `in_width` to `in_height`: what is wanted, or, with
+ * COULIS_RESIZE_CROP, the size out of which that is cut. */
+void cl_resize_whole(const cl_source *picture, int64_t in_width, int64_t in_height, int64_t *width, int64_t *height);
+
+/* From the rows of `decoder`, of which only size and box count here, to the size wanted. */
+coulis_status cl_resizer_create(const cl_source *picture, const cl_decoder *decoder, cl_resize_kernel kernel,
+                                cl_resizer **resizer);
 void cl_resizer_free(cl_resizer *resizer);
 
 /* The rows to fill next, 4 bytes to a pixel (red, green, blue, anything), and how many; 0 after the last. */

@@ -9,6 +9,7 @@ typedef struct cl_source {
     size_t size;
     const char *name; /* may be NULL */
     const coulis_image_options *options;
+    int32_t width, height;               /* wanted */
     int32_t stored_width, stored_height; /* 0 until known */
     coulis_error *error;
 } cl_source;

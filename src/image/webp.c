@@ -107,6 +107,7 @@ static coulis_status start(webp *w) {
     if (status) return status;
     w->base.width = picture->stored_width;
     w->base.height = picture->stored_height;
+    w->base.box = (cl_box){0, 0, w->base.width, w->base.height};
     if (options->orient == COULIS_ORIENT_EXIF) find_orientation(w);
     WebPBitstreamFeatures features;
     bool opaque = WebPGetFeatures(picture->bytes, picture->size, &features) == VP8_STATUS_OK && !features.has_alpha;

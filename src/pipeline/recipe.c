@@ -39,6 +39,8 @@ char *cl_recipe_features(const coulis_job_options *options, const coulis_model_i
            cJSON_AddStringToObject(root, "filter", "bicubic") &&
            cJSON_AddStringToObject(root, "orient", cl_orient_name(image->orient)) &&
            cJSON_AddStringToObject(root, "alpha", cl_alpha_name(image->alpha)) &&
+           /* Only where it is not the default: results of versions without the option go on. */
+           (image->decode == COULIS_DECODE_EXACT || cJSON_AddStringToObject(root, "decode", "fast")) &&
            cJSON_AddNumberToObject(root, "max_bytes", (double)image->max_bytes) &&
            cJSON_AddNumberToObject(root, "max_pixels", (double)image->max_pixels) &&
            cJSON_AddStringToObject(root, "instruction_set", coulis_instruction_set()) &&

@@ -24,7 +24,7 @@ typedef struct file {
     size_t size;
 } file;
 
-static file jpeg, png, interlaced, webp, turned;
+static file jpeg, png, interlaced, webp, turned, large;
 static uint8_t rgb[RESULT];
 static coulis_error error;
 static int32_t stored_width, stored_height;
@@ -152,6 +152,7 @@ static void make_webp(file *f) {
 static void make_pictures(void) {
     make_jpeg(&jpeg, 20, 30, 0, 0);
     make_jpeg(&turned, 20, 30, 6, 0);
+    make_jpeg(&large, 90, 70, 6, 0); /* so large that fast decoding takes a fraction of it */
     make_png(&png, 20, 30, 0, 30);
     make_png(&interlaced, 20, 30, 1, 40);
     make_webp(&webp);
@@ -162,8 +163,9 @@ static void make_pictures(void) {
 static void whole_pictures_decode(void) {
     const file *const all[] = {&jpeg, &turned, &png, &interlaced, &webp};
     for (size_t i = 0; i < 5; i++) {
-        for (int32_t bits = 0; bits < 8; bits++) {
-            coulis_image_options options = with(bits & 1, bits >> 1 & 1, bits >> 2);
+        for (int32_t bits = 0; bits < 16; bits++) {
+            coulis_image_options options = with(bits & 1, bits >> 1 & 1, bits >> 2 & 1);
+            options.decode = bits >> 3;
             CHECK_MSG(decode_with(all[i], &options) == COULIS_OK, "%zu: %s", i, error.message);
             CHECK(error.status == COULIS_OK && error.message[0] == '\0');
             CHECK(stored_width == 20 && stored_height == 30); /* as stored, not as turned */
@@ -193,7 +195,7 @@ static void arguments_are_checked(void) {
     REFUSES(resize, 2);
     REFUSES(orient, -1);
     REFUSES(alpha, 2);
-    REFUSES(reserved, 1);
+    REFUSES(decode, 2);
     REFUSES(max_bytes, 0);
     REFUSES(max_pixels, 0);
     bad = good;
@@ -373,9 +375,10 @@ static void orientation_turns(void) {
 }
 
 static void every_allocation_may_fail(void) {
-    const file *const all[] = {&jpeg, &turned, &png, &interlaced, &webp};
+    const file *const all[] = {&jpeg, &turned, &png, &interlaced, &webp, &large};
     coulis_image_options options = with(COULIS_RESIZE_CROP, COULIS_ORIENT_EXIF, COULIS_ALPHA_WHITE);
-    for (size_t i = 0; i < 5; i++) {
+    options.decode = COULIS_DECODE_FAST;
+    for (size_t i = 0; i < 6; i++) {
         int64_t failures = 0;
         for (int64_t n = 1;; n++) {
             cl_test_fail_allocation(n);

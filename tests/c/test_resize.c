@@ -76,11 +76,13 @@ static void kernels_give_the_plain_sum(void) {
     }
 }
 
+static cl_axis_part whole(int64_t samples) { return (cl_axis_part){samples, 0, (double)samples}; }
+
 static void weights_sum_to_one(void) {
     static const int64_t sizes[][2] = {{1, 1}, {1, 224}, {2, 224}, {100, 224}, {224, 224}, {4000, 224}, {3, 1}};
     for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; s++) {
         cl_axis axis;
-        CHECK(cl_axis_init(&axis, sizes[s][0], sizes[s][1], 0, (int32_t)sizes[s][1]));
+        CHECK(cl_axis_init(&axis, whole(sizes[s][0]), sizes[s][1], 0, (int32_t)sizes[s][1]));
         for (int32_t o = 0; o < axis.count; o++) {
             const int32_t *weights = cl_axis_weights(&axis, o, axis.first[o], axis.taps[o], NULL);
             int64_t sum = 0;
@@ -97,10 +99,10 @@ static void weights_sum_to_one(void) {
 /* A side of 10 million pixels has no table; weights then come in slices. */
 static void weights_without_a_table_are_the_same(void) {
     cl_axis axis;
-    CHECK(cl_axis_init(&axis, 10000000, 7, 0, 7));
+    CHECK(cl_axis_init(&axis, whole(10000000), 7, 0, 7));
     CHECK(axis.table == NULL);
     cl_axis_free(&axis);
-    CHECK(cl_axis_init(&axis, 1000, 7, 0, 7) && axis.table);
+    CHECK(cl_axis_init(&axis, whole(1000), 7, 0, 7) && axis.table);
     cl_axis bare = axis;
     bare.table = NULL;
     int32_t slice[100];
@@ -147,7 +149,8 @@ static plane one_pass(plane in, const cl_axis *axis, int vertical) {
 /* Pillow's rule for the order of the passes, stated again. */
 static plane long_way(plane in, int32_t width, int32_t height) {
     cl_axis x, y;
-    CHECK(cl_axis_init(&x, in.width, width, 0, width) && cl_axis_init(&y, in.height, height, 0, height));
+    CHECK(cl_axis_init(&x, whole(in.width), width, 0, width));
+    CHECK(cl_axis_init(&y, whole(in.height), height, 0, height));
     int vertical_first = in.height - height > 0 && in.height - height > (in.width - width) * 2;
     plane between = one_pass(in, vertical_first ? &y : &x, vertical_first);
     plane out = one_pass(between, vertical_first ? &x : &y, !vertical_first);
@@ -161,10 +164,10 @@ static void stream(plane in, cl_cpu_level level, int32_t width, int32_t height, 
     coulis_image_options options;
     coulis_image_options_init(&options);
     coulis_error error;
-    cl_source picture = {.options = &options, .error = &error};
+    cl_source picture = {.options = &options, .width = width, .height = height, .error = &error};
+    cl_decoder decoder = {.width = in.width, .height = in.height, .box = {0, 0, in.width, in.height}};
     cl_resizer *resizer = NULL;
-    CHECK(cl_resizer_create(&picture, in.width, in.height, width, height, cl_resize_kernel_for(level), &resizer) ==
-          COULIS_OK);
+    CHECK(cl_resizer_create(&picture, &decoder, cl_resize_kernel_for(level), &resizer) == COULIS_OK);
     int32_t count, row = 0;
     for (uint8_t *const *rows = cl_resizer_rows(resizer, &count); count; rows = cl_resizer_rows(resizer, &count)) {
         for (int32_t i = 0; i < count; i++, row++) {

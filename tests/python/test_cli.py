@@ -306,7 +306,13 @@ def test_another_recipe_is_refused(coulis, pictures, tmp_path):
     assert "resize" in one_sentence(coulis("run", pictures, "-o", "out", "-k", 2, "--resize", "crop", code=1))
     assert "components" in one_sentence(coulis("run", pictures, "-o", "out", "-k", 3, code=1))
     assert "pictures" in one_sentence(coulis("run", pictures / "red", "-o", "out", "-k", 2, code=1))
+    assert "decode" in one_sentence(coulis("run", pictures, "-o", "out", "-k", 2, "--decode", "fast", code=1))
     assert all_bytes(tmp_path / "out") == before
+    assert "decode" not in json.loads((tmp_path / "out" / "run.json").read_text())["recipe"]  # as before the option
+    coulis("run", pictures, "-o", "fast", "-k", 2, "--decode", "fast")
+    assert json.loads((tmp_path / "fast" / "run.json").read_text())["recipe"]["decode"] == "fast"
+    assert "decode" in one_sentence(coulis("run", pictures, "-o", "fast", "-k", 2, code=1))
+    assert "kind of job" in one_sentence(coulis("featurize", pictures, "-o", "out", code=1))
 
 
 def test_output_among_the_pictures(coulis, tmp_path):

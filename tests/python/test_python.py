@@ -180,6 +180,7 @@ def test_load_image_arguments():
         dict(resize="stretch"),
         dict(orient="up"),
         dict(alpha=None),
+        dict(decode="quick"),
     ):
         with pytest.raises(ValueError, match=next(iter(arguments))):
             coulis.load_image(data, **arguments)

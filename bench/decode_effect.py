@@ -60,7 +60,8 @@ def main():
         for features in ("pooled", "logits") for decode in ("exact", "fast"))
     side = exact.model["input_width"], exact.model["input_height"]
     print(f"{len(paths)} photographs, {arguments.model}\n\n"
-          "| photographs | fraction | mean difference of a value, of 255 | cosine, median | cosine, least | same class |\n"
+          "| photographs | fraction | mean difference of a value, of 255 | cosine, median | cosine, least "
+          "| same class |\n"
           "| --- | --- | ---: | ---: | ---: | ---: |")
     vectors = None
     for name, settings in VARIANTS.items():

@@ -20,11 +20,12 @@ static void must(int condition, const char *what) {
 }
 
 static void check(coulis_status status, const coulis_error *error) {
+    if (status == COULIS_OK) return;
     must(error->status == (int32_t)status, "the error has the status that is returned");
-    must((error->message[0] == '\0') == (status == COULIS_OK), "a failure has a sentence, a success none");
+    must(error->message[0] != '\0', "a failure has a sentence");
 }
 
-/* What was taken can be saved to the same bytes, merged, and solved or refused with a sentence. */
+/* What was taken can be saved to the same bytes, refuses to merge with itself, and is solved or refused. */
 static void use(coulis_moments *moments, const uint8_t *data, size_t size) {
     coulis_error error;
     void *bytes;
@@ -34,10 +35,12 @@ static void use(coulis_moments *moments, const uint8_t *data, size_t size) {
     must(length == size && memcmp(bytes, data, size) == 0, "the bytes come back");
     coulis_bytes_free(bytes);
     check(coulis_moments_load(data, size, 1, &other, &error), &error);
-    check(coulis_moments_merge(moments, other, &error), &error);
+    coulis_status status = coulis_moments_merge(moments, other, &error);
+    check(status, &error);
+    must(coulis_moments_rows(other) == 0 || status == COULIS_INVALID_ARGUMENT, "no row is added twice");
     coulis_moments_free(other);
     coulis_pca *pca = NULL;
-    coulis_status status = coulis_moments_finish(moments, NULL, &pca, &error);
+    status = coulis_moments_finish(moments, NULL, &pca, &error);
     check(status, &error);
     if (status == COULIS_OK) coulis_pca_free(pca);
 }

@@ -64,7 +64,7 @@ static coulis_status remove_file(const char *path, coulis_error *error) {
     return cl_fail(error, COULIS_IO, "%s: cannot be removed: %s", path, strerror(errno));
 }
 
-/* Whether a folder holds nothing, or no more than what a job leaves that was killed before its run.json had its name. */
+/* Whether a folder holds nothing, or what a job leaves that was killed before its run.json had its name. */
 static bool is_empty(const char *folder) {
     DIR *directory = opendir(folder);
     if (!directory) return false;

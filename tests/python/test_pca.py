@@ -12,8 +12,9 @@ decomposition = pytest.importorskip("sklearn.decomposition")
 
 # Where the tolerances come from: the data are float32, centred values are rounded to it once (2^-24 = 6e-8) and
 # multiplied in it. Shares are sums over thousands of such products and lose 1e-9 to 1e-8; where many rows are equal,
-# roundings add up in a Gram matrix (the covariance is then summed in float64). Scores are a float32 product, and their components turn by the noise of the matrix over the
-# gap to the next eigenvalue, which the data below keeps wide.
+# roundings add up in a Gram matrix (the covariance is then summed in float64). Scores are a float32 product,
+# and their components turn by the noise of the matrix over the gap to the next eigenvalue, which the data below keeps
+# wide.
 SHARE = 1e-7
 SHARE_OF_EQUAL_ROWS = 1e-6
 SCORE = 1e-5

@@ -198,7 +198,8 @@ def tables(accuracy, costs, shares, count):
               "probe at best penalty |")
         print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
         for what in ("map", "pooled"):
-            for (length, nearest, probe, penalty, best), share in zip(accuracy[split, what], [None, *shares[what, split]]):
+            rows = zip(accuracy[split, what], [None, *shares[what, split]])
+            for (length, nearest, probe, penalty, best), share in rows:
                 name, held = (what, "") if share is None else (f"PCA of the {what}", f"{100 * share:.1f}")
                 print(f"| {name} | {length:,} | {held} | {100 * nearest:.1f} | {100 * probe:.1f} | {penalty:g} | "
                       f"{100 * best:.1f} |")

@@ -70,7 +70,7 @@ def least_distance(keys, train, test):
 
 
 class Vectors:
-    """Vectors of all pictures, met only by their inner products once there are fewer pictures than numbers."""
+    """Vectors of all pictures, and their inner products with one another, from which distances follow."""
 
     def __init__(self, x):
         self.x = x

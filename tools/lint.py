@@ -59,8 +59,8 @@ def scripts_are_clean():
     """shellcheck finds nothing in the shell scripts"""
     if not shutil.which("shellcheck"):
         return ["shellcheck is not installed: apt-get install shellcheck"]
-    done = subprocess.run(["shellcheck", "-x", "--format=gcc", *map(name, bash_scripts())], cwd=ROOT, capture_output=True,
-                          text=True)
+    done = subprocess.run(["shellcheck", "-x", "--format=gcc", *map(name, bash_scripts())], cwd=ROOT,
+                          capture_output=True, text=True)
     return (done.stdout + done.stderr).splitlines()
 
 

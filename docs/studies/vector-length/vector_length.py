@@ -163,6 +163,8 @@ def study(paths, work, threads):
         print(f"split {name}: {len(train)} to train on, of {len(set(labels[train]))} kinds, {len(test)} to test on, of "
               f"{len(set(labels[test]))} kinds; frames to the nearest of the same series: "
               f"{least_distance(keys, train, test)}")
+    if min(len(train) for train, _ in splits.values()) < max(LENGTHS):
+        raise SystemExit(f"too few pictures to train {max(LENGTHS)} components on: take 600 or more")
     listed = work / "pictures.txt"
     listed.write_text("".join(f"{p}\n" for p in paths))
     accuracy, costs, shares = {}, [], {}

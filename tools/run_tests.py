@@ -11,6 +11,7 @@ tests/python/test_keras_*.py in build/venv-keras; tests/spark needs more, all of
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -216,6 +217,8 @@ def main(names):
     if unknown:
         print(f"no such test: {', '.join(unknown)}; there are {', '.join(groups())}", file=sys.stderr)
         return 2
+    # A shell's background jobs ignore Ctrl-C, and what they start would too; some tests press it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     chosen = names or groups()
     totals = Totals()
     began = time.monotonic()

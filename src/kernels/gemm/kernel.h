@@ -1,5 +1,7 @@
 /* Matrix product with everything that follows a convolution fused into the store.
  * README.md beside this file has the layout and the reasons for the constants. */
+#include <stddef.h>
+
 #include "kernels/kernels.h"
 #include "kernels/vector.h"
 

@@ -3,6 +3,8 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 die() { echo "create-cluster: $*" >&2; exit 2; }
+# shellcheck source=emr/checks.sh
+source checks.sh
 
 usage() {
     cat <<'TEXT'
@@ -54,9 +56,6 @@ while [ $# -gt 0 ]; do
     shift 2
 done
 
-# Values go into the shorthand of the AWS CLI, where commas, brackets and blanks have a meaning of their own.
-plain() { [[ $2 =~ ^[A-Za-z0-9_./:@+=-]+$ ]] || die "$1 is missing, or has a character other than letters, digits and _./:@+=-: '$2'"; }
-uri() { plain "$1" "$2"; [[ $2 =~ ^s3a?://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/|$) ]] || die "$1 is no S3 address: '$2'"; }
 uri --from "$from"
 uri --logs "$logs"
 plain --key-name "$key"

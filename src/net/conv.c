@@ -177,7 +177,7 @@ void cl_run_pointwise_row(const cl_run *run, const cl_step *step, int32_t y) {
               step->other >= 0 ? cl_value_row(run, step->other, y) : NULL, cl_value_row(run, step->output, y));
 }
 
-int32_t cl_run_depthwise_rows(const cl_run *run, const cl_step *step, int32_t picture, int32_t y) {
+void cl_run_depthwise_rows(const cl_run *run, const cl_step *step, int32_t picture, int32_t y, int32_t end) {
     const cl_value *in = &run->plan->values[step->input], *out = &run->plan->values[step->output];
     const cl_window *w = &step->node->window;
     const float *rows[2][CL_KERNEL_MAX];
@@ -186,22 +186,23 @@ int32_t cl_run_depthwise_rows(const cl_run *run, const cl_step *step, int32_t pi
         .kernel_height = w->kernel[0], .kernel_width = w->kernel[1], .stride = w->stride[0],
         .dilation = w->dilation[0], .pad_left = w->pad_before[1], .weights = step->weights, .bias = step->bias,
         .low = step->low, .high = step->high};
-    int32_t count = 0;
-    for (; count < 2 && y + count < out->height; count++) {
+    for (int32_t r = 0; y + r < end; r++) {
         for (int32_t ky = 0; ky < w->kernel[0]; ky++) {
-            int32_t line = (y + count) * w->stride[0] - w->pad_before[0] + ky * w->dilation[0];
+            int32_t line = (y + r) * w->stride[0] - w->pad_before[0] + ky * w->dilation[0];
             bool inside = line >= 0 && line < in->height;
-            rows[count][ky] = inside ? cl_value_row(run, step->input, line) + picture * in->size : NULL;
+            rows[r][ky] = inside ? cl_value_row(run, step->input, line) + picture * in->size : NULL;
         }
-        d.rows[count] = rows[count];
-        d.out[count] = cl_value_row(run, step->output, y + count) + picture * out->size;
+        d.rows[r] = rows[r];
+        d.out[r] = cl_value_row(run, step->output, y + r) + picture * out->size;
     }
     run->plan->kernels->depthwise(&d);
-    return count;
 }
 
 void cl_run_depthwise(const cl_run *run, const cl_step *step) {
     const int32_t height = run->plan->values[step->output].height;
     for (int32_t p = 0; p < run->pictures; p++)
-        for (int32_t y = 0; y < height;) y += cl_run_depthwise_rows(run, step, p, y);
+        for (int32_t y = 0, end; y < height; y = end) {
+            end = cl_rows_end(run->plan, step, y);
+            cl_run_depthwise_rows(run, step, p, y, end);
+        }
 }

@@ -29,7 +29,7 @@ static float bias_of(const coulis_model *model, const cl_node *node, int64_t c, 
     return (float)((bias ? (double)bias[c] : 0.0) * scale + shift);
 }
 
-static coulis_status pack_depthwise(const cl_plan *plan, const coulis_model *model, const cl_fold *fold, cl_step *step,
+static coulis_status pack_depthwise(const cl_plan *plan, const coulis_model *model, const cl_node *norm, cl_step *step,
                                     coulis_error *error) {
     const cl_node *node = step->node;
     int64_t stride = plan->values[step->output].stride;
@@ -39,7 +39,7 @@ static coulis_status pack_depthwise(const cl_plan *plan, const coulis_model *mod
     const float *weight = cl_model_weight(model, node, CL_WEIGHT); /* channel, 1, height, width */
     for (int64_t c = 0; c < node->channels; c++) {
         double scale, shift;
-        fold_channel(model, fold->norm, c, &scale, &shift);
+        fold_channel(model, norm, c, &scale, &shift);
         for (int64_t t = 0; t < taps; t++) step->weights[t * stride + c] = (float)(weight[c * taps + t] * scale);
         step->bias[c] = bias_of(model, node, c, scale, shift);
     }
@@ -49,7 +49,7 @@ static coulis_status pack_depthwise(const cl_plan *plan, const coulis_model *mod
 /* A convolution as a matrix product: row (ky, kx, input channel), column output channel. A dense layer
  * is the same with one tap. Where the step has several groups of the network's in one, what does not belong together
  * is 0. */
-static coulis_status pack_matrix(const cl_plan *plan, const coulis_model *model, const cl_fold *fold, cl_step *step,
+static coulis_status pack_matrix(const cl_plan *plan, const coulis_model *model, const cl_node *norm, cl_step *step,
                                  coulis_error *error) {
     const cl_node *node = step->node;
     const cl_kernels *kernels = plan->kernels;
@@ -70,7 +70,7 @@ static coulis_status pack_matrix(const cl_plan *plan, const coulis_model *model,
         for (int64_t column = 0; column < columns; column++) {
             int64_t c = g * columns + column;
             double scale, shift;
-            fold_channel(model, fold->norm, c, &scale, &shift);
+            fold_channel(model, norm, c, &scale, &shift);
             const int64_t first = column / own_columns * own_inputs; /* the channel its own group begins with */
             for (int64_t i = 0; i < own_inputs; i++)
                 for (int64_t t = 0; t < taps; t++)
@@ -103,7 +103,7 @@ static void winograd_filter(const float g[9], double scale, float u[36]) {
 }
 
 /* The 36 matrices of a 3x3 convolution in Winograd's domain: row input channel, column output channel. */
-static coulis_status pack_winograd(const cl_plan *plan, const coulis_model *model, const cl_fold *fold, cl_step *step,
+static coulis_status pack_winograd(const cl_plan *plan, const coulis_model *model, const cl_node *norm, cl_step *step,
                                    coulis_error *error) {
     const cl_node *node = step->node;
     const int64_t inputs = plan->values[step->input].channels, columns = node->channels;
@@ -116,7 +116,7 @@ static coulis_status pack_winograd(const cl_plan *plan, const coulis_model *mode
     const float *weight = cl_model_weight(model, node, CL_WEIGHT); /* output, input, height, width */
     for (int64_t c = 0; c < columns; c++) {
         double scale, shift;
-        fold_channel(model, fold->norm, c, &scale, &shift);
+        fold_channel(model, norm, c, &scale, &shift);
         for (int64_t i = 0; i < inputs; i++) {
             float u[36];
             winograd_filter(weight + (c * inputs + i) * 9, scale, u);
@@ -145,13 +145,13 @@ static coulis_status pack_scale(const cl_plan *plan, const coulis_model *model, 
     return COULIS_OK;
 }
 
-coulis_status cl_step_pack(const cl_plan *plan, const coulis_model *model, const cl_fold *fold, cl_step *step,
+coulis_status cl_step_pack(const cl_plan *plan, const coulis_model *model, const cl_node *norm, cl_step *step,
                            coulis_error *error) {
     switch (step->kind) {
     case CL_STEP_CONV:
-    case CL_STEP_POINTWISE: return pack_matrix(plan, model, fold, step, error);
-    case CL_STEP_WINOGRAD: return pack_winograd(plan, model, fold, step, error);
-    case CL_STEP_DEPTHWISE: return pack_depthwise(plan, model, fold, step, error);
+    case CL_STEP_POINTWISE: return pack_matrix(plan, model, norm, step, error);
+    case CL_STEP_WINOGRAD: return pack_winograd(plan, model, norm, step, error);
+    case CL_STEP_DEPTHWISE: return pack_depthwise(plan, model, norm, step, error);
     case CL_STEP_SCALE: return pack_scale(plan, model, step, error);
     default: return COULIS_OK; /* no weights */
     }

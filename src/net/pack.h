@@ -4,13 +4,9 @@
 
 #include "net/plan.h"
 
-/* The batch normalisation that is folded into a step's weights; NULL for none. */
-typedef struct cl_fold {
-    const cl_node *norm;
-} cl_fold;
-
-/* Fills weights and bias of `step`, whose kind, node and groups are set. */
-coulis_status cl_step_pack(const cl_plan *plan, const coulis_model *model, const cl_fold *fold, cl_step *step,
+/* Fills weights and bias of `step`, whose kind, node and groups are set. The batch normalisation `norm` is folded into
+ * them; NULL for none. */
+coulis_status cl_step_pack(const cl_plan *plan, const coulis_model *model, const cl_node *norm, cl_step *step,
                            coulis_error *error);
 
 /* Numbers of scratch memory the step needs to run. */

@@ -17,7 +17,7 @@ typedef struct builder {
     int32_t *value_of;   /* node -> value holding its output */
     int32_t picture;     /* the value that holds the picture as a map like any other, 0 when nothing needs it */
     int32_t *readers;    /* node -> how many needed nodes read it */
-    cl_fold *folds;      /* step -> normalisation folded into its weights */
+    const cl_node **folds; /* step -> normalisation folded into its weights, NULL for none */
     coulis_error *error;
 } builder;
 
@@ -125,8 +125,8 @@ static bool join_add(builder *b, int32_t number) {
 static void add_norm(builder *b, int32_t number) {
     const cl_node *node = &b->graph->nodes[number];
     const cl_step *step = sole_writer(b, node->inputs[0]);
-    if (step && is_convolution(step) && step->other < 0 && !b->folds[step - b->plan->steps].norm) {
-        b->folds[step - b->plan->steps].norm = node;
+    if (step && is_convolution(step) && step->other < 0 && !b->folds[step - b->plan->steps]) {
+        b->folds[step - b->plan->steps] = node;
         b->value_of[number] = step->output;
     } else {
         add_step(b, CL_STEP_SCALE, number);
@@ -236,7 +236,7 @@ static coulis_status build(builder *b, int32_t output) {
     const cl_value *result = &plan->values[plan->output];
     plan->length = (int64_t)result->height * result->width * result->channels;
     for (int32_t s = 0; s < plan->step_count; s++) {
-        coulis_status status = cl_step_pack(plan, b->model, &b->folds[s], &plan->steps[s], b->error);
+        coulis_status status = cl_step_pack(plan, b->model, b->folds[s], &plan->steps[s], b->error);
         if (status != COULIS_OK) return status;
     }
     return cl_plan_lay_out(plan, b->error);

@@ -36,11 +36,11 @@ static bool can_stream(cl_step_kind kind) {
            kind == CL_STEP_ARITHMETIC;
 }
 
-/* Rows y .. next-1; of a depthwise convolution as many as it makes at a time, of others one. */
+/* Rows y .. next-1, which the step makes together. */
 static void run_rows(const cl_run *run, const cl_step *step, int32_t y, int32_t next) {
     switch (step->kind) {
     case CL_STEP_CONV: cl_run_conv_row(run, step, 0, y); break;
-    case CL_STEP_DEPTHWISE: cl_run_depthwise_rows(run, step, 0, y); break;
+    case CL_STEP_DEPTHWISE: cl_run_depthwise_rows(run, step, 0, y, next); break;
     case CL_STEP_POINTWISE: cl_run_pointwise_row(run, step, y); break;
     default: cl_run_elementwise_row(run, step, y); break;
     }
@@ -51,11 +51,11 @@ static void run_rows(const cl_run *run, const cl_step *step, int32_t y, int32_t 
 /* Makes the rows of step `s` up to `end`, each after the rows it is made from. */
 static void make_rows(progress *p, int32_t s, int32_t end) {
     const cl_step *step = &p->plan->steps[s];
-    const cl_value *in = &p->plan->values[step->input], *out = &p->plan->values[step->output];
+    const cl_value *in = &p->plan->values[step->input];
     int32_t *done = &p->done[s - p->first];
     while (*done < end) {
         const int32_t y = *done;
-        const int32_t next = step->kind == CL_STEP_DEPTHWISE && y + 2 <= out->height ? y + 2 : y + 1;
+        const int32_t next = cl_rows_end(p->plan, step, y);
         if (has_window(step->kind)) {
             const cl_window *w = &step->node->window;
             const int32_t top = y * w->stride[0] - w->pad_before[0];

@@ -47,7 +47,12 @@ void cl_run_elementwise_row(const cl_run *run, const cl_step *step, int32_t y);
 /* The activation of `count` numbers that the step has just stored, where it has one to be passed over them. */
 void cl_run_activation(const cl_run *run, const cl_step *step, int64_t count, float *data);
 
-/* Two rows of the output from row y on, as they share input, or one when it is the last; returns how many. */
-int32_t cl_run_depthwise_rows(const cl_run *run, const cl_step *step, int32_t picture, int32_t y);
+/* Where the rows end that a step makes together with row y: of a depthwise convolution two, as they share input. */
+static inline int32_t cl_rows_end(const cl_plan *plan, const cl_step *step, int32_t y) {
+    return step->kind == CL_STEP_DEPTHWISE && y + 2 <= plan->values[step->output].height ? y + 2 : y + 1;
+}
+
+/* Rows y .. end-1 of the output, end as cl_rows_end has it. */
+void cl_run_depthwise_rows(const cl_run *run, const cl_step *step, int32_t picture, int32_t y, int32_t end);
 
 #endif

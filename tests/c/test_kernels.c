@@ -7,20 +7,11 @@
 #include "base/memory.h"
 #include "coulis.h"
 #include "kernels/kernels.h"
+#include "random.h"
 #include "test.h"
 
 static const cl_kernels *kernels; /* the table under test */
 
-static uint32_t random_state;
-static float next_random(void) { /* -1 to 1 */
-    random_state = random_state * 1664525u + 1013904223u;
-    return (float)(int32_t)random_state * 0x1p-31f;
-}
-static float *random_numbers(int64_t count) {
-    float *numbers = cl_alloc((size_t)count, sizeof *numbers);
-    for (int64_t i = 0; i < count; i++) numbers[i] = next_random();
-    return numbers;
-}
 static int64_t padded(int64_t channels) { return (channels + kernels->lanes - 1) / kernels->lanes * kernels->lanes; }
 
 /* A sum in float64 beside what a float32 sum in the same order may differ from it: half a unit in the last place

@@ -6,20 +6,10 @@
 
 #include "base/memory.h"
 #include "pca/kernels/kernels.h"
+#include "random.h"
 #include "test.h"
 
 static const cl_pca_kernels *kernels; /* the table under test */
-
-static uint32_t random_state = 1;
-static float next_random(void) { /* -1 to 1 */
-    random_state = random_state * 1664525u + 1013904223u;
-    return (float)(int32_t)random_state * 0x1p-31f;
-}
-static float *random_numbers(int64_t count) {
-    float *numbers = cl_alloc((size_t)count, sizeof *numbers);
-    for (int64_t i = 0; i < count; i++) numbers[i] = next_random();
-    return numbers;
-}
 
 /* m x n products of rows of k numbers, with every kind of remainder. */
 static void check_products(int64_t m, int64_t n, int64_t k) {

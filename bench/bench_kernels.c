@@ -15,6 +15,8 @@
 #include "base/memory.h"
 #include "fma_limit.h"
 #include "kernels/kernels.h"
+#include "net/pack.h"
+#include "net/steps.h"
 
 static double now(void) {
     struct timespec t;
@@ -108,40 +110,37 @@ static double time_depthwise(int64_t height, int64_t width, int64_t channels, in
 }
 
 typedef struct winograd_job {
-    int64_t tiles, in, out;
-    float *before, *after, *weights, *pixels, *bias;
+    cl_run run;
+    cl_step step;
 } winograd_job;
 
-/* The three parts of a Winograd convolution on pictures that lie in the cache. */
 static void do_winograd(void *context) {
     const winograd_job *j = context;
-    for (int64_t t = 0; t < j->tiles; t++)
-        kernels->winograd_input(j->pixels, 6 * j->in, j->in, j->tiles * j->in, j->before + t * j->in);
-    for (int64_t p = 0; p < 36; p++) {
-        cl_gemm gemm = {.m = j->tiles, .k = j->in, .columns = j->out, .a = j->before + p * j->tiles * j->in,
-                        .a_stride = j->in, .b = j->weights + p * kernels->gemm_packed_count(j->in, j->out),
-                        .c = j->after + p * j->tiles * j->out, .c_stride = j->out, .low = -1e30f, .high = 1e30f};
-        kernels->gemm(&gemm);
-    }
-    for (int64_t t = 0; t < j->tiles; t++) {
-        cl_winograd_tile tile = {.in = j->after + t * j->out, .plane = j->tiles * j->out, .channels = j->out,
-                                 .bias = j->bias, .low = 0, .high = 6, .out = j->pixels, .row_stride = 4 * j->out,
-                                 .rows = 4, .columns = 4};
-        kernels->winograd_output(&tile);
-    }
+    cl_run_winograd(&j->run, &j->step);
 }
 
+/* As the network runs it, small maps of several pictures together; the time of one. */
 static double time_winograd(int64_t height, int64_t width, int64_t channels, int64_t filters) {
-    winograd_job j = {.tiles = 24, .in = padded(channels), .out = padded(filters)};
-    int64_t widest = j.in > j.out ? j.in : j.out;
-    j.before = numbers(36 * j.tiles * j.in);
-    j.after = numbers(36 * j.tiles * j.out);
-    j.weights = numbers(36 * kernels->gemm_packed_count(j.in, j.out));
-    j.pixels = numbers(36 * widest);
-    j.bias = numbers(j.out);
-    double seconds = fastest(do_winograd, &j);
-    cl_free(j.before), cl_free(j.after), cl_free(j.weights), cl_free(j.pixels), cl_free(j.bias);
-    return seconds * (double)((height + 3) / 4 * ((width + 3) / 4)) / (double)j.tiles;
+    const int32_t pictures = height * width <= CL_TOGETHER_PIXELS_MAX ? CL_PLAN_PICTURES : 1;
+    const cl_node node = {.op = CL_OP_CONV, .window = {.kernel = {3, 3}, .pad_before = {1, 1}}};
+    cl_value values[2];
+    int64_t end = 0;
+    for (int v = 0; v < 2; v++) {
+        const int64_t count = v == 0 ? channels : filters;
+        values[v] = (cl_value){.height = (int32_t)height, .width = (int32_t)width, .channels = (int32_t)count,
+                               .stride = padded(count), .rows = (int32_t)height, .together = true, .offset = end};
+        values[v].size = height * width * values[v].stride;
+        end += pictures * values[v].size;
+    }
+    const cl_plan plan = {.kernels = kernels, .values = values, .scratch_offset = end};
+    winograd_job j = {.step = {.kind = CL_STEP_WINOGRAD, .node = &node, .input = 0, .output = 1, .other = -1,
+                               .weights = numbers(36 * channels * padded(filters)), .bias = numbers(padded(filters)),
+                               .low = 0, .high = 6}};
+    float *workspace = numbers(end + cl_step_scratch_count(&plan, &j.step));
+    j.run = (cl_run){.plan = &plan, .workspace = workspace, .pictures = pictures};
+    const double seconds = fastest(do_winograd, &j);
+    cl_free(workspace), cl_free(j.step.weights), cl_free(j.step.bias);
+    return seconds / pictures;
 }
 
 static void run_line(const char *line, double limit) {

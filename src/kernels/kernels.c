@@ -9,8 +9,8 @@
                             int64_t column_stride, float *packed);                                               \
     void cl_gemm_##set(const cl_gemm *gemm);                                                                     \
     void cl_depthwise_##set(const cl_depthwise *rows);                                                           \
-    void cl_winograd_input_##set(const float *in, int64_t row_stride, int64_t channels, int64_t plane, float *out); \
-    void cl_winograd_output_##set(const cl_winograd_tile *tile);                                                 \
+    void cl_winograd_input_##set(const cl_winograd_input *tile);                                                 \
+    void cl_winograd_output_##set(const cl_winograd_output *tile);                                               \
     void cl_arithmetic_##set(const cl_arithmetic *arithmetic);                                                   \
     void cl_activate_##set(cl_activation activation, float a, float b, int64_t count, const float *in, float *out); \
     void cl_scale_##set(const float *in, int64_t pixels, int64_t channels, const float *scale,                   \

@@ -41,17 +41,29 @@ typedef struct cl_depthwise {
     float *out[2]; /* output_width x channels */
 } cl_depthwise;
 
-/* One tile of 4x4 output pixels on its way back from Winograd's domain. */
-typedef struct cl_winograd_tile {
-    const float *in; /* 36 planes of `channels` numbers, `plane` apart */
+/* Whether a tile cut to `outputs` pixels, 1 to 4, in one direction uses point 0 to 5 of Winograd's domain there. */
+static inline int cl_winograd_uses(int point, int outputs) { return point == 5 || point <= outputs; }
+
+/* The pixels around a tile of rows x columns output pixels, on their way into Winograd's domain. */
+typedef struct cl_winograd_input {
+    const float *pixels[6][6]; /* rows + 2 by columns + 2; where one is outside the map: zeros */
+    int32_t rows, columns;     /* 1 to 4 */
+    int64_t channels;          /* padded */
+    float *out;                /* 6x6 planes, `plane` apart; those that the tile does not use are left alone */
+    int64_t plane;
+} cl_winograd_input;
+
+/* The same tile on its way back. */
+typedef struct cl_winograd_output {
+    const float *in; /* 6x6 planes of `channels` numbers, `plane` apart */
     int64_t plane, channels;
+    int32_t rows, columns;
     const float *bias;
     const float *residual; /* laid out as out; NULL for none */
     float low, high;
-    float *out; /* the tile's first pixel; pixels are `channels` apart, rows `row_stride` */
-    int64_t row_stride;
-    int32_t rows, columns; /* of the tile that lie inside the picture, 1 to 4 */
-} cl_winograd_tile;
+    float *out; /* the tile's first pixel */
+    int64_t pixel_stride, row_stride;
+} cl_winograd_output;
 
 /* Operators of two numbers. */
 typedef enum cl_operator { CL_ADD, CL_SUBTRACT, CL_MULTIPLY, CL_DIVIDE } cl_operator;
@@ -91,10 +103,8 @@ typedef struct cl_kernels {
 
     void (*depthwise)(const cl_depthwise *rows);
 
-    /* The 36 numbers of 6x6 input pixels in Winograd's domain, each `plane` after the one before. Pixels are
-     * `channels` apart, rows of them `row_stride`. */
-    void (*winograd_input)(const float *in, int64_t row_stride, int64_t channels, int64_t plane, float *out);
-    void (*winograd_output)(const cl_winograd_tile *tile);
+    void (*winograd_input)(const cl_winograd_input *tile);
+    void (*winograd_output)(const cl_winograd_output *tile);
 
     void (*arithmetic)(const cl_arithmetic *arithmetic);
     /* out = activation of in, which may be the same; `count` a multiple of lanes. */

@@ -5,10 +5,6 @@
 #include "net/plan.h"
 #include "net/rows.h"
 
-/* Maps of at most this many pixels are worked on for all pictures together: 14x14 and 7x7, where the weights of a
- * layer outweigh its numbers. */
-#define TOGETHER_PIXELS_MAX 256
-
 /* 16 GiB of workspace a thread: no network in use comes near. */
 #define WORKSPACE_MAX ((int64_t)1 << 32)
 
@@ -28,7 +24,7 @@ static void find_split(cl_plan *plan) {
     plan->split = plan->step_count;
     while (plan->split > 0) {
         const cl_step *step = &plan->steps[plan->split - 1];
-        if (pixels_of(plan, step->input) > TOGETHER_PIXELS_MAX || pixels_of(plan, step->output) > TOGETHER_PIXELS_MAX)
+        if (pixels_of(plan, step->input) > CL_TOGETHER_PIXELS_MAX || pixels_of(plan, step->output) > CL_TOGETHER_PIXELS_MAX)
             break;
         plan->split--;
     }

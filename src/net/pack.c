@@ -108,8 +108,8 @@ static coulis_status pack_winograd(const cl_plan *plan, const coulis_model *mode
     const cl_node *node = step->node;
     const int64_t inputs = plan->values[step->input].channels, columns = node->channels;
     const int64_t padded = plan->values[step->output].stride;
-    const int64_t packed = plan->kernels->gemm_packed_count(inputs, columns), plane = inputs * columns;
-    coulis_status status = make_room(step, 36 * packed, padded, error);
+    const int64_t plane = inputs * columns;
+    coulis_status status = make_room(step, 36 * inputs * padded, padded, error);
     if (status != COULIS_OK) return status;
     float *planes = cl_alloc((size_t)(36 * plane), sizeof *planes);
     if (!planes) return cl_fail_memory(error, "packed weights", (size_t)(36 * plane) * sizeof *planes);
@@ -124,8 +124,12 @@ static coulis_status pack_winograd(const cl_plan *plan, const coulis_model *mode
         }
         step->bias[c] = bias_of(model, node, c, scale, shift);
     }
-    for (int p = 0; p < 36; p++)
-        plan->kernels->gemm_pack(inputs, columns, planes + p * plane, columns, 1, step->weights + p * packed);
+    float *packed = step->weights;
+    for (int64_t first = 0, width; first < columns; first += width) {
+        width = cl_winograd_columns(columns - first);
+        for (int p = 0; p < 36; p++, packed += plan->kernels->gemm_packed_count(inputs, width))
+            plan->kernels->gemm_pack(inputs, width, planes + p * plane + first, columns, 1, packed);
+    }
     cl_free(planes);
     return COULIS_OK;
 }
@@ -157,10 +161,16 @@ coulis_status cl_step_pack(const cl_plan *plan, const coulis_model *model, const
     }
 }
 
-/* What one thread's gathered patches, or tiles in Winograd's domain, may take: they should come out of the
- * second-level cache again, which has 512 KiB to 2 MiB on the machines in use. */
+/* What one thread's gathered patches may take: they should come out of the second-level cache again, which has 512 KiB
+ * to 2 MiB on the machines in use. */
 #define PATCH_BYTES (128 * 1024)
-#define TILE_BYTES (512 * 1024)
+
+/* The same of tiles in Winograd's domain and of the results of WINOGRAD_COLUMNS output channels there. More would
+ * leave the cache between the transforms and the products; less, or more channels and therefore fewer tiles, would
+ * fetch the weights, 36 numbers for each pair of channels, more often. 48 channels are a panel of gemm with AVX-512,
+ * and whole panels elsewhere. */
+#define TILE_BYTES (1024 * 1024)
+#define WINOGRAD_COLUMNS 48
 
 int64_t cl_patch_rows(int64_t depth) {
     /* A multiple of every kernel's rows, 6 and 8. */
@@ -168,8 +178,10 @@ int64_t cl_patch_rows(int64_t depth) {
     return rows < 24 ? 24 : rows;
 }
 
+int64_t cl_winograd_columns(int64_t left) { return left < WINOGRAD_COLUMNS ? left : WINOGRAD_COLUMNS; }
+
 int64_t cl_winograd_tiles(int64_t in, int64_t out) {
-    int64_t tiles = TILE_BYTES / (int64_t)sizeof(float) / 36 / (in + out) / 24 * 24;
+    int64_t tiles = TILE_BYTES / (int64_t)sizeof(float) / 36 / (in + cl_winograd_columns(out)) / 8 * 8;
     return tiles < 24 ? 24 : tiles; /* fewer would fetch the weights, 36 times as many as inputs, too often */
 }
 
@@ -181,8 +193,8 @@ int64_t cl_winograd_plane(int64_t count) {
 int64_t cl_step_scratch_count(const cl_plan *plan, const cl_step *step) {
     const cl_value *in = &plan->values[step->input], *out = &plan->values[step->output];
     if (step->kind == CL_STEP_WINOGRAD) { /* tiles before and after the products, and the pixels around one */
-        const int64_t tiles = cl_winograd_tiles(in->stride, out->stride);
-        return 36 * (cl_winograd_plane(tiles * in->stride) + cl_winograd_plane(tiles * out->stride) + in->stride);
+        const int64_t tiles = cl_winograd_tiles(in->stride, out->stride), columns = cl_winograd_columns(out->stride);
+        return 36 * (cl_winograd_plane(tiles * in->stride) + cl_winograd_plane(tiles * columns)) + in->stride;
     }
     if (step->kind != CL_STEP_CONV) return 0;
     const cl_window *w = &step->node->window;

@@ -18,6 +18,9 @@ int64_t cl_patch_rows(int64_t depth);
 /* Tiles of 4x4 output pixels that a Winograd step transforms at a time at most, for `in` and `out` padded channels. */
 int64_t cl_winograd_tiles(int64_t in, int64_t out);
 
+/* Output channels that it computes at a time, when `left` remain. */
+int64_t cl_winograd_columns(int64_t left);
+
 /* The distance between planes of `count` numbers in Winograd's domain: an odd number of cache lines, as a transform
  * touches the same place of 36 planes, which must not all fall into the same few sets of a cache. */
 int64_t cl_winograd_plane(int64_t count);

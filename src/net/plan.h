@@ -88,6 +88,10 @@ typedef struct cl_plan {
 /* Pictures that go through a plan at a time, at most. */
 #define CL_PLAN_PICTURES 4
 
+/* Maps of at most this many pixels are worked on for all pictures together: 14x14 and 7x7, where the weights of a
+ * layer outweigh its numbers. */
+#define CL_TOGETHER_PIXELS_MAX 256
+
 /* A plan up to `output`, a node of the model's graph. The model must outlive it. */
 coulis_status cl_plan_create(const coulis_model *model, int32_t output, cl_plan **plan, coulis_error *error);
 void cl_plan_free(cl_plan *plan);

@@ -294,7 +294,7 @@ static void odd_numbers_agree(void) {
     CHECK_MSG(wrong == 0, "a product and a sum leave %g, %s", (double)out[0], kernels->name);
 }
 
-/* For a and b of rows x 6: out = a in b^T, of rows x columns. */
+/* For a of rows x 6 and b of columns x 6: out = a in b^T, of rows x columns. */
 static void transformed(int rows, int columns, const double *a, const double *b, const double *in, double *out) {
     for (int i = 0; i < rows; i++)
         for (int j = 0; j < columns; j++) {
@@ -305,46 +305,71 @@ static void transformed(int rows, int columns, const double *a, const double *b,
         }
 }
 
-/* There, multiplied by a transformed 3x3 filter, and back: the convolution of a 6x6 tile with the filter. */
+/* Absolute values of the transform there, by outputs of the tile - 1: zeros for points and pixels it does not use. */
+static const double there_by_outputs[4][36] = {
+    {4, 4, 0, 0, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0},
+    {4, 0, 4, 0, 0, 0, 0, 3, 3, 0, 0, 0, 0, 3, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0, 0},
+    {4, 2, 4, 2, 0, 0, 0, 6, 3, 3, 0, 0, 0, 2, 3, 1, 0, 0, 0, 4, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 1, 2, 1, 0},
+    {4, 0, 5, 0, 1, 0, 0, 4, 4, 1, 1, 0, 0, 4, 4, 1, 1, 0, 0, 2, 1, 2, 1, 0, 0, 2, 1, 2, 1, 0, 0, 4, 0, 5, 0, 1}};
+
+/* The same of the transform back: powers of the points, and the point at infinity for the last output. */
+static void back_by_outputs(int outputs, double back[24]) {
+    static const double points[5] = {0, 1, 1, 2, 2};
+    for (int i = 0; i < outputs; i++)
+        for (int p = 0; p < 6; p++)
+            back[i * 6 + p] = !cl_winograd_uses(p, outputs) ? 0 : p == 5 ? i == outputs - 1 : pow(points[p], i);
+}
+
+/* There, multiplied by a transformed 3x3 filter, and back: the convolution of a tile's pixels with the filter. */
 static void check_winograd(int64_t channels, int rows, int columns, int with_residual) {
-    /* The filter's transform, and absolute values of the tile's and of the one back, which bound the rounding. */
     static const double filter[6][3] = {{0.25, 0, 0}, {-1.0 / 6, -1.0 / 6, -1.0 / 6}, {-1.0 / 6, 1.0 / 6, -1.0 / 6},
                                         {1.0 / 24, 1.0 / 12, 1.0 / 6}, {1.0 / 24, -1.0 / 12, 1.0 / 6}, {0, 0, 1}};
-    static const double tile[36] = {4, 0, 5, 0, 1, 0, 0, 4, 4, 1, 1, 0, 0, 4, 4, 1, 1, 0,
-                                    0, 2, 1, 2, 1, 0, 0, 2, 1, 2, 1, 0, 0, 4, 0, 5, 0, 1};
-    static const double back[24] = {1, 1, 1, 1, 1, 0, 0, 1, 1, 2, 2, 0, 0, 1, 1, 4, 4, 0, 0, 1, 1, 8, 8, 1};
-    const int64_t c = padded(channels), plane = c + 3, row_stride = 5 * c;
+    const int64_t c = padded(channels), plane = c + 3, pixel = c + 5, row_stride = 5 * pixel;
     const float low = -2, high = 3;
     float *in = random_numbers(36 * c), *weights = random_numbers(9 * c), *bias = random_numbers(c);
     float *residual = random_numbers(4 * row_stride), *out = random_numbers(4 * row_stride);
     float *domain = random_numbers(36 * plane), *before = cl_alloc((size_t)(4 * row_stride), sizeof *before);
-    double *size = cl_alloc((size_t)(16 * c), sizeof *size);
+    float *unused = cl_alloc((size_t)(36 * plane), sizeof *unused);
+    double *size = cl_alloc((size_t)(16 * c), sizeof *size), back_rows[24], back_columns[24];
     memcpy(before, out, (size_t)(4 * row_stride) * sizeof *out);
-    kernels->winograd_input(in, 6 * c, c, plane, domain);
+    memcpy(unused, domain, (size_t)(36 * plane) * sizeof *out);
+    back_by_outputs(rows, back_rows);
+    back_by_outputs(columns, back_columns);
+    cl_winograd_input tile = {.rows = rows, .columns = columns, .channels = c, .out = domain, .plane = plane};
+    for (int y = 0; y < rows + 2; y++)
+        for (int x = 0; x < columns + 2; x++) tile.pixels[y][x] = in + (y * 6 + x) * c;
+    kernels->winograd_input(&tile);
+    int wrong = 0;
     for (int64_t i = 0; i < c; i++) {
         double absolute[36], there[36];
         for (int p = 0; p < 36; p++) absolute[p] = fabs((double)in[p * c + i]);
-        transformed(6, 6, tile, tile, absolute, there);
+        transformed(6, 6, there_by_outputs[rows - 1], there_by_outputs[columns - 1], absolute, there);
         for (int y = 0; y < 6; y++)
             for (int x = 0; x < 6; x++) {
+                const int64_t at = (y * 6 + x) * plane + i;
+                if (!cl_winograd_uses(y, rows) || !cl_winograd_uses(x, columns)) {
+                    wrong += domain[at] != unused[at];
+                    domain[at] = NAN; /* nor is it read */
+                    continue;
+                }
                 double weight = 0;
                 for (int ky = 0; ky < 3; ky++)
                     for (int kx = 0; kx < 3; kx++)
                         weight += filter[y][ky] * filter[x][kx] * (double)weights[(ky * 3 + kx) * c + i];
-                domain[(y * 6 + x) * plane + i] *= (float)weight;
+                domain[at] *= (float)weight;
                 there[y * 6 + x] *= fabs(weight);
             }
-        transformed(4, 4, back, back, there, size + i * 16);
+        transformed(rows, columns, back_rows, back_columns, there, size + i * 16);
     }
-    cl_winograd_tile result = {.in = domain, .plane = plane, .channels = c, .bias = bias, .low = low, .high = high,
-                               .residual = with_residual ? residual : NULL, .out = out, .row_stride = row_stride,
-                               .rows = rows, .columns = columns};
+    const cl_winograd_output result = {.in = domain, .plane = plane, .channels = c, .rows = rows, .columns = columns,
+                                       .bias = bias, .low = low, .high = high,
+                                       .residual = with_residual ? residual : NULL, .out = out, .pixel_stride = pixel,
+                                       .row_stride = row_stride};
     kernels->winograd_output(&result);
-    int wrong = 0;
     for (int y = 0; y < 4; y++)
         for (int64_t j = 0; j < row_stride; j++) {
-            const int64_t at = y * row_stride + j, i = j % c, x = j / c;
-            if (y >= rows || x >= columns) {
+            const int64_t at = y * row_stride + j, i = j % pixel, x = j / pixel;
+            if (y >= rows || x >= columns || i >= c) {
                 wrong += out[at] != before[at];
                 continue;
             }
@@ -354,18 +379,21 @@ static void check_winograd(int64_t channels, int rows, int columns, int with_res
                     sum += (double)in[((y + ky) * 6 + x + kx) * c + i] * (double)weights[(ky * 3 + kx) * c + i];
             /* Rounded at most 3 times on the way there in either direction, the filter's number and the product, and
              * 3 times on the way back in either direction; then bias and residual are added to sums of at most 11. */
-            double allowed = ((3 * 2 + 2 + 3 * 2) * size[i * 16 + y * 4 + x] + 2 * 11) * (FLT_EPSILON / 2) * 1.01;
+            double allowed =
+                ((3 * 2 + 2 + 3 * 2) * size[i * 16 + y * columns + x] + 2 * 11) * (FLT_EPSILON / 2) * 1.01;
             wrong += !(fabs((double)out[at] - fmin(fmax(sum, (double)low), (double)high)) <= allowed);
         }
     CHECK_MSG(wrong == 0, "%d wrong: %d channels, %dx%d, %s", wrong, (int)channels, rows, columns, kernels->name);
     cl_free(in), cl_free(weights), cl_free(bias), cl_free(residual), cl_free(out), cl_free(domain), cl_free(before);
-    cl_free(size);
+    cl_free(size), cl_free(unused);
 }
 
 static void winograd_agrees(void) {
     for (int rows = 1; rows <= 4; rows++)
-        for (int columns = 1; columns <= 4; columns++) check_winograd(5 * rows + columns, rows, columns, rows % 2);
-    check_winograd(64, 4, 4, 1);
+        for (int columns = 1; columns <= 4; columns++) {
+            check_winograd(5 * rows + columns, rows, columns, rows % 2);
+            check_winograd(64, rows, columns, columns % 2);
+        }
 }
 
 static void the_choice_is_the_best(void) {

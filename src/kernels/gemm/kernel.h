@@ -95,13 +95,10 @@ CL_INLINE const float *step(const float *const a[MR], int64_t k, const float *pa
     return panel + width;
 }
 
-/* Asks for where row i of a tile goes and for what is added to it, both wanted at its end. */
-CL_INLINE void ask_for_row(const cl_gemm *g, int64_t row, int64_t column, const int nv) {
-    CL_UNROLL
-    for (int j = 0; j < nv; j += PREFETCH_STEP) {
-        __builtin_prefetch(g->c + row * g->c_stride + column + j * LANES, 1);
-        if (g->residual) __builtin_prefetch(g->residual + row * g->residual_stride + column + j * LANES, 0);
-    }
+/* Asks for a line of where a tile goes and of what is added to it, both wanted at its end. */
+CL_INLINE void ask_for_line(const cl_gemm *g, int64_t row, int64_t column) {
+    __builtin_prefetch(g->c + row * g->c_stride + column, 1);
+    if (g->residual) __builtin_prefetch(g->residual + row * g->residual_stride + column, 0);
 }
 
 /* One tile: mr rows of A times a panel of `full` vectors and, with `half`, half of one. */
@@ -118,11 +115,13 @@ CL_INLINE void tile(const cl_gemm *g, int64_t row, int64_t column, const float *
         a[i] = g->a + (row + i) * g->a_stride;
     }
     int64_t k = 0;
-    if (g->k >= MR) { /* a row at each step: so many requests at once would hold up the loads of B */
-        for (; k < mr; k++) {
-            ask_for_row(g, row + k, column, nv);
-            panel = step(a, k, panel, &sum, mr, full, half);
-        }
+    /* A line at each step, as many requests at once would hold up the loads of B; not where the whole sum is short. */
+    if (g->k >= MR * NV || (g->runs > 1 && g->k >= MR)) {
+        for (int i = 0; i < mr && k + NV <= g->k; i++)
+            for (int j = 0; j < nv; j += PREFETCH_STEP, k++) {
+                ask_for_line(g, row + i, column + j * LANES);
+                panel = step(a, k, panel, &sum, mr, full, half);
+            }
     }
     for (int64_t run = 0, first = 0;; k = first += g->run_stride) {
         for (const int64_t last = first + g->k; k < last; k++) panel = step(a, k, panel, &sum, mr, full, half);

@@ -24,8 +24,8 @@ static void find_split(cl_plan *plan) {
     plan->split = plan->step_count;
     while (plan->split > 0) {
         const cl_step *step = &plan->steps[plan->split - 1];
-        if (pixels_of(plan, step->input) > CL_TOGETHER_PIXELS_MAX || pixels_of(plan, step->output) > CL_TOGETHER_PIXELS_MAX)
-            break;
+        if (pixels_of(plan, step->input) > CL_TOGETHER_PIXELS_MAX) break;
+        if (pixels_of(plan, step->output) > CL_TOGETHER_PIXELS_MAX) break;
         plan->split--;
     }
 }

@@ -333,8 +333,7 @@ static void check_winograd(int64_t channels, int rows, int columns, int with_res
     double *size = cl_alloc((size_t)(16 * c), sizeof *size), back_rows[24], back_columns[24];
     memcpy(before, out, (size_t)(4 * row_stride) * sizeof *out);
     memcpy(unused, domain, (size_t)(36 * plane) * sizeof *out);
-    back_by_outputs(rows, back_rows);
-    back_by_outputs(columns, back_columns);
+    back_by_outputs(rows, back_rows), back_by_outputs(columns, back_columns);
     cl_winograd_input tile = {.rows = rows, .columns = columns, .channels = c, .out = domain, .plane = plane};
     for (int y = 0; y < rows + 2; y++)
         for (int x = 0; x < columns + 2; x++) tile.pixels[y][x] = in + (y * 6 + x) * c;
@@ -346,17 +345,17 @@ static void check_winograd(int64_t channels, int rows, int columns, int with_res
         transformed(6, 6, there_by_outputs[rows - 1], there_by_outputs[columns - 1], absolute, there);
         for (int y = 0; y < 6; y++)
             for (int x = 0; x < 6; x++) {
-                const int64_t at = (y * 6 + x) * plane + i;
+                float *at = domain + (y * 6 + x) * plane + i;
                 if (!cl_winograd_uses(y, rows) || !cl_winograd_uses(x, columns)) {
-                    wrong += domain[at] != unused[at];
-                    domain[at] = NAN; /* nor is it read */
+                    wrong += *at != unused[at - domain];
+                    *at = NAN; /* nor is it read */
                     continue;
                 }
                 double weight = 0;
                 for (int ky = 0; ky < 3; ky++)
                     for (int kx = 0; kx < 3; kx++)
                         weight += filter[y][ky] * filter[x][kx] * (double)weights[(ky * 3 + kx) * c + i];
-                domain[at] *= (float)weight;
+                *at *= (float)weight;
                 there[y * 6 + x] *= fabs(weight);
             }
         transformed(rows, columns, back_rows, back_columns, there, size + i * 16);
@@ -389,11 +388,7 @@ static void check_winograd(int64_t channels, int rows, int columns, int with_res
 }
 
 static void winograd_agrees(void) {
-    for (int rows = 1; rows <= 4; rows++)
-        for (int columns = 1; columns <= 4; columns++) {
-            check_winograd(5 * rows + columns, rows, columns, rows % 2);
-            check_winograd(64, rows, columns, columns % 2);
-        }
+    for (int size = 0; size < 16; size++) check_winograd(4 * size + 4, size / 4 + 1, size % 4 + 1, size / 4 % 2);
 }
 
 static void the_choice_is_the_best(void) {

@@ -1,4 +1,5 @@
-/* The transforms of Winograd's convolution F(4x4, 3x3) and of its cut tiles. README.md beside this file has the matrices. */
+/* The transforms of Winograd's convolution F(4x4, 3x3) and of its cut tiles.
+ * README.md beside this file has the matrices. */
 #include "kernels/kernels.h"
 #include "kernels/vector.h"
 

@@ -84,16 +84,18 @@ CL_INLINE void pixels(const cl_depthwise *d, int r, int64_t c, int32_t x, const 
 
 CL_INLINE void rows_of(const cl_depthwise *d, int r, const int rows, const int size, const int stride) {
     const vf low = vf_set1(d->low), high = vf_set1(d->high);
-    for (int64_t c = 0; c < d->channels; c += LANES) {
-        int32_t x = 0;
-        for (; x + PIXELS <= d->output_width; x += PIXELS) {
-            int32_t left = x * stride - d->pad_left;
-            if (left >= 0 && left + (PIXELS - 1) * stride + size <= d->input_width)
+    int32_t x = 0;
+    for (; x + PIXELS <= d->output_width; x += PIXELS) {
+        const int32_t left = x * stride - d->pad_left;
+        if (left >= 0 && left + (PIXELS - 1) * stride + size <= d->input_width)
+            for (int64_t c = 0; c < d->channels; c += LANES)
                 pixels(d, r, c, x, PIXELS, rows, size, stride, 1, low, high);
-            else pixels(d, r, c, x, PIXELS, rows, size, stride, 0, low, high);
-        }
-        for (; x < d->output_width; x++) pixels(d, r, c, x, 1, rows, size, stride, 0, low, high);
+        else
+            for (int64_t c = 0; c < d->channels; c += LANES)
+                pixels(d, r, c, x, PIXELS, rows, size, stride, 0, low, high);
     }
+    for (; x < d->output_width; x++)
+        for (int64_t c = 0; c < d->channels; c += LANES) pixels(d, r, c, x, 1, rows, size, stride, 0, low, high);
 }
 
 CL_INLINE void all_rows_of(const cl_depthwise *d, const int size, const int stride) {

@@ -69,7 +69,8 @@ static void merge_siblings(coulis_moments *m, int64_t at) {
         cl_covariance_merge(m->pool, m->cols, &left->sums, &right->sums, &left->sums);
         left->level++;
         left->index /= 2;
-        cl_sums_free(&right->sums);
+        cl_sums_free(&m->spare);
+        m->spare = right->sums;
         memmove(right, right + 1, (size_t)(m->count - at - 2) * sizeof *right);
         m->count--;
     }
@@ -126,6 +127,7 @@ void coulis_moments_free(coulis_moments *m) {
     cl_free(m->nodes);
     cl_free(m->rest);
     cl_covariance_close(m->work);
+    cl_sums_free(&m->spare);
     if (m->owns_pool) cl_pool_free(m->pool);
     cl_free(m);
 }
@@ -150,9 +152,10 @@ static coulis_status put_leaf(coulis_moments *m, int64_t first, const float *x, 
         return COULIS_OK;
     }
     coulis_status status = cl_moments_make_room(m, 1, error);
-    if (!status) status = cl_sums_alloc(m->cols, &node.sums, error);
-    if (status) return status;
-    status = cl_covariance_sum(m->work, x, first, m->leaf, &node.sums, error);
+    node.sums = m->spare;
+    m->spare = (cl_sums){0};
+    if (!status && !node.sums.triangle) status = cl_sums_alloc(m->cols, &node.sums, error);
+    if (!status) status = cl_covariance_sum(m->work, x, first, m->leaf, &node.sums, error);
     if (status) cl_sums_free(&node.sums);
     else cl_moments_put(m, &node);
     return status;
@@ -195,7 +198,9 @@ coulis_status coulis_moments_update(coulis_moments *m, const float *x, int64_t r
         return cl_fail(error, COULIS_INVALID_ARGUMENT, "moments_update wants moments and rows");
     if (rows > CL_ROWS_MAX - m->next)
         return cl_fail(error, COULIS_INVALID_ARGUMENT, "moments of more than %lld rows", CL_ROWS_MAX);
-    coulis_status status = check_finite(m, x, rows, error);
+    /* The sums of one leaf find such a number themselves before they change anything. */
+    bool leaf_alone = rows == m->leaf && m->rest_rows == 0;
+    coulis_status status = leaf_alone ? COULIS_OK : check_finite(m, x, rows, error);
     if (!status && !m->work && m->rest_rows + rows >= m->leaf)
         status = cl_covariance_open(m->cols, m->pool, &m->work, error);
     while (rows > 0 && !status) {

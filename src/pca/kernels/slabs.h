@@ -10,6 +10,7 @@
 #define HIGH 4
 #endif
 #define WIDE 3
+/* Rows of the next columns that are fetched with each tile: the run of 64 within 11 tiles of 8 columns. */
 #define AHEAD 6
 
 CL_INLINE const float *slab_column(const float *slabs, int64_t stride, int64_t column) {
@@ -28,11 +29,7 @@ CL_INLINE void slab_tile(int64_t k, const float *a, const float *const *b, doubl
     CL_UNROLL
     for (int i = 0; i < HIGH; i++)
         CL_UNROLL
-        for (int j = 0; j < WIDE; j++) {
-            sums[i][j] = vf_zero();
-            __builtin_prefetch(out + i * out_stride + j * LANES, 1);
-            __builtin_prefetch(out + i * out_stride + j * LANES + DOUBLES, 1);
-        }
+        for (int j = 0; j < WIDE; j++) sums[i][j] = vf_zero();
     const float *b0 = b[0], *b1 = b[1], *b2 = b[2];
     for (int64_t t = 0; t < k; t++) {
         vf right[WIDE] = {vf_load(b0 + t * CL_SLAB), vf_load(b1 + t * CL_SLAB), vf_load(b2 + t * CL_SLAB)};
@@ -56,6 +53,8 @@ static void KERNEL(slab_products)(int64_t m, int64_t n, int64_t k, const float *
     for (int64_t first = 0; first < k; first += TERMS) {
         const int64_t terms = k - first < TERMS ? k - first : TERMS;
         for (int64_t j = 0; j < n; j += WIDE * LANES) {
+            /* The next columns, or the first ones' next run, are fetched meanwhile: most often they are not in the
+             * first-level cache, at first not even in the second. */
             const float *columns[WIDE], *next[WIDE];
             const int last = j + WIDE * LANES >= n;
             const int64_t after = last ? 0 : j + WIDE * LANES, row = last && first + terms < k ? first + terms : first;

@@ -8,6 +8,7 @@
  *   vf_fma(a,b,c)   a * b + c, rounded once where the processor has it, twice in the portable one
  *   vf_exponent(a)  the lowest 9 bits of a as sign and exponent of a number with fraction 0
  *   DOUBLES, vd     the same register as doubles: vd_load, vd_store, vd_set1, vd_zero, vd_fma
+ *   vd_lower, vd_upper  the two halves of a register of floats as doubles
  *   KERNEL(name)    name with the instruction set as suffix
  *
  * min and max return the second operand when either is NaN, or when both are zeros, as x86 does. */
@@ -46,6 +47,8 @@ typedef __m512d vd;
 #define vd_set1(x) _mm512_set1_pd(x)
 #define vd_zero() _mm512_setzero_pd()
 #define vd_fma(a, b, c) _mm512_fmadd_pd(a, b, c)
+#define vd_lower(v) _mm512_cvtps_pd(_mm512_castps512_ps256(v))
+#define vd_upper(v) _mm512_cvtps_pd(_mm512_extractf32x8_ps(v, 1))
 
 #elif defined(__AVX2__)
 #include <immintrin.h>
@@ -71,6 +74,8 @@ typedef __m256d vd;
 #define vd_set1(x) _mm256_set1_pd(x)
 #define vd_zero() _mm256_setzero_pd()
 #define vd_fma(a, b, c) _mm256_fmadd_pd(a, b, c)
+#define vd_lower(v) _mm256_cvtps_pd(_mm256_castps256_ps128(v))
+#define vd_upper(v) _mm256_cvtps_pd(_mm256_extractf128_ps(v, 1))
 
 #elif defined(__ARM_NEON) && defined(__aarch64__) && defined(CL_NEON)
 #include <arm_neon.h>
@@ -94,6 +99,8 @@ typedef float64x2_t vd;
 #define vd_set1(x) vdupq_n_f64(x)
 #define vd_zero() vdupq_n_f64(0.0)
 #define vd_fma(a, b, c) vfmaq_f64(c, a, b)
+#define vd_lower(v) vcvt_f64_f32(vget_low_f32(v))
+#define vd_upper(v) vcvt_high_f64_f32(v)
 /* vminq_f32 and vmaxq_f32 would give NaN when either operand is, and -0 for +0 and -0. */
 static inline vf vf_min(vf a, vf b) { return vbslq_f32(vcltq_f32(a, b), a, b); }
 static inline vf vf_max(vf a, vf b) { return vbslq_f32(vcgtq_f32(a, b), a, b); }
@@ -142,6 +149,8 @@ static inline void vd_store(double *p, vd v) { memcpy(p, &v, sizeof v); }
 static inline vd vd_set1(double x) { return (vd){x, x}; }
 static inline vd vd_zero(void) { return (vd){0, 0}; }
 static inline vd vd_fma(vd a, vd b, vd c) { return a * b + c; }
+static inline vd vd_lower(vf v) { return (vd){(double)v[0], (double)v[1]}; }
+static inline vd vd_upper(vf v) { return (vd){(double)v[2], (double)v[3]}; }
 #endif
 
 #define DOUBLES (LANES / 2)

@@ -17,21 +17,19 @@
  * (Chan, Golub and LeVeque, Updating formulae and a pairwise algorithm for computing sample variances,
  * 1979), so that one pass suffices and a mean far from 0 costs no digits. */
 
-/* Columns of a tile of the matrix; two sides of a tile, 96 x 1024 floats each, fill three quarters of a second-level
- * cache of 1 MiB. Of the sizes tried (48 to 192) none was more than 6 % faster. */
+/* Columns of a tile of the matrix, a multiple of CL_SIDE_STEP; two sides of a tile, 96 x 1024 floats each, fill three
+ * quarters of a second-level cache of 1 MiB. */
 #define TILE 96
-/* Added to the row stride, so that the rows of a tile do not all fall into the same cache sets. */
-#define SKEW 16
-#define STRIDE (CL_COVARIANCE_BLOCK + SKEW)
-/* Columns that are transposed at a time. */
-#define STRIPE 64
+/* Floats from one slab to the next; some more than its numbers, so that rows of slabs do not all fall into the same
+ * cache sets. */
+#define STRIDE ((CL_COVARIANCE_BLOCK + 1) * CL_SLAB)
+/* Columns that are centred at a time. */
+#define STRIPE 128
 /* Rows of two sides of a tile of float64 that are centred at a time: 2 x 96 x 128 numbers are 192 KiB. */
 #define CHUNK 128
 /* Rows of a triangle that are merged at a time. */
 #define MERGE 16
 
-/* Columns whose squares are measured together: their products fill one tile of the kernel, as one alone would. */
-#define GROUP 4
 /* A sum of float32 products is most often off by some 4e-8. Where the same products come again and again, in rows that
  * are equal or in columns that seldom change, their roundings have one sign and make it 1e-6. From this share of the
  * block's squares on, its products are of float64, which take two to three times as long. */
@@ -47,10 +45,10 @@ struct cl_covariance {
     int64_t cols;
     float *low, *high;
     double *block_mean, *shift; /* shift = mean_b - mean_a */
-    float *centred;             /* cols x STRIDE, the block transposed; NULL when all products are of float64 */
+    float *centred;             /* slabs of the block; NULL when all products are of float64 */
     double *tiles;              /* per worker: TILE x TILE */
     double *sides;              /* per worker: 2 x CHUNK x TILE */
-    stripe *stripes;            /* of each stripe of `centred` */
+    stripe *stripes;            /* of each STRIPE columns of `centred` */
     /* The block at hand. */
     const float *x;
     int64_t count;
@@ -58,45 +56,30 @@ struct cl_covariance {
     double scale; /* of the centred floats */
     double merge; /* na nb / (na + nb); 0 for the first block, which finds no sums in the triangle */
     double *triangle;
+    /* Where the block is the last of its sum: the sums that it is merged with tile by tile, and n_l n / (n_l + n). */
+    const cl_sums *left;
+    double factor;
+    cl_sums own; /* of the rows that join others; the triangle only where they are more than a block */
 };
 
 int64_t cl_triangle_size(int64_t cols) { return cols * (cols + 1) / 2; }
 int64_t cl_triangle_row(int64_t cols, int64_t row) { return row * cols - row * (row - 1) / 2; }
 
-/* How far the squares of a stripe's columns, summed in float32 as the products will be, are from those in float64. */
-static void measure_stripe(const cl_covariance *s, int64_t begin, int64_t width, stripe *out) {
-    typedef double pair __attribute__((vector_size(16)));
-    typedef float two __attribute__((vector_size(8), aligned(4)));
-    *out = (stripe){0};
-    for (int64_t c = 0; c < width; c += GROUP) {
-        int64_t group = width - c < GROUP ? width - c : GROUP;
-        const float *columns = s->centred + (begin + c) * STRIDE;
-        double products[GROUP * GROUP] = {0};
-        s->kernels->dot(group, group, s->count, columns, STRIDE, columns, STRIDE, 1, products, GROUP);
-        for (int64_t i = 0; i < group; i++, columns += STRIDE) {
-            pair sums[4] = {{0}};
-            for (int64_t r = 0; r < s->count / 8 * 8; r += 8)
-                for (int j = 0; j < 4; j++) {
-                    pair x = __builtin_convertvector(*(const two *)(const void *)(columns + r + 2 * j), pair);
-                    sums[j] += x * x;
-                }
-            for (int64_t r = s->count / 8 * 8; r < s->count; r++)
-                sums[0][0] += (double)columns[r] * (double)columns[r];
-            sums[0] = (sums[0] + sums[1]) + (sums[2] + sums[3]);
-            double square = sums[0][0] + sums[0][1];
-            out->squares += square;
-            out->error += fabs(products[i * GROUP + i] - square);
-        }
-    }
-}
-
+/* Centres some columns, and finds how far their squares, summed in float32 as the products will be, are from those in
+ * float64. */
 static void centre_stripe(void *context, int64_t piece, int32_t worker) {
     (void)worker;
     const cl_covariance *s = context;
     int64_t begin = piece * STRIPE, width = s->cols - begin < STRIPE ? s->cols - begin : STRIPE;
-    s->kernels->centre_transposed(s->count, width, s->x + begin, s->cols, s->block_mean + begin, s->scale,
-                                  s->centred + begin * STRIDE, STRIDE);
-    measure_stripe(s, begin, width, s->stripes + piece);
+    stripe sum = {0};
+    for (int64_t c = begin; c < begin + width; c += CL_SLAB) {
+        float *slab = s->centred + c / CL_SLAB * STRIDE;
+        double error;
+        s->kernels->centre_slab(s->count, s->cols - c, s->x + c, s->cols, s->block_mean + c, s->scale, slab);
+        sum.squares += s->kernels->slab_squares(s->count, slab, &error);
+        sum.error += error;
+    }
+    s->stripes[piece] = sum;
 }
 
 /* Centres a block for products of float32, unless they would come out too rough: then they are of float64. */
@@ -142,6 +125,38 @@ static void add_double(const cl_covariance *s, int64_t row, int64_t column, doub
     }
 }
 
+/* The sums so far of a tile, with what the block's other mean adds to them. */
+static void load_tile(const cl_covariance *s, int64_t row, int64_t height, int64_t column, int64_t width,
+                      double *tile) {
+    if (!(s->merge > 0) || row == column || height < TILE || width < TILE) memset(tile, 0, TILE * TILE * sizeof *tile);
+    for (int64_t i = 0; i < height && s->merge > 0; i++) {
+        const double *sums = s->triangle + cl_triangle_row(s->cols, row + i) - row - i + column;
+        for (int64_t j = row == column ? i : 0; j < width; j++)
+            tile[i * TILE + j] = sums[j] + s->merge * s->shift[row + i] * s->shift[column + j];
+    }
+}
+
+/* Some numbers of a row: those of the sums on the left and on the right as sums of all their rows. */
+static void merge_row(int64_t count, const double *left, const double *right, double step, const double *left_mean,
+                      const double *right_mean, double *out) {
+    for (int64_t j = 0; j < count; j++) out[j] = (left[j] + right[j]) + step * (right_mean[j] - left_mean[j]);
+}
+
+static void store_tile(const cl_covariance *s, int64_t row, int64_t height, int64_t column, int64_t width,
+                       const double *tile) {
+    for (int64_t r = row; r < row + height; r++, tile += TILE) {
+        int64_t begin = r > column ? r : column, count = column + width - begin;
+        int64_t place = cl_triangle_row(s->cols, r) - r + begin;
+        if (!s->left) {
+            memcpy(s->triangle + place, tile + begin - column, (size_t)count * sizeof *tile);
+            continue;
+        }
+        const double *a = s->left->mean, *b = s->own.mean;
+        double *sums = s->left->triangle + place;
+        merge_row(count, sums, tile + begin - column, s->factor * (b[r] - a[r]), a + begin, b + begin, sums);
+    }
+}
+
 static void multiply_tile(void *context, int64_t piece, int32_t worker) {
     const cl_covariance *s = context;
     int64_t row, column;
@@ -152,21 +167,13 @@ static void multiply_tile(void *context, int64_t piece, int32_t worker) {
     int64_t width = s->cols - column < TILE ? s->cols - column : TILE;
     /* The kernel wants rows at a fixed distance; those of a triangle get shorter. */
     double *tile = s->tiles + (int64_t)worker * TILE * TILE;
-    memset(tile, 0, TILE * TILE * sizeof *tile);
-    for (int64_t i = 0; i < height && s->merge > 0; i++) {
-        const double *sums = s->triangle + cl_triangle_row(s->cols, row + i) - row - i + column;
-        for (int64_t j = row == column ? i : 0; j < width; j++)
-            tile[i * TILE + j] = sums[j] + s->merge * s->shift[row + i] * s->shift[column + j];
-    }
+    load_tile(s, row, height, column, width, tile);
     if (s->exact) add_double(s, row, column, s->sides + (int64_t)worker * 2 * CHUNK * TILE, tile);
     else
-        s->kernels->dot(height, width, s->count, s->centred + row * STRIDE, STRIDE, s->centred + column * STRIDE,
-                        STRIDE, 1 / (s->scale * s->scale), tile, TILE);
-    for (int64_t i = 0; i < height; i++) {
-        int64_t j = row == column ? i : 0;
-        memcpy(s->triangle + cl_triangle_row(s->cols, row + i) - row - i + column + j, tile + i * TILE + j,
-               (size_t)(width - j) * sizeof *tile);
-    }
+        s->kernels->slab_products(height, width, s->count, s->centred + row / CL_SLAB * STRIDE,
+                                  s->centred + column / CL_SLAB * STRIDE, STRIDE, 1 / (s->scale * s->scale), tile,
+                                  TILE);
+    store_tile(s, row, height, column, width, tile);
 }
 
 /* A block of rows, `before` others of the same sum being done. */
@@ -181,15 +188,15 @@ static coulis_status add_block(cl_covariance *s, int64_t first, int64_t before, 
         s->block_mean[c] /= here;
         s->shift[c] = s->block_mean[c] - mean[c];
     }
+    for (int64_t c = 0; c < cols; c++) mean[c] += s->shift[c] * (here / (done + here));
     s->exact = !s->centred;
     if (s->centred) centre_block(s);
     cl_pool_run(s->pool, tiles * (tiles + 1) / 2, multiply_tile, s);
-    for (int64_t c = 0; c < cols; c++) mean[c] += s->shift[c] * (here / (done + here));
     return COULIS_OK;
 }
 
-coulis_status cl_covariance_sum(cl_covariance *s, const float *x, int64_t first, int64_t rows, cl_sums *sums,
-                                coulis_error *error) {
+static coulis_status add_rows(cl_covariance *s, const float *x, int64_t first, int64_t rows, cl_sums *sums,
+                              const cl_sums *left, coulis_error *error) {
     coulis_status status = COULIS_OK;
     memset(sums->mean, 0, (size_t)s->cols * sizeof *sums->mean);
     sums->rows = rows;
@@ -197,8 +204,33 @@ coulis_status cl_covariance_sum(cl_covariance *s, const float *x, int64_t first,
     for (int64_t before = 0; before < rows && !status; before += CL_COVARIANCE_BLOCK) {
         s->x = x + before * s->cols;
         s->count = rows - before < CL_COVARIANCE_BLOCK ? rows - before : CL_COVARIANCE_BLOCK;
+        s->left = before + s->count == rows ? left : NULL;
         status = add_block(s, first + before, before, sums->mean, error);
     }
+    return status;
+}
+
+coulis_status cl_covariance_sum(cl_covariance *s, const float *x, int64_t first, int64_t rows, cl_sums *sums,
+                                coulis_error *error) {
+    return add_rows(s, x, first, rows, sums, NULL, error);
+}
+
+static void merge_means(int64_t cols, const cl_sums *left, const cl_sums *right, cl_sums *out) {
+    double a = (double)left->rows, b = (double)right->rows;
+    for (int64_t c = 0; c < cols; c++)
+        out->mean[c] = left->mean[c] + (right->mean[c] - left->mean[c]) * (b / (a + b));
+    out->rows = left->rows + right->rows;
+}
+
+coulis_status cl_covariance_join(cl_covariance *s, const float *x, int64_t first, int64_t rows, cl_sums *left,
+                                 coulis_error *error) {
+    size_t size = (size_t)cl_triangle_size(s->cols);
+    if (rows > CL_COVARIANCE_BLOCK && !s->own.triangle && !(s->own.triangle = cl_alloc(size, sizeof(double))))
+        return cl_fail_memory(error, "sums of rows", size * sizeof(double));
+    double a = (double)left->rows, b = (double)rows;
+    s->factor = a * b / (a + b);
+    coulis_status status = add_rows(s, x, first, rows, &s->own, left, error);
+    if (!status) merge_means(s->cols, left, &s->own, left);
     return status;
 }
 
@@ -211,16 +243,21 @@ coulis_status cl_covariance_open(int64_t cols, cl_pool *pool, cl_covariance **co
                          .high = cl_alloc(width, sizeof *s->high),
                          .block_mean = cl_alloc(width, sizeof *s->block_mean),
                          .shift = cl_alloc(width, sizeof *s->shift),
+                         .own.mean = cl_alloc(width, sizeof *s->own.mean),
                          .tiles = cl_alloc(threads, TILE * TILE * sizeof *s->tiles)};
     s->sides = cl_alloc(threads, 2 * CHUNK * TILE * sizeof *s->sides);
     bool floats = cols > CL_COVARIANCE_DOUBLE;
-    if (floats) s->centred = cl_alloc(width, STRIDE * sizeof *s->centred);
+    size_t slabs = (width + CL_SIDE_STEP - 1) / CL_SIDE_STEP * CL_SIDE_STEP / CL_SLAB;
+    if (floats) s->centred = cl_alloc(slabs, STRIDE * sizeof *s->centred);
     if (floats) s->stripes = cl_alloc(width / STRIPE + 1, sizeof *s->stripes);
-    if (!s->low || !s->high || !s->block_mean || !s->shift || !s->tiles || !s->sides ||
+    if (!s->low || !s->high || !s->block_mean || !s->shift || !s->own.mean || !s->tiles || !s->sides ||
         (floats && (!s->centred || !s->stripes))) {
         cl_covariance_close(s);
-        return cl_fail_memory(error, "a block of rows", width * STRIDE * sizeof *s->centred);
+        return cl_fail_memory(error, "a block of rows", slabs * STRIDE * sizeof *s->centred);
     }
+    /* Slabs past the last column are multiplied with, though nobody reads what comes out. */
+    size_t filled = (width + CL_SLAB - 1) / CL_SLAB;
+    if (floats) memset(s->centred + filled * STRIDE, 0, (slabs - filled) * STRIDE * sizeof *s->centred);
     *covariance = s;
     return COULIS_OK;
 }
@@ -231,6 +268,8 @@ void cl_covariance_close(cl_covariance *s) {
     cl_free(s->high);
     cl_free(s->block_mean);
     cl_free(s->shift);
+    cl_free(s->own.mean);
+    cl_free(s->own.triangle);
     cl_free(s->centred);
     cl_free(s->tiles);
     cl_free(s->sides);
@@ -250,13 +289,12 @@ typedef struct merging {
 static void merge_rows(void *context, int64_t piece, int32_t worker) {
     (void)worker;
     const merging *m = context;
+    const double *a = m->left->mean, *b = m->right->mean;
     int64_t end = piece * MERGE + MERGE < m->cols ? piece * MERGE + MERGE : m->cols;
     for (int64_t i = piece * MERGE; i < end; i++) {
         int64_t place = cl_triangle_row(m->cols, i);
-        const double *left = m->left->triangle + place, *right = m->right->triangle + place;
-        const double *a = m->left->mean + i, *b = m->right->mean + i;
-        double *out = m->out + place, step = m->factor * (b[0] - a[0]);
-        for (int64_t j = 0; j < m->cols - i; j++) out[j] = (left[j] + right[j]) + step * (b[j] - a[j]);
+        merge_row(m->cols - i, m->left->triangle + place, m->right->triangle + place, m->factor * (b[i] - a[i]), a + i,
+                  b + i, m->out + place);
     }
 }
 
@@ -264,7 +302,5 @@ void cl_covariance_merge(cl_pool *pool, int64_t cols, const cl_sums *left, const
     double a = (double)left->rows, b = (double)right->rows;
     merging m = {.cols = cols, .left = left, .right = right, .out = out->triangle, .factor = a * b / (a + b)};
     cl_pool_run(pool, (cols + MERGE - 1) / MERGE, merge_rows, &m);
-    for (int64_t c = 0; c < cols; c++)
-        out->mean[c] = left->mean[c] + (right->mean[c] - left->mean[c]) * (b / (a + b));
-    out->rows = left->rows + right->rows;
+    merge_means(cols, left, right, out);
 }

@@ -36,6 +36,11 @@ void cl_covariance_close(cl_covariance *covariance);
 coulis_status cl_covariance_sum(cl_covariance *covariance, const float *x, int64_t first, int64_t rows, cl_sums *sums,
                                 coulis_error *error);
 
+/* The rows join those that `left` has the sums of: to the last bit what their own sums and cl_covariance_merge would
+ * make of it. On failure `left` is as it was. */
+coulis_status cl_covariance_join(cl_covariance *covariance, const float *x, int64_t first, int64_t rows, cl_sums *left,
+                                 coulis_error *error);
+
 /* Numbers in a triangle, and the place in it of element (row, row). */
 int64_t cl_triangle_size(int64_t cols);
 int64_t cl_triangle_row(int64_t cols, int64_t row);

@@ -1,5 +1,6 @@
 /* Which way a fit goes, and the ways that hold a matrix in memory. */
 #include <math.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "base/memory.h"
@@ -67,9 +68,17 @@ static coulis_status choose_solver(int64_t rows, int64_t cols, int32_t *solver, 
 /* ---- covariance of the columns -------------------------------------------------------------- */
 
 /* The matrix as the eigenproblem wants it. */
-static void unpack(const double *triangle, int64_t cols, double *matrix) {
-    for (int64_t i = 0; i < cols; i++)
-        for (int64_t j = i; j < cols; j++) matrix[i * cols + j] = *triangle++;
+typedef struct unpacking {
+    const double *triangle;
+    int64_t cols;
+    double *matrix;
+} unpacking;
+
+static void unpack_row(void *context, int64_t row, int32_t worker) {
+    (void)worker;
+    const unpacking *s = context;
+    memcpy(s->matrix + row * (s->cols + 1), s->triangle + cl_triangle_row(s->cols, row),
+           (size_t)(s->cols - row) * sizeof *s->matrix);
 }
 
 /* Solves for the rows that the moments have. */
@@ -79,7 +88,8 @@ static coulis_status finish(const coulis_moments *m, double components, coulis_p
     coulis_status status = cl_moments_total(m, &sums, error);
     if (status) return status;
     double *matrix = cl_alloc(cols, cols * sizeof *matrix);
-    if (matrix) unpack(sums.triangle, m->cols, matrix);
+    unpacking task = {.triangle = sums.triangle, .cols = m->cols, .matrix = matrix};
+    if (matrix) cl_pool_run(m->pool, m->cols, unpack_row, &task);
     else status = cl_fail_memory(error, "the covariance matrix", cols * cols * sizeof *matrix);
     cl_free(sums.triangle);
     sums.triangle = NULL;

@@ -1,11 +1,15 @@
 #include "pca/moments.h"
 
 #include <math.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "base/memory.h"
 #include "pca/pca.h"
+
+/* Rows that are searched for numbers that are not finite at a time. */
+#define CHECKED 32
 
 int64_t coulis_moments_leaf_rows(int64_t cols) {
     if (cols < 1 || cols > CL_SIDE_MAX) return 0;
@@ -54,13 +58,9 @@ coulis_status cl_moments_make_room(coulis_moments *m, int64_t more, coulis_error
     return COULIS_OK;
 }
 
-/* Siblings are merged when both are there, whichever came first: what a node holds depends on its rows alone. */
-void cl_moments_put(coulis_moments *m, const cl_node *node) {
-    int64_t at = m->count;
-    while (at > 0 && cl_node_begin(m, &m->nodes[at - 1]) > cl_node_begin(m, node)) at--;
-    memmove(m->nodes + at + 1, m->nodes + at, (size_t)(m->count - at) * sizeof *m->nodes);
-    m->nodes[at] = *node;
-    m->count++;
+/* Node number `at` and its sibling become one when both are there, whichever came first, and so on: what a node holds
+ * depends on its rows alone. */
+static void merge_siblings(coulis_moments *m, int64_t at) {
     for (;;) {
         if (m->nodes[at].index % 2) at--; /* its left sibling, if there is one, is before it */
         if (at < 0 || at + 1 == m->count) return;
@@ -69,10 +69,20 @@ void cl_moments_put(coulis_moments *m, const cl_node *node) {
         cl_covariance_merge(m->pool, m->cols, &left->sums, &right->sums, &left->sums);
         left->level++;
         left->index /= 2;
-        cl_sums_free(&right->sums);
+        cl_sums_free(&m->spare);
+        m->spare = right->sums;
         memmove(right, right + 1, (size_t)(m->count - at - 2) * sizeof *right);
         m->count--;
     }
+}
+
+void cl_moments_put(coulis_moments *m, const cl_node *node) {
+    int64_t at = m->count;
+    while (at > 0 && cl_node_begin(m, &m->nodes[at - 1]) > cl_node_begin(m, node)) at--;
+    memmove(m->nodes + at + 1, m->nodes + at, (size_t)(m->count - at) * sizeof *m->nodes);
+    m->nodes[at] = *node;
+    m->count++;
+    merge_siblings(m, at);
 }
 
 /* ---- an accumulator ----------------------------------------------------------------------------- */
@@ -116,6 +126,8 @@ void coulis_moments_free(coulis_moments *m) {
     for (int64_t i = 0; i < m->count; i++) cl_sums_free(&m->nodes[i].sums);
     cl_free(m->nodes);
     cl_free(m->rest);
+    cl_covariance_close(m->work);
+    cl_sums_free(&m->spare);
     if (m->owns_pool) cl_pool_free(m->pool);
     cl_free(m);
 }
@@ -126,33 +138,58 @@ coulis_status cl_moments_make_rest(coulis_moments *m, coulis_error *error) {
     return m->rest ? COULIS_OK : cl_fail_memory(error, "rows", (size_t)(m->leaf * m->cols) * sizeof *m->rest);
 }
 
-/* The rows of one leaf, which begins with row number `first`, become a node. */
-static coulis_status put_leaf(coulis_moments *m, cl_covariance *work, int64_t first, const float *x,
-                              coulis_error *error) {
+/* The rows of one leaf, which begins with row number `first`, become a node, or join the leaf before them. */
+static coulis_status put_leaf(coulis_moments *m, int64_t first, const float *x, coulis_error *error) {
     cl_node node = {.index = first / m->leaf};
+    for (int64_t at = 0; at < m->count && node.index % 2; at++) {
+        cl_node *left = &m->nodes[at];
+        if (left->level || left->index + 1 != node.index) continue;
+        coulis_status status = cl_covariance_join(m->work, x, first, m->leaf, &left->sums, error);
+        if (status) return status;
+        left->level = 1;
+        left->index /= 2;
+        merge_siblings(m, at);
+        return COULIS_OK;
+    }
     coulis_status status = cl_moments_make_room(m, 1, error);
-    if (!status) status = cl_sums_alloc(m->cols, &node.sums, error);
-    if (status) return status;
-    status = cl_covariance_sum(work, x, first, m->leaf, &node.sums, error);
+    node.sums = m->spare;
+    m->spare = (cl_sums){0};
+    if (!status && !node.sums.triangle) status = cl_sums_alloc(m->cols, &node.sums, error);
+    if (!status) status = cl_covariance_sum(m->work, x, first, m->leaf, &node.sums, error);
     if (status) cl_sums_free(&node.sums);
     else cl_moments_put(m, &node);
     return status;
 }
 
+typedef struct checking {
+    const float *x;
+    int64_t rows, cols;
+    atomic_bool found;
+} checking;
+
+static void check_rows(void *context, int64_t piece, int32_t worker) {
+    (void)worker;
+    checking *s = context;
+    int64_t end = (piece + 1) * CHECKED < s->rows ? (piece + 1) * CHECKED : s->rows;
+    const float *x = s->x + piece * CHECKED * s->cols;
+    uint32_t found = 0;
+    for (int64_t i = 0; i < (end - piece * CHECKED) * s->cols; i++) { /* infinity and NaN have all exponent bits */
+        uint32_t bits;
+        memcpy(&bits, x + i, sizeof bits);
+        found |= (bits & 0x7F800000u) == 0x7F800000u;
+    }
+    if (found) atomic_store_explicit(&s->found, true, memory_order_relaxed);
+}
+
 /* Names the first number that is not finite, if there is one. */
 static coulis_status check_finite(const coulis_moments *m, const float *x, int64_t rows, coulis_error *error) {
-    for (int64_t r = 0; r < rows; r++, x += m->cols) {
-        uint32_t found = 0;
-        for (int64_t c = 0; c < m->cols; c++) { /* infinity and NaN have all bits of the exponent */
-            uint32_t bits;
-            memcpy(&bits, x + c, sizeof bits);
-            found |= (bits & 0x7F800000u) == 0x7F800000u;
-        }
-        for (int64_t c = 0; found && c < m->cols; c++)
-            if (!isfinite(x[c]))
-                return cl_fail(error, COULIS_NUMERIC, "row %lld, column %lld of the input (counted from 0) is %s",
-                               (long long)(m->next + r), (long long)c, isnan(x[c]) ? "not a number (NaN)" : "infinite");
-    }
+    checking s = {.x = x, .rows = rows, .cols = m->cols};
+    cl_pool_run(m->pool, (rows + CHECKED - 1) / CHECKED, check_rows, &s);
+    for (int64_t i = 0; s.found && i < rows * m->cols; i++)
+        if (!isfinite(x[i]))
+            return cl_fail(error, COULIS_NUMERIC, "row %lld, column %lld of the input (counted from 0) is %s",
+                           (long long)(m->next + i / m->cols), (long long)(i % m->cols),
+                           isnan(x[i]) ? "not a number (NaN)" : "infinite");
     return COULIS_OK;
 }
 
@@ -161,9 +198,11 @@ coulis_status coulis_moments_update(coulis_moments *m, const float *x, int64_t r
         return cl_fail(error, COULIS_INVALID_ARGUMENT, "moments_update wants moments and rows");
     if (rows > CL_ROWS_MAX - m->next)
         return cl_fail(error, COULIS_INVALID_ARGUMENT, "moments of more than %lld rows", CL_ROWS_MAX);
-    coulis_status status = check_finite(m, x, rows, error);
-    cl_covariance *work = NULL;
-    if (!status && m->rest_rows + rows >= m->leaf) status = cl_covariance_open(m->cols, m->pool, &work, error);
+    /* The sums of one leaf find such a number themselves before they change anything. */
+    bool leaf_alone = rows == m->leaf && m->rest_rows == 0;
+    coulis_status status = leaf_alone ? COULIS_OK : check_finite(m, x, rows, error);
+    if (!status && !m->work && m->rest_rows + rows >= m->leaf)
+        status = cl_covariance_open(m->cols, m->pool, &m->work, error);
     while (rows > 0 && !status) {
         int64_t count = m->leaf - m->rest_rows < rows ? m->leaf - m->rest_rows : rows;
         const float *leaf = NULL;
@@ -173,14 +212,13 @@ coulis_status coulis_moments_update(coulis_moments *m, const float *x, int64_t r
             memcpy(m->rest + m->rest_rows * m->cols, x, (size_t)(count * m->cols) * sizeof *x);
             if (m->rest_rows + count == m->leaf) leaf = m->rest;
         }
-        if (leaf) status = put_leaf(m, work, m->next - m->rest_rows, leaf, error);
+        if (leaf) status = put_leaf(m, m->next - m->rest_rows, leaf, error);
         if (status) break;
         m->rest_rows = leaf ? 0 : m->rest_rows + count;
         m->next += count;
         x += count * m->cols;
         rows -= count;
     }
-    cl_covariance_close(work);
     return status;
 }
 
@@ -266,12 +304,10 @@ coulis_status cl_moments_total(const coulis_moments *m, cl_sums *sums, coulis_er
     coulis_status status = cl_sums_alloc(m->cols, sums, error);
     if (status) return status;
     if (m->rest_rows) {
-        cl_covariance *work;
-        status = cl_covariance_open(m->cols, m->pool, &work, error);
-        if (!status) {
-            status = cl_covariance_sum(work, m->rest, m->next - m->rest_rows, m->rest_rows, sums, error);
-            cl_covariance_close(work);
-        }
+        cl_covariance *work = m->work;
+        if (!work) status = cl_covariance_open(m->cols, m->pool, &work, error);
+        if (!status) status = cl_covariance_sum(work, m->rest, m->next - m->rest_rows, m->rest_rows, sums, error);
+        if (work != m->work) cl_covariance_close(work);
     } else if (m->count > 0) {
         const cl_sums *last = &m->nodes[--left].sums;
         sums->rows = last->rows;

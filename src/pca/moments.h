@@ -19,6 +19,8 @@ struct coulis_moments {
     int64_t next;        /* number of the row that follows the last one */
     cl_pool *pool;
     bool owns_pool;
+    cl_covariance *work; /* from the first leaf on */
+    cl_sums spare;       /* memory for the next node, after two have become one: new pages cost time */
     cl_node *nodes;      /* by rows; no two of them siblings */
     int64_t count, room;
     float *rest;         /* rows of the unfinished leaf, room for `leaf` of them; NULL as long as there was none */

@@ -37,8 +37,8 @@ coulis_status cl_rows_progress(const cl_rows *rows, int64_t done, int64_t total,
     return COULIS_OK;
 }
 
-/* Columns of a piece: their sums, lows and highs (16 KiB) stay in the first-level cache. */
-#define PIECE 1024
+/* Columns of a piece: their sums, lows and highs (8 KiB) stay in the first-level cache. */
+#define PIECE 512
 
 typedef struct stats {
     const cl_pca_kernels *kernels;

@@ -126,6 +126,55 @@ static void centring_agrees(void) {
     cl_free(x);
 }
 
+/* Columns of a block in slabs: centred, their squares measured, and multiplied with one another. */
+static void check_slabs(int64_t rows, int64_t cols, int64_t begin) {
+    const int64_t slabs = (cols + CL_SIDE_STEP) / CL_SIDE_STEP * CL_SIDE_STEP / CL_SLAB + begin / CL_SLAB;
+    const int64_t stride = rows * CL_SLAB + CL_SLAB, side = slabs * CL_SLAB;
+    float *x = random_numbers(rows * cols), *centred = cl_alloc_zero((size_t)(slabs * stride), sizeof *centred);
+    double *mean = cl_alloc((size_t)cols, sizeof *mean), *out = cl_alloc_zero((size_t)(side * side), sizeof *out);
+    for (int64_t c = 0; c < cols; c++) mean[c] = 0.01 * (double)c - 0.1;
+    int wrong = 0;
+    for (int64_t c = 0; c < cols; c += CL_SLAB) {
+        float *slab = centred + c / CL_SLAB * stride;
+        double square = 0, roughness;
+        kernels->centre_slab(rows, cols - c, x + c, cols, mean + c, 0.7, slab);
+        for (int64_t r = 0; r < rows; r++)
+            for (int64_t i = 0; i < CL_SLAB; i++) {
+                float got = slab[r * CL_SLAB + i];
+                square += (double)got * (double)got;
+                wrong += got != (c + i < cols ? (float)(((double)x[r * cols + c + i] - mean[c + i]) * 0.7) : 0);
+            }
+        double measured = kernels->slab_squares(rows, slab, &roughness);
+        wrong += fabs(measured - square) > 1e-13 * square; /* some hundred roundings of double */
+        wrong += !(roughness <= 64 * (FLT_EPSILON / 2) * square);
+    }
+    CHECK_MSG(wrong == 0, "%d numbers wrong, %dx%d", wrong, (int)rows, (int)cols);
+    const float *right = centred + begin / CL_SLAB * stride;
+    kernels->slab_products(cols, cols - begin, rows, centred, right, stride, 2.0, out, side);
+    for (int64_t i = 0; i < cols; i++)
+        for (int64_t j = begin ? 0 : i; j < cols - begin; j++) {
+            double sum = 0, size = 0;
+            for (int64_t r = 0; r < rows; r++) {
+                double product = (double)centred[i / CL_SLAB * stride + r * CL_SLAB + i % CL_SLAB] *
+                                 (double)right[j / CL_SLAB * stride + r * CL_SLAB + j % CL_SLAB];
+                sum += product;
+                size += fabs(product);
+            }
+            /* Runs of 64 float terms, as in check_sums. */
+            wrong += fabs(out[i * side + j] - 2 * sum) > 2 * size * 64 * (FLT_EPSILON / 2) * 1.01;
+        }
+    CHECK_MSG(wrong == 0, "%d products wrong, %dx%d from %d on", wrong, (int)rows, (int)cols, (int)begin);
+    cl_free(x), cl_free(centred), cl_free(mean), cl_free(out);
+}
+
+static void slabs_are_multiplied(void) {
+    static const int64_t sides[] = {1, 15, 16, 17, 48, 50, 96, 101};
+    for (size_t i = 0; i < sizeof sides / sizeof *sides; i++) {
+        check_slabs(1 + (int64_t)i * 29, sides[i], 0);
+        check_slabs(130, sides[i], sides[i] / 2 / CL_SLAB * CL_SLAB);
+    }
+}
+
 /* ---- the eigenproblem's, in double ---- */
 
 enum { B = CL_PANEL };
@@ -241,6 +290,7 @@ int main(void) {
         RUN(sums_agree);
         RUN(columns_are_measured);
         RUN(centring_agrees);
+        RUN(slabs_are_multiplied);
         RUN(panels_are_multiplied);
         RUN(rows_are_combined);
         RUN(reflectors_clear);

@@ -21,6 +21,8 @@
  * number; half as many cost up to 6 % of the speed. */
 #define TERMS 64
 
+#include "pca/kernels/slabs.h"
+
 /* out[j] += factor * (the lanes of sums[j] added up in float), for the first n of COLUMNS. All at once, as one sum
  * after the other takes a fifth of the time of the whole product. */
 CL_INLINE void add_sums(const vf *sums, int64_t n, double factor, double *out) {
@@ -203,6 +205,9 @@ const cl_pca_kernels KERNEL(cl_pca_kernels) = {
     .column_stats = KERNEL(column_stats),
     .centre = KERNEL(centre),
     .centre_transposed = KERNEL(centre_transposed),
+    .centre_slab = KERNEL(centre_slab),
+    .slab_products = KERNEL(slab_products),
+    .slab_squares = KERNEL(slab_squares),
     .multiply = KERNEL(multiply),
     .row_dot = KERNEL(row_dot),
     .row_add = KERNEL(row_add),

@@ -20,6 +20,22 @@ typedef struct cl_pca_kernels {
     void (*combine)(int64_t m, int64_t n, int64_t k, const float *a, int64_t a_stride, const float *b,
                     int64_t b_stride, double *out, int64_t out_stride);
 
+    /* ---- the covariance, in float, of columns that lie in slabs ---- */
+
+    /* The first CL_SLAB columns of x, centred: out[r * CL_SLAB + c] = (x[r * x_stride + c] - mean[c]) * scale, rounded
+     * once; 0 where x has fewer. */
+    void (*centre_slab)(int64_t rows, int64_t cols, const float *x, int64_t x_stride, const double *mean, double scale,
+                        float *out);
+    /* out[i * out_stride + j] += factor * the sum over t < k of a[t][i] * b[t][j], for i < m and j < n, in runs of 64
+     * float terms, the runs added up in double. The order does not depend on m, n, i or j. a and b begin with a slab;
+     * where they are the same, what is below the diagonal may be left out. n is taken up to a multiple of
+     * CL_SIDE_STEP and m to one of CL_SLAB, for which there must be slabs and room. */
+    void (*slab_products)(int64_t m, int64_t n, int64_t k, const float *a, const float *b, int64_t stride,
+                          double factor, double *out, int64_t out_stride);
+    /* The sum of the squares of a slab's k rows, in double; and in *roughness how far each column's, summed as
+     * slab_products does, is from it, added up. */
+    double (*slab_squares)(int64_t k, const float *slab, double *roughness);
+
     /* Adds the rows of x to sum (cols) and widens low and high (cols) to hold them. A NaN shows in sum. */
     void (*column_stats)(int64_t rows, int64_t cols, const float *x, int64_t x_stride, double *sum, float *low,
                          float *high);
@@ -53,6 +69,11 @@ typedef struct cl_pca_kernels {
     /* z := H z for `rows` rows of CL_PANEL numbers; v[0], which would be 1, holds tau. */
     void (*reflect)(int64_t rows, const double *v, double *z);
 } cl_pca_kernels;
+
+/* Columns of a slab: a row of one fills a cache line. */
+#define CL_SLAB 16
+/* Columns that every tile's width divides. */
+#define CL_SIDE_STEP 48
 
 /* Width of the band to which a symmetric matrix is brought first, and of the panels of numbers that are multiplied
  * at a time: a row of one fills four registers of AVX-512. */

@@ -1,7 +1,8 @@
 """coulis.spark on a cluster of three workers of one core, beside Spark as people write it: ./run bench spark
 
     job       pictures -> ResNet50's last feature map (100,352 numbers) -> PCA(k) -> Parquet; beside it, on the same
-              workers, Keras's ResNet50 in a pandas UDF and Spark ML's PCA. Both networks have drawn weights.
+              workers, Keras's ResNet50 in a pandas UDF and Spark ML's PCA. Both networks have drawn weights; both
+              programs write the vectors, read them again, and write paths and scores, as `coulis run` does.
     pca       PCA of a matrix whose spectrum is known, made on the executors; agreement and memory
     sparkml   shares and centring beside Spark ML's PCA, below and above 65,535 columns
 
@@ -82,7 +83,7 @@ def coulis_job(images, k, output):
     features = featurizer.transform(images).select("path", "features")
     features.write.parquet(f"{output}/features")
     features = images.sparkSession.read.parquet(f"{output}/features")
-    PCA(k=k).fit(features).transform(features).write.parquet(f"{output}/reduced")
+    PCA(k=k).fit(features).transform(features).select("path", "pca").write.parquet(f"{output}/reduced")
 
 
 def keras_job(images, k, output):
@@ -91,7 +92,7 @@ def keras_job(images, k, output):
     features = images.sparkSession.read.parquet(f"{output}/features")
     vectors = features.select("path", array_to_vector("features").alias("features"))
     model = spark_ml.PCA(k=k, inputCol="features", outputCol="pca").fit(vectors)
-    model.transform(vectors).write.parquet(f"{output}/reduced")
+    model.transform(vectors).select("path", "pca").write.parquet(f"{output}/reduced")
 
 
 def keras_udf():

@@ -243,8 +243,8 @@ def part(first, moments, data):
     )
 
 
-class Transform:
-    """Replaces the vectors in the last column by their scores.
+class Scores:
+    """Scores of vectors: Arrow arrays to Arrow arrays.
 
     Parameters
     ----------
@@ -259,19 +259,36 @@ class Transform:
     def __init__(self, key, model, centred):
         self.key, self.model, self.centred = key, model, centred
 
-    def __call__(self, batches):
+    def __call__(self, arrays):
         pca = load_pca(self.key, self.model)
         offset = None if self.centred else pca.components_.astype(float) @ pca.mean_
         rows = max(1, BATCH_BYTES // (4 * max(pca.n_features_in_, pca.n_components_)))
-        for whole in batches:
-            for first in range(0, whole.num_rows, rows):
-                batch = whole.slice(first, rows)
-                x, ok = vectors_matrix(batch.column(batch.num_columns - 1), pca.n_features_in_)
-                scores = numpy.zeros((batch.num_rows, pca.n_components_), numpy.float32)
+        for lists in arrays:
+            scores = numpy.zeros((len(lists), pca.n_components_), numpy.float32)
+            for first in range(0, len(lists), rows):
+                x, ok = vectors_matrix(lists.slice(first, rows), pca.n_features_in_)
                 if len(x):
-                    scores[ok] = pca.transform(x) if offset is None else pca.transform(x) + offset
-                columns = [*batch.columns[:-1], vectors_array(scores, ok)]
-                yield pyarrow.RecordBatch.from_arrays(columns, batch.schema.names)
+                    scores[first : first + rows][ok] = pca.transform(x) if offset is None else pca.transform(x) + offset
+            yield vectors_array(scores, ~numpy.asarray(lists.is_null()))
+
+
+class LastColumn:
+    """Batches whose last column is replaced by what `function` makes of it."""
+
+    def __init__(self, function):
+        self.function = function
+
+    def __call__(self, batches):
+        others = []
+
+        def last():
+            for batch in batches:
+                others.append(batch)
+                yield batch.column(batch.num_columns - 1)
+
+        for array in self.function(last()):
+            batch = others.pop()
+            yield pyarrow.RecordBatch.from_arrays([*batch.columns[:-1], array], batch.schema.names)
 
 
 _loaded = {}  # the last PCA used, by its key: once in this process

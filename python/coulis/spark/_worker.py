@@ -163,7 +163,8 @@ def vectors_matrix(lists, columns=None):
         ``bad_data`` when their lengths differ, from one another or from `columns`, or an element is null.
     """
     ok = ~numpy.asarray(lists.is_null())
-    lists = lists.filter(pyarrow.array(ok))
+    if not ok.all():
+        lists = lists.filter(pyarrow.array(ok))
     flat = lists.flatten()
     if flat.null_count:
         raise coulis.Error("a vector has a null among its numbers", "bad_data", 14)
@@ -180,8 +181,21 @@ def pack(batches):
     """Vectors (the last column) as bytes, little-endian float32; no row is null."""
     for batch in batches:
         matrix, _ = vectors_matrix(batch.column(batch.num_columns - 1))
-        packed = pyarrow.array([row.astype("<f4").tobytes() for row in matrix], pyarrow.binary())
+        data = numpy.ascontiguousarray(matrix, "<f4")
+        ends = numpy.arange(len(data) + 1, dtype=numpy.int32) * (4 * data.shape[1])
+        packed = pyarrow.Array.from_buffers(
+            pyarrow.binary(), len(data), [None, pyarrow.py_buffer(ends), pyarrow.py_buffer(data)])
         yield pyarrow.RecordBatch.from_arrays([*batch.columns[:-1], packed], batch.schema.names)
+
+
+def lengths(batches):
+    """How many numbers a partition has in its only column, and the smallest and largest of them; nothing for none."""
+    found = [numpy.asarray(batch.column(0)) for batch in batches]
+    if sum(map(len, found)):
+        found = numpy.concatenate(found)
+        values = [[len(found)], [found.min()], [found.max()]]
+        yield pyarrow.RecordBatch.from_arrays(
+            [pyarrow.array(value, pyarrow.int64()) for value in values], ["rows", "shortest", "longest"])
 
 
 def unpack(values):

@@ -147,19 +147,19 @@ class _Rows:
             frame.unpersist()
 
     def fit(self, k):
-        length = functions.length("vector").alias("length")
-        parts = self.packed.select(length, functions.spark_partition_id().alias("part")).groupBy("part").agg(
-            functions.count("length"), functions.min("length"), functions.max("length")).collect()
-        count = sum(part[1] for part in parts)
+        length = self.packed.select(functions.length("vector").cast("long").alias("length"))
+        kinds = StructType([StructField(name, LongType()) for name in ("rows", "shortest", "longest")])
+        parts = _frames.map_in_arrow(length, _worker.lengths, kinds, 8).collect()
+        count = sum(part.rows for part in parts)
         if count < 2:
             raise coulis.Error(f"PCA needs at least two vectors that are not null, there are {count}")
-        shortest, longest = min(part[2] for part in parts), max(part[3] for part in parts)
+        shortest, longest = min(part.shortest for part in parts), max(part.longest for part in parts)
         if shortest != longest:
             raise coulis.Error(f"the vectors differ in length: from {shortest // 4} to {longest // 4} numbers")
         columns = longest // 4
         if MOMENTS_COLUMNS >= columns and count >= columns:
             return self._from_moments(count, columns, coulis.Moments.leaf_rows(columns), k)
-        return self._on_driver(count, max(part[1] for part in parts), columns, k)
+        return self._on_driver(count, max(part.rows for part in parts), columns, k)
 
     def _sorted(self, parts):
         return self.packed.repartitionByRange(parts, *self.order).sortWithinPartitions(*self.order)
@@ -175,7 +175,7 @@ class _Rows:
             frame = frame.repartition(-(-count * size // SPOOL_BYTES))
         keys = []
         with tempfile.TemporaryFile(prefix="coulis-pca-") as spool:
-            for batch in _frames.local_batches(frame):
+            for batch in _frames.local_batches(frame, count * size <= 2 * SPOOL_BYTES):
                 for row in batch.column(batch.num_columns - 1):
                     spool.write(row.as_buffer())
                 keys += [_sort_key(key) for key in batch.column(0).to_pylist()] if batch.num_columns > 1 else []
@@ -292,8 +292,8 @@ class PCAModel(Model, _PCAParams, MLReadable, MLWritable):
         _frames.check_columns(dataset, source, [output])
         vector = _frames.float_array(dataset, source)
         key, model = self._ship(dataset.sparkSession)
-        scores = _worker.Scores(key, model, self.getCentred())
-        frame = _frames.with_mapped(dataset, output, vector, scores, ArrayType(FloatType()), self.pca.n_features_in_ * 8)
+        scores, kind = _worker.Scores(key, model, self.getCentred()), ArrayType(FloatType())
+        frame = _frames.with_mapped(dataset, output, vector, scores, kind, 8 * self.pca.n_features_in_)
         return self._as_output_type(frame, output)
 
     def _ship(self, session):

@@ -1,6 +1,6 @@
 """Principal components over a cluster, as an estimator of pyspark.ml."""
 
-import functools as tools
+import functools
 import hashlib
 import itertools
 import os
@@ -221,7 +221,7 @@ def _arrange(rows, keys):
     order = []  # of the row that belongs at each place
     for _, same in itertools.groupby(sorted(range(len(rows)), key=keys.__getitem__), key=keys.__getitem__):
         same = list(same)
-        order += sorted(same, key=tools.cmp_to_key(by_bytes)) if len(same) > 1 else same
+        order += sorted(same, key=functools.cmp_to_key(by_bytes)) if len(same) > 1 else same
     for start in range(len(order)):
         place, kept = start, None
         while order[place] != place:  # round a cycle of the permutation

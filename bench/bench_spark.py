@@ -1,14 +1,17 @@
 """coulis.spark on a cluster of three workers of one core, beside Spark as people write it: ./run bench spark
 
     job       pictures -> ResNet50's last feature map (100,352 numbers) -> PCA(k) -> Parquet; beside it, on the same
-              workers, Keras's ResNet50 in a pandas UDF and Spark ML's PCA. Both networks have drawn weights.
+              workers, Keras's ResNet50 in a pandas UDF and Spark ML's PCA. Both networks have drawn weights; both
+              programs write the vectors, read them again, and write paths and scores, as `coulis run` does.
     pca       PCA of a matrix whose spectrum is known, made on the executors; agreement and memory
     sparkml   shares and centring beside Spark ML's PCA, below and above 65,535 columns
+    configurations   the job of emr/job.py on small pictures, under both configurations of emr/
 
 Seconds are those of the work, without the start of Spark or of the Python workers.
 """
 
 import argparse
+import json
 import os
 import pathlib
 import resource
@@ -31,16 +34,20 @@ from servers import Cluster  # noqa: E402
 from coulis.spark import PCA, ImageFeaturizer  # noqa: E402
 
 RANK = 40  # of the matrix with the known spectrum
+WORKERS, MEMORY = 3, 2048  # of one core and so many MiB each
 
 
-def start(cluster):
+def start(cluster, **settings):
     os.environ["PYSPARK_PYTHON"] = sys.executable
-    spark = (
+    builder = (
         SparkSession.builder.master(cluster.url).appName("coulis bench").config("spark.ui.enabled", "false")
         .config("spark.ui.showConsoleProgress", "false").config("spark.driver.host", "127.0.0.1")
         .config("spark.driver.memory", "2g").config("spark.executor.memory", "1g")
-        .config("spark.sql.shuffle.partitions", "6").config("spark.driver.maxResultSize", "2g").getOrCreate()
+        .config("spark.sql.shuffle.partitions", "6").config("spark.driver.maxResultSize", "2g")
     )
+    for name, value in settings.items():
+        builder = builder.config(name, value)
+    spark = builder.getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")
     return spark
 
@@ -68,13 +75,14 @@ def peaks(cluster, spark):
 # ---- the job ------------------------------------------------------------------------------------
 
 
-def draw(folder, count):
+def draw(folder, count, size=(640, 480)):
     from PIL import Image
 
+    folder.mkdir()
     for number in range(count):
         rng = numpy.random.default_rng(number)
         small = Image.fromarray(rng.integers(0, 256, (8, 8, 3), dtype=numpy.uint8))
-        small.resize((640, 480), Image.BICUBIC).save(folder / f"{number:05}.jpg")
+        small.resize(size, Image.BICUBIC).save(folder / f"{number:05}.jpg")
 
 
 def coulis_job(images, k, output):
@@ -82,7 +90,7 @@ def coulis_job(images, k, output):
     features = featurizer.transform(images).select("path", "features")
     features.write.parquet(f"{output}/features")
     features = images.sparkSession.read.parquet(f"{output}/features")
-    PCA(k=k).fit(features).transform(features).write.parquet(f"{output}/reduced")
+    PCA(k=k).fit(features).transform(features).select("path", "pca").write.parquet(f"{output}/reduced")
 
 
 def keras_job(images, k, output):
@@ -91,7 +99,7 @@ def keras_job(images, k, output):
     features = images.sparkSession.read.parquet(f"{output}/features")
     vectors = features.select("path", array_to_vector("features").alias("features"))
     model = spark_ml.PCA(k=k, inputCol="features", outputCol="pca").fit(vectors)
-    model.transform(vectors).write.parquet(f"{output}/reduced")
+    model.transform(vectors).select("path", "pca").write.parquet(f"{output}/reduced")
 
 
 def keras_udf():
@@ -128,7 +136,6 @@ def keras_types():
 
 def job(cluster, spark, arguments, folder):
     pictures = folder / "pictures"
-    pictures.mkdir()
     draw(pictures, arguments.pictures)
     images = spark.read.format("binaryFile").load(f"file://{pictures}").repartition(6)
     # A batch of Keras is what Spark hands over: 16 pictures, as people set it when the executors run out of memory.
@@ -217,7 +224,62 @@ def sparkml(cluster, spark, arguments, folder):
         frame.unpersist()
 
 
-PARTS = {"job": job, "pca": pca, "sparkml": sparkml}
+# ---- the configurations for EMR -------------------------------------------------------------------------
+
+
+def translated(file):
+    """Spark's settings for these workers, in the proportions that a file of emr/ has on its nodes.
+
+    A worker here is what a core node is there, with one core in place of eight. maximizeResourceAllocation makes one
+    executor a node, of all cores, whose heap is the node's memory less 3/19 of it for what lies beside the heap
+    (EMR's spark.executor.memoryOverheadFactor 0.1875), and a parallelism of twice the cores of all nodes. Set by
+    hand, the heap has the share of memory : memory + memoryOverhead, an executor has the one core (a node's two
+    executors cannot share it), and numbers that are the cores of all nodes become the cores of all workers. All else
+    of Spark SQL stays as it is: batches, costs of opening a file, sizes.
+    """
+    parts = {part["Classification"]: part["Properties"] for part in json.loads(file.read_text())}
+    given = parts["spark-defaults"]
+    settings = {name: value for name, value in given.items() if name.startswith("spark.sql.")}
+    if parts.get("spark", {}).get("maximizeResourceAllocation") == "true":
+        share = 1 / 1.1875
+        settings["spark.default.parallelism"] = 2 * WORKERS
+        settings["spark.sql.shuffle.partitions"] = 200  # Spark's own, which the file leaves as it is
+    else:
+        heap, beside = (int(given[f"spark.executor.{name}"].rstrip("g")) for name in ("memory", "memoryOverhead"))
+        share = heap / (heap + beside)
+        for name in ("spark.sql.files.minPartitionNum", "spark.sql.shuffle.partitions"):
+            settings[name] = WORKERS
+    settings["spark.executor.memory"] = f"{int(share * MEMORY)}m"
+    return settings
+
+
+def emr_job(images, output):
+    ImageFeaturizer().transform(images).drop("content").write.parquet(f"{output}/features")
+    features = images.sparkSession.read.parquet(f"{output}/features")
+    model = PCA(k=0.99).fit(features)
+    model.transform(features).drop("features").write.parquet(f"{output}/reduced")
+
+
+def configurations(cluster, spark, arguments, folder):
+    spark.stop()
+    draw(folder / "small", arguments.small, (100, 100))
+    print(f"\n{arguments.small} pictures of 100 x 100, EfficientNet-Lite0, PCA to 99 %, three workers of one core\n")
+    print("| | heap of an executor | tasks of the network | seconds | peak memory of a worker |")
+    print("| --- | ---: | ---: | ---: | ---: |")
+    for name in ("configurations.json", "hand-tuned.json"):
+        settings = translated(ROOT / "emr" / name)
+        with_settings = start(cluster, **settings)
+        images = with_settings.read.format("binaryFile").load(f"file://{folder}/small").drop("modificationTime")
+        emr_job(images.limit(12).repartition(6), f"file://{folder}/{name}-warm")
+        began = time.perf_counter()
+        emr_job(images, f"file://{folder}/{name}-out")
+        seconds = time.perf_counter() - began
+        print(f"| `{name}` | {settings['spark.executor.memory'][:-1]} MiB | {images.rdd.getNumPartitions()} | "
+              f"{seconds:.1f} | {peaks(cluster, with_settings)['worker']:.0f} MiB |", flush=True)
+        with_settings.stop()
+
+
+PARTS = {"job": job, "pca": pca, "sparkml": sparkml, "configurations": configurations}
 
 
 def main():
@@ -225,6 +287,7 @@ def main():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)} (default: all)")
     parser.add_argument("--pictures", type=int, default=100)
+    parser.add_argument("--small", type=int, default=300, help="pictures of the part `configurations`")
     parser.add_argument("-k", type=int, default=50)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--rows", type=int, default=5000)
@@ -236,7 +299,7 @@ def main():
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
     with tempfile.TemporaryDirectory(prefix="coulis-bench-") as folder:
         folder = pathlib.Path(folder)
-        cluster = Cluster(pathlib.Path(pyspark.__file__).parent, "", folder, memory="2g")
+        cluster = Cluster(pathlib.Path(pyspark.__file__).parent, "", folder, WORKERS, f"{MEMORY}m")
         try:
             for part in arguments.parts or PARTS:
                 spark = start(cluster)

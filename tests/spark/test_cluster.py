@@ -1,11 +1,12 @@
 """The whole job on a cluster of three workers, from S3 to S3, against the bytes of `coulis run`."""
 
+import runpy
 import sys
 import threading
 
 import numpy
 import pytest
-from conftest import BUCKET
+from conftest import BUCKET, REPOSITORY
 from pyspark.sql import functions
 from servers import wait_for
 
@@ -21,7 +22,7 @@ def job(spark, source, output):
     features.write.parquet(f"{output}/features")
     features = spark.read.parquet(f"{output}/features")
     model = PCA(k=0.99, inputCol="features", outputCol="pca").fit(features)
-    model.transform(features).write.parquet(f"{output}/reduced")
+    model.transform(features).drop("features").write.parquet(f"{output}/reduced")
     model.save(f"{output}/model")
     return model
 
@@ -39,12 +40,12 @@ def same(numbers, others):
 
 def check(spark, source, output, expected, model):
     rows, pca = expected
-    found = rows_of(spark, f"{output}/reduced", source)
-    assert found.keys() == rows.keys()
+    found, vectors = (rows_of(spark, f"{output}/{kind}", source) for kind in ("reduced", "features"))
+    assert found.keys() == rows.keys() == vectors.keys()
     for path, row in rows.items():
         assert found[path].status == row["status"], path
         assert (found[path].error is None) == (row["status"] == "ok"), path
-        assert same(found[path].features, row["features"]), path
+        assert same(vectors[path].features, row["features"]), path
         assert same(found[path].pca, row["pca"]), path
     for name in ("components_", "mean_", "explained_variance_", "explained_variance_ratio_"):
         assert getattr(model.pca, name).tobytes() == getattr(pca, name).tobytes(), name
@@ -108,6 +109,18 @@ def test_s3_scheme_and_paths_that_executors_read(spark, done, expected, pictures
     images = spark.read.format("binaryFile").load([f"s3://{BUCKET}/pictures/{path}" for path in chosen[:3]])
     for row in ImageFeaturizer().transform(images).collect():
         assert same(row.features, rows[row.path.partition("/pictures/")[2]]["features"])
+
+
+def test_the_job_for_emr(spark, pictures, expected, monkeypatch):
+    """emr/job.py as it stands, on this session: the rows and the model of `coulis run`, and the folder as label."""
+    output = f"s3a://{BUCKET}/emr"
+    monkeypatch.setattr(sys, "argv", ["job.py", FOLDER, output, "--components", "0.99"])
+    monkeypatch.setattr(type(spark), "stop", lambda self: None)  # the other tests go on with it
+    runpy.run_path(str(REPOSITORY / "emr" / "job.py"), run_name="__main__")
+    monkeypatch.undo()
+    check(spark, FOLDER, output, expected, PCAModel.load(f"{output}/pca"))
+    for path, row in rows_of(spark, f"{output}/reduced", FOLDER).items():
+        assert row.label == path.split("/")[-2]
 
 
 def test_a_worker_is_killed_in_the_middle(spark, cluster, pictures, expected):

@@ -70,6 +70,16 @@ def test_fewer_rows_than_columns(spark):
         assert numpy.array(found[path], numpy.float32).tobytes() == scores[number].tobytes()
 
 
+def test_fewer_rows_than_columns_in_the_order_of_paths_and_bytes(spark):
+    x = make(30, 200)
+    paths = [None if i % 7 == 0 else f"é{i // 4}" for i in range(30)]
+    order = sorted(range(30), key=lambda i: ((paths[i] or "").encode(), x[i].tobytes()))
+    frame = frame_of(spark, x, paths)
+    assert_same(PCA(k=5).fit(frame).pca, coulis.PCA(5).fit(x[order]))
+    by_bytes = sorted(range(30), key=lambda i: x[i].tobytes())
+    assert_same(PCA(k=5).fit(frame.drop("path")).pca, coulis.PCA(5).fit(x[by_bytes]))
+
+
 def test_vectors_and_doubles_in_and_vectors_out(spark, many):
     frame, x = many
     expected = coulis.PCA(2).fit(x)

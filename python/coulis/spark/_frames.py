@@ -1,16 +1,25 @@
 """What the stages share on the driver: parameters, column types, and frames mapped through Arrow."""
 
+from collections.abc import Iterator
+
+import pyarrow
+import pyspark
 import pyspark.sql.pandas.functions as pandas_functions
-from pyspark import SparkContext
+from pyspark import RDD, SparkContext
 from pyspark.ml.linalg import VectorUDT
 from pyspark.ml.param import Param, Params, TypeConverters
+from pyspark.serializers import NoOpSerializer
 from pyspark.sql import Column, functions
+from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import ArrayType, FloatType, NumericType, StructField, StructType
+
+from . import _worker
 
 # Bytes of an Arrow batch, about: large enough that its own cost does not show, small beside an executor's memory.
 BATCH_BYTES = 16 << 20
 _RECORDS = "spark.sql.execution.arrow.maxRecordsPerBatch"
 _BYTES = "spark.sql.execution.arrow.maxBytesPerBatch"
+_LARGE = "spark.sql.execution.arrow.useLargeVarTypes"
 
 
 def word(*words):
@@ -98,6 +107,34 @@ def map_in_arrow(frame, function, schema, row_bytes):
         return frame.mapInArrow(function, schema)
     finally:
         pandas_functions.require_minimum_pandas_version = check
+
+
+def with_mapped(frame, name, column, function, kind, row_bytes):
+    """`frame` and a column `name` that `function` makes of `column`, Arrow arrays to Arrow arrays.
+
+    Spark 4.1 and later send that column alone to Python, and the others stay where they are.
+    """
+    if hasattr(functions, "arrow_udf"):
+        def mapped(arrays: Iterator[pyarrow.Array]) -> Iterator[pyarrow.Array]:
+            return function(arrays)
+
+        return frame.withColumn(name, functions.arrow_udf(mapped, kind)(column))
+    schema = with_fields(frame.schema, **{name: kind})
+    return map_in_arrow(frame.withColumn(name, column), _worker.LastColumn(function), schema, row_bytes)
+
+
+def local_batches(frame, at_once):
+    """The rows of a frame as Arrow batches on the driver: all `at_once`, or one partition after another.
+
+    ``toLocalIterator`` gives rows that were pickled in the JVM, where each byte above 127 of a binary column becomes
+    two, and the whole costs several times what Arrow takes.
+    """
+    session = frame.sparkSession
+    large = pyspark.__version__ >= "4" and session.conf.get(_LARGE, "false") == "true"
+    schema = to_arrow_schema(frame.schema, **({"prefers_large_types": True} if large else {}))
+    messages = RDD(frame._jdf.toArrowBatchRdd().toJavaRDD(), session.sparkContext, NoOpSerializer())
+    for message in messages.collect() if at_once else messages.toLocalIterator(prefetchPartitions=True):
+        yield pyarrow.ipc.read_record_batch(pyarrow.py_buffer(message), schema)
 
 
 def limit_batches(session, row_bytes):

@@ -163,7 +163,8 @@ def vectors_matrix(lists, columns=None):
         ``bad_data`` when their lengths differ, from one another or from `columns`, or an element is null.
     """
     ok = ~numpy.asarray(lists.is_null())
-    lists = lists.filter(pyarrow.array(ok))
+    if not ok.all():
+        lists = lists.filter(pyarrow.array(ok))
     flat = lists.flatten()
     if flat.null_count:
         raise coulis.Error("a vector has a null among its numbers", "bad_data", 14)
@@ -180,8 +181,21 @@ def pack(batches):
     """Vectors (the last column) as bytes, little-endian float32; no row is null."""
     for batch in batches:
         matrix, _ = vectors_matrix(batch.column(batch.num_columns - 1))
-        packed = pyarrow.array([row.astype("<f4").tobytes() for row in matrix], pyarrow.binary())
+        data = numpy.ascontiguousarray(matrix, "<f4")
+        ends = numpy.arange(len(data) + 1, dtype=numpy.int32) * (4 * data.shape[1])
+        packed = pyarrow.Array.from_buffers(
+            pyarrow.binary(), len(data), [None, pyarrow.py_buffer(ends), pyarrow.py_buffer(data)])
         yield pyarrow.RecordBatch.from_arrays([*batch.columns[:-1], packed], batch.schema.names)
+
+
+def lengths(batches):
+    """How many numbers a partition has in its only column, and the smallest and largest of them; nothing for none."""
+    found = [numpy.asarray(batch.column(0)) for batch in batches]
+    if sum(map(len, found)):
+        found = numpy.concatenate(found)
+        values = [[len(found)], [found.min()], [found.max()]]
+        yield pyarrow.RecordBatch.from_arrays(
+            [pyarrow.array(value, pyarrow.int64()) for value in values], ["rows", "shortest", "longest"])
 
 
 def unpack(values):
@@ -243,8 +257,8 @@ def part(first, moments, data):
     )
 
 
-class Transform:
-    """Replaces the vectors in the last column by their scores.
+class Scores:
+    """Scores of vectors: Arrow arrays to Arrow arrays.
 
     Parameters
     ----------
@@ -259,19 +273,36 @@ class Transform:
     def __init__(self, key, model, centred):
         self.key, self.model, self.centred = key, model, centred
 
-    def __call__(self, batches):
+    def __call__(self, arrays):
         pca = load_pca(self.key, self.model)
         offset = None if self.centred else pca.components_.astype(float) @ pca.mean_
         rows = max(1, BATCH_BYTES // (4 * max(pca.n_features_in_, pca.n_components_)))
-        for whole in batches:
-            for first in range(0, whole.num_rows, rows):
-                batch = whole.slice(first, rows)
-                x, ok = vectors_matrix(batch.column(batch.num_columns - 1), pca.n_features_in_)
-                scores = numpy.zeros((batch.num_rows, pca.n_components_), numpy.float32)
+        for lists in arrays:
+            scores = numpy.zeros((len(lists), pca.n_components_), numpy.float32)
+            for first in range(0, len(lists), rows):
+                x, ok = vectors_matrix(lists.slice(first, rows), pca.n_features_in_)
                 if len(x):
-                    scores[ok] = pca.transform(x) if offset is None else pca.transform(x) + offset
-                columns = [*batch.columns[:-1], vectors_array(scores, ok)]
-                yield pyarrow.RecordBatch.from_arrays(columns, batch.schema.names)
+                    scores[first : first + rows][ok] = pca.transform(x) if offset is None else pca.transform(x) + offset
+            yield vectors_array(scores, ~numpy.asarray(lists.is_null()))
+
+
+class LastColumn:
+    """Batches whose last column is replaced by what `function` makes of it."""
+
+    def __init__(self, function):
+        self.function = function
+
+    def __call__(self, batches):
+        others = []
+
+        def last():
+            for batch in batches:
+                others.append(batch)
+                yield batch.column(batch.num_columns - 1)
+
+        for array in self.function(last()):
+            batch = others.pop()
+            yield pyarrow.RecordBatch.from_arrays([*batch.columns[:-1], array], batch.schema.names)
 
 
 _loaded = {}  # the last PCA used, by its key: once in this process

@@ -1,6 +1,8 @@
 """Principal components over a cluster, as an estimator of pyspark.ml."""
 
+import functools
 import hashlib
+import itertools
 import os
 import tempfile
 
@@ -29,7 +31,7 @@ from ..pca import components_number
 from . import _frames, _worker
 
 MOMENTS_COLUMNS = 16384  # of which the library makes a covariance matrix
-SPOOL_BYTES = 64 << 20  # of rows in a partition that comes to the driver in one piece
+SPOOL_BYTES = 64 << 20  # of rows in a partition that comes to the driver in one piece; twice that is left as it is
 PART_LEAVES = 4  # a task makes moments of at least so many leaves: the driver adds up what lies between tasks
 _FILE = "pca.safetensors"
 
@@ -145,29 +147,42 @@ class _Rows:
             frame.unpersist()
 
     def fit(self, k):
-        length = functions.length("vector")
-        found = self.packed.agg(functions.count(length), functions.min(length), functions.max(length)).head()
-        count, shortest, longest = found
+        length = self.packed.select(functions.length("vector").cast("long").alias("length"))
+        kinds = StructType([StructField(name, LongType()) for name in ("rows", "shortest", "longest")])
+        parts = _frames.map_in_arrow(length, _worker.lengths, kinds, 8).collect()
+        count = sum(part.rows for part in parts)
         if count < 2:
             raise coulis.Error(f"PCA needs at least two vectors that are not null, there are {count}")
+        shortest, longest = min(part.shortest for part in parts), max(part.longest for part in parts)
         if shortest != longest:
             raise coulis.Error(f"the vectors differ in length: from {shortest // 4} to {longest // 4} numbers")
         columns = longest // 4
         if MOMENTS_COLUMNS >= columns and count >= columns:
             return self._from_moments(count, columns, coulis.Moments.leaf_rows(columns), k)
-        return self._on_driver(count, columns, k)
+        return self._on_driver(count, max(part.rows for part in parts), columns, k)
 
     def _sorted(self, parts):
         return self.packed.repartitionByRange(parts, *self.order).sortWithinPartitions(*self.order)
 
-    def _on_driver(self, count, columns, k):
-        """All rows in a file that is mapped, not loaded; its pages leave memory when that is short."""
-        parts = max(1, -(-count * columns * 4 // SPOOL_BYTES))
+    def _on_driver(self, count, most, columns, k):
+        """All rows in a file that is mapped, not loaded; its pages leave memory when that is short.
+
+        They come in no order, and are put into theirs in the file: a sort on the executors would send each row from
+        one to another before it comes here.
+        """
+        frame, size = self.packed, columns * 4
+        if most * size > 2 * SPOOL_BYTES:  # rows of the largest partition
+            frame = frame.repartition(-(-count * size // SPOOL_BYTES))
+        keys = []
         with tempfile.TemporaryFile(prefix="coulis-pca-") as spool:
-            for row in self._sorted(parts).select("vector").toLocalIterator(prefetchPartitions=True):
-                spool.write(row.vector)
+            for batch in _frames.local_batches(frame, count * size <= 2 * SPOOL_BYTES):
+                for row in batch.column(batch.num_columns - 1):
+                    spool.write(row.as_buffer())
+                keys += [_sort_key(key) for key in batch.column(0).to_pylist()] if batch.num_columns > 1 else []
             spool.flush()
-            return coulis.PCA(k).fit(numpy.memmap(spool, "<f4", "r", shape=(count, columns)))
+            rows = numpy.memmap(spool, "<f4", "r+", shape=(count, columns))
+            _arrange(rows, keys or [()] * count)
+            return coulis.PCA(k).fit(rows)
 
     def _from_moments(self, count, columns, leaf, k):
         parts = max(1, min(self.session.sparkContext.defaultParallelism, count // (PART_LEAVES * leaf)))
@@ -185,6 +200,36 @@ class _Rows:
         parts = _frames.map_in_arrow(numbered, _worker.Accumulate(columns, starts), schema, 4 * columns)
         merged = _merge(parts.toLocalIterator(prefetchPartitions=True), columns, leaf)
         return merged.finish(k)
+
+
+def _sort_key(value):
+    """Something that Python orders as Spark orders `value`: null first, texts by their bytes, NaN last."""
+    if isinstance(value, (list, dict)):
+        return (1, [_sort_key(one) for one in (value.values() if isinstance(value, dict) else value)])
+    if isinstance(value, float):
+        return (1, value != value, 0 if value != value else value)
+    return (0,) if value is None else (1, value.encode() if isinstance(value, str) else value)
+
+
+def _arrange(rows, keys):
+    """Sorts the rows of a matrix by their keys, and among equals by their bytes, in place."""
+
+    def by_bytes(one, other):
+        a, b = rows[one].tobytes(), rows[other].tobytes()
+        return (a > b) - (a < b)
+
+    order = []  # of the row that belongs at each place
+    for _, same in itertools.groupby(sorted(range(len(rows)), key=keys.__getitem__), key=keys.__getitem__):
+        same = list(same)
+        order += sorted(same, key=functools.cmp_to_key(by_bytes)) if len(same) > 1 else same
+    for start in range(len(order)):
+        place, kept = start, None
+        while order[place] != place:  # round a cycle of the permutation
+            if kept is None:
+                kept = rows[start].copy()
+            source, order[place] = order[place], place
+            rows[place] = kept if source == start else rows[source]
+            place = source
 
 
 def _merge(parts, columns, leaf):
@@ -245,10 +290,10 @@ class PCAModel(Model, _PCAParams, MLReadable, MLWritable):
     def _transform(self, dataset):
         source, output = self.getInputCol(), self.getOutputCol()
         _frames.check_columns(dataset, source, [output])
-        vectors = dataset.withColumn(output, _frames.float_array(dataset, source))
-        schema = _frames.with_fields(dataset.schema, **{output: ArrayType(FloatType())})
-        function = _worker.Transform(*self._ship(dataset.sparkSession), self.getCentred())
-        frame = _frames.map_in_arrow(vectors, function, schema, 8 * self.pca.n_features_in_)
+        vector = _frames.float_array(dataset, source)
+        key, model = self._ship(dataset.sparkSession)
+        scores, kind = _worker.Scores(key, model, self.getCentred()), ArrayType(FloatType())
+        frame = _frames.with_mapped(dataset, output, vector, scores, kind, 8 * self.pca.n_features_in_)
         return self._as_output_type(frame, output)
 
     def _ship(self, session):

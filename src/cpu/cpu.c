@@ -25,6 +25,17 @@ bool cl_cpu_supports(cl_cpu_level level) {
     }
 }
 
+bool cl_cpu_has(cl_cpu_extra extra) {
+#if defined(__x86_64__)
+    switch (extra) {
+    case CL_CPU_AVX512_BF16: return cl_cpu_supports(CL_CPU_AVX512) && __builtin_cpu_supports("avx512bf16");
+    case CL_CPU_AVX512_VNNI: return cl_cpu_supports(CL_CPU_AVX512) && __builtin_cpu_supports("avx512vnni");
+    }
+#endif
+    (void)extra;
+    return false;
+}
+
 static cl_cpu_level chosen;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 

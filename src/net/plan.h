@@ -95,7 +95,7 @@ typedef struct cl_plan {
  * layer outweigh its numbers. */
 #define CL_TOGETHER_PIXELS_MAX 256
 
-/* A plan up to `output`, a node of the model's graph, that computes in a coulis_precision. The model must outlive it. */
+/* A plan up to `output`, a node of the model's graph, in a coulis_precision. The model must outlive it. */
 coulis_status cl_plan_create(const coulis_model *model, int32_t output, int32_t precision, cl_plan **plan,
                              coulis_error *error);
 void cl_plan_free(cl_plan *plan);

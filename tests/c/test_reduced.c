@@ -42,10 +42,10 @@ static rounded round_numbers(const float *x, int64_t k, int64_t step, int of_wei
             r.scale = (high - low) / 255.0f;
             r.x[t] = high > low ? (double)rintf((x[t * step] - low) * (255.0f / (high - low))) : 0;
         }
-        /* The number itself is within half a step. */
+        /* The number itself is within half a step, and four roundings of a number of up to 255 steps. */
         const double error = fabs(r.low + r.scale * r.x[t] - (double)x[t * step]);
         CHECK(error <= (reduced->precision == COULIS_PRECISION_BF16 ? fabs((double)x[t * step]) / 256
-                                                                    : r.scale * 0.50001) + 1e-30);
+                                                                    : r.scale * (0.5 + 4 * 255 * 0x1p-24)) + 1e-30);
     }
     return r;
 }
@@ -119,6 +119,119 @@ static void product_agrees(void) {
     check(3, 40000, 16, 0, -INFINITY, INFINITY); /* a row longer than one; and sums near 31 bits */
 }
 
+/* Tiles in plain C, as Intel's manual describes their instructions: rows and bytes of a row by configuration, and an
+ * instruction that reads a tile of another shape, or one not configured, is an error. */
+typedef struct emulated_tile {
+    int rows, row_bytes;
+    uint32_t units[16][16];
+} emulated_tile;
+static emulated_tile emulated[8];
+
+static void tiles_configure(uint8_t upper, uint8_t lower) {
+    const uint8_t rows[8] = {upper, upper, lower, lower, upper, lower, 16, 16};
+    for (int t = 0; t < 8; t++) emulated[t] = (emulated_tile){.rows = rows[t], .row_bytes = rows[t] > 0 ? 64 : 0};
+}
+
+static void tiles_release(void) { memset(emulated, 0, sizeof emulated); }
+
+static void tile_zero(int t) {
+    CHECK(emulated[t].rows > 0);
+    memset(emulated[t].units, 0, sizeof emulated[t].units);
+}
+
+static void tile_load(int t, const void *from, int64_t stride) {
+    CHECK(emulated[t].rows > 0);
+    for (int r = 0; r < emulated[t].rows; r++)
+        memcpy(emulated[t].units[r], (const char *)from + r * stride, (size_t)emulated[t].row_bytes);
+}
+
+static void tile_store(int t, void *to, int64_t stride) {
+    for (int r = 0; r < emulated[t].rows; r++)
+        memcpy((char *)to + r * stride, emulated[t].units[r], (size_t)emulated[t].row_bytes);
+}
+
+/* Numbers too small for a normal float32 count, and come out, as zero. */
+static float flushed(float x) { return fabsf(x) < FLT_MIN ? copysignf(0, x) : x; }
+
+/* Half of a unit, as float32. */
+static float half_of(uint32_t unit, int upper) {
+    const uint32_t bits = upper ? unit & 0xffff0000u : unit << 16;
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return flushed(x);
+}
+
+static void tile_dot_bf16(int c, int a, int b) {
+    CHECK(emulated[c].rows == emulated[a].rows && emulated[a].row_bytes == 4 * emulated[b].rows);
+    for (int m = 0; m < emulated[c].rows; m++)
+        for (int n = 0; n < emulated[c].row_bytes / 4; n++) {
+            float sum[2] = {0, 0}, old;
+            for (int k = 0; k < emulated[a].row_bytes / 4; k++)
+                for (int half = 0; half < 2; half++)
+                    sum[half] = flushed(fmaf(half_of(emulated[a].units[m][k], half),
+                                             half_of(emulated[b].units[k][n], half), sum[half]));
+            memcpy(&old, &emulated[c].units[m][n], sizeof old);
+            old = flushed(flushed(old) + flushed(sum[0] + sum[1]));
+            memcpy(&emulated[c].units[m][n], &old, sizeof old);
+        }
+}
+
+static void tile_dot_int8(int c, int a, int b) {
+    CHECK(emulated[c].rows == emulated[a].rows && emulated[a].row_bytes == 4 * emulated[b].rows);
+    for (int m = 0; m < emulated[c].rows; m++)
+        for (int n = 0; n < emulated[c].row_bytes / 4; n++)
+            for (int k = 0; k < emulated[a].row_bytes / 4; k++)
+                for (int shift = 0; shift < 32; shift += 8) {
+                    const int32_t x = (uint8_t)(emulated[a].units[m][k] >> shift);
+                    const int32_t y = (int8_t)(uint8_t)(emulated[b].units[k][n] >> shift);
+                    emulated[c].units[m][n] += (uint32_t)(x * y);
+                }
+}
+
+#include "kernels/reduced/tiles.h"
+
+static void emulated_bf16(const cl_gemm *g, float *scratch) { each_block(g, scratch, TILE, 0, multiply_bf16); }
+static void emulated_int8(const cl_gemm *g, float *scratch) { each_block(g, scratch, TILE, 1, multiply_int8); }
+
+static const cl_reduced emulations[] = {
+    {"amx_bf16, emulated", COULIS_PRECISION_BF16, CL_CPU_AMX, 16, emulated_bf16},
+    {"amx_int8, emulated", COULIS_PRECISION_INT8, CL_CPU_AMX, 16, emulated_int8},
+};
+
+/* One product of bytes of those numbers, by `one`; released with cl_free. */
+static float *multiplied(const cl_reduced *one, int64_t m, int64_t k, int64_t columns, const float *a, const float *b,
+                         const float *bias) {
+    const int64_t n = cl_reduced_padded(columns);
+    float *c = cl_alloc((size_t)(m * n), sizeof *c);
+    float *packed = cl_alloc((size_t)cl_reduced_packed_count(one, k, columns), sizeof *packed);
+    float *scratch = cl_alloc((size_t)cl_reduced_scratch_count(one, k), sizeof *scratch);
+    cl_reduced_pack(one, k, columns, b, packed);
+    const cl_gemm gemm = {.m = m, .k = k, .columns = columns, .a = a, .a_stride = k, .b = packed, .bias = bias, .c = c,
+                          .c_stride = n, .low = -INFINITY, .high = INFINITY};
+    one->product(&gemm, scratch);
+    cl_free(packed), cl_free(scratch);
+    return c;
+}
+
+/* Sums of bytes are exact, and what follows is the same: so are the results, bit by bit, on any processor. */
+static void bytes_are_the_same_everywhere(void) {
+    int32_t count;
+    const cl_reduced *one = cl_reduced_all(&count);
+    int compared = 0;
+    for (; count > 0; count--, one++) {
+        if (one->precision != COULIS_PRECISION_INT8 || !cl_cpu_has(one->needs)) continue;
+        for (int64_t k = 1; k <= 200; k++, compared++) {
+            const int64_t m = 1 + k % 37, columns = 1 + k * 7 % 90, n = cl_reduced_padded(columns);
+            float *a = random_numbers(m * k), *b = random_numbers(k * columns), *bias = random_numbers(n);
+            float *here = multiplied(one, m, k, columns, a, b, bias);
+            float *there = multiplied(&emulations[1], m, k, columns, a, b, bias);
+            CHECK_MSG(memcmp(here, there, (size_t)(m * n) * sizeof *here) == 0, "k %d, %s", (int)k, one->name);
+            cl_free(a), cl_free(b), cl_free(bias), cl_free(here), cl_free(there);
+        }
+    }
+    if (!compared) SKIP("this processor has no products of bytes to compare the emulation with");
+}
+
 static void run_for(const cl_reduced *kernel) {
     reduced = kernel;
     printf("-- %s\n", kernel->name);
@@ -134,10 +247,13 @@ static void the_level_decides(void) {
 
 int main(void) {
     RUN(the_level_decides);
-    for (int32_t p = COULIS_PRECISION_BF16; p <= COULIS_PRECISION_INT8; p++) {
-        const cl_reduced *kernel = cl_reduced_for(CL_CPU_AVX512, p);
-        if (kernel) run_for(kernel);
-        else printf("this processor has no %s instructions for precision %d\n", "AVX-512", p);
+    for (size_t i = 0; i < sizeof emulations / sizeof *emulations; i++) run_for(&emulations[i]);
+    int32_t count;
+    const cl_reduced *one = cl_reduced_all(&count);
+    for (; count > 0; count--, one++) {
+        if (cl_cpu_has(one->needs)) run_for(one);
+        else printf("-- %s: this processor does not have it\n", one->name);
     }
+    RUN(bytes_are_the_same_everywhere);
     return test_finish();
 }

@@ -7,17 +7,33 @@
 #if defined(__x86_64__)
 void cl_reduced_bf16_avx512(const cl_gemm *gemm, float *scratch);
 void cl_reduced_int8_avx512(const cl_gemm *gemm, float *scratch);
+void cl_reduced_bf16_amx(const cl_gemm *gemm, float *scratch);
+void cl_reduced_int8_amx(const cl_gemm *gemm, float *scratch);
 
-static const cl_reduced bf16_avx512 = {"avx512_bf16", COULIS_PRECISION_BF16, 1, cl_reduced_bf16_avx512};
-static const cl_reduced int8_avx512 = {"avx512_vnni", COULIS_PRECISION_INT8, 1, cl_reduced_int8_avx512};
+static const cl_reduced all[] = {
+    {"amx_bf16", COULIS_PRECISION_BF16, CL_CPU_AMX, 16, cl_reduced_bf16_amx},
+    {"amx_int8", COULIS_PRECISION_INT8, CL_CPU_AMX, 16, cl_reduced_int8_amx},
+    {"avx512_bf16", COULIS_PRECISION_BF16, CL_CPU_AVX512_BF16, 1, cl_reduced_bf16_avx512},
+    {"avx512_vnni", COULIS_PRECISION_INT8, CL_CPU_AVX512_VNNI, 1, cl_reduced_int8_avx512},
+};
 #endif
+
+const cl_reduced *cl_reduced_all(int32_t *count) {
+#if defined(__x86_64__)
+    *count = sizeof all / sizeof *all;
+    return all;
+#else
+    *count = 0;
+    return NULL;
+#endif
+}
 
 const cl_reduced *cl_reduced_for(cl_cpu_level level, int32_t precision) {
-    if (level < CL_CPU_AVX512 || !cl_cpu_supports(level)) return NULL;
-#if defined(__x86_64__)
-    if (precision == COULIS_PRECISION_BF16 && cl_cpu_has(CL_CPU_AVX512_BF16)) return &bf16_avx512;
-    if (precision == COULIS_PRECISION_INT8 && cl_cpu_has(CL_CPU_AVX512_VNNI)) return &int8_avx512;
-#endif
+    int32_t count;
+    const cl_reduced *one = cl_reduced_all(&count);
+    if (level < CL_CPU_AVX512) return NULL;
+    for (; count > 0; count--, one++)
+        if ((int32_t)one->precision == precision && cl_cpu_has(one->needs)) return one;
     return NULL;
 }
 

@@ -18,13 +18,17 @@
 typedef struct cl_reduced {
     const char *name;
     coulis_precision precision;
+    cl_cpu_extra needs;
     int32_t multiple; /* units of a row are padded to a multiple of this by zeros */
     /* As the gemm of cl_kernels, but b is what cl_reduced_pack made, there are no runs, bias is given, and `scratch`
      * holds cl_reduced_scratch_count numbers, aligned to a cache line. */
     void (*product)(const cl_gemm *gemm, float *scratch);
 } cl_reduced;
 
-/* The products of that precision; NULL for float32, where this processor has no instruction for them, and below the
+/* All that are built for this kind of processor, each better than those after it; *count says how many. */
+const cl_reduced *cl_reduced_all(int32_t *count);
+
+/* The best of that precision; NULL for float32, where this processor has no instruction for them, and below the
  * level avx512. */
 const cl_reduced *cl_reduced_for(cl_cpu_level level, int32_t precision);
 

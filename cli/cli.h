@@ -35,8 +35,8 @@ int cli_bench(const cli_options *options);
  * possible and returns the exit code. argv[2] is the verb. */
 int cli_models_python(int argc, char **argv);
 
-/* Runs the network alone on all cores (threads 0) or on `threads` for about `limit` seconds. */
-coulis_status cli_measure(const coulis_model *model, int32_t features, int32_t threads, double limit, double *pictures,
+/* Runs the network alone for about `limit` seconds, with the features, precision and threads of `job`. */
+coulis_status cli_measure(const coulis_model *model, const coulis_job_options *job, double limit, double *pictures,
                           double *took, coulis_error *error);
 
 /* Prints "coulis: " and the sentence of `error`, and returns the exit code for `status`. */

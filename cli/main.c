@@ -13,7 +13,7 @@ static const char help[] =
     "  coulis models [list [--speed] | show NAME | path NAME]\n"
     "  coulis models add FILE --name NAME --from keras|torch|onnx   a network of your own; see add --help\n"
     "  coulis models get [NAME]         download published weights; without NAME: which there are\n"
-    "  coulis bench [--model NAME] [--random-weights] [--threads N] [--seconds S] [--json]\n"
+    "  coulis bench [--model NAME] [--random-weights] [--precision P] [--threads N] [--seconds S] [--json]\n"
     "  coulis version | help\n"
     "\n"
     "PATH is a picture (JPEG, PNG, WebP), a folder (searched recursively) or @list.txt (a path a line).\n"
@@ -25,6 +25,7 @@ static const char help[] =
     "  --orient ignore|exif     EXIF orientation (ignore)\n"
     "  --alpha drop|white       transparency (drop)\n"
     "  --decode exact|fast      fast: large JPEG at a fraction of its size; changes pixels a little (exact)\n"
+    "  --precision float32|bf16|int8   of products in the network; others change vectors a little (float32)\n"
     "  --threads N              threads (all cores)\n"
     "  --rows-per-file N        rows in a Parquet file (10000)\n"
     "  --drop-features          keep only the reduced vectors\n"
@@ -39,12 +40,12 @@ static const struct {
     const char *name, *allowed;
     int (*run)(const cli_options *options);
 } verbs[] = {
-    {"run", "MFKROAETPDdwsjqp", cli_run},
-    {"featurize", "MFROAETPDwsjqp", cli_featurize},
+    {"run", "MFKROAENTPDdwsjqp", cli_run},
+    {"featurize", "MFROAENTPDwsjqp", cli_featurize},
     {"fit", "KTDwjqp", cli_fit},
     {"transform", "TCDwjqp", cli_transform},
     {"models", "jv", cli_models},
-    {"bench", "MFTSrj", cli_bench},
+    {"bench", "MFNTSrj", cli_bench},
 };
 
 int cli_fail(coulis_status status, const coulis_error *error) {

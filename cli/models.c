@@ -27,7 +27,9 @@ static double megabytes(const char *path) {
 static double speed(const coulis_model *model) {
     coulis_error error;
     double pictures, seconds;
-    if (cli_measure(model, COULIS_FEATURES_POOLED, 0, 0.5, &pictures, &seconds, &error) != COULIS_OK) return 0;
+    coulis_job_options defaults;
+    coulis_job_options_init(&defaults);
+    if (cli_measure(model, &defaults, 0.5, &pictures, &seconds, &error) != COULIS_OK) return 0;
     return pictures / seconds;
 }
 

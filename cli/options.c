@@ -20,6 +20,7 @@ static const struct {
     {"--orient", NULL, 'O'},
     {"--alpha", NULL, 'A'},
     {"--decode", NULL, 'E'},
+    {"--precision", NULL, 'N'},
     {"--threads", NULL, 'T'},
     {"--rows-per-file", NULL, 'P'},
     {"--output", "-o", 'D'},
@@ -87,7 +88,8 @@ static bool read_components(const char *text, double *out) {
 static bool read_value(cli_options *options, char letter, const char *name, const char *text) {
     static const char *const features[] = {"pooled", "map", "logits"}, *const resize[] = {"squash", "crop"},
                              *const orient[] = {"ignore", "exif"}, *const alpha[] = {"drop", "white"},
-                             *const decode[] = {"exact", "fast"};
+                             *const decode[] = {"exact", "fast"},
+                             *const precision[] = {"float32", "bf16", "int8"};
     coulis_job_options *job = &options->job;
     long long number;
     switch (letter) {
@@ -98,6 +100,7 @@ static bool read_value(cli_options *options, char letter, const char *name, cons
     case 'O': return read_word(name, text, orient, 2, &job->image.orient);
     case 'A': return read_word(name, text, alpha, 2, &job->image.alpha);
     case 'E': return read_word(name, text, decode, 2, &job->image.decode);
+    case 'N': return read_word(name, text, precision, 3, &job->precision);
     case 'T':
         if (!read_integer(name, text, 1, 1024, &number)) return false;
         job->threads = (int32_t)number;

@@ -167,6 +167,14 @@ typedef enum coulis_features {
     COULIS_FEATURES_LOGITS = 2  /* the classifier's scores before softmax */
 } coulis_features;
 
+/* In how many bits the products of 1x1 convolutions and dense layers are computed; all else is float32. Where the
+ * processor has no instruction for it, and below the instruction set "avx512", the result is float32's. */
+typedef enum coulis_precision {
+    COULIS_PRECISION_FLOAT32 = 0,
+    COULIS_PRECISION_BF16 = 1, /* both factors rounded to bfloat16, sums in float32 */
+    COULIS_PRECISION_INT8 = 2  /* weights of 8 bits for each channel, numbers of a pixel for each pixel, exact sums */
+} coulis_precision;
+
 typedef struct coulis_featurizer coulis_featurizer;
 
 /* One picture: bytes in memory, or, when `bytes` is NULL, a path. */
@@ -184,8 +192,9 @@ typedef struct coulis_result {
 /* threads: 0 for all cores. The model must outlive the featurizer. A featurizer
  * is used by one caller at a time. */
 COULIS_API coulis_status coulis_featurizer_create(const coulis_model *model, int32_t features,
-                                                  const coulis_image_options *options, int32_t threads,
-                                                  coulis_featurizer **featurizer, coulis_error *error);
+                                                  int32_t precision, const coulis_image_options *options,
+                                                  int32_t threads, coulis_featurizer **featurizer,
+                                                  coulis_error *error);
 COULIS_API void coulis_featurizer_free(coulis_featurizer *featurizer);
 COULIS_API int64_t coulis_featurizer_length(const coulis_featurizer *featurizer);
 
@@ -341,6 +350,8 @@ typedef struct coulis_job_options {
     int32_t features;             /* coulis_features */
     int32_t threads;              /* 0: all cores */
     coulis_image_options image;
+    int32_t precision;            /* coulis_precision */
+    int32_t reserved;             /* 0 */
     double components;            /* as in coulis_pca_options; default 0.99 */
     int64_t rows_per_file;        /* default 10,000 */
     int32_t drop_features;        /* not 0: keep only the reduced vectors */

@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 OUT=${1:-build/neon}
-TESTS=(base kernels pca_kernels resize)
+TESTS=(base kernels pca_kernels reduced resize)
 
 # As in CMakeLists.txt. Each function gets a section of its own, so that the linker can drop those that nobody calls
 # here together with what they would need: the rest of image.c calls decoders.
@@ -13,7 +13,7 @@ FLAGS=(-std=gnu11 -O3 -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -W
     -ffp-contract=off -D_GNU_SOURCE -DCOULIS_TESTING -Iinclude -Isrc -Itests/c -ffunction-sections)
 
 # safetensors.c needs cJSON.
-mapfile -t sources < <(find src/base src/cpu src/kernels src/pca/kernels -name '*.c' ! -name 'avx*.c' ! -name safetensors.c | sort)
+mapfile -t sources < <(find src/base src/cpu src/kernels src/pca/kernels -name '*.c' ! -name 'avx*.c' ! -name amx.c ! -name safetensors.c | sort)
 sources+=(src/image/axis.c src/image/image.c src/image/resize.c src/image/source.c)
 
 rm -rf "$OUT"

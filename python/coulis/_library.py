@@ -85,6 +85,8 @@ class JobOptions(ctypes.Structure):
         ("features", c_int32),
         ("threads", c_int32),
         ("image", ImageOptions),
+        ("precision", c_int32),
+        ("reserved", c_int32),
         ("components", c_double),
         ("rows_per_file", c_int64),
         ("drop_features", c_int32),
@@ -115,6 +117,7 @@ RESIZE = {"squash": 0, "crop": 1}
 ORIENT = {"ignore": 0, "exif": 1}
 ALPHA = {"drop": 0, "white": 1}
 DECODE = {"exact": 0, "fast": 1}
+PRECISION = {"float32": 0, "bf16": 1, "int8": 2}
 SOLVER = {"auto": 0, "covariance": 1, "gram": 2, "randomized": 3}
 STAGES = ("list", "featurize", "fit", "transform")
 
@@ -161,7 +164,7 @@ FUNCTIONS = {
     "coulis_model_describe": (_STATUS, [_HANDLE, POINTER(ModelInfo)]),
     "coulis_featurizer_create": (
         _STATUS,
-        [_HANDLE, c_int32, POINTER(ImageOptions), c_int32, POINTER(_HANDLE), _ERROR],
+        [_HANDLE, c_int32, c_int32, POINTER(ImageOptions), c_int32, POINTER(_HANDLE), _ERROR],
     ),
     "coulis_featurizer_free": (None, [_HANDLE]),
     "coulis_featurizer_length": (c_int64, [_HANDLE]),

@@ -60,6 +60,9 @@ class Featurizer:
         None for all cores. The result does not depend on it.
     resize, orient, alpha, decode : str
         As in :func:`coulis.load_image`.
+    precision : {"float32", "bf16", "int8"}
+        In how many bits the products of 1x1 convolutions and dense layers are computed. Where the processor has
+        no instruction for it, the vectors are float32's.
     random_weights : bool
         Read the graph alone and draw seeded weights; for measuring speed only.
 
@@ -85,19 +88,27 @@ class Featurizer:
         orient="ignore",
         alpha="drop",
         decode="exact",
+        precision="float32",
         random_weights=False,
     ):
         self._model = ctypes.c_void_p()
         self._handle = ctypes.c_void_p()
         self._lock = threading.Lock()  # the library wants one caller at a time
         kind = _library.choice("features", features, _library.FEATURES)
+        bits = _library.choice("precision", precision, _library.PRECISION)
         options = _library.image_options(resize, orient, alpha, decode)
         count = _library.threads_number(threads)
         _library.call(
             "coulis_model_open", _library.path_bytes(model), int(bool(random_weights)), ctypes.byref(self._model)
         )
         _library.call(
-            "coulis_featurizer_create", self._model, kind, ctypes.byref(options), count, ctypes.byref(self._handle)
+            "coulis_featurizer_create",
+            self._model,
+            kind,
+            bits,
+            ctypes.byref(options),
+            count,
+            ctypes.byref(self._handle),
         )
         self.features = features
         self._length = _library.library().coulis_featurizer_length(self._handle)

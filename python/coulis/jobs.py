@@ -47,6 +47,7 @@ def run(
     orient="ignore",
     alpha="drop",
     decode="exact",
+    precision="float32",
     threads=None,
     rows_per_file=10000,
     drop_features=False,
@@ -69,6 +70,8 @@ def run(
         What the network gives; see :class:`coulis.Featurizer`.
     resize, orient, alpha, decode : str
         As in :func:`coulis.load_image`.
+    precision : {"float32", "bf16", "int8"}
+        Of products in the network; see :class:`coulis.Featurizer`.
     threads : int or None
         None for all cores. The result does not depend on it.
     rows_per_file : int
@@ -94,7 +97,7 @@ def run(
         After the part at hand; the same call resumes.
     """
     options = _options(components, threads, overwrite)
-    _picture_options(options, model, features, resize, orient, alpha, decode, rows_per_file)
+    _picture_options(options, model, features, resize, orient, alpha, decode, precision, rows_per_file)
     options.drop_features = int(bool(drop_features))
     return _job("coulis_job_run", [*_paths(paths), _library.path_bytes(output)], options, progress)
 
@@ -109,6 +112,7 @@ def featurize(
     orient="ignore",
     alpha="drop",
     decode="exact",
+    precision="float32",
     threads=None,
     rows_per_file=10000,
     overwrite=False,
@@ -119,7 +123,7 @@ def featurize(
     Parameters, result and errors are those of :func:`run`.
     """
     options = _options(0.99, threads, overwrite)
-    _picture_options(options, model, features, resize, orient, alpha, decode, rows_per_file)
+    _picture_options(options, model, features, resize, orient, alpha, decode, precision, rows_per_file)
     return _job("coulis_job_featurize", [*_paths(paths), _library.path_bytes(output)], options, progress)
 
 
@@ -194,10 +198,11 @@ def _options(components, threads, overwrite):
     return options
 
 
-def _picture_options(options, model, features, resize, orient, alpha, decode, rows_per_file):
+def _picture_options(options, model, features, resize, orient, alpha, decode, precision, rows_per_file):
     options.model = _library.path_bytes(model)
     options.features = _library.choice("features", features, _library.FEATURES)
     options.image = _library.image_options(resize, orient, alpha, decode)
+    options.precision = _library.choice("precision", precision, _library.PRECISION)
     if not 1 <= int(rows_per_file) <= 2**62:
         raise ValueError(f"rows_per_file must be at least 1, not {rows_per_file!r}")
     options.rows_per_file = int(rows_per_file)

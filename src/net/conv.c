@@ -163,7 +163,8 @@ static void pointwise(const cl_run *run, const cl_step *step, int64_t m, const f
     cl_gemm gemm = {.m = m, .k = from->channels, .columns = to->channels, .a = in, .a_stride = from->stride,
                     .b = step->weights, .bias = step->bias, .c = result, .c_stride = to->stride,
                     .residual = residual, .residual_stride = to->stride, .low = step->low, .high = step->high};
-    run->plan->kernels->gemm(&gemm);
+    if (step->reduced) run->plan->reduced->product(&gemm, run->workspace + run->plan->scratch_offset);
+    else run->plan->kernels->gemm(&gemm);
 }
 
 void cl_run_pointwise(const cl_run *run, const cl_step *step) {

@@ -16,6 +16,13 @@ static void fold_channel(const coulis_model *model, const cl_node *norm, int64_t
     *shift = (double)beta[c] - (double)mean[c] * *scale;
 }
 
+/* Below this depth too little is multiplied by each number of A to pay for rounding it. */
+#define REDUCED_K_MIN 16
+
+static bool can_reduce(const cl_plan *plan, const cl_step *step, int64_t k) {
+    return plan->reduced && step->kind == CL_STEP_POINTWISE && k >= REDUCED_K_MIN && k <= CL_REDUCED_K_MAX;
+}
+
 /* Memory for `weights` and `bias` numbers, zeroed. */
 static coulis_status make_room(cl_step *step, int64_t weights, int64_t bias, coulis_error *error) {
     step->weights = cl_alloc_zero((size_t)weights, sizeof(float));
@@ -58,7 +65,9 @@ static coulis_status pack_matrix(const cl_plan *plan, const coulis_model *model,
     int64_t inputs = plan->values[step->input].channels / groups;
     int64_t taps = node->op == CL_OP_CONV ? (int64_t)node->window.kernel[0] * node->window.kernel[1] : 1;
     int64_t depth = taps * inputs;
-    int64_t packed = kernels->gemm_packed_count(depth, columns);
+    step->reduced = can_reduce(plan, step, depth);
+    int64_t packed = step->reduced ? cl_reduced_packed_count(plan->reduced, depth, columns)
+                                   : kernels->gemm_packed_count(depth, columns);
     coulis_status status = make_room(step, groups * packed, groups * padded, error);
     if (status != COULIS_OK) return status;
     const int64_t own_groups = node->op == CL_OP_CONV ? node->groups : 1, own_columns = node->channels / own_groups;
@@ -78,7 +87,8 @@ static coulis_status pack_matrix(const cl_plan *plan, const coulis_model *model,
                         (float)(weight[(c * own_inputs + i) * taps + t] * scale);
             step->bias[g * padded + column] = bias_of(model, node, c, scale, shift);
         }
-        kernels->gemm_pack(depth, columns, matrix, columns, 1, step->weights + g * packed);
+        if (step->reduced) cl_reduced_pack(plan->reduced, depth, columns, matrix, step->weights);
+        else kernels->gemm_pack(depth, columns, matrix, columns, 1, step->weights + g * packed);
     }
     cl_free(matrix);
     return COULIS_OK;
@@ -196,6 +206,7 @@ int64_t cl_step_scratch_count(const cl_plan *plan, const cl_step *step) {
         const int64_t tiles = cl_winograd_tiles(in->stride, out->stride), columns = cl_winograd_columns(out->stride);
         return 36 * (cl_winograd_plane(tiles * in->stride) + cl_winograd_plane(tiles * columns)) + in->stride;
     }
+    if (step->reduced) return cl_reduced_scratch_count(plan->reduced, in->channels);
     if (step->kind != CL_STEP_CONV) return 0;
     const cl_window *w = &step->node->window;
     int64_t columns = step->node->channels / step->groups, lanes = plan->kernels->lanes;

@@ -242,7 +242,8 @@ static coulis_status build(builder *b, int32_t output) {
     return cl_plan_lay_out(plan, b->error);
 }
 
-coulis_status cl_plan_create(const coulis_model *model, int32_t output, cl_plan **out, coulis_error *error) {
+coulis_status cl_plan_create(const coulis_model *model, int32_t output, int32_t precision, cl_plan **out,
+                             coulis_error *error) {
     const cl_graph *graph = cl_model_graph(model);
     size_t count = (size_t)graph->node_count + 1; /* the picture may be there twice */
     cl_plan *plan = cl_alloc_zero(1, sizeof *plan);
@@ -253,6 +254,7 @@ coulis_status cl_plan_create(const coulis_model *model, int32_t output, cl_plan 
     coulis_status status = COULIS_NO_MEMORY;
     if (plan) {
         plan->kernels = cl_kernels_get();
+        plan->reduced = cl_reduced_for(cl_cpu(), precision);
         plan->values = cl_alloc_zero(count, sizeof *plan->values);
         plan->steps = cl_alloc_zero(count, sizeof *plan->steps);
     }

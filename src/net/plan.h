@@ -18,6 +18,7 @@
 #include <stddef.h>
 
 #include "kernels/kernels.h"
+#include "kernels/reduced/reduced.h"
 #include "net/model.h"
 
 /* What a step computes. */
@@ -60,6 +61,7 @@ typedef struct cl_step {
     int32_t more_count;
     int32_t groups; /* of a convolution; several of the network's may be one here */
     float *weights; /* packed for gemm, one group after another; taps x channels; or scale then shift */
+    bool reduced;   /* they are packed for the plan's `reduced` */
     float *bias;    /* padded with zeros; one group after another */
     float low, high;
     cl_activation activation; /* of what the step has stored */
@@ -69,6 +71,7 @@ typedef struct cl_step {
 
 typedef struct cl_plan {
     const cl_kernels *kernels;
+    const cl_reduced *reduced; /* products of pointwise steps; NULL for float32 */
     float pixel[3][256]; /* (x - mean) / std of each byte, by channel of the network */
     bool bgr;
     cl_value *values; /* values[0] is the picture */
@@ -92,8 +95,9 @@ typedef struct cl_plan {
  * layer outweigh its numbers. */
 #define CL_TOGETHER_PIXELS_MAX 256
 
-/* A plan up to `output`, a node of the model's graph. The model must outlive it. */
-coulis_status cl_plan_create(const coulis_model *model, int32_t output, cl_plan **plan, coulis_error *error);
+/* A plan up to `output`, a node of the model's graph, in a coulis_precision. The model must outlive it. */
+coulis_status cl_plan_create(const coulis_model *model, int32_t output, int32_t precision, cl_plan **plan,
+                             coulis_error *error);
 void cl_plan_free(cl_plan *plan);
 
 /* Where steps are split and streamed, and gives every value the lowest place that is free from the step that writes it

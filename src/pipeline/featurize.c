@@ -128,8 +128,8 @@ coulis_status cl_featurize(const cl_list *list, const coulis_model *model, const
                            const char *folder, const char *recipe, int64_t *resumed, coulis_error *error) {
     int32_t workers = options->threads > 0 ? options->threads : coulis_core_count();
     coulis_featurizer *featurizer = NULL;
-    coulis_status status = cl_featurizer_create(model, options->features, &options->image, workers, &featurizer,
-                                                error);
+    coulis_status status = cl_featurizer_create(model, options->features, options->precision, &options->image, workers,
+                                                &featurizer, error);
     if (status != COULIS_OK) return status;
     const int64_t length = coulis_featurizer_length(featurizer);
     int64_t group_rows = cl_row_group_rows(length);

@@ -22,12 +22,15 @@ struct coulis_featurizer {
     cl_pool *pool;    /* NULL when the caller brings the threads */
 };
 
-coulis_status cl_featurizer_create(const coulis_model *model, int32_t features, const coulis_image_options *options,
-                                   int32_t workers, coulis_featurizer **out, coulis_error *error) {
+coulis_status cl_featurizer_create(const coulis_model *model, int32_t features, int32_t precision,
+                                   const coulis_image_options *options, int32_t workers, coulis_featurizer **out,
+                                   coulis_error *error) {
     coulis_image_options defaults;
     coulis_image_options_init(&defaults);
     if (options && options->size != sizeof *options)
         return cl_fail(error, COULIS_INVALID_ARGUMENT, "the image options have an unknown size");
+    if (precision < COULIS_PRECISION_FLOAT32 || precision > COULIS_PRECISION_INT8)
+        return cl_fail(error, COULIS_INVALID_ARGUMENT, "no such precision: %d", precision);
     const cl_graph *graph = cl_model_graph(model);
     int32_t node = features == COULIS_FEATURES_POOLED ? graph->pooled
                    : features == COULIS_FEATURES_MAP  ? graph->map
@@ -41,7 +44,7 @@ coulis_status cl_featurizer_create(const coulis_model *model, int32_t features, 
     f->width = graph->width;
     f->height = graph->height;
     f->workers = workers;
-    coulis_status status = cl_plan_create(model, node, &f->plan, error);
+    coulis_status status = cl_plan_create(model, node, precision, &f->plan, error);
     if (status == COULIS_OK) {
         f->scratch = cl_alloc_zero((size_t)workers, sizeof *f->scratch);
         if (!f->scratch) status = cl_fail_memory(error, "a featurizer", (size_t)workers * sizeof *f->scratch);
@@ -62,7 +65,7 @@ coulis_status cl_featurizer_create(const coulis_model *model, int32_t features, 
     return COULIS_OK;
 }
 
-coulis_status coulis_featurizer_create(const coulis_model *model, int32_t features,
+coulis_status coulis_featurizer_create(const coulis_model *model, int32_t features, int32_t precision,
                                        const coulis_image_options *options, int32_t threads, coulis_featurizer **out,
                                        coulis_error *error) {
     if (!model || !out) return cl_fail(error, COULIS_INVALID_ARGUMENT, "no model or no place for the featurizer given");
@@ -70,7 +73,7 @@ coulis_status coulis_featurizer_create(const coulis_model *model, int32_t featur
     coulis_status status = cl_pool_create(threads, &pool, error);
     if (status != COULIS_OK) return status;
     coulis_featurizer *featurizer;
-    status = cl_featurizer_create(model, features, options, cl_pool_threads(pool), &featurizer, error);
+    status = cl_featurizer_create(model, features, precision, options, cl_pool_threads(pool), &featurizer, error);
     if (status != COULIS_OK) {
         cl_pool_free(pool);
         return status;

@@ -7,8 +7,9 @@
 
 /* What coulis_featurizer_create does, but starts no threads: the caller brings `workers` of its own, each of
  * which calls with a number of its own. */
-coulis_status cl_featurizer_create(const coulis_model *model, int32_t features, const coulis_image_options *options,
-                                   int32_t workers, coulis_featurizer **featurizer, coulis_error *error);
+coulis_status cl_featurizer_create(const coulis_model *model, int32_t features, int32_t precision,
+                                   const coulis_image_options *options, int32_t workers, coulis_featurizer **featurizer,
+                                   coulis_error *error);
 
 /* A picture on its way: its bytes in, its vector and result out. */
 typedef struct cl_picture {

@@ -29,6 +29,8 @@ void coulis_string_free(char *string) { cl_free(string); }
 static coulis_status check_options(const coulis_job_options *options, coulis_error *error) {
     if (!options || options->size != sizeof *options || options->image.size != sizeof options->image)
         return cl_fail(error, COULIS_INVALID_ARGUMENT, "the job options were not set up by coulis_job_options_init");
+    if (options->precision < COULIS_PRECISION_FLOAT32 || options->precision > COULIS_PRECISION_INT8)
+        return cl_fail(error, COULIS_INVALID_ARGUMENT, "no such precision: %d", options->precision);
     if (options->rows_per_file < 1 || options->rows_per_file > ROWS_PER_FILE_MAX)
         return cl_fail(error, COULIS_INVALID_ARGUMENT, "rows per file must be 1 to %d", ROWS_PER_FILE_MAX);
     if (options->threads < 0 || options->threads > 1024)

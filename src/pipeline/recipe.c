@@ -3,6 +3,7 @@
 #include <cjson/cJSON.h>
 
 #include "base/memory.h"
+#include "kernels/reduced/reduced.h"
 
 const char *cl_features_name(int32_t features) {
     static const char *const names[] = {"pooled", "map", "logits"};
@@ -11,6 +12,14 @@ const char *cl_features_name(int32_t features) {
 const char *cl_resize_name(int32_t resize) { return resize == COULIS_RESIZE_CROP ? "crop" : "squash"; }
 const char *cl_orient_name(int32_t orient) { return orient == COULIS_ORIENT_EXIF ? "exif" : "ignore"; }
 const char *cl_alpha_name(int32_t alpha) { return alpha == COULIS_ALPHA_WHITE ? "white" : "drop"; }
+
+/* The precision, and the instructions that give it: others round in another order, and where there are none the vectors
+ * are float32's. */
+static int add_precision(cJSON *root, int32_t precision) {
+    const cl_reduced *reduced = cl_reduced_for(cl_cpu(), precision);
+    return cJSON_AddStringToObject(root, "precision", precision == COULIS_PRECISION_BF16 ? "bf16" : "int8") &&
+           cJSON_AddStringToObject(root, "precision_instructions", reduced ? reduced->name : "none");
+}
 
 /* Prints and releases a cJSON object; `good` says whether it was put together without want of memory. */
 static char *print(cJSON *root, int good) {
@@ -41,6 +50,7 @@ char *cl_recipe_features(const coulis_job_options *options, const coulis_model_i
            cJSON_AddStringToObject(root, "alpha", cl_alpha_name(image->alpha)) &&
            /* Only where it is not the default: results of versions without the option go on. */
            (image->decode == COULIS_DECODE_EXACT || cJSON_AddStringToObject(root, "decode", "fast")) &&
+           (options->precision == COULIS_PRECISION_FLOAT32 || add_precision(root, options->precision)) &&
            cJSON_AddNumberToObject(root, "max_bytes", (double)image->max_bytes) &&
            cJSON_AddNumberToObject(root, "max_pixels", (double)image->max_pixels) &&
            cJSON_AddStringToObject(root, "instruction_set", coulis_instruction_set()) &&

@@ -75,10 +75,10 @@ static void fill(uint8_t *pixels, uint32_t seed) {
 }
 
 /* A picture gives the same bytes among others as alone, in a workspace that holds rubbish. */
-static void check_output(const coulis_model *model, int32_t output) {
+static void check_output(const coulis_model *model, int32_t output, int32_t precision) {
     coulis_error error;
     cl_plan *plan = NULL;
-    CHECK_MSG(cl_plan_create(model, output, &plan, &error) == COULIS_OK, "%s", error.message);
+    CHECK_MSG(cl_plan_create(model, output, precision, &plan, &error) == COULIS_OK, "%s", error.message);
     if (!plan) return;
     static uint8_t pixels[CL_PLAN_PICTURES][SIDE * SIDE * 3];
     const uint8_t *rgb[CL_PLAN_PICTURES];
@@ -94,7 +94,8 @@ static void check_output(const coulis_model *model, int32_t output) {
     for (int p = 0; p < CL_PLAN_PICTURES; p++) {
         memset(workspace, 0xff, (size_t)plan->workspace_count * sizeof *workspace);
         cl_plan_run(plan, 1, &rgb[p], workspace, &alone);
-        CHECK_MSG(memcmp(alone, out[p], (size_t)plan->length * sizeof *alone) == 0, "node %d, picture %d", output, p);
+        CHECK_MSG(memcmp(alone, out[p], (size_t)plan->length * sizeof *alone) == 0, "node %d, precision %d, picture %d",
+                  output, precision, p);
         double sum = 0;
         for (int64_t i = 0; i < plan->length; i++) sum += (double)alone[i] * (double)alone[i];
         CHECK_MSG(sum > 0 && sum < 1e9, "node %d, picture %d: %g", output, p, sum);
@@ -110,7 +111,9 @@ static void every_node_can_be_the_output(void) {
     coulis_model *model = NULL;
     CHECK_MSG(open_model(&model, &error) == COULIS_OK, "%s", error.message);
     if (!model) return;
-    for (int32_t i = 1; i < cl_model_graph(model)->node_count; i++) check_output(model, i);
+    for (int32_t i = 1; i < cl_model_graph(model)->node_count; i++)
+        for (int32_t precision = COULIS_PRECISION_FLOAT32; precision <= COULIS_PRECISION_INT8; precision++)
+            check_output(model, i, precision);
     coulis_model_close(model);
 }
 
@@ -123,7 +126,8 @@ static void want_of_memory_is_an_error(void) {
         cl_plan *plan = NULL;
         cl_test_fail_allocation(n);
         coulis_status status = open_model(&model, &error);
-        if (status == COULIS_OK) status = cl_plan_create(model, cl_model_graph(model)->pooled, &plan, &error);
+        if (status == COULIS_OK)
+            status = cl_plan_create(model, cl_model_graph(model)->pooled, COULIS_PRECISION_FLOAT32, &plan, &error);
         cl_test_fail_allocation(0);
         cl_plan_free(plan);
         coulis_model_close(model);

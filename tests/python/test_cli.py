@@ -315,6 +315,18 @@ def test_another_recipe_is_refused(coulis, pictures, tmp_path):
     assert "kind of job" in one_sentence(coulis("featurize", pictures, "-o", "out", code=1))
 
 
+def test_precision_is_part_of_the_recipe(coulis, pictures, tmp_path):
+    assert "float32, bf16 or int8" in one_sentence(
+        coulis("run", pictures, "-o", "out", "--precision", "half", code=2))
+    coulis("featurize", pictures, "-o", "out")
+    assert "precision" not in json.loads((tmp_path / "out" / "run.json").read_text())["recipe"]  # as before the option
+    assert "precision" in one_sentence(coulis("featurize", pictures, "-o", "out", "--precision", "bf16", code=1))
+    coulis("featurize", pictures, "-o", "low", "--precision", "int8")
+    recipe = json.loads((tmp_path / "low" / "run.json").read_text())["recipe"]
+    assert recipe["precision"] == "int8" and recipe["precision_instructions"] in ("amx_int8", "avx512_vnni", "none")
+    assert "precision" in one_sentence(coulis("featurize", pictures, "-o", "low", "--precision", "bf16", code=1))
+
+
 def test_output_among_the_pictures(coulis, tmp_path):
     for number in range(5):
         draw_picture(number).save(tmp_path / f"{number}.jpg")

@@ -23,6 +23,7 @@ ENUMS = {
     "COULIS_ORIENT": _library.ORIENT,
     "COULIS_ALPHA": _library.ALPHA,
     "COULIS_FEATURES": _library.FEATURES,
+    "COULIS_PRECISION": _library.PRECISION,
     "COULIS_SOLVER": _library.SOLVER,
     "COULIS_STAGE": {word: number for number, word in enumerate(_library.STAGES)},
 }

@@ -56,13 +56,14 @@ def test_run_options_reach_the_library(folder, tmp_path, lite0_path):
     pytest.importorskip("pyarrow")
     options = dict(
         components=0.5, model=lite0_path, features="logits", resize="crop", decode="fast", rows_per_file=2,
-        drop_features=True,
+        precision="bf16", drop_features=True,
     )
     coulis.run([folder / "apple", folder / "pear"], tmp_path / "out", **options)
     assert not list((tmp_path / "out").glob("features/*"))
     assert len(list((tmp_path / "out" / "reduced").glob("part-*.parquet"))) == 4
     recipe = json.loads(coulis.read_table(tmp_path / "out").schema.metadata[b"coulis"])
     assert (recipe["resize"], recipe["features"], recipe["decode"]) == ("crop", "logits", "fast")
+    assert recipe["precision"] == "bf16"
     assert coulis.PCA.load(tmp_path / "out" / "pca.safetensors").n_features_in_ == 1000
 
 

@@ -25,18 +25,18 @@ typedef struct rounded {
 static rounded round_numbers(const float *x, int64_t k, int64_t step, int of_weights) {
     rounded r = {.x = cl_alloc((size_t)k, sizeof *r.x), .scale = 1};
     float low = x[0], high = x[0];
-    double largest = 0;
+    float largest = 0;
     for (int64_t t = 0; t < k; t++) {
-        low = fminf(low, x[t * step]);
-        high = fmaxf(high, x[t * step]);
-        largest = fmax(largest, fabs((double)x[t * step]));
+        low = x[t * step] < low ? x[t * step] : low;
+        high = x[t * step] > high ? x[t * step] : high;
+        largest = fabsf(x[t * step]) > largest ? fabsf(x[t * step]) : largest;
     }
     for (int64_t t = 0; t < k; t++) {
         if (reduced->precision == COULIS_PRECISION_BF16) {
             r.x[t] = bf16(x[t * step]);
         } else if (of_weights) {
-            r.scale = largest / 127;
-            r.x[t] = largest > 0 ? rint(x[t * step] * 127.0 / largest) : 0;
+            r.scale = (double)largest / 127;
+            r.x[t] = largest > 0 ? rint(x[t * step] * 127.0 / (double)largest) : 0;
         } else {
             r.low = low;
             r.scale = (high - low) / 255.0f;

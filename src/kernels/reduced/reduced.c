@@ -71,15 +71,16 @@ static void pack_int8(int64_t k, int64_t columns, int64_t units, const float *b,
                       int8_t *packed) {
     for (int64_t column = 0; column < columns; column++) {
         int8_t *panel = packed + column / CL_REDUCED_COLUMNS * CL_REDUCED_COLUMNS * units * 4;
-        double largest = 0;
-        for (int64_t t = 0; t < k; t++) largest = fmax(largest, fabs((double)b[t * columns + column]));
+        float largest = 0;
+        for (int64_t t = 0; t < k; t++) /* gcc 12 for 64-bit ARM fails on fmax here */
+            largest = fabsf(b[t * columns + column]) > largest ? fabsf(b[t * columns + column]) : largest;
         int64_t total = 0;
         for (int64_t t = 0; t < k; t++) {
-            const int8_t q = largest > 0 ? (int8_t)lrint(b[t * columns + column] * 127.0 / largest) : 0;
+            const int8_t q = largest > 0 ? (int8_t)lrint(b[t * columns + column] * 127.0 / (double)largest) : 0;
             panel[(t / 4 * CL_REDUCED_COLUMNS + column % CL_REDUCED_COLUMNS) * 4 + t % 4] = q;
             total += q;
         }
-        scale[column] = (float)(largest / 127);
+        scale[column] = (float)((double)largest / 127);
         sum[column] = (float)total;
     }
 }

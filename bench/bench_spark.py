@@ -197,7 +197,9 @@ def pca(cluster, spark, arguments, folder):
     began = time.perf_counter()
     model = PCA(k=arguments.k).fit(frame)
     seconds = time.perf_counter() - began
-    wrong = abs(model.pca.explained_variance_ratio_ - shares[: arguments.k]).max()
+    truth = numpy.zeros(arguments.k)
+    truth[:RANK] = shares[: arguments.k]
+    wrong = abs(model.pca.explained_variance_ratio_ - truth).max()
     print(f"\n{arguments.rows} x {arguments.cols}, k = {arguments.k}: {seconds:.1f} s; "
           f"shares differ from the truth by at most {wrong:.1e}")
     print("peak memory: " + ", ".join(f"{name} {size:.0f} MiB" for name, size in peaks(cluster, spark).items()))

@@ -139,8 +139,9 @@ class _Rows:
         row_bytes = 1 << 18  # not known yet: such rows as 65,536 numbers have
         self.packed = _frames.map_in_arrow(frame, _worker.pack, schema, row_bytes)
         self.order = self.packed.columns
-        # Vectors cost a network; they are used several times below.
-        self.kept = [self.packed.persist(StorageLevel.MEMORY_AND_DISK)]
+        # Vectors cost a network; they are used several times below. On disk: an executor's heap has little room beside
+        # rows of 400 KB, and what Spark keeps there takes more than it counts.
+        self.kept = [self.packed.persist(StorageLevel.DISK_ONLY)]
 
     def release(self):
         for frame in self.kept:
@@ -188,7 +189,7 @@ class _Rows:
         parts = max(1, min(self.session.sparkContext.defaultParallelism, count // (PART_LEAVES * leaf)))
         # Where partitions end follows from samples that Spark draws: only a frame that is kept has one such end.
         number = functions.monotonically_increasing_id()
-        numbered = self._sorted(parts).select(number.alias("number"), "vector").persist(StorageLevel.MEMORY_AND_DISK)
+        numbered = self._sorted(parts).select(number.alias("number"), "vector").persist(StorageLevel.DISK_ONLY)
         self.kept.append(numbered)
         partition = functions.shiftright("number", 33)
         counts = dict(tuple(row) for row in numbered.groupBy(partition).count().collect())

@@ -18,6 +18,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "python"), str(ROOT / "tests" / "python"), str(ROOT / "bench")]
+PAUSE = 0.3  # seconds: threads of the program before may still look for work instead of sleeping (OpenBLAS, OpenMP)
 GROUPS = ("net", "kernels", "decode", "run", "pca")
 
 
@@ -36,6 +37,7 @@ def rounds(programs, count):
     figures = {name: [] for name in programs}
     for number in range(count):
         for name, run in programs.items():
+            time.sleep(PAUSE)
             figures[name].append(run())
             print(f"  round {number + 1} {name}: {figures[name][-1]:.4g}", file=sys.stderr, flush=True)
     return figures

@@ -41,11 +41,7 @@ CL_INLINE void round_bf16(const float *a, int64_t k, int64_t units, uint32_t *ou
 #if defined(__AVX512BF16__)
         _mm256_storeu_si256((__m256i *)(void *)(to + i), (__m256i)_mm512_cvtneps_pbh(vf_load(from)));
 #else
-        for (int j = 0; j < CHUNK; j++) {
-            uint32_t bits;
-            memcpy(&bits, from + j, sizeof bits);
-            to[i + j] = (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-        }
+        for (int j = 0; j < CHUNK; j++) to[i + j] = cl_bf16_of(from[j]);
 #endif
     }
 }

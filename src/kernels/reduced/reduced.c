@@ -51,19 +51,12 @@ int64_t cl_reduced_scratch_count(const cl_reduced *reduced, int64_t k) {
     return cl_reduced_rows(units) * (cl_reduced_row_units(units) + 2);
 }
 
-/* The nearest bfloat16, the even one of two; x is finite. */
-static uint16_t bf16_of(float x) {
-    uint32_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-}
-
 static void pack_bf16(int64_t k, int64_t columns, int64_t units, const float *b, uint16_t *packed) {
     for (int64_t column = 0; column < columns; column++) {
         uint16_t *panel = packed + column / CL_REDUCED_COLUMNS * CL_REDUCED_COLUMNS * units * 2;
         for (int64_t t = 0; t < k; t++)
             panel[(t / 2 * CL_REDUCED_COLUMNS + column % CL_REDUCED_COLUMNS) * 2 + t % 2] =
-                bf16_of(b[t * columns + column]);
+                cl_bf16_of(b[t * columns + column]);
     }
 }
 

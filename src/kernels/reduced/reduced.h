@@ -4,6 +4,7 @@
 #define CL_KERNELS_REDUCED_REDUCED_H
 
 #include <stdint.h>
+#include <string.h>
 
 #include "coulis.h"
 #include "kernels/kernels.h"
@@ -41,6 +42,13 @@ void cl_reduced_pack(const cl_reduced *reduced, int64_t k, int64_t columns, cons
 
 static inline int64_t cl_reduced_padded(int64_t columns) {
     return (columns + CL_REDUCED_COLUMNS - 1) / CL_REDUCED_COLUMNS * CL_REDUCED_COLUMNS;
+}
+
+/* The nearest bfloat16, the even one of two; x is finite. */
+static inline uint16_t cl_bf16_of(float x) {
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
 /* Units of a row of k numbers, `numbers` to a unit. */

@@ -6,6 +6,7 @@
 #ifndef CL_KERNELS_KERNELS_H
 #define CL_KERNELS_KERNELS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "cpu/cpu.h"
@@ -25,6 +26,7 @@ typedef struct cl_gemm {
     const float *residual; /* NULL for none */
     int64_t residual_stride;
     float low, high;
+    bool zeros; /* A may have many zeros, whose products may be left out; B has neither infinities nor NaN */
 } cl_gemm;
 
 /* Two neighbouring rows of the output of a depthwise convolution, or one. */

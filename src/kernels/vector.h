@@ -7,6 +7,8 @@
  *   vf_load, vf_store, vf_set1, vf_zero, vf_add, vf_sub, vf_mul, vf_div, vf_min, vf_max
  *   vf_fma(a,b,c)   a * b + c, rounded once where the processor has it, twice in the portable one
  *   vf_exponent(a)  the lowest 9 bits of a as sign and exponent of a number with fraction 0
+ *   vf_or           of the bits
+ *   vf_positions    lists the lanes that are not 0
  *   DOUBLES, vd     the same register as doubles: vd_load, vd_store, vd_set1, vd_zero, vd_fma
  *   vd_lower, vd_upper  the two halves of a register of floats as doubles
  *   KERNEL(name)    name with the instruction set as suffix
@@ -14,6 +16,9 @@
  * min and max return the second operand when either is NaN, or when both are zeros, as x86 does. */
 #ifndef CL_KERNELS_VECTOR_H
 #define CL_KERNELS_VECTOR_H
+
+#include <stdint.h>
+#include <string.h>
 
 #if defined(__AVX512F__)
 #include <immintrin.h>
@@ -33,6 +38,7 @@ typedef __m512 vf;
 #define vf_max(a, b) _mm512_max_ps(a, b)
 #define vf_fma(a, b, c) _mm512_fmadd_ps(a, b, c)
 #define vf_exponent(a) _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(a), 23))
+#define vf_or(a, b) _mm512_castsi512_ps(_mm512_or_si512(_mm512_castps_si512(a), _mm512_castps_si512(b)))
 /* Half a register: costs half as much where the processor works through 512 bits in two halves. */
 #define HALF_LANES 8
 typedef __m256 vh;
@@ -68,6 +74,7 @@ typedef __m256 vf;
 #define vf_max(a, b) _mm256_max_ps(a, b)
 #define vf_fma(a, b, c) _mm256_fmadd_ps(a, b, c)
 #define vf_exponent(a) _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(a), 23))
+#define vf_or(a, b) _mm256_or_ps(a, b)
 typedef __m256d vd;
 #define vd_load(p) _mm256_loadu_pd(p)
 #define vd_store(p, v) _mm256_storeu_pd(p, v)
@@ -93,6 +100,7 @@ typedef float32x4_t vf;
 #define vf_div(a, b) vdivq_f32(a, b)
 #define vf_fma(a, b, c) vfmaq_f32(c, a, b)
 #define vf_exponent(a) vreinterpretq_f32_u32(vshlq_n_u32(vreinterpretq_u32_f32(a), 23))
+#define vf_or(a, b) vreinterpretq_f32_u32(vorrq_u32(vreinterpretq_u32_f32(a), vreinterpretq_u32_f32(b)))
 typedef float64x2_t vd;
 #define vd_load(p) vld1q_f64(p)
 #define vd_store(p, v) vst1q_f64(p, v)
@@ -106,7 +114,6 @@ static inline vf vf_min(vf a, vf b) { return vbslq_f32(vcltq_f32(a, b), a, b); }
 static inline vf vf_max(vf a, vf b) { return vbslq_f32(vcgtq_f32(a, b), a, b); }
 
 #else /* portable: the compiler's generic vectors, on whatever registers there are */
-#include <string.h>
 #define LANES 4
 #define REGISTERS 16
 #define KERNEL(name) name##_scalar
@@ -139,6 +146,14 @@ static inline vf vf_exponent(vf a) {
     memcpy(&a, &bits, sizeof a);
     return a;
 }
+static inline vf vf_or(vf a, vf b) {
+    unsigned __attribute__((vector_size(16))) first, second;
+    memcpy(&first, &a, sizeof a);
+    memcpy(&second, &b, sizeof b);
+    first |= second;
+    memcpy(&a, &first, sizeof a);
+    return a;
+}
 typedef double vd __attribute__((vector_size(16)));
 static inline vd vd_load(const double *p) {
     vd v;
@@ -153,12 +168,33 @@ static inline vd vd_lower(vf v) { return (vd){(double)v[0], (double)v[1]}; }
 static inline vd vd_upper(vf v) { return (vd){(double)v[2], (double)v[3]}; }
 #endif
 
+#define CL_INLINE static inline __attribute__((always_inline))
+
+/* Writes first + i to `out` for each lane i of v that is not 0, of either sign, and returns how many those are. What
+ * lies after them, up to LANES in all, may be overwritten. */
+CL_INLINE int64_t vf_positions(vf v, uint16_t first, uint16_t *out) {
+#if defined(__AVX512F__)
+    const __m512i lanes = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+    const __mmask16 found = _mm512_test_epi32_mask(_mm512_castps_si512(v), _mm512_set1_epi32(INT32_MAX));
+    const __m512i positions = _mm512_maskz_compress_epi32(found, _mm512_add_epi32(lanes, _mm512_set1_epi32(first)));
+    _mm256_storeu_si256((__m256i *)(void *)out, _mm512_cvtepi32_epi16(positions));
+    return __builtin_popcount(found);
+#else
+    uint32_t bits[LANES];
+    int64_t count = 0;
+    memcpy(bits, &v, sizeof bits);
+    for (int i = 0; i < LANES; i++) { /* no branch: which lanes are zeros can't be foretold */
+        out[count] = (uint16_t)(first + i);
+        count += bits[i] << 1 != 0;
+    }
+    return count;
+#endif
+}
+
 #define DOUBLES (LANES / 2)
 
 /* min(max(x, low), high): ReLU, ReLU6 and clip are such clamps. */
 #define vf_clamp(x, low, high) vf_min(vf_max(x, low), high)
-
-#define CL_INLINE static inline __attribute__((always_inline))
 
 /* Before a loop of a constant number of steps, at most 32: so that an array it walks can lie in registers. */
 #if defined(__clang__)

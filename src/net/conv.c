@@ -75,7 +75,7 @@ static void conv_pixels(const cl_run *run, const cl_step *step, int64_t first, i
             cl_gemm gemm = {.m = rows, .k = depth, .columns = columns, .a = patches, .a_stride = depth,
                             .b = step->weights + g * packed, .bias = step->bias + g * padded, .c = result,
                             .c_stride = out->stride, .residual = residual, .residual_stride = out->stride,
-                            .low = step->low, .high = step->high};
+                            .low = step->low, .high = step->high, .zeros = step->zeros};
             if (step->groups == 1 || padded == columns) {
                 gemm.c += g * columns;
                 kernels->gemm(&gemm);
@@ -162,7 +162,8 @@ static void pointwise(const cl_run *run, const cl_step *step, int64_t m, const f
     const cl_value *from = &run->plan->values[step->input], *to = &run->plan->values[step->output];
     cl_gemm gemm = {.m = m, .k = from->channels, .columns = to->channels, .a = in, .a_stride = from->stride,
                     .b = step->weights, .bias = step->bias, .c = result, .c_stride = to->stride,
-                    .residual = residual, .residual_stride = to->stride, .low = step->low, .high = step->high};
+                    .residual = residual, .residual_stride = to->stride, .low = step->low, .high = step->high,
+                    .zeros = step->zeros};
     if (step->reduced) run->plan->reduced->product(&gemm, run->workspace + run->plan->scratch_offset);
     else run->plan->kernels->gemm(&gemm);
 }

@@ -23,6 +23,13 @@ static bool can_reduce(const cl_plan *plan, const cl_step *step, int64_t k) {
     return plan->reduced && step->kind == CL_STEP_POINTWISE && k >= REDUCED_K_MIN && k <= CL_REDUCED_K_MAX;
 }
 
+/* Whether many numbers of the step's input are zeros: a clamp has cut them off there. */
+static bool reads_zeros(const cl_plan *plan, const cl_step *step) {
+    if (step->input == 0) return false;
+    const cl_step *writer = &plan->steps[step->input - 1]; /* value v is written by step v - 1 */
+    return writer->low == 0 && writer->activation == CL_ACTIVATION_NONE;
+}
+
 /* Memory for `weights` and `bias` numbers, zeroed. */
 static coulis_status make_room(cl_step *step, int64_t weights, int64_t bias, coulis_error *error) {
     step->weights = cl_alloc_zero((size_t)weights, sizeof(float));
@@ -75,6 +82,7 @@ static coulis_status pack_matrix(const cl_plan *plan, const coulis_model *model,
     float *matrix = cl_alloc_zero((size_t)(depth * columns), sizeof *matrix);
     if (!matrix) return cl_fail_memory(error, "packed weights", (size_t)(depth * columns) * sizeof *matrix);
     const float *weight = cl_model_weight(model, node, CL_WEIGHT); /* output, input, height, width */
+    bool finite = true; /* folding may take large weights beyond a float */
     for (int64_t g = 0; g < groups; g++) {
         for (int64_t column = 0; column < columns; column++) {
             int64_t c = g * columns + column;
@@ -87,10 +95,12 @@ static coulis_status pack_matrix(const cl_plan *plan, const coulis_model *model,
                         (float)(weight[(c * own_inputs + i) * taps + t] * scale);
             step->bias[g * padded + column] = bias_of(model, node, c, scale, shift);
         }
+        for (int64_t i = 0; i < depth * columns; i++) finite = finite && isfinite(matrix[i]);
         if (step->reduced) cl_reduced_pack(plan->reduced, depth, columns, matrix, step->weights);
         else kernels->gemm_pack(depth, columns, matrix, columns, 1, step->weights + g * packed);
     }
     cl_free(matrix);
+    step->zeros = finite && reads_zeros(plan, step);
     return COULIS_OK;
 }
 

@@ -62,6 +62,7 @@ typedef struct cl_step {
     int32_t groups; /* of a convolution; several of the network's may be one here */
     float *weights; /* packed for gemm, one group after another; taps x channels; or scale then shift */
     bool reduced;   /* they are packed for the plan's `reduced` */
+    bool zeros;     /* many numbers of the input are 0, and products with them may be left out */
     float *bias;    /* padded with zeros; one group after another */
     float low, high;
     cl_activation activation; /* of what the step has stored */

@@ -7,72 +7,9 @@
 #include "base/memory.h"
 #include "coulis.h"
 #include "kernels/kernels.h"
+#include "exact.h"
 #include "random.h"
 #include "test.h"
-
-static const cl_kernels *kernels; /* the table under test */
-
-static int64_t padded(int64_t channels) { return (channels + kernels->lanes - 1) / kernels->lanes * kernels->lanes; }
-
-/* A sum in float64 beside what a float32 sum in the same order may differ from it: half a unit in the last place
- * of everything that is rounded on the way, each partial sum and, without fused multiply-add, each product. */
-typedef struct exact {
-    double sum, rounded;
-} exact;
-
-static void add_product(exact *e, double a, double b) {
-    e->sum += a * b;
-    e->rounded += fabs(e->sum) + fabs(a * b);
-}
-
-/* The hundredth more is for errors of errors: 50,000 times 2^-24 is a third of it. */
-static int differs(float got, const exact *e, float low, float high) {
-    double expected = fmin(fmax(e->sum, (double)low), (double)high);
-    return !(fabs((double)got - expected) <= e->rounded * (FLT_EPSILON / 2) * 1.01);
-}
-
-static void check_gemm(int64_t m, int64_t k, int64_t columns, int with_residual, float low, float high) {
-    const int64_t n = padded(columns), a_stride = k + 3, c_stride = n + 16;
-    float *a = random_numbers(m * a_stride), *b = random_numbers(k * columns), *bias = random_numbers(n);
-    float *residual = random_numbers(m * n), *c = random_numbers(m * c_stride);
-    float *packed = cl_alloc((size_t)kernels->gemm_packed_count(k, columns), sizeof *packed);
-    for (int64_t j = columns; j < n; j++) bias[j] = 0;
-    kernels->gemm_pack(k, columns, b, columns, 1, packed);
-    cl_gemm gemm = {.m = m, .k = k, .columns = columns, .a = a, .a_stride = a_stride, .b = packed, .bias = bias, .c = c,
-                    .c_stride = c_stride, .residual = with_residual ? residual : NULL, .residual_stride = n,
-                    .low = low, .high = high};
-    kernels->gemm(&gemm);
-    int wrong = 0;
-    for (int64_t i = 0; i < m; i++) {
-        for (int64_t j = 0; j < n; j++) {
-            exact e = {bias[j], 0};
-            for (int64_t x = 0; j < columns && x < k; x++) add_product(&e, a[i * a_stride + x], b[x * columns + j]);
-            if (with_residual) add_product(&e, residual[i * n + j], 1);
-            wrong += differs(c[i * c_stride + j], &e, low, high);
-        }
-    }
-    CHECK_MSG(wrong == 0, "%d of %dx%d wrong, k %d, %s", wrong, (int)m, (int)columns, (int)k, kernels->name);
-
-    /* A row alone gives the bytes it gives among others. */
-    float *alone = cl_alloc((size_t)n, sizeof *alone);
-    int64_t row = m / 2;
-    gemm.m = 1;
-    gemm.a = a + row * a_stride;
-    gemm.residual = with_residual ? residual + row * n : NULL;
-    gemm.c = alone;
-    kernels->gemm(&gemm);
-    CHECK_MSG(memcmp(alone, c + row * c_stride, (size_t)n * sizeof *c) == 0, "m %d, %s", (int)m, kernels->name);
-    cl_free(a), cl_free(b), cl_free(bias), cl_free(residual), cl_free(c), cl_free(packed), cl_free(alone);
-}
-
-static void gemm_agrees(void) {
-    for (int64_t m = 1; m <= 17; m++) check_gemm(m, 5 + m, 3 * m, (int)(m % 2), -INFINITY, INFINITY);
-    static const int64_t columns[] = {1, 4, 8, 15, 16, 17, 24, 31, 32, 33, 40, 47, 48, 49, 64, 80, 96, 112, 144};
-    for (size_t i = 0; i < sizeof columns / sizeof *columns; i++) check_gemm(13, 27, columns[i], 1, 0, 6);
-    check_gemm(1000, 64, 40, 0, 0, INFINITY);  /* more rows than one block */
-    check_gemm(9, 2048, 40, 1, 0, INFINITY);   /* a block of few rows */
-    check_gemm(3, 50000, 16, 0, -INFINITY, 90); /* a row longer than a block */
-}
 
 static void check_depthwise(int32_t width, int64_t channels, int32_t kh, int32_t kw, int32_t stride, int32_t dilation,
                             int32_t pad, int missing_row) {
@@ -404,7 +341,6 @@ int main(void) {
         kernels = cl_kernels_for((cl_cpu_level)level);
         if (!kernels) continue;
         printf("%s:\n", kernels->name);
-        RUN(gemm_agrees);
         RUN(depthwise_agrees);
         RUN(arithmetic_agrees);
         RUN(activations_agree);

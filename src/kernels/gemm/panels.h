@@ -1,0 +1,80 @@
+/* The panels that B is packed into, and the sizes that tiles and blocks of the product have.
+ * README.md beside this file has the layout and the reasons for the constants. */
+#ifndef CL_KERNELS_GEMM_PANELS_H
+#define CL_KERNELS_GEMM_PANELS_H
+
+#include <stddef.h>
+
+#include "kernels/kernels.h"
+#include "kernels/vector.h"
+
+/* A tile of MR x NV registers accumulates; NV more hold a row of B, and one a number of A. */
+#if REGISTERS == 32 && LANES == 4 /* gcc 12 loads ahead and spills 24 sums; 7 rows divide maps of 7x7, 14x14 ... */
+#define MR 7
+#define NV 3
+#elif REGISTERS == 32
+#define MR 8
+#define NV 3
+#else
+#define MR 6
+#define NV 2
+#endif
+
+/* Rows of A that are worked through for all panels of B before the next: about half of
+ * a small second-level cache (256 KiB), so that they are still there for each panel. */
+#define A_BLOCK_BYTES (128 * 1024)
+
+/* Registers in a cache line. */
+#define PREFETCH_STEP (64 / (LANES * 4) > 0 ? 64 / (LANES * 4) : 1)
+
+#if !defined(HALF_LANES) /* registers are narrow, and there is no cheaper half of one */
+#define HALF_LANES 0
+typedef vf vh;
+#define vh_load(p) vf_load(p)
+#define vh_zero() vf_zero()
+#define vh_fma(a, b, c) vf_fma(a, b, c)
+#define vf_lower(v) (v)
+#define vf_of_lower(v) (v)
+#endif
+
+/* Vectors in the next panel when `left` remain: NV, but the last two share evenly, as a panel
+ * of a single vector is loaded once for each broadcast of A. */
+CL_INLINE int64_t panel_vectors(int64_t left) {
+    if (left >= 2 * NV || left == NV) return NV;
+    return left > NV ? (left + 1) / 2 : left;
+}
+
+/* Whether of the last vector of columns only the lower half is used. */
+CL_INLINE int half_used(int64_t n, int64_t columns) { return HALF_LANES > 0 && n - columns >= HALF_LANES; }
+
+int64_t KERNEL(cl_gemm_packed_count)(int64_t k, int64_t columns);
+void KERNEL(cl_gemm_pack)(int64_t k, int64_t columns, const float *b, int64_t row_stride, int64_t column_stride,
+                          float *packed);
+
+CL_INLINE int64_t padded_columns(int64_t columns) { return (columns + LANES - 1) / LANES * LANES; }
+
+int64_t KERNEL(cl_gemm_packed_count)(int64_t k, int64_t columns) {
+    const int64_t n = padded_columns(columns);
+    return k * (n - half_used(n, columns) * HALF_LANES);
+}
+
+void KERNEL(cl_gemm_pack)(int64_t k, int64_t columns, const float *b, int64_t row_stride, int64_t column_stride,
+                          float *packed) {
+    const int64_t n = padded_columns(columns), end = n - half_used(n, columns) * HALF_LANES;
+    for (int64_t first = 0; first < n;) {
+        const int64_t next = first + panel_vectors((n - first) / LANES) * LANES;
+        for (int64_t row = 0; row < k; row++) {
+            for (int64_t column = first; column < next && column < end; column++)
+                *packed++ = column < columns ? b[row * row_stride + column * column_stride] : 0.0f;
+        }
+        first = next;
+    }
+}
+
+/* Asks for a line of where a tile goes and of what is added to it, both wanted at its end. */
+CL_INLINE void ask_for_line(const cl_gemm *g, int64_t row, int64_t column) {
+    __builtin_prefetch(g->c + row * g->c_stride + column, 1);
+    if (g->residual) __builtin_prefetch(g->residual + row * g->residual_stride + column, 0);
+}
+
+#endif

@@ -1,0 +1,158 @@
+/* The product where many numbers of A are zeros, as they are after a ReLU: products with zeros are left out.
+ * README.md beside this file has the reasons. */
+#ifndef CL_KERNELS_GEMM_SPARSE_H
+#define CL_KERNELS_GEMM_SPARSE_H
+
+#include <stdbool.h>
+
+#include "kernels/gemm/panels.h"
+
+/* A tile's rows, and the panels it is wide: rows that share a list miss the zeros that only some of them have, so they
+ * are few where there are registers enough to be wide instead. Three rows of two panels would fill 16 registers to the
+ * last, and gcc 12 keeps sums on the stack then. */
+#if REGISTERS == 32
+#define SPARSE_MR 4
+#define SPARSE_PANELS 2
+#else
+#define SPARSE_MR MR
+#define SPARSE_PANELS 1
+#endif
+
+/* Room for the lists of a block of A: one entry for SPARSE_MR numbers of A, if none are zeros. */
+#define ENTRIES_MAX (A_BLOCK_BYTES / (int64_t)sizeof(float) / SPARSE_MR)
+
+/* Lists the positions along k where a row of the tile has a number other than 0, as its rows are walked through there
+ * only; returns how many there are. `out` has room for k. */
+CL_INLINE uint16_t list_positions(const cl_gemm *g, int64_t row, int64_t mr, uint16_t *out) {
+    const float *a = g->a + row * g->a_stride;
+    int64_t count = 0;
+    for (int64_t k = 0; k < g->k; k += LANES) {
+        vf any = vf_load(a + k);
+        for (int64_t i = 1; i < mr; i++) any = vf_or(any, vf_load(a + i * g->a_stride + k));
+        count += vf_positions(any, (uint16_t)k, out + count);
+    }
+    return (uint16_t)count;
+}
+
+/* A row of B, in up to two panels, times a number of each row of A. mr, left and right are constants after inlining,
+ * so that the sums are registers. */
+CL_INLINE void sparse_step(const float *const a[SPARSE_MR], int64_t k, const float *panel, const float *next,
+                           vf sums[SPARSE_MR][SPARSE_PANELS * NV], const int mr, const int left, const int right) {
+    const float *const first = panel + k * (left * LANES), *const second = next + k * (right * LANES);
+    vf x[SPARSE_MR], b[SPARSE_PANELS * NV];
+    if (left + right > mr) { /* the numbers of A stay in registers, or those of B: whichever are fewer */
+        CL_UNROLL
+        for (int i = 0; i < mr; i++) x[i] = vf_set1(a[i][k]);
+        CL_UNROLL
+        for (int j = 0; j < left + right; j++) {
+            b[j] = vf_load(j < left ? first + j * LANES : second + (j - left) * LANES);
+            CL_UNROLL
+            for (int i = 0; i < mr; i++) sums[i][j] = vf_fma(x[i], b[j], sums[i][j]);
+        }
+        return;
+    }
+    CL_UNROLL
+    for (int j = 0; j < left + right; j++) b[j] = vf_load(j < left ? first + j * LANES : second + (j - left) * LANES);
+    CL_UNROLL
+    for (int i = 0; i < mr; i++) {
+        x[i] = vf_set1(a[i][k]);
+        CL_UNROLL
+        for (int j = 0; j < left + right; j++) sums[i][j] = vf_fma(x[i], b[j], sums[i][j]);
+    }
+}
+
+/* One tile: mr rows of A times a panel of `left` vectors and its neighbour of `right`; 0 for none. */
+CL_INLINE void sparse_tile(const cl_gemm *g, int64_t row, int64_t column, const float *panel, const uint16_t *positions,
+                           int64_t count, const int mr, const int left, const int right) {
+    const float *const next = panel + g->k * left * LANES;
+    const uint16_t *const end = positions + count;
+    const int nv = left + right;
+    vf sums[SPARSE_MR][SPARSE_PANELS * NV];
+    const float *a[SPARSE_MR];
+    CL_UNROLL
+    for (int i = 0; i < mr; i++) {
+        CL_UNROLL
+        for (int j = 0; j < nv; j++) sums[i][j] = g->bias ? vf_load(g->bias + column + j * LANES) : vf_zero();
+        a[i] = g->a + (row + i) * g->a_stride;
+    }
+    if (count >= SPARSE_MR * SPARSE_PANELS * NV) { /* as in the dense product, a line at each step */
+        for (int i = 0; i < mr; i++)
+            for (int j = 0; j < nv; j += PREFETCH_STEP) {
+                ask_for_line(g, row + i, column + j * LANES);
+                sparse_step(a, *positions++, panel, next, sums, mr, left, right);
+            }
+    }
+    while (positions < end) sparse_step(a, *positions++, panel, next, sums, mr, left, right);
+    const vf low = vf_set1(g->low), high = vf_set1(g->high);
+    CL_UNROLL
+    for (int i = 0; i < mr; i++) {
+        float *c = g->c + (row + i) * g->c_stride + column;
+        const float *r = g->residual ? g->residual + (row + i) * g->residual_stride + column : NULL;
+        CL_UNROLL
+        for (int j = 0; j < nv; j++) {
+            /* A sum that is -0 would be +0 with a zero's product added to it, left out or not: here it always is. */
+            vf value = vf_add(sums[i][j], vf_zero());
+            if (r) value = vf_add(value, vf_load(r + j * LANES));
+            vf_store(c + j * LANES, vf_clamp(value, low, high));
+        }
+    }
+}
+
+/* All rows first .. last-1 against two panels; the lists of their tiles lie `room` apart. */
+CL_INLINE void sparse_rows(const cl_gemm *g, int64_t first, int64_t last, int64_t column, const float *panel,
+                           const uint16_t *entries, int64_t room, const uint16_t *counts, const int left,
+                           const int right) {
+    for (int64_t row = first; row < last; row += SPARSE_MR, entries += room, counts++) {
+        switch (last - row) {
+        case 1: sparse_tile(g, row, column, panel, entries, *counts, 1, left, right); break;
+        case 2: sparse_tile(g, row, column, panel, entries, *counts, 2, left, right); break;
+        case 3: sparse_tile(g, row, column, panel, entries, *counts, 3, left, right); break;
+#if SPARSE_MR > 4
+        case 4: sparse_tile(g, row, column, panel, entries, *counts, 4, left, right); break;
+        case 5: sparse_tile(g, row, column, panel, entries, *counts, 5, left, right); break;
+#endif
+        default: sparse_tile(g, row, column, panel, entries, *counts, SPARSE_MR, left, right); break;
+        }
+    }
+}
+
+/* Whether the product is made so: always or never for the same A x B, whatever the numbers of A and its rows, as it
+ * may take the sign of a zero. With a single panel, making the lists takes about what they save. */
+CL_INLINE bool is_sparse(const cl_gemm *g) {
+    const int64_t n = padded_columns(g->columns);
+    return g->zeros && g->runs <= 1 && g->k % LANES == 0 && g->k <= ENTRIES_MAX && n > NV * LANES &&
+           !half_used(n, g->columns);
+}
+
+CL_INLINE void sparse_gemm(const cl_gemm *g) {
+    const int64_t n = padded_columns(g->columns), tiles = ENTRIES_MAX / g->k;
+    uint16_t entries[ENTRIES_MAX];
+    uint16_t counts[ENTRIES_MAX / LANES];
+    for (int64_t first = 0, last; first < g->m; first = last) {
+        last = first + tiles * SPARSE_MR < g->m ? first + tiles * SPARSE_MR : g->m;
+        for (int64_t row = first, t = 0; row < last; row += SPARSE_MR, t++)
+            counts[t] = list_positions(g, row, last - row < SPARSE_MR ? last - row : SPARSE_MR, entries + t * g->k);
+        const float *panel = g->b;
+        for (int64_t column = 0; column < n;) {
+            const int64_t left = panel_vectors((n - column) / LANES), rest = (n - column) / LANES - left;
+            const int64_t right = rest > 0 && SPARSE_PANELS > 1 ? panel_vectors(rest) : 0;
+            switch (4 * left + right) {
+#if SPARSE_PANELS > 1
+            case 8: sparse_rows(g, first, last, column, panel, entries, g->k, counts, 2, 0); break;
+            case 10: sparse_rows(g, first, last, column, panel, entries, g->k, counts, 2, 2); break;
+            case 12: sparse_rows(g, first, last, column, panel, entries, g->k, counts, 3, 0); break;
+            case 14: sparse_rows(g, first, last, column, panel, entries, g->k, counts, 3, 2); break;
+            case 15: sparse_rows(g, first, last, column, panel, entries, g->k, counts, 3, 3); break;
+#else
+            case 4: sparse_rows(g, first, last, column, panel, entries, g->k, counts, 1, 0); break;
+            case 8: sparse_rows(g, first, last, column, panel, entries, g->k, counts, 2, 0); break;
+#endif
+            default: break;
+            }
+            panel += g->k * (left + right) * LANES;
+            column += (left + right) * LANES;
+        }
+    }
+}
+
+#endif

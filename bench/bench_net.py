@@ -12,7 +12,7 @@ BATCHES = (1, 8)
 
 
 def resnet50_file(folder):
-    """A model file with ResNet50's graph and seeded random weights: as many zeros follow its ReLUs as in a trained one."""
+    """A model file with ResNet50's graph and seeded random weights, which leave its ReLUs about half zeros."""
     from coulis.convert import graph, recipe, resnet50, safetensors_file
 
     description = graph.describe(recipe.read("resnet50"), resnet50.build()[0])

@@ -74,9 +74,9 @@ class PCA(Estimator, _PCAParams, DefaultParamsReadable, DefaultParamsWritable):
     Floating-point sums depend on the order of the rows, so rows get one: that of `orderCol`, as the command
     sorts paths, and of the vectors' own bytes where it says nothing. Null vectors are passed over.
 
-    Few rows, of up to 128 MiB, come to the driver. With at least as many rows as columns, and at most 16,384 columns,
-    each task sums up moments of its rows and the driver merges them. Otherwise the rows come to the driver one partition
-    after another, into a file. docs/spark-pca.md says what each takes.
+    Few rows, of up to 128 MiB, come to the driver. With at least as many rows as columns, and at most 16,384
+    columns, each task sums up moments of its rows and the driver merges them. Otherwise the rows come to the driver
+    one partition after another, into a file. docs/spark-pca.md says what each takes.
 
     Parameters
     ----------
@@ -169,7 +169,7 @@ class _Rows:
         return self._on_driver(_frames.local_batches(frame), count, columns, k)
 
     def _survey(self):
-        """How many rows each partition has and the bytes of its shortest and longest; and, where they are few, the rows.
+        """How many rows each partition has, of how many bytes; and, where they are few, the rows.
 
         One job, as its own start outlasts the way of few rows.
         """

@@ -10,6 +10,7 @@ from pyspark.sql.types import ArrayType, FloatType, StringType, StructField, Str
 
 import coulis
 from coulis.spark import PCA, PCAModel
+from coulis.spark import pca as stage
 
 ROWS, COLUMNS = 9000, 12  # nine leaves of 1,024 rows: some within a task, some between two
 SCHEMA = StructType([StructField("path", StringType()), StructField("features", ArrayType(FloatType()))])
@@ -37,6 +38,13 @@ def many(spark):
     return frame.persist(), x[order]
 
 
+@pytest.fixture(params=["few", "many"])
+def either_way(request, monkeypatch):
+    """So few rows come to the driver at once; and as if there were more of them than that."""
+    if request.param == "many":
+        monkeypatch.setattr(stage, "FEW_BYTES", 0)
+
+
 def assert_same(pca, other):
     for name in ("components_", "mean_", "explained_variance_", "explained_variance_ratio_"):
         assert getattr(pca, name).tobytes() == getattr(other, name).tobytes(), name
@@ -44,13 +52,25 @@ def assert_same(pca, other):
 
 
 @pytest.mark.parametrize("parts", [1, 7])
-def test_moments_of_tasks_give_the_bytes_of_one_fit(spark, many, parts):
+def test_fit_gives_the_bytes_of_one_machine(spark, many, parts, either_way):
     frame, x = many
     assert_same(PCA(k=0.99).fit(frame.repartition(parts)).pca, coulis.PCA(0.99).fit(x))
     assert spark.sparkContext._jsc.getPersistentRDDs().size() == 1  # `many` alone: fit keeps nothing
 
 
-def test_without_a_path_rows_are_ordered_by_content(many):
+@pytest.mark.parametrize("limit, one_job", [(stage.FEW_BYTES, True), (1 << 20, False)])
+def test_few_rows_take_one_job(spark, monkeypatch, limit, one_job):
+    """3,000 rows count as a KiB each, so a MiB is too little for them."""
+    frame = spark.createDataFrame([(str(number), row) for number, row in enumerate(make(3000).tolist())], SCHEMA)
+    monkeypatch.setattr(stage, "FEW_BYTES", limit)
+    context, name = spark.sparkContext, f"limit {limit}"
+    context.setJobGroup(name, "")
+    PCA(k=2).fit(frame)
+    context.setLocalProperty("spark.jobGroup.id", None)
+    assert (len(context.statusTracker().getJobIdsForGroup(name)) == 1) is one_job
+
+
+def test_without_a_path_rows_are_ordered_by_content(many, either_way):
     frame, x = many
     order = sorted(range(len(x)), key=lambda i: x[i].tobytes())
     assert_same(PCA(k=3).fit(frame.drop("path")).pca, coulis.PCA(3).fit(x[order]))
@@ -58,7 +78,7 @@ def test_without_a_path_rows_are_ordered_by_content(many):
         frame.repartition(3)).pca)
 
 
-def test_fewer_rows_than_columns(spark):
+def test_fewer_rows_than_columns(spark, either_way):
     x = make(40, 3000)
     paths = [f"{i:03}" for i in range(40)]
     model = PCA(k=10).fit(frame_of(spark, x, paths))
@@ -70,7 +90,7 @@ def test_fewer_rows_than_columns(spark):
         assert numpy.array(found[path], numpy.float32).tobytes() == scores[number].tobytes()
 
 
-def test_fewer_rows_than_columns_in_the_order_of_paths_and_bytes(spark):
+def test_fewer_rows_than_columns_in_the_order_of_paths_and_bytes(spark, either_way):
     x = make(30, 200)
     paths = [None if i % 7 == 0 else f"é{i // 4}" for i in range(30)]
     order = sorted(range(30), key=lambda i: ((paths[i] or "").encode(), x[i].tobytes()))
@@ -158,7 +178,7 @@ def test_what_cannot_be_is_a_sentence(many, make_it, words):
     assert words in str(caught.value)
 
 
-def test_lengths_that_differ(spark):
+def test_lengths_that_differ(spark, either_way):
     rows = [("a", [1.0, 2.0]), ("b", [1.0, 2.0]), ("c", [1.0, 2.0, 3.0])]
     with pytest.raises(Exception, match="2 (to 3 )?numbers|3 numbers"):
         PCA(k=1).fit(spark.createDataFrame(rows, SCHEMA).repartition(3))

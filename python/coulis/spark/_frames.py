@@ -123,8 +123,9 @@ def with_mapped(frame, name, column, function, kind, row_bytes):
     return map_in_arrow(frame.withColumn(name, column), _worker.LastColumn(function), schema, row_bytes)
 
 
-def local_batches(frame, at_once):
-    """The rows of a frame as Arrow batches on the driver: all `at_once`, or one partition after another.
+def local_batches(frame, at_once=None):
+    """The rows of a frame as Arrow batches on the driver, one partition after another; or all in one job, whose tasks
+    find in the local property `_worker.SHARE` what each may send of `at_once` bytes.
 
     ``toLocalIterator`` gives rows that were pickled in the JVM, where each byte above 127 of a binary column becomes
     two, and the whole costs several times what Arrow takes.
@@ -133,7 +134,16 @@ def local_batches(frame, at_once):
     large = pyspark.__version__ >= "4" and session.conf.get(_LARGE, "false") == "true"
     schema = to_arrow_schema(frame.schema, **({"prefers_large_types": True} if large else {}))
     messages = RDD(frame._jdf.toArrowBatchRdd().toJavaRDD(), session.sparkContext, NoOpSerializer())
-    for message in messages.collect() if at_once else messages.toLocalIterator(prefetchPartitions=True):
+    if at_once is None:
+        messages = messages.toLocalIterator(prefetchPartitions=True)
+    else:
+        context = session.sparkContext
+        context.setLocalProperty(_worker.SHARE, str(at_once // max(1, messages.getNumPartitions())))
+        try:
+            messages = messages.collect()
+        finally:
+            context.setLocalProperty(_worker.SHARE, None)
+    for message in messages:
         yield pyarrow.ipc.read_record_batch(pyarrow.py_buffer(message), schema)
 
 

@@ -11,11 +11,15 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy
 import pyarrow
+import pyarrow.compute
 
 import coulis
 
 BATCH_BYTES = 16 << 20  # of vectors in a batch that is handed back
 PICTURES = 256  # in a batch at most
+ROW_BYTES = 1 << 10  # as which a shorter row counts, for its key and for the driver's work on it
+SHARE = "coulis.share"  # local property of a job: bytes of rows that each of its tasks may send to the driver
+COUNTS = ("rows", "shortest", "longest")
 READERS = 8  # of objects in a store, whose answer takes longer than its bytes
 _LOCAL = re.compile(r"(?:file:(?://)?)?(/.*|[^:]*)$", re.DOTALL)
 _REMOTE = re.compile(r"(\w[\w+.-]*)://([^/]*)/(.*)", re.DOTALL)
@@ -188,14 +192,26 @@ def pack(batches):
         yield pyarrow.RecordBatch.from_arrays([*batch.columns[:-1], packed], batch.schema.names)
 
 
-def lengths(batches):
-    """How many numbers a partition has in its only column, and the smallest and largest of them; nothing for none."""
-    found = [numpy.asarray(batch.column(0)) for batch in batches]
-    if sum(map(len, found)):
-        found = numpy.concatenate(found)
-        values = [[len(found)], [found.min()], [found.max()]]
-        yield pyarrow.RecordBatch.from_arrays(
-            [pyarrow.array(value, pyarrow.int64()) for value in values], ["rows", "shortest", "longest"])
+def survey(batches):
+    """The rows of a partition, where they have no more bytes than its SHARE, and a last row that counts them."""
+    from pyspark import TaskContext
+
+    share = int(TaskContext.get().getLocalProperty(SHARE))
+    kept, held, found = [], 0, []
+    for batch in batches:
+        found.append(numpy.asarray(pyarrow.compute.binary_length(batch.column(batch.num_columns - 1)), numpy.int64))
+        held += numpy.maximum(found[-1], ROW_BYTES).sum()
+        kept = [*kept, batch] if held <= share else []
+        schema = batch.schema
+    if not sum(map(len, found)):
+        return
+    names = [*schema.names, *COUNTS]
+    for batch in kept:
+        nulls = [pyarrow.nulls(batch.num_rows, pyarrow.int64())] * len(COUNTS)
+        yield pyarrow.RecordBatch.from_arrays([*batch.columns, *nulls], names)
+    found = numpy.concatenate(found)
+    counts = [pyarrow.array([value], pyarrow.int64()) for value in (len(found), found.min(), found.max())]
+    yield pyarrow.RecordBatch.from_arrays([*(pyarrow.nulls(1, field.type) for field in schema), *counts], names)
 
 
 def unpack(values):

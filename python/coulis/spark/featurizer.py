@@ -32,8 +32,10 @@ class ImageFeaturizer(
         Name or path of a network; a file that came with the job (``--files``) is found by its name. It is
         opened on the executors, once in each Python worker, and uses ``spark.task.cpus`` threads.
     features : {"pooled", "map", "logits"}
-    resize, orient, alpha : str
+    resize, orient, alpha, decode : str
         As in :func:`coulis.load_image`.
+    precision : {"float32", "bf16", "int8"}
+        As in :class:`coulis.Featurizer`.
     statusCol, errorCol : str
     outputType : {"array", "vector"}
     randomWeights : bool
@@ -45,6 +47,8 @@ class ImageFeaturizer(
     resize = _frames.text_param("resize", "how a picture is fitted", *_library.RESIZE)
     orient = _frames.text_param("orient", "what is done with EXIF orientation", *_library.ORIENT)
     alpha = _frames.text_param("alpha", "what is done with transparency", *_library.ALPHA)
+    decode = _frames.text_param("decode", "how a large JPEG is decoded", *_library.DECODE)
+    precision = _frames.text_param("precision", "of most products in the network", *_library.PRECISION)
     statusCol = _frames.text_param("statusCol", "column of the status")
     errorCol = _frames.text_param("errorCol", "column of the sentence that says what failed")
     randomWeights = Param(
@@ -61,6 +65,8 @@ class ImageFeaturizer(
         resize=None,
         orient=None,
         alpha=None,
+        decode=None,
+        precision=None,
         statusCol=None,
         errorCol=None,
         outputType=None,
@@ -75,6 +81,8 @@ class ImageFeaturizer(
             resize="squash",
             orient="ignore",
             alpha="drop",
+            decode="exact",
+            precision="float32",
             statusCol="status",
             errorCol="error",
             outputType="array",
@@ -88,6 +96,8 @@ class ImageFeaturizer(
             resize=resize,
             orient=orient,
             alpha=alpha,
+            decode=decode,
+            precision=precision,
             statusCol=statusCol,
             errorCol=errorCol,
             outputType=outputType,
@@ -127,7 +137,8 @@ class ImageFeaturizer(
                 f"the column {source!r} must hold pictures as binary or their paths as string, "
                 f"not {kind.simpleString()}"
             )
-        options = {name: value(name) for name in ("model", "features", "resize", "orient", "alpha")}
+        options = {name: value(name) for name in
+                   ("model", "features", "resize", "orient", "alpha", "decode", "precision")}
         options["random_weights"] = value(self.randomWeights)
         types = (ArrayType(FloatType()), StringType(), StringType())
         schema = _frames.with_fields(dataset.schema, **dict(zip(names, types)))

@@ -7,6 +7,7 @@ import os
 import tempfile
 
 import numpy
+import pyarrow
 from pyspark import StorageLevel
 from pyspark.ml import Estimator, Model
 from pyspark.ml.linalg import DenseMatrix, Vectors
@@ -31,6 +32,7 @@ from ..pca import components_number
 from . import _frames, _worker
 
 MOMENTS_COLUMNS = 16384  # of which the library makes a covariance matrix
+FEW_BYTES = 128 << 20  # of all rows together: so few come to the driver with the job that counts them
 SPOOL_BYTES = 64 << 20  # of rows in a partition that comes to the driver in one piece; twice that is left as it is
 PART_LEAVES = 4  # a task makes moments of at least so many leaves: the driver adds up what lies between tasks
 _FILE = "pca.safetensors"
@@ -72,9 +74,9 @@ class PCA(Estimator, _PCAParams, DefaultParamsReadable, DefaultParamsWritable):
     Floating-point sums depend on the order of the rows, so rows get one: that of `orderCol`, as the command
     sorts paths, and of the vectors' own bytes where it says nothing. Null vectors are passed over.
 
-    With at least as many rows as columns, and at most 16,384 columns, each task sums up moments of its rows and
-    the driver merges them. Otherwise the rows come to the driver one partition after another, into a file.
-    docs/spark-pca.md says what each takes.
+    Few rows, of up to 128 MiB, come to the driver. With at least as many rows as columns, and at most 16,384
+    columns, each task sums up moments of its rows and the driver merges them. Otherwise the rows come to the driver
+    one partition after another, into a file. docs/spark-pca.md says what each takes.
 
     Parameters
     ----------
@@ -148,35 +150,56 @@ class _Rows:
             frame.unpersist()
 
     def fit(self, k):
-        length = self.packed.select(functions.length("vector").cast("long").alias("length"))
-        kinds = StructType([StructField(name, LongType()) for name in ("rows", "shortest", "longest")])
-        parts = _frames.map_in_arrow(length, _worker.lengths, kinds, 8).collect()
-        count = sum(part.rows for part in parts)
+        batches, parts = self._survey()
+        count = sum(part["rows"] for part in parts)
         if count < 2:
             raise coulis.Error(f"PCA needs at least two vectors that are not null, there are {count}")
-        shortest, longest = min(part.shortest for part in parts), max(part.longest for part in parts)
+        shortest, longest = min(part["shortest"] for part in parts), max(part["longest"] for part in parts)
         if shortest != longest:
             raise coulis.Error(f"the vectors differ in length: from {shortest // 4} to {longest // 4} numbers")
         columns = longest // 4
+        if sum(batch.num_rows for batch in batches) == count:
+            return self._on_driver(batches, count, columns, k)
+        batches.clear()
         if MOMENTS_COLUMNS >= columns and count >= columns:
             return self._from_moments(count, columns, coulis.Moments.leaf_rows(columns), k)
-        return self._on_driver(count, max(part.rows for part in parts), columns, k)
+        frame, size = self.packed, columns * 4
+        if max(part["rows"] for part in parts) * size > 2 * SPOOL_BYTES:
+            frame = frame.repartition(-(-count * size // SPOOL_BYTES))
+        return self._on_driver(_frames.local_batches(frame), count, columns, k)
+
+    def _survey(self):
+        """How many rows each partition has, of how many bytes; and, where they are few, the rows.
+
+        One job, as its own start outlasts the way of few rows.
+        """
+        # All may be null: the row that counts has no vector.
+        fields = [StructField(field.name, field.dataType) for field in self.packed.schema.fields]
+        fields += [StructField(name, LongType()) for name in _worker.COUNTS]
+        frame = _frames.map_in_arrow(self.packed, _worker.survey, StructType(fields), 1 << 18)
+        batches, parts = [], []
+        for batch in _frames.local_batches(frame, FEW_BYTES):
+            last = batch.num_rows - 1
+            if batch.column(batch.num_columns - 1)[last].is_valid:  # it is the last of its partition
+                row = batch.slice(last).to_pylist()[0]
+                parts.append({name: row[name] for name in _worker.COUNTS})
+                batch = batch.slice(0, last)
+            columns = batch.columns[: -len(_worker.COUNTS)]
+            batches.append(pyarrow.RecordBatch.from_arrays(columns, self.order))
+        return batches, parts
 
     def _sorted(self, parts):
         return self.packed.repartitionByRange(parts, *self.order).sortWithinPartitions(*self.order)
 
-    def _on_driver(self, count, most, columns, k):
+    def _on_driver(self, batches, count, columns, k):
         """All rows in a file that is mapped, not loaded; its pages leave memory when that is short.
 
         They come in no order, and are put into theirs in the file: a sort on the executors would send each row from
         one to another before it comes here.
         """
-        frame, size = self.packed, columns * 4
-        if most * size > 2 * SPOOL_BYTES:  # rows of the largest partition
-            frame = frame.repartition(-(-count * size // SPOOL_BYTES))
         keys = []
         with tempfile.TemporaryFile(prefix="coulis-pca-") as spool:
-            for batch in _frames.local_batches(frame, count * size <= 2 * SPOOL_BYTES):
+            for batch in batches:
                 for row in batch.column(batch.num_columns - 1):
                     spool.write(row.as_buffer())
                 keys += [_sort_key(key) for key in batch.column(0).to_pylist()] if batch.num_columns > 1 else []

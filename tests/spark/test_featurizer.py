@@ -1,0 +1,46 @@
+"""coulis.spark.ImageFeaturizer: its options reach the executors, and a saved one has them."""
+
+import io
+
+import numpy
+import pytest
+
+import coulis
+from coulis.spark import ImageFeaturizer
+
+OPTIONS = [{"decode": "fast"}, {"precision": "bf16"}, {"precision": "int8"}]
+
+
+@pytest.fixture(scope="module")
+def photograph():
+    """A JPEG that is large enough to be decoded at a quarter of its size."""
+    from PIL import Image
+
+    coarse = Image.fromarray(numpy.random.default_rng(5).integers(0, 256, (40, 50, 3), dtype=numpy.uint8))
+    file = io.BytesIO()
+    coarse.resize((2000, 1600), Image.BICUBIC).save(file, "jpeg")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+def test_an_option_reaches_the_network(spark, photograph, options):
+    frame = spark.createDataFrame([(photograph,)], "content binary")
+    found = numpy.array(ImageFeaturizer(**options).transform(frame).head().features, numpy.float32)
+    assert found.tobytes() == coulis.Featurizer(**options).featurize(photograph).values.tobytes()
+    usual = coulis.Featurizer().featurize(photograph).values
+    # A processor without instructions for fewer bits gives float32's bytes.
+    assert found.tobytes() != usual.tobytes() or "precision" in options
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+def test_save_and_load(spark, tmp_path, options):
+    ImageFeaturizer(**options).save(str(tmp_path / "stage"))
+    again = ImageFeaturizer.load(str(tmp_path / "stage"))
+    wanted = {"decode": "exact", "precision": "float32", **options}
+    assert {name: again.getOrDefault(name) for name in wanted} == wanted
+
+
+@pytest.mark.parametrize("options", [{"decode": "slow"}, {"precision": "float16"}])
+def test_what_cannot_be_is_a_sentence(spark, options):
+    with pytest.raises(TypeError, match="must be one of"):
+        ImageFeaturizer(**options)

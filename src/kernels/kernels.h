@@ -120,6 +120,11 @@ typedef struct cl_kernels {
     void (*sum)(const float *const *pixels, int64_t count, int64_t channels, float factor, float *out);
 } cl_kernels;
 
+/* Channels as a map has room for them: filled up to whole registers. */
+static inline int64_t cl_padded(const cl_kernels *kernels, int64_t channels) {
+    return (channels + kernels->lanes - 1) / kernels->lanes * kernels->lanes;
+}
+
 /* The table for one instruction set; NULL when this processor does not have it. */
 const cl_kernels *cl_kernels_for(cl_cpu_level level);
 

@@ -54,7 +54,7 @@ static void conv_pixels(const cl_run *run, const cl_step *step, int64_t first, i
     const cl_value *in = &plan->values[step->input], *out = &plan->values[step->output];
     const cl_window *w = &step->node->window;
     const int64_t channels = in->channels / step->groups, columns = out->channels / step->groups;
-    const int64_t padded = (columns + kernels->lanes - 1) / kernels->lanes * kernels->lanes;
+    const int64_t padded = cl_padded(kernels, columns);
     const int64_t depth = (int64_t)w->kernel[0] * w->kernel[1] * channels, block = cl_patch_rows(depth);
     const int64_t packed = kernels->gemm_packed_count(depth, columns), area = (int64_t)out->height * out->width;
     const float *data = cl_value_data(run, step->input);

@@ -68,7 +68,7 @@ static coulis_status pack_matrix(const cl_plan *plan, const coulis_model *model,
     const cl_node *node = step->node;
     const cl_kernels *kernels = plan->kernels;
     int64_t groups = step->groups, columns = node->channels / groups;
-    int64_t padded = (columns + kernels->lanes - 1) / kernels->lanes * kernels->lanes;
+    int64_t padded = cl_padded(kernels, columns);
     int64_t inputs = plan->values[step->input].channels / groups;
     int64_t taps = node->op == CL_OP_CONV ? (int64_t)node->window.kernel[0] * node->window.kernel[1] : 1;
     int64_t depth = taps * inputs;
@@ -219,9 +219,9 @@ int64_t cl_step_scratch_count(const cl_plan *plan, const cl_step *step) {
     if (step->reduced) return cl_reduced_scratch_count(plan->reduced, in->channels);
     if (step->kind != CL_STEP_CONV) return 0;
     const cl_window *w = &step->node->window;
-    int64_t columns = step->node->channels / step->groups, lanes = plan->kernels->lanes;
+    int64_t columns = step->node->channels / step->groups;
     int64_t depth = (int64_t)w->kernel[0] * w->kernel[1] * (in->channels / step->groups);
     int64_t rows = cl_patch_rows(depth);
-    int64_t grouped = step->groups > 1 ? rows * ((columns + lanes - 1) / lanes * lanes) : 0;
+    int64_t grouped = step->groups > 1 ? rows * cl_padded(plan->kernels, columns) : 0;
     return rows * depth + CL_ALIGNMENT + grouped;
 }

@@ -53,9 +53,8 @@ static cl_step *sole_writer(const builder *b, int32_t input) {
 static cl_step *add_step(builder *b, cl_step_kind kind, int32_t number) {
     const cl_node *node = &b->graph->nodes[number];
     cl_plan *plan = b->plan;
-    int64_t lanes = plan->kernels->lanes;
     plan->values[plan->value_count] = (cl_value){.height = node->height, .width = node->width,
-        .channels = node->channels, .stride = (node->channels + lanes - 1) / lanes * lanes};
+        .channels = node->channels, .stride = cl_padded(plan->kernels, node->channels)};
     cl_value *value = &plan->values[plan->value_count];
     value->rows = value->height;
     value->size = (int64_t)value->height * value->width * value->stride;
@@ -69,10 +68,10 @@ static cl_step *add_step(builder *b, cl_step_kind kind, int32_t number) {
 /* A step that gives the picture as a map like any other. */
 static void add_picture(builder *b) {
     cl_plan *plan = b->plan;
-    const int64_t lanes = plan->kernels->lanes, height = b->graph->height, width = b->graph->width;
+    const int64_t height = b->graph->height, width = b->graph->width;
     cl_value *value = &plan->values[b->picture = plan->value_count++];
     *value = (cl_value){.height = b->graph->height, .width = b->graph->width, .channels = 3,
-                        .stride = (3 + lanes - 1) / lanes * lanes, .rows = b->graph->height};
+                        .stride = cl_padded(plan->kernels, 3), .rows = b->graph->height};
     value->size = height * width * value->stride;
     plan->steps[plan->step_count++] = (cl_step){.kind = CL_STEP_PICTURE, .node = &b->graph->nodes[0], .other = -1,
                                                 .output = b->picture, .groups = 1, .low = -INFINITY,

@@ -99,7 +99,7 @@ void cl_run_winograd(const cl_run *run, const cl_step *step) {
         const float *weights = step->weights;
         for (int64_t column = 0, count; column < out->channels; column += count) {
             count = cl_winograd_columns(out->channels - column);
-            const int64_t padded = (count + kernels->lanes - 1) / kernels->lanes * kernels->lanes;
+            const int64_t padded = cl_padded(kernels, count);
             const int64_t plane_out = cl_winograd_plane((end - start) * padded);
             for (int p = 0; p < 36; p++, weights += kernels->gemm_packed_count(in->channels, count)) {
                 int64_t first, last;

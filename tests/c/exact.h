@@ -10,9 +10,7 @@
 
 static const cl_kernels *kernels; /* the table under test */
 
-static inline int64_t padded(int64_t channels) {
-    return (channels + kernels->lanes - 1) / kernels->lanes * kernels->lanes;
-}
+static inline int64_t padded(int64_t channels) { return cl_padded(kernels, channels); }
 
 /* A sum in float64 beside what a float32 sum in the same order may differ from it: half a unit in the last place
  * of everything that is rounded on the way, each partial sum and, without fused multiply-add, each product. */

@@ -1,6 +1,6 @@
 """Benchmarks: coulis beside other programs, in the same run.
 
-    ./run bench [net|kernels|decode|run|pca ...] [--seconds S] [--rounds N] [--json FILE]
+    ./run bench [net|kernels|zeros|decode|run|pca ...] [--seconds S] [--rounds N] [--json FILE]
 
 Every group takes turns: one round of each program, then the next round, so that a machine that changes its speed
 changes it for all. Printed are the median and the spread of the rounds, and the ratio of coulis to the best other.
@@ -19,7 +19,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "python"), str(ROOT / "tests" / "python"), str(ROOT / "bench")]
 PAUSE = 0.3  # seconds: threads of the program before may still look for work instead of sleeping (OpenBLAS, OpenMP)
-GROUPS = ("net", "kernels", "decode", "run", "pca")
+GROUPS = ("net", "kernels", "zeros", "decode", "run", "pca")
 
 
 def machine():

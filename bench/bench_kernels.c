@@ -10,23 +10,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/memory.h"
+#include "fastest.h"
 #include "fma_limit.h"
 #include "kernels/kernels.h"
 #include "net/pack.h"
 #include "net/steps.h"
 
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static const cl_kernels *kernels;
 
-static int64_t padded(int64_t channels) { return (channels + kernels->lanes - 1) / kernels->lanes * kernels->lanes; }
+static int64_t padded(int64_t channels) { return cl_padded(kernels, channels); }
 
 static float *numbers(int64_t count) {
     float *memory = cl_alloc((size_t)count, sizeof *memory);
@@ -36,24 +30,6 @@ static float *numbers(int64_t count) {
     }
     for (int64_t i = 0; i < count; i++) memory[i] = (float)(i % 7) * 0.1f;
     return memory;
-}
-
-/* Seconds of one call of work(context): the fastest of some runs of at least 20 ms. */
-static double fastest(void (*work)(void *context), void *context) {
-    double best = 1e9;
-    long calls = 1;
-    for (int round = 0; round < 7;) {
-        double began = now();
-        for (long i = 0; i < calls; i++) work(context);
-        double took = now() - began;
-        if (took < 0.02) {
-            calls *= 2;
-            continue;
-        }
-        if (took / (double)calls < best) best = took / (double)calls;
-        round++;
-    }
-    return best;
 }
 
 static void do_gemm(void *context) { kernels->gemm(context); }

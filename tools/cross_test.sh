@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 OUT=${1:-build/neon}
-TESTS=(base kernels pca_kernels reduced resize)
+TESTS=(base gemm kernels pca_kernels reduced resize)
 
 # As in CMakeLists.txt. Each function gets a section of its own, so that the linker can drop those that nobody calls
 # here together with what they would need: the rest of image.c calls decoders.

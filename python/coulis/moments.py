@@ -1,6 +1,7 @@
 """Sums over rows that come in parts, from which a PCA can be made."""
 
 import ctypes
+import threading
 
 import numpy
 
@@ -31,11 +32,15 @@ class Moments:
     """
 
     def __init__(self, columns, *, first_row=0, threads=None):
-        self.threads = threads
-        self._handle = Handle("coulis_moments_free")
+        self._begin(threads)
         _library.call(
             "coulis_moments_create", columns, first_row, _library.threads_number(threads), self._handle.out
         )
+
+    def _begin(self, threads):
+        self.threads = threads
+        self._handle = Handle("coulis_moments_free")
+        self._lock = threading.RLock()  # the library's accumulator is used by one caller at a time
 
     @staticmethod
     def leaf_rows(columns):
@@ -66,7 +71,8 @@ class Moments:
         x = matrix(X, "Moments")
         if x.shape[1] != self.columns:
             raise InputError(f"X has {x.shape[1]} features, but Moments is expecting {self.columns} features as input")
-        _library.call("coulis_moments_update", self._handle, _library.pointer(x, ctypes.c_float), x.shape[0])
+        with self._lock:
+            _library.call("coulis_moments_update", self._handle, _library.pointer(x, ctypes.c_float), x.shape[0])
         return self
 
     def merge(self, other):
@@ -79,7 +85,9 @@ class Moments:
         """
         if not isinstance(other, Moments):
             raise TypeError(f"other must be Moments, not {type(other).__name__}")
-        _library.call("coulis_moments_merge", self._handle, other._handle)
+        first, second = sorted((self, other), key=id)  # one order for all, so that nobody waits for somebody waiting
+        with first._lock, second._lock:
+            _library.call("coulis_moments_merge", self._handle, other._handle)
         return self
 
     def finish(self, n_components=None, *, whiten=False, solver="auto"):
@@ -98,13 +106,15 @@ class Moments:
 
     def _fit(self, options):
         handle = Handle("coulis_pca_free")
-        _library.call("coulis_moments_finish", self._handle, ctypes.byref(options), handle.out)
+        with self._lock:
+            _library.call("coulis_moments_finish", self._handle, ctypes.byref(options), handle.out)
         return handle
 
     def to_bytes(self):
         """All of it as bytes, for another process; equal sums give equal bytes."""
         address, size = ctypes.c_void_p(), ctypes.c_size_t()
-        _library.call("coulis_moments_save", self._handle, ctypes.byref(address), ctypes.byref(size))
+        with self._lock:
+            _library.call("coulis_moments_save", self._handle, ctypes.byref(address), ctypes.byref(size))
         try:
             return ctypes.string_at(address, size.value)
         finally:
@@ -120,8 +130,7 @@ class Moments:
             ``bad_data`` when the bytes are not such.
         """
         moments = cls.__new__(cls)
-        moments.threads = threads
-        moments._handle = Handle("coulis_moments_free")
+        moments._begin(threads)
         keep = []
         address, size = _library.buffer_address(data, keep)
         _library.call("coulis_moments_load", address, size, _library.threads_number(threads), moments._handle.out)

@@ -5,6 +5,7 @@ import pickle
 import random
 import subprocess
 import sys
+import threading
 
 import coulis
 import numpy as np
@@ -187,6 +188,18 @@ def test_bytes_go_to_another_process(tmp_path):
     coulis.PCA(5).fit(x).save(tmp_path / "here")
     assert (tmp_path / "pca").read_bytes() == (tmp_path / "here").read_bytes()
     assert first.merge(second).to_bytes() == coulis.Moments(16).update(x).to_bytes()
+
+
+def test_several_threads_may_use_one_accumulator():
+    x = data(3000, 300)
+    moments, found = coulis.Moments(300).update(x), []
+    wanted = moments.finish(3).components_.tobytes()
+    workers = [threading.Thread(target=lambda: found.append(moments.finish(3).components_.tobytes())) for _ in range(8)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert all(components == wanted for components in found) and len(found) == 8
 
 
 def test_finish_can_go_on():

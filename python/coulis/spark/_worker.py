@@ -193,12 +193,12 @@ def pack(batches):
 
 
 def survey(batches):
-    """The rows of a partition, where they have no more bytes than its SHARE, and a last row that counts them."""
+    """What :func:`pack` makes of a partition, where it has no more bytes than its SHARE, and a last row that counts."""
     from pyspark import TaskContext
 
     share = int(TaskContext.get().getLocalProperty(SHARE))
     kept, held, found = [], 0, []
-    for batch in batches:
+    for batch in pack(batches):
         found.append(numpy.asarray(pyarrow.compute.binary_length(batch.column(batch.num_columns - 1)), numpy.int64))
         held += numpy.maximum(found[-1], ROW_BYTES).sum()
         kept = [*kept, batch] if held <= share else []

@@ -35,6 +35,7 @@ MOMENTS_COLUMNS = 16384  # of which the library makes a covariance matrix
 FEW_BYTES = 128 << 20  # of all rows together: so few come to the driver with the job that counts them
 SPOOL_BYTES = 64 << 20  # of rows in a partition that comes to the driver in one piece; twice that is left as it is
 PART_LEAVES = 4  # a task makes moments of at least so many leaves: the driver adds up what lies between tasks
+_ROW_BYTES = 1 << 18  # of vectors whose length is not known yet: such as 65,536 numbers have
 _FILE = "pca.safetensors"
 
 
@@ -130,7 +131,7 @@ class PCA(Estimator, _PCAParams, DefaultParamsReadable, DefaultParamsWritable):
 
 
 class _Rows:
-    """The vectors of a frame, packed into bytes and kept until they are released."""
+    """The vectors of a frame, kept until they are released."""
 
     def __init__(self, dataset, column, order):
         self.session = dataset.sparkSession
@@ -138,12 +139,11 @@ class _Rows:
         key = [dataset[order].alias("key")] if order else []
         frame = dataset.select(*key, vector.alias("vector")).where(functions.col("vector").isNotNull())
         schema = StructType(frame.schema.fields[:-1] + [StructField("vector", BinaryType())])
-        row_bytes = 1 << 18  # not known yet: such rows as 65,536 numbers have
-        self.packed = _frames.map_in_arrow(frame, _worker.pack, schema, row_bytes)
-        self.order = self.packed.columns
         # Vectors cost a network; they are used several times below. On disk: an executor's heap has little room beside
         # rows of 400 KB, and what Spark keeps there takes more than it counts.
-        self.kept = [self.packed.persist(StorageLevel.DISK_ONLY)]
+        self.kept = [frame.persist(StorageLevel.DISK_ONLY)]
+        self.packed = _frames.map_in_arrow(frame, _worker.pack, schema, _ROW_BYTES)
+        self.order = self.packed.columns
 
     def release(self):
         for frame in self.kept:
@@ -176,7 +176,7 @@ class _Rows:
         # All may be null: the row that counts has no vector.
         fields = [StructField(field.name, field.dataType) for field in self.packed.schema.fields]
         fields += [StructField(name, LongType()) for name in _worker.COUNTS]
-        frame = _frames.map_in_arrow(self.packed, _worker.survey, StructType(fields), 1 << 18)
+        frame = _frames.map_in_arrow(self.kept[0], _worker.survey, StructType(fields), _ROW_BYTES)
         batches, parts = [], []
         for batch in _frames.local_batches(frame, FEW_BYTES):
             last = batch.num_rows - 1

@@ -7,8 +7,8 @@
     sparkml   shares and centring beside Spark ML's PCA, below and above 65,535 columns
     configurations   the job of emr/job.py on small pictures, under both configurations of emr/
 
-Seconds are those of the work, without the start of Spark or of the Python workers. Rounds of the job are taken in turns,
-and its figure is their median; the first runs in a Java machine that is still compiling itself.
+Seconds are those of the work, without the start of Spark or of the Python workers. Rounds of the job are taken in
+turns, and its figure is their median; in the first, Java still compiles what Spark runs.
 """
 
 import argparse

@@ -278,7 +278,14 @@ def test_get_of_a_package_from_where_pip_looks(own):
 def test_two_gets_at_once_fetch_once(own, server, weights):
     server.files["f"] = weights
     own.publish("mobilenet-v3-large", weights)
-    processes = [own.start("get", "mobilenet-v3-large", "--url", server.url("f")) for _ in range(2)]
+    server.slow = 0.5
+    processes = [own.start("get", "mobilenet-v3-large", "--url", server.url("f"))]
+    while not server.requests:
+        assert processes[0].poll() is None
+        time.sleep(0.05)
+    processes.append(own.start("get", "mobilenet-v3-large", "--url", server.url("f")))
+    assert "another process is at work on 'mobilenet-v3-large'" in processes[1].stderr.readline()
+    server.slow = 0
     ends = [process.communicate(timeout=300) for process in processes]
     assert [process.returncode for process in processes] == [0, 0], ends
     assert own.left() == ["mobilenet-v3-large.safetensors"] and len(server.requests) == 1

@@ -65,8 +65,8 @@ def get(name, url=None, where=None, overwrite=False, quiet=False):
         store.refuse_existing(name, folder, not where)
     with store.locked(name, folder) as waited:
         path = store.path_of(name, folder)
-        if waited and path.exists():
-            return path  # the one that was waited for has done it
+        if path.exists() and (waited or not overwrite):
+            return path  # another process has made it meanwhile
         part = folder / f".{file_name(source)}.part"
         try:
             if url or "url" in source:

@@ -6,6 +6,17 @@ import numpy
 
 
 ARITHMETIC = ("add", "subtract", "multiply", "divide")
+# Weights of one number for each channel of the output, by operator; those in the second list may be left out.
+CHANNEL_WEIGHTS = {
+    "conv": ((), ("bias",)),
+    "dense": ((), ("bias",)),
+    "batch_norm": (("scale", "shift", "mean", "variance"), ()),
+    "scale": (("scale",), ("shift",)),
+    "layer_norm": ((), ("scale", "shift")),
+    "grn": (("scale", "shift"), ()),
+    "prelu": (("slope",), ()),
+    "attention_pool": (("query",), ()),
+}
 
 
 def pair(value):
@@ -47,9 +58,31 @@ class Graph:
         tensors = {part: f"{name}.{part}" for part in ("scale", "shift", "mean", "variance")}
         return self.add(name, "batch_norm", [source], **tensors, epsilon=epsilon)
 
-    def dense(self, name, source, units):
-        """A fully connected layer on a pooled vector."""
-        return self.add(name, "dense", [source], weight=f"{name}.weight", bias=f"{name}.bias", units=units)
+    def dense(self, name, source, units, bias=True):
+        """A fully connected layer, on a vector or on each token."""
+        tensors = {part: f"{name}.{part}" for part in ("weight", "bias")[: 1 + bias]}
+        return self.add(name, "dense", [source], **tensors, units=units)
+
+    def layer_norm(self, name, source, epsilon):
+        """Layer normalisation over the channels of each token or pixel."""
+        return self.add(
+            name, "layer_norm", [source], scale=f"{name}.scale", shift=f"{name}.shift", epsilon=epsilon
+        )
+
+    def tokens(self, name, source, before=0, position=True):
+        """The pixels of a map as tokens, after `before` tokens of their own; `position`: with position embeddings."""
+        fields = {"prefix": f"{name}.prefix", "before": before} if before else {}
+        if position:
+            fields["position"] = f"{name}.position"
+        return self.add(name, "tokens", [source], **fields)
+
+    def attention(self, name, source, heads, **fields):
+        """Softmax attention of tokens whose q, k and v lie one after another in `source`."""
+        return self.add(name, "attention", [source], heads=heads, **fields)
+
+    def attention_pool(self, name, source, heads, **fields):
+        """The same with a query of its own; k and v lie one after another in `source`."""
+        return self.add(name, "attention_pool", [source], heads=heads, query=f"{name}.query", **fields)
 
 
 def describe(recipe, nodes):
@@ -104,7 +137,16 @@ def output_shape(node, inputs):
     if op == "conv":
         return (*windows(node, *area(shape))[:2], node["channels"])
     if op == "dense":
-        return (node["units"],)
+        return (*shape[:-1], node["units"])
+    if op == "tokens":
+        rows, columns = area(shape)
+        return (node.get("before", 0) + rows * columns, 1, shape[-1])
+    if op == "take":
+        return (node["count"], 1, shape[-1]) if node["count"] > 1 else (shape[-1],)
+    if op == "attention":
+        return (*shape[:-1], shape[-1] // 3 if len(inputs) == 1 else shape[-1])
+    if op == "attention_pool":
+        return (shape[-1] // 2,)
     if op in ("max_pool", "average_pool"):
         return (*windows(node, *area(shape))[:2], shape[-1])
     if op in ("global_max_pool", "global_average_pool"):
@@ -143,11 +185,15 @@ def shapes(description):
             tensors[node["weight"]] = (node["channels"], inputs[0][-1] // node.get("groups", 1), *node["kernel"])
         elif op == "dense":
             tensors[node["weight"]] = (node["units"], inputs[0][-1])
-        elif op == "batch_norm":
-            for part in ("scale", "shift", "mean", "variance"):
-                tensors[node[part]] = (shape[-1],)
-        if "bias" in node:
-            tensors[node["bias"]] = (shape[-1],)
+        elif op == "tokens":
+            rows, columns = area(inputs[0])
+            if node.get("before", 0):
+                tensors[node["prefix"]] = (node["before"], shape[-1])
+            if "position" in node:
+                tensors[node["position"]] = (rows * columns, shape[-1])
+        needed, optional = CHANNEL_WEIGHTS.get(op, ((), ()))
+        for part in needed + tuple(part for part in optional if part in node):
+            tensors[node[part]] = (shape[-1],)
         outputs[node["name"]] = shape
     return outputs, tensors
 
@@ -156,10 +202,11 @@ def random_tensors(description, seed):
     """Seeded weights that keep numbers of the order of 1 through a deep network, for tests.
 
     Convolutions and dense layers follow He et al., Delving Deep into Rectifiers, 2015 (variance 2 over
-    the inputs of a neuron); batch-norm statistics lie around 0 and 1.
+    the inputs of a neuron); statistics and factors of normalisations lie around 0 and 1.
     """
     generator = numpy.random.default_rng(seed)
     around = {"scale": (1.0, 0.1), "shift": (0.0, 0.1), "mean": (0.0, 0.1), "bias": (0.0, 0.1)}
+    around.update(prefix=(0.0, 1.0), position=(0.0, 0.5), query=(0.0, 1.0), slope=(0.25, 0.1))
     tensors = {}
     for name, shape in shapes(description)[1].items():
         part = name.rsplit(".", 1)[-1]

@@ -1,13 +1,18 @@
-/* Which format a file is of, told by its first bytes and never by its name. */
+/* The formats of images: detected from a file's first bytes and never from its name. */
 #ifndef CL_IMAGE_FORMAT_H
 #define CL_IMAGE_FORMAT_H
 
-#include <stddef.h>
-#include <stdint.h>
+#include "image/decoder.h"
 
-typedef enum cl_format { CL_FORMAT_OTHER = 0, CL_FORMAT_JPEG, CL_FORMAT_PNG, CL_FORMAT_WEBP } cl_format;
+typedef struct cl_format {
+    size_t offset, length;
+    const char *signature; /* `length` bytes at `offset`; '?' stands for any byte */
+    const char *name;
+    coulis_status (*open)(cl_source *picture, cl_decoder **decoder); /* NULL: recognized, but not decoded */
+} cl_format;
 
-/* For CL_FORMAT_OTHER, *looks_like (static storage) says what the bytes look like, "" when like nothing known. */
-cl_format cl_format_of(const uint8_t *bytes, size_t size, const char **looks_like);
+/* The row of the table that `bytes` begin as. Where none fits, a row without `open` whose name says what the bytes look
+ * like, "" when like nothing known. Static storage. */
+const cl_format *cl_format_of(const uint8_t *bytes, size_t size);
 
 #endif

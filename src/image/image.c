@@ -1,6 +1,7 @@
 #include "image/image.h"
 
 #include <inttypes.h>
+#include <stdbool.h>
 
 #include "base/error.h"
 #include "base/memory.h"
@@ -40,15 +41,11 @@ static coulis_status check_arguments(const coulis_image_options *options, int32_
 }
 
 static coulis_status open_decoder(cl_source *picture, cl_decoder **decoder) {
-    const char *looks_like;
-    switch (cl_format_of(picture->bytes, picture->size, &looks_like)) {
-    case CL_FORMAT_JPEG: return cl_jpeg_open(picture, decoder);
-    case CL_FORMAT_PNG: return cl_png_open(picture, decoder);
-    case CL_FORMAT_WEBP: return cl_webp_open(picture, decoder);
-    default: break;
-    }
-    return cl_source_fail(picture, COULIS_UNSUPPORTED, "is not a JPEG, PNG or WebP picture%s%s%s",
-                           *looks_like ? " (looks like " : "", looks_like, *looks_like ? ")" : "");
+    const cl_format *format = cl_format_of(picture->bytes, picture->size);
+    if (format->open) return format->open(picture, decoder);
+    bool known = *format->name != '\0';
+    return cl_source_fail(picture, COULIS_UNSUPPORTED, "is not an image of a format that coulis reads%s%s%s",
+                          known ? " (looks like " : "", format->name, known ? ")" : "");
 }
 
 static coulis_status resize_rows(const cl_source *picture, cl_decoder *decoder, uint8_t *rgb) {

@@ -61,7 +61,8 @@ static bool is_netpbm(const uint8_t *bytes, size_t size) {
 
 /* HTML, SVG and other text, by the first 512 bytes. */
 static const cl_format *text_kind(const uint8_t *bytes, size_t size) {
-    static const cl_format svg = {.name = "SVG"}, html = {.name = "HTML"}, text = {.name = "text"}, unknown = {.name = ""};
+    static const cl_format svg = {.name = "SVG"}, html = {.name = "HTML"}, text = {.name = "text"},
+                           unknown = {.name = ""};
     char start[513];
     size_t length = size < sizeof start - 1 ? size : sizeof start - 1;
     for (size_t i = 0; i < length; i++) {

@@ -16,7 +16,7 @@
 #include "fma_limit.h"
 #include "kernels/kernels.h"
 #include "net/pack.h"
-#include "net/steps.h"
+#include "net/step.h"
 
 static const cl_kernels *kernels;
 
@@ -92,27 +92,30 @@ typedef struct winograd_job {
 
 static void do_winograd(void *context) {
     const winograd_job *j = context;
-    cl_run_winograd(&j->run, &j->step);
+    cl_step_winograd.run(&j->run, &j->step);
 }
 
 /* As the network runs it, small maps of several pictures together; the time of one. */
 static double time_winograd(int64_t height, int64_t width, int64_t channels, int64_t filters) {
-    const int32_t pictures = height * width <= CL_TOGETHER_PIXELS_MAX ? CL_PLAN_PICTURES : 1;
+    const int32_t pictures = height * width <= CL_TOGETHER_ROWS_MAX ? CL_PLAN_PICTURES : 1;
     const cl_node node = {.op = CL_OP_CONV, .window = {.kernel = {3, 3}, .pad_before = {1, 1}}};
     cl_value values[2];
     int64_t end = 0;
     for (int v = 0; v < 2; v++) {
         const int64_t count = v == 0 ? channels : filters;
         values[v] = (cl_value){.height = (int32_t)height, .width = (int32_t)width, .channels = (int32_t)count,
-                               .stride = padded(count), .rows = (int32_t)height, .together = true, .offset = end};
-        values[v].size = height * width * values[v].stride;
+                               .rows = height * width, .stride = padded(count), .lines = (int32_t)height,
+                               .together = true, .offset = end};
+        values[v].size = values[v].rows * values[v].stride;
         end += pictures * values[v].size;
     }
     const cl_plan plan = {.kernels = kernels, .values = values, .scratch_offset = end};
-    winograd_job j = {.step = {.kind = CL_STEP_WINOGRAD, .node = &node, .input = 0, .output = 1, .other = -1,
+    int32_t input = 0;
+    winograd_job j = {.step = {.ops = &cl_step_winograd, .node = &node, .inputs = &input, .input_count = 1,
+                               .output = 1, .residual = -1, .groups = 1,
                                .weights = numbers(36 * channels * padded(filters)), .bias = numbers(padded(filters)),
                                .low = 0, .high = 6}};
-    float *workspace = numbers(end + cl_step_scratch_count(&plan, &j.step));
+    float *workspace = numbers(end + cl_step_winograd.scratch(&plan, &j.step));
     j.run = (cl_run){.plan = &plan, .workspace = workspace, .pictures = pictures};
     const double seconds = fastest(do_winograd, &j);
     cl_free(workspace), cl_free(j.step.weights), cl_free(j.step.bias);

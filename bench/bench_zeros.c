@@ -10,7 +10,7 @@
 
 #include "base/memory.h"
 #include "fastest.h"
-#include "net/plan.h"
+#include "net/step.h"
 
 static _Noreturn void fail(const char *why) {
     fprintf(stderr, "bench_zeros: %s\n", why);
@@ -63,9 +63,9 @@ static void multiply(void *gemm) { kernels->gemm(gemm); }
  * zeros. */
 static void measure(const coulis_model *model, const cl_plan *plan, const cl_step *step, const uint8_t *const *rgb,
                     double took[2]) {
-    const cl_value *in = &plan->values[step->input], *out = &plan->values[step->output];
+    const cl_value *in = cl_step_input(plan, step), *out = cl_step_output(plan, step);
     const int64_t pictures = out->together ? CL_PLAN_PICTURES : 1, jump = step->node->window.stride[0];
-    const int64_t pixels = (int64_t)out->height * out->width;
+    const int64_t pixels = out->rows;
     float *maps = maps_of(model, step->node->inputs[0], rgb);
     float *a = numbers(pictures * pixels * in->stride), *c = numbers(pictures * pixels * out->stride), *row = a;
     for (int64_t p = 0; p < pictures; p++)

@@ -12,7 +12,7 @@
     void cl_winograd_input_##set(const cl_winograd_input *tile);                                                 \
     void cl_winograd_output_##set(const cl_winograd_output *tile);                                               \
     void cl_arithmetic_##set(const cl_arithmetic *arithmetic);                                                   \
-    void cl_activate_##set(cl_activation activation, float a, float b, int64_t count, const float *in, float *out); \
+    void cl_activate_##set(const cl_activation *activation, int64_t count, const float *in, float *out);         \
     void cl_scale_##set(const float *in, int64_t pixels, int64_t channels, const float *scale,                   \
                         const float *shift, float low, float high, float *out);                                  \
     void cl_maximum_##set(const float *const *pixels, int64_t count, int64_t channels, float *out);              \

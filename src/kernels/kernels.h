@@ -81,15 +81,20 @@ typedef struct cl_arithmetic {
     float *out; /* its pixels `channels` apart */
 } cl_arithmetic;
 
-/* Functions of one number x that are no clamp; a and b are their parameters. */
-typedef enum cl_activation {
+/* Functions of one number x that are no clamp. */
+typedef enum cl_activation_kind {
     CL_ACTIVATION_NONE,
-    CL_LEAKY_RELU,   /* x, and a x where x is negative */
+    CL_LEAKY_RELU,   /* x, and alpha x where x is negative */
     CL_SIGMOID,      /* 1 / (1 + exp(-x)) */
-    CL_HARD_SIGMOID, /* max(0, min(1, a x + b)) */
+    CL_HARD_SIGMOID, /* max(0, min(1, alpha x + beta)) */
     CL_SWISH,        /* x sigmoid(x) */
-    CL_HARD_SWISH,   /* x max(0, min(1, a x + b)) */
+    CL_HARD_SWISH,   /* x max(0, min(1, alpha x + beta)) */
     CL_EXP
+} cl_activation_kind;
+
+typedef struct cl_activation {
+    cl_activation_kind what;
+    float alpha, beta; /* 0 where there are none */
 } cl_activation;
 
 typedef struct cl_kernels {
@@ -110,7 +115,7 @@ typedef struct cl_kernels {
 
     void (*arithmetic)(const cl_arithmetic *arithmetic);
     /* out = activation of in, which may be the same; `count` a multiple of lanes. */
-    void (*activate)(cl_activation activation, float a, float b, int64_t count, const float *in, float *out);
+    void (*activate)(const cl_activation *activation, int64_t count, const float *in, float *out);
     /* out[p][c] = clamp(in[p][c] * scale[c] + shift[c]) for `pixels` pixels. */
     void (*scale)(const float *in, int64_t pixels, int64_t channels, const float *scale, const float *shift,
                   float low, float high, float *out);

@@ -1,8 +1,6 @@
 #include "net/graph.h"
 
 #include <math.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -13,29 +11,6 @@
 #define NODES_MAX 20000
 #define INPUTS_MAX 65536
 #define SIDE_MAX 8192
-
-coulis_status cl_refuse(const cl_graph_reader *r, const char *format, ...) {
-    char reason[320];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(reason, sizeof reason, format, arguments);
-    va_end(arguments);
-    if (r->node) return cl_fail(r->error, COULIS_BAD_MODEL, "%s: node '%.80s': %s", r->file, r->node, reason);
-    return cl_fail(r->error, COULIS_BAD_MODEL, "%s: %s", r->file, reason);
-}
-
-const char *cl_json_text(const cJSON *object, const char *key) {
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
-    return cJSON_IsString(item) ? item->valuestring : NULL;
-}
-
-bool cl_json_whole(const cJSON *item, double low, double high, int32_t *out) {
-    if (!cJSON_IsNumber(item) || !(item->valuedouble >= low && item->valuedouble <= high) ||
-        item->valuedouble != floor(item->valuedouble))
-        return false;
-    *out = (int32_t)item->valuedouble;
-    return true;
-}
 
 static coulis_status numbers3(const cl_graph_reader *r, const cJSON *object, const char *key, double out[3]) {
     const cJSON *list = cJSON_GetObjectItemCaseSensitive(object, key);
@@ -115,7 +90,7 @@ static void fold_padding(cl_graph *graph) {
         cl_node *conv = &graph->nodes[i];
         while (conv->op == CL_OP_CONV) {
             const cl_node *pad = &graph->nodes[conv->inputs[0]];
-            if (pad->op != CL_OP_PAD || pad->b != 0) break;
+            if (pad->op != CL_OP_PAD || pad->value != 0) break;
             cl_window w = conv->window;
             bool fits = true;
             for (int d = 0; d < 2; d++) {
@@ -171,22 +146,9 @@ void cl_graph_free(cl_graph *graph) {
     cl_free(graph);
 }
 
-int64_t cl_node_weight_shape(const cl_graph *graph, const cl_node *node, int which, int32_t *rank, int64_t shape[4]) {
-    if (!node->weights[which]) return 0;
-    const cl_node *input = &graph->nodes[node->inputs[0]];
-    *rank = 1;
-    shape[0] = node->channels;
-    if (which == CL_WEIGHT && node->op == CL_OP_CONV) {
-        *rank = 4;
-        shape[1] = input->channels / node->groups;
-        shape[2] = node->window.kernel[0];
-        shape[3] = node->window.kernel[1];
-    } else if (which == CL_WEIGHT && node->op == CL_OP_DENSE) {
-        *rank = 2;
-        shape[1] = input->channels;
-    }
-    int64_t count = 1; /* at most 2^16 out * 2^24 in * 64 * 64 = 2^52 */
-    for (int i = 0; i < *rank; i++) count *= shape[i];
+int64_t cl_weight_count(const cl_weight *weight) {
+    int64_t count = weight->name ? 1 : 0; /* at most 2^16 out * 2^24 in * 64 * 64 = 2^52 */
+    for (int i = 0; i < weight->rank; i++) count *= weight->shape[i];
     return count;
 }
 
@@ -194,10 +156,8 @@ int64_t cl_graph_multiply_adds(const cl_graph *graph, int32_t output) {
     double total = 0; /* a network that passes every check above may still claim more than 2^63 */
     for (int32_t i = 1; i <= output; i++) {
         const cl_node *node = &graph->nodes[i];
-        int32_t rank;
-        int64_t shape[4];
         if (node->op == CL_OP_CONV || node->op == CL_OP_DENSE)
-            total += (double)cl_node_weight_shape(graph, node, CL_WEIGHT, &rank, shape) * node->height * node->width;
+            total += (double)cl_weight_count(&node->weights[CL_WEIGHT]) * node->height * node->width;
     }
     return total < 9e18 ? (int64_t)total : INT64_MAX;
 }

@@ -35,11 +35,18 @@ typedef enum cl_op {
     CL_OP_GLOBAL_AVERAGE_POOL
 } cl_op;
 
-/* Names of weights: what stands where, by operator.
+/* Where a node's weights stand, by operator.
  *   conv, dense   weight, bias
  *   batch_norm    scale, shift, mean, variance */
 enum { CL_WEIGHT = 0, CL_BIAS = 1, CL_SCALE = 0, CL_SHIFT = 1, CL_MEAN = 2, CL_VARIANCE = 3 };
 #define CL_WEIGHTS_MAX 4
+
+/* A tensor of the file that a node needs. */
+typedef struct cl_weight {
+    const char *name; /* NULL for none */
+    int32_t rank;
+    int64_t shape[4];
+} cl_weight;
 
 /* The tallest and widest kernel or pooling window. */
 #define CL_KERNEL_MAX 64
@@ -56,13 +63,17 @@ typedef struct cl_node {
     int32_t input_count;
     int32_t height, width, channels; /* of the output */
     cl_window window;
-    int32_t groups;       /* conv, shuffle */
-    int32_t first;        /* slice: the first channel */
-    bool count_padding;   /* average_pool: padded places count in the divisor */
-    double epsilon;       /* batch_norm */
-    double low, high;     /* clip */
-    double a, b;          /* slope of leaky_relu, alpha and beta of hard_sigmoid, value of pad */
-    const char *weights[CL_WEIGHTS_MAX]; /* tensor names; NULL for none */
+    union { /* fields of one operator or several of a kind */
+        int32_t groups;                      /* conv, shuffle */
+        int32_t first;                       /* slice: the first channel */
+        bool count_padding;                  /* average_pool: padded places count in the divisor */
+        double epsilon;                      /* batch_norm */
+        double slope;                        /* leaky_relu */
+        double value;                        /* pad */
+        struct { double low, high; } clip;
+        struct { double alpha, beta; } hard; /* hard_sigmoid */
+    };
+    cl_weight weights[CL_WEIGHTS_MAX];
 } cl_node;
 
 typedef struct cl_graph {
@@ -83,8 +94,8 @@ typedef struct cl_graph {
 coulis_status cl_graph_parse(const char *text, const char *file, cl_graph **graph, coulis_error *error);
 void cl_graph_free(cl_graph *graph);
 
-/* Numbers in weight `which` of `node`, and its shape (out, in, height, width); 0 when the node has none. */
-int64_t cl_node_weight_shape(const cl_graph *graph, const cl_node *node, int which, int32_t *rank, int64_t shape[4]);
+/* Numbers in a weight; 0 when there is none. */
+int64_t cl_weight_count(const cl_weight *weight);
 
 /* Multiply-adds of one picture from the input to `output`. */
 int64_t cl_graph_multiply_adds(const cl_graph *graph, int32_t output);

@@ -1,16 +1,13 @@
-/* Where the maps of a plan lie in its workspace, and which steps run picture by picture. */
+/* Where the values of a plan are in its workspace, and which steps run image by image.
+ *
+ * Steps before `split` work on large maps and run image by image. From there on maps are small and weights large, and
+ * up to CL_PLAN_PICTURES images go through each step together, so that the weights are fetched once for all. */
 #include "base/error.h"
 #include "base/memory.h"
-#include "net/pack.h"
-#include "net/plan.h"
-#include "net/rows.h"
+#include "net/passes.h"
 
 /* 16 GiB of workspace a thread: no network in use comes near. */
 #define WORKSPACE_MAX ((int64_t)1 << 32)
-
-static int64_t pixels_of(const cl_plan *plan, int32_t value) {
-    return (int64_t)plan->values[value].height * plan->values[value].width;
-}
 
 /* Numbers that `value` takes in the workspace, in whole cache lines. */
 static int64_t room_for(const cl_value *value) {
@@ -19,18 +16,18 @@ static int64_t room_for(const cl_value *value) {
     return (count + unit - 1) / unit * unit;
 }
 
-/* Finds from which step on all maps are small. */
+/* Finds from which step on all values are small. */
 static void find_split(cl_plan *plan) {
     plan->split = plan->step_count;
     while (plan->split > 0) {
         const cl_step *step = &plan->steps[plan->split - 1];
-        if (pixels_of(plan, step->input) > CL_TOGETHER_PIXELS_MAX) break;
-        if (pixels_of(plan, step->output) > CL_TOGETHER_PIXELS_MAX) break;
+        if (cl_step_input(plan, step)->rows > CL_TOGETHER_ROWS_MAX) break;
+        if (cl_step_output(plan, step)->rows > CL_TOGETHER_ROWS_MAX) break;
         plan->split--;
     }
 }
 
-/* The last step before which the place of `value` must not be taken: steps that are streamed run at the same time. */
+/* The last step before which the place of `value` must not be taken: streamed steps run at the same time. */
 static int32_t kept_until(const cl_plan *plan, const cl_value *value) {
     if (value->last_use >= plan->step_count) return value->last_use;
     const cl_step *reader = &plan->steps[value->last_use];
@@ -40,19 +37,18 @@ static int32_t kept_until(const cl_plan *plan, const cl_value *value) {
 coulis_status cl_plan_lay_out(cl_plan *plan, coulis_error *error) {
     for (int32_t s = 0; s < plan->step_count; s++) {
         const cl_step *step = &plan->steps[s];
-        plan->values[step->input].last_use = s;
-        if (step->other >= 0) plan->values[step->other].last_use = s;
-        for (int32_t i = 0; i < step->more_count; i++) plan->values[step->more[i]].last_use = s;
+        for (int32_t i = 0; i < step->input_count; i++) plan->values[step->inputs[i]].last_use = s;
+        if (step->residual >= 0) plan->values[step->residual].last_use = s;
     }
     plan->values[plan->output].last_use = plan->step_count;
     find_split(plan);
-    cl_rows_plan(plan);
+    cl_plan_stream(plan);
     int64_t end = 0;
     for (int32_t v = 0; v < plan->value_count; v++) {
         cl_value *value = &plan->values[v];
-        int32_t born = v - 1; /* value v is written by step v - 1 */
+        int32_t born = value->writer;
         value->together = value->last_use >= plan->split;
-        /* What is kept of the pictures before must stay while the first part runs for the next: it may not share a
+        /* What is kept of the images before must stay while the first part runs for the next: it may not share a
          * place with anything of that part. */
         if (value->together && born < plan->split) born = -1;
         int64_t offset = 0, size = room_for(value);
@@ -73,7 +69,8 @@ coulis_status cl_plan_lay_out(cl_plan *plan, coulis_error *error) {
     }
     int64_t scratch = 0;
     for (int32_t s = 0; s < plan->step_count; s++) {
-        int64_t needed = cl_step_scratch_count(plan, &plan->steps[s]);
+        const cl_step *step = &plan->steps[s];
+        const int64_t needed = step->ops->scratch ? step->ops->scratch(plan, step) : 0;
         if (needed > scratch) scratch = needed;
     }
     plan->scratch_offset = end;

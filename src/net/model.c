@@ -46,24 +46,24 @@ static coulis_status take_weights(coulis_model *model, const char *path, coulis_
     for (int32_t i = 1; i < graph->node_count; i++) {
         const cl_node *node = &graph->nodes[i];
         for (int which = 0; which < CL_WEIGHTS_MAX; which++) {
-            int32_t rank;
-            int64_t shape[4], count = cl_node_weight_shape(graph, node, which, &rank, shape);
+            const cl_weight *weight = &node->weights[which];
+            const int64_t count = cl_weight_count(weight);
             if (count == 0) continue;
-            const cl_tensor *tensor = cl_safetensors_find(model->file, node->weights[which]);
+            const cl_tensor *tensor = cl_safetensors_find(model->file, weight->name);
             if (!tensor || tensor->dtype != CL_F32)
                 return cl_fail(error, COULIS_BAD_MODEL, "%s: node '%.80s': no float32 tensor '%.80s' in the file", path,
-                               node->name, node->weights[which]);
-            bool fits = tensor->rank == rank;
-            for (int d = 0; fits && d < rank; d++) fits = tensor->shape[d] == shape[d];
+                               node->name, weight->name);
+            bool fits = tensor->rank == weight->rank;
+            for (int d = 0; fits && d < weight->rank; d++) fits = tensor->shape[d] == weight->shape[d];
             if (!fits)
                 return cl_fail(error, COULIS_BAD_MODEL,
                                "%s: node '%.80s': tensor '%.80s' does not have the shape the network needs", path,
-                               node->name, node->weights[which]);
+                               node->name, weight->name);
             const float *data = tensor->data;
             for (int64_t k = 0; k < count; k++)
                 if (!isfinite(data[k]))
                     return cl_fail(error, COULIS_BAD_MODEL, "%s: tensor '%.80s' holds NaN or infinity", path,
-                                   node->weights[which]);
+                                   weight->name);
             model->weights[i * CL_WEIGHTS_MAX + which] = data;
             model->parameters += count;
         }
@@ -89,9 +89,7 @@ static coulis_status draw_weights(coulis_model *model, const char *path, coulis_
     int64_t total = 0;
     for (int32_t i = 1; i < graph->node_count; i++) {
         for (int which = 0; which < CL_WEIGHTS_MAX; which++) {
-            int32_t rank;
-            int64_t shape[4];
-            total += cl_node_weight_shape(graph, &graph->nodes[i], which, &rank, shape);
+            total += cl_weight_count(&graph->nodes[i].weights[which]);
             if (total > RANDOM_PARAMETERS_MAX)
                 return cl_fail(error, COULIS_BAD_MODEL, "%s: more than %d weights", path, RANDOM_PARAMETERS_MAX);
         }
@@ -103,12 +101,12 @@ static coulis_status draw_weights(coulis_model *model, const char *path, coulis_
     for (int32_t i = 1; i < graph->node_count; i++) {
         const cl_node *node = &graph->nodes[i];
         for (int which = 0; which < CL_WEIGHTS_MAX; which++) {
-            int32_t rank;
-            int64_t shape[4], count = cl_node_weight_shape(graph, node, which, &rank, shape);
+            const cl_weight *weight = &node->weights[which];
+            const int64_t count = cl_weight_count(weight);
             if (count == 0) continue;
             bool normalises = node->op == CL_OP_BATCH_NORM;
-            float fan_in = rank > 1 ? (float)(count / shape[0]) : 1.0f;
-            float range = rank > 1 ? sqrtf(6.0f / fan_in) : 0.1f;
+            float fan_in = weight->rank > 1 ? (float)(count / weight->shape[0]) : 1.0f;
+            float range = weight->rank > 1 ? sqrtf(6.0f / fan_in) : 0.1f;
             float centre = normalises && (which == CL_SCALE || which == CL_VARIANCE) ? 1.0f : 0.0f;
             for (int64_t k = 0; k < count; k++) next[k] = centre + range * next_random(&state);
             model->weights[i * CL_WEIGHTS_MAX + which] = next;

@@ -7,7 +7,7 @@
 /* The graph of a model. Lives as long as the model. */
 const cl_graph *cl_model_graph(const coulis_model *model);
 
-/* Weight `which` of `node` (its shape as cl_node_weight_shape says), or NULL when it has none. */
+/* Weight `which` of `node` (of the shape that the node says), or NULL when it has none. */
 const float *cl_model_weight(const coulis_model *model, const cl_node *node, int which);
 
 /* SHA-256 of the model file in hexadecimal, "" with random weights. */

@@ -43,15 +43,18 @@ void cl_sums_free(cl_sums *sums) {
     *sums = (cl_sums){0};
 }
 
-int64_t cl_node_begin(const coulis_moments *m, const cl_node *node) { return (node->index << node->level) * m->leaf; }
-int64_t cl_node_end(const coulis_moments *m, const cl_node *node) {
+int64_t cl_moments_node_begin(const coulis_moments *m, const cl_moments_node *node) {
+    return (node->index << node->level) * m->leaf;
+}
+
+int64_t cl_moments_node_end(const coulis_moments *m, const cl_moments_node *node) {
     return ((node->index + 1) << node->level) * m->leaf;
 }
 
 coulis_status cl_moments_make_room(coulis_moments *m, int64_t more, coulis_error *error) {
     if (m->count + more <= m->room) return COULIS_OK;
     int64_t room = 2 * m->room > m->count + more ? 2 * m->room : m->count + more;
-    cl_node *nodes = cl_grow(m->nodes, (size_t)room, sizeof *nodes);
+    cl_moments_node *nodes = cl_grow(m->nodes, (size_t)room, sizeof *nodes);
     if (!nodes) return cl_fail_memory(error, "sums of rows", (size_t)room * sizeof *nodes);
     m->nodes = nodes;
     m->room = room;
@@ -64,7 +67,7 @@ static void merge_siblings(coulis_moments *m, int64_t at) {
     for (;;) {
         if (m->nodes[at].index % 2) at--; /* its left sibling, if there is one, is before it */
         if (at < 0 || at + 1 == m->count) return;
-        cl_node *left = &m->nodes[at], *right = left + 1;
+        cl_moments_node *left = &m->nodes[at], *right = left + 1;
         if (left->level != right->level || left->index % 2 || left->index + 1 != right->index) return;
         cl_covariance_merge(m->pool, m->cols, &left->sums, &right->sums, &left->sums);
         left->level++;
@@ -76,9 +79,9 @@ static void merge_siblings(coulis_moments *m, int64_t at) {
     }
 }
 
-void cl_moments_put(coulis_moments *m, const cl_node *node) {
+void cl_moments_put(coulis_moments *m, const cl_moments_node *node) {
     int64_t at = m->count;
-    while (at > 0 && cl_node_begin(m, &m->nodes[at - 1]) > cl_node_begin(m, node)) at--;
+    while (at > 0 && cl_moments_node_begin(m, &m->nodes[at - 1]) > cl_moments_node_begin(m, node)) at--;
     memmove(m->nodes + at + 1, m->nodes + at, (size_t)(m->count - at) * sizeof *m->nodes);
     m->nodes[at] = *node;
     m->count++;
@@ -140,9 +143,9 @@ coulis_status cl_moments_make_rest(coulis_moments *m, coulis_error *error) {
 
 /* The rows of one leaf, which begins with row number `first`, become a node, or join the leaf before them. */
 static coulis_status put_leaf(coulis_moments *m, int64_t first, const float *x, coulis_error *error) {
-    cl_node node = {.index = first / m->leaf};
+    cl_moments_node node = {.index = first / m->leaf};
     for (int64_t at = 0; at < m->count && node.index % 2; at++) {
-        cl_node *left = &m->nodes[at];
+        cl_moments_node *left = &m->nodes[at];
         if (left->level || left->index + 1 != node.index) continue;
         coulis_status status = cl_covariance_join(m->work, x, first, m->leaf, &left->sums, error);
         if (status) return status;
@@ -226,8 +229,8 @@ coulis_status coulis_moments_update(coulis_moments *m, const float *x, int64_t r
 
 /* Interval number i of the rows that m has: its nodes, then the unfinished leaf. */
 static void get_interval(const coulis_moments *m, int64_t i, int64_t *begin, int64_t *end) {
-    *begin = i < m->count ? cl_node_begin(m, &m->nodes[i]) : m->next - m->rest_rows;
-    *end = i < m->count ? cl_node_end(m, &m->nodes[i]) : m->next;
+    *begin = i < m->count ? cl_moments_node_begin(m, &m->nodes[i]) : m->next - m->rest_rows;
+    *end = i < m->count ? cl_moments_node_end(m, &m->nodes[i]) : m->next;
 }
 
 /* Whether the rows of `other` are none of m's, and those of an unfinished leaf the last of all. */
@@ -260,12 +263,12 @@ coulis_status coulis_moments_merge(coulis_moments *m, const coulis_moments *othe
     coulis_status status = check_merge(m, other, error);
     if (status || coulis_moments_rows(other) == 0) return status;
     /* All memory first, so that a failure leaves m as it was. */
-    cl_node *copies = cl_alloc_zero((size_t)other->count, sizeof *copies);
+    cl_moments_node *copies = cl_alloc_zero((size_t)other->count, sizeof *copies);
     if (!copies) return cl_fail_memory(error, "sums of rows", (size_t)other->count * sizeof *copies);
     status = cl_moments_make_room(m, other->count, error);
     if (!status && other->rest_rows) status = cl_moments_make_rest(m, error);
     for (int64_t i = 0; i < other->count && !status; i++) {
-        const cl_node *node = &other->nodes[i];
+        const cl_moments_node *node = &other->nodes[i];
         copies[i] = *node;
         status = cl_sums_alloc(m->cols, &copies[i].sums, error);
         if (status) break;
@@ -296,9 +299,9 @@ static coulis_status missing(int64_t from, int64_t to, coulis_error *error) {
 coulis_status cl_moments_total(const coulis_moments *m, cl_sums *sums, coulis_error *error) {
     int64_t expected = 0, left = m->count;
     for (int64_t i = 0; i < m->count; i++) {
-        int64_t begin = cl_node_begin(m, &m->nodes[i]);
+        int64_t begin = cl_moments_node_begin(m, &m->nodes[i]);
         if (begin > expected) return missing(expected, begin, error);
-        expected = cl_node_end(m, &m->nodes[i]);
+        expected = cl_moments_node_end(m, &m->nodes[i]);
     }
     if (m->rest_rows && m->next - m->rest_rows > expected) return missing(expected, m->next - m->rest_rows, error);
     coulis_status status = cl_sums_alloc(m->cols, sums, error);

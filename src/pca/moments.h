@@ -9,10 +9,10 @@
 #include "pca/covariance.h"
 
 /* Leaves index << level .. ((index + 1) << level) - 1. */
-typedef struct cl_node {
+typedef struct cl_moments_node {
     int64_t level, index;
     cl_sums sums;
-} cl_node;
+} cl_moments_node;
 
 struct coulis_moments {
     int64_t cols, leaf;  /* leaf: rows of one */
@@ -21,7 +21,7 @@ struct coulis_moments {
     bool owns_pool;
     cl_covariance *work; /* from the first leaf on */
     cl_sums spare;       /* memory for the next node, after two have become one: new pages cost time */
-    cl_node *nodes;      /* by rows; no two of them siblings */
+    cl_moments_node *nodes;      /* by rows; no two of them siblings */
     int64_t count, room;
     float *rest;         /* rows of the unfinished leaf, room for `leaf` of them; NULL as long as there was none */
     int64_t rest_rows;   /* the last of them is row next - 1 */
@@ -39,15 +39,15 @@ coulis_status cl_sums_alloc(int64_t cols, cl_sums *sums, coulis_error *error);
 void cl_sums_free(cl_sums *sums);
 
 /* Puts a node in its place, takes its arrays over, and merges siblings as long as there are any. There must be room. */
-void cl_moments_put(coulis_moments *moments, const cl_node *node);
+void cl_moments_put(coulis_moments *moments, const cl_moments_node *node);
 coulis_status cl_moments_make_room(coulis_moments *moments, int64_t more, coulis_error *error);
 
 /* Memory for the rows of an unfinished leaf, if there is none yet. */
 coulis_status cl_moments_make_rest(coulis_moments *moments, coulis_error *error);
 
 /* First row of a node, and the row after its last. */
-int64_t cl_node_begin(const coulis_moments *moments, const cl_node *node);
-int64_t cl_node_end(const coulis_moments *moments, const cl_node *node);
+int64_t cl_moments_node_begin(const coulis_moments *moments, const cl_moments_node *node);
+int64_t cl_moments_node_end(const coulis_moments *moments, const cl_moments_node *node);
 
 /* The sums of all rows, which must be there from 0 on, into `sums`, whose arrays it allocates. */
 coulis_status cl_moments_total(const coulis_moments *moments, cl_sums *sums, coulis_error *error);

@@ -39,7 +39,7 @@ coulis_status coulis_moments_save(const coulis_moments *m, void **bytes, size_t 
     memcpy(at, &h, sizeof h);
     at += sizeof h;
     for (int64_t i = 0; i < m->count; i++) {
-        const cl_node *node = &m->nodes[i];
+        const cl_moments_node *node = &m->nodes[i];
         memcpy(at, (int64_t[]){node->level, node->index}, 16);
         memcpy(at += 16, node->sums.mean, (size_t)m->cols * 8);
         memcpy(at += m->cols * 8, node->sums.triangle, (size_t)cl_triangle_size(m->cols) * 8);
@@ -75,15 +75,15 @@ static coulis_status check_header(const header *h, size_t size, coulis_error *er
 }
 
 /* Whether the rows of a node come after those of the one before it, and the two are not siblings. */
-static bool is_in_place(const coulis_moments *m, const cl_node *node, int64_t end) {
+static bool is_in_place(const coulis_moments *m, const cl_moments_node *node, int64_t end) {
     if (node->level < 0 || node->level > 52 || node->index < 0 || node->index >= (CL_ROWS_MAX / m->leaf) >> node->level)
         return false;
     if (m->count > 0) {
-        const cl_node *left = &m->nodes[m->count - 1];
-        if (cl_node_begin(m, node) < cl_node_end(m, left)) return false;
+        const cl_moments_node *left = &m->nodes[m->count - 1];
+        if (cl_moments_node_begin(m, node) < cl_moments_node_end(m, left)) return false;
         if (left->level == node->level && left->index % 2 == 0 && left->index + 1 == node->index) return false;
     }
-    return cl_node_end(m, node) <= end;
+    return cl_moments_node_end(m, node) <= end;
 }
 
 /* Whether the sums could be those of finite floats, so that nothing made of them overflows. */
@@ -101,7 +101,7 @@ static bool is_possible(int64_t cols, const cl_sums *sums) {
 static coulis_status load_node(coulis_moments *m, const uint8_t **at, int64_t end, coulis_error *error) {
     int64_t place[2];
     memcpy(place, *at, 16);
-    cl_node node = {.level = place[0], .index = place[1]};
+    cl_moments_node node = {.level = place[0], .index = place[1]};
     if (!is_in_place(m, &node, end)) return bad(error, "their parts are not in order");
     coulis_status status = cl_sums_alloc(m->cols, &node.sums, error);
     if (status) return status;
@@ -128,7 +128,7 @@ coulis_status coulis_moments_load(const void *bytes, size_t size, int32_t thread
     const uint8_t *at = (const uint8_t *)bytes + sizeof h;
     status = cl_moments_make_room(m, h.count, error);
     for (int64_t i = 0; i < h.count && !status; i++) status = load_node(m, &at, h.next - h.rest_rows, error);
-    if (!status && h.count > 0 && h.rest_rows == 0 && cl_node_end(m, &m->nodes[h.count - 1]) != h.next)
+    if (!status && h.count > 0 && h.rest_rows == 0 && cl_moments_node_end(m, &m->nodes[h.count - 1]) != h.next)
         status = bad(error, "they end at an impossible row");
     if (!status && h.rest_rows) status = cl_moments_make_rest(m, error);
     if (!status && h.rest_rows) memcpy(m->rest, at, rest_size(&h));

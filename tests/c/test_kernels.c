@@ -100,7 +100,7 @@ static void add(const float *a, const float *b, int64_t count, float low, float 
     kernels->arithmetic(&sum);
 }
 
-static double activation(cl_activation what, double x, double a, double b) {
+static double activation(cl_activation_kind what, double x, double a, double b) {
     const double line = fmin(fmax(a * x + b, 0), 1);
     switch (what) {
     case CL_LEAKY_RELU: return x < 0 ? a * x : x;
@@ -116,7 +116,7 @@ static double activation(cl_activation what, double x, double a, double b) {
 
 /* Relative error in units of 2^-24 that src/kernels/activation/README.md promises. */
 static const struct {
-    cl_activation what;
+    cl_activation_kind what;
     double error;
 } activations[] = {{CL_EXP, 1.5}, {CL_SIGMOID, 2.6}, {CL_SWISH, 3.3}, {CL_LEAKY_RELU, 1}};
 
@@ -124,13 +124,13 @@ static void activations_agree(void) {
     enum { COUNT = 4096 };
     float *in = cl_alloc(COUNT, sizeof *in), *out = cl_alloc(COUNT, sizeof *out);
     for (size_t k = 0; k < sizeof activations / sizeof *activations; k++) {
-        const cl_activation what = activations[k].what;
+        const cl_activation_kind what = activations[k].what;
         double worst = 0, at = 0;
         for (int block = 0; block < 300; block++) {
             /* All over the range, and densely around 0. */
             const float range = block % 3 == 0 ? 87 : block % 3 == 1 ? 4 : 0x1p-10f;
             for (int i = 0; i < COUNT; i++) in[i] = next_random() * range;
-            kernels->activate(what, 0.1f, 0, COUNT, in, out);
+            kernels->activate(&(cl_activation){what, 0.1f, 0}, COUNT, in, out);
             for (int i = 0; i < COUNT; i++) {
                 const double right = activation(what, (double)in[i], (double)0.1f, 0);
                 const double error = fabs((double)out[i] - right) / fabs(right) * 0x1p24;
@@ -141,10 +141,10 @@ static void activations_agree(void) {
                   kernels->name);
     }
     for (int hard = 0; hard < 2; hard++) { /* differences nearly cancel: an absolute error */
-        const cl_activation what = hard ? CL_HARD_SWISH : CL_HARD_SIGMOID;
+        const cl_activation_kind what = hard ? CL_HARD_SWISH : CL_HARD_SIGMOID;
         int wrong = 0;
         for (int i = 0; i < COUNT; i++) in[i] = next_random() * 6;
-        kernels->activate(what, 1.0f / 6, 0.5f, COUNT, in, out);
+        kernels->activate(&(cl_activation){what, 1.0f / 6, 0.5f}, COUNT, in, out);
         for (int i = 0; i < COUNT; i++) {
             const double right = activation(what, (double)in[i], (double)(1.0f / 6), 0.5);
             wrong += !(fabs((double)out[i] - right) <= 0x1p-22 * (hard ? fabs((double)in[i]) : 1));
@@ -153,10 +153,10 @@ static void activations_agree(void) {
     }
     /* Far outside: neither 0 nor infinity nor NaN where the exact result is not far from it; and in place. */
     for (int i = 0; i < 16; i++) in[i] = i % 4 == 0 ? INFINITY : i % 4 == 1 ? -INFINITY : i % 4 == 2 ? 1e30f : -1e30f;
-    kernels->activate(CL_SIGMOID, 0, 0, 16, in, out);
+    kernels->activate(&(cl_activation){.what = CL_SIGMOID}, 16, in, out);
     int wrong = 0;
     for (int i = 0; i < 16; i++) wrong += i % 2 ? !(out[i] > 0 && out[i] < 2e-38f) : out[i] != 1;
-    kernels->activate(CL_EXP, 0, 0, 16, in, in);
+    kernels->activate(&(cl_activation){.what = CL_EXP}, 16, in, in);
     for (int i = 0; i < 16; i++) wrong += i % 2 ? !(in[i] > 0 && in[i] < 2e-38f) : !(in[i] > 6e37f && in[i] < 7e37f);
     CHECK_MSG(wrong == 0, "far outside, %s", kernels->name);
     cl_free(in), cl_free(out);

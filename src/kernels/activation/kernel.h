@@ -9,7 +9,7 @@
 /* Adding it leaves a whole number in the lowest bits, and as exponent field that number's power of two. */
 #define ROUNDING (0x1.8p23f + 127.0f)
 
-void KERNEL(cl_activate)(cl_activation activation, float a, float b, int64_t count, const float *in, float *out);
+void KERNEL(cl_activate)(const cl_activation *activation, int64_t count, const float *in, float *out);
 
 /* exp(x) = 2^n exp(r), r from -ln 2 / 2 to ln 2 / 2. */
 CL_INLINE vf exponential(vf x) {
@@ -38,8 +38,9 @@ CL_INLINE vf hard_sigmoid(vf x, vf a, vf b) { return vf_clamp(vf_fma(x, a, b), v
 CL_INLINE vf leaky(vf x, vf slope) { return vf_fma(vf_min(x, vf_zero()), slope, vf_max(x, vf_zero())); }
 
 /* `what` is a constant after inlining. */
-CL_INLINE void all_of(const cl_activation what, float first, float second, int64_t count, const float *in, float *out) {
-    const vf a = vf_set1(first), b = vf_set1(second);
+CL_INLINE void all_of(const cl_activation_kind what, const cl_activation *activation, int64_t count, const float *in,
+                      float *out) {
+    const vf a = vf_set1(activation->alpha), b = vf_set1(activation->beta);
     for (int64_t i = 0; i < count; i += LANES) {
         const vf x = vf_load(in + i);
         vf y = x;
@@ -56,14 +57,14 @@ CL_INLINE void all_of(const cl_activation what, float first, float second, int64
     }
 }
 
-void KERNEL(cl_activate)(cl_activation activation, float a, float b, int64_t count, const float *in, float *out) {
-    switch (activation) {
-    case CL_LEAKY_RELU: all_of(CL_LEAKY_RELU, a, b, count, in, out); break;
-    case CL_SIGMOID: all_of(CL_SIGMOID, a, b, count, in, out); break;
-    case CL_HARD_SIGMOID: all_of(CL_HARD_SIGMOID, a, b, count, in, out); break;
-    case CL_SWISH: all_of(CL_SWISH, a, b, count, in, out); break;
-    case CL_HARD_SWISH: all_of(CL_HARD_SWISH, a, b, count, in, out); break;
-    case CL_EXP: all_of(CL_EXP, a, b, count, in, out); break;
+void KERNEL(cl_activate)(const cl_activation *activation, int64_t count, const float *in, float *out) {
+    switch (activation->what) {
+    case CL_LEAKY_RELU: all_of(CL_LEAKY_RELU, activation, count, in, out); break;
+    case CL_SIGMOID: all_of(CL_SIGMOID, activation, count, in, out); break;
+    case CL_HARD_SIGMOID: all_of(CL_HARD_SIGMOID, activation, count, in, out); break;
+    case CL_SWISH: all_of(CL_SWISH, activation, count, in, out); break;
+    case CL_HARD_SWISH: all_of(CL_HARD_SWISH, activation, count, in, out); break;
+    case CL_EXP: all_of(CL_EXP, activation, count, in, out); break;
     case CL_ACTIVATION_NONE: break;
     }
 }

@@ -1,5 +1,5 @@
 /* Poolings. */
-#include "net/steps.h"
+#include "net/step.h"
 
 /* The pixels of a pooling window at most. */
 #define WINDOW_MAX (CL_KERNEL_MAX * CL_KERNEL_MAX)
@@ -7,18 +7,22 @@
  * and should lie in the first-level cache, of 32 KiB or more. */
 #define CHUNK_NUMBERS 4096
 
+static bool is_maximum(const cl_step *step) {
+    return step->node->op == CL_OP_MAX_POOL || step->node->op == CL_OP_GLOBAL_MAX_POOL;
+}
+
 static void pool_pixels(const cl_plan *plan, const cl_step *step, const float *const *pixels, int64_t count,
                         float factor, float *result) {
-    const int64_t channels = plan->values[step->input].stride;
-    if (step->kind == CL_STEP_MAX_POOL) plan->kernels->maximum(pixels, count, channels, result);
+    const int64_t channels = cl_step_input(plan, step)->stride;
+    if (is_maximum(step)) plan->kernels->maximum(pixels, count, channels, result);
     else plan->kernels->sum(pixels, count, channels, factor, result);
 }
 
 /* All pixels of a map, a chunk at a time: what the chunks before have come to is the first "pixel" of the next, so
  * that the order does not depend on the chunks. */
 static void pool_whole(const cl_plan *plan, const cl_step *step, const float *data, float *result) {
-    const cl_value *in = &plan->values[step->input];
-    const int64_t area = (int64_t)in->height * in->width;
+    const cl_value *in = cl_step_input(plan, step);
+    const int64_t area = in->rows;
     const float *pixels[CHUNK_NUMBERS / 4 + 2]; /* a pixel has at least 4 numbers */
     int64_t chunk = CHUNK_NUMBERS / in->stride;
     if (chunk < 1) chunk = 1;
@@ -32,7 +36,7 @@ static void pool_whole(const cl_plan *plan, const cl_step *step, const float *da
 }
 
 static void pool_windows(const cl_plan *plan, const cl_step *step, const float *data, float *results) {
-    const cl_value *in = &plan->values[step->input], *out = &plan->values[step->output];
+    const cl_value *in = cl_step_input(plan, step), *out = cl_step_output(plan, step);
     const cl_window *w = &step->node->window;
     const int64_t padded = (int64_t)w->kernel[0] * w->kernel[1];
     const float *pixels[WINDOW_MAX];
@@ -53,13 +57,22 @@ static void pool_windows(const cl_plan *plan, const cl_step *step, const float *
     }
 }
 
-void cl_run_pool(const cl_run *run, const cl_step *step) {
+static void run_all(const cl_run *run, const cl_step *step) {
     const cl_plan *plan = run->plan;
     const bool whole = step->node->op == CL_OP_GLOBAL_MAX_POOL || step->node->op == CL_OP_GLOBAL_AVERAGE_POOL;
     for (int64_t p = 0; p < run->pictures; p++) {
-        const float *in = cl_value_data(run, step->input) + p * plan->values[step->input].size;
-        float *out = cl_value_data(run, step->output) + p * plan->values[step->output].size;
+        const float *in = cl_value_data(run, step->inputs[0]) + p * cl_step_input(plan, step)->size;
+        float *out = cl_value_data(run, step->output) + p * cl_step_output(plan, step)->size;
         if (whole) pool_whole(plan, step, in, out);
         else pool_windows(plan, step, in, out);
     }
 }
+
+static bool accepts(const cl_graph *graph, const cl_node *node) {
+    (void)graph;
+    return node->op == CL_OP_MAX_POOL || node->op == CL_OP_AVERAGE_POOL || node->op == CL_OP_GLOBAL_MAX_POOL ||
+           node->op == CL_OP_GLOBAL_AVERAGE_POOL;
+}
+
+const cl_step_ops cl_step_pool = {
+    .name = "pool", .flags = CL_STEP_ACTIVATES, .accepts = accepts, .run = run_all};

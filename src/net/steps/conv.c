@@ -1,12 +1,40 @@
-/* Convolutions as a product: of the map as it lies, or of patches gathered from it; and depthwise. */
+/* Any convolution but depthwise as a matrix product: of patches gathered from the map, or read where they are. */
 #include <string.h>
 
 #include "base/memory.h"
 #include "net/pack.h"
-#include "net/steps.h"
+
+/* What one thread's gathered patches may take: they should come out of the second-level cache again, which has 512 KiB
+ * to 2 MiB on the machines in use. */
+#define PATCH_BYTES (128 * 1024)
 
 /* Fewer pixels of a row than this make too small a product of their own: a multiple of every kernel's rows. */
 #define INSIDE_PIXELS_MIN 24
+
+/* The product of one group, and the scratch memory for it: patches, then results of a group that are set aside. */
+typedef struct product {
+    int64_t channels, depth, columns, padded; /* of a group: in, rows of the matrix, out, and with padding */
+    int64_t block;                            /* patches gathered at a time */
+    int64_t aside;                            /* where in the scratch memory the second part begins */
+} product;
+
+static product product_of(const cl_plan *plan, const cl_step *step) {
+    const cl_window *w = &step->node->window;
+    product p = {.channels = cl_step_input(plan, step)->channels / step->groups,
+                 .columns = step->node->channels / step->groups};
+    p.depth = (int64_t)w->kernel[0] * w->kernel[1] * p.channels;
+    p.padded = cl_padded(plan->kernels, p.columns);
+    /* A multiple of every kernel's rows, 6 and 8. */
+    p.block = PATCH_BYTES / (int64_t)sizeof(float) / p.depth / 24 * 24;
+    if (p.block < 24) p.block = 24;
+    p.aside = (p.block * p.depth + CL_ALIGNMENT - 1) / CL_ALIGNMENT * CL_ALIGNMENT;
+    return p;
+}
+
+static int64_t scratch(const cl_plan *plan, const cl_step *step) {
+    const product p = product_of(plan, step);
+    return p.aside + (step->groups > 1 ? p.block * p.padded : 0);
+}
 
 /* memcpy of `count` numbers; the rows of a 3x3 and a 7x7 patch of the picture itself are common and short enough
  * that the call would cost more than the copy. */
@@ -32,7 +60,7 @@ static void gather_patch(const cl_value *in, const float *data, const cl_window 
             out += channels * w->kernel[1];
             continue;
         }
-        const float *line = data + row % in->rows * in->width * in->stride + first_channel;
+        const float *line = data + row % in->lines * in->width * in->stride + first_channel;
         if (dense) {
             copy_numbers(out, line + left * in->stride, channels * w->kernel[1]);
             out += channels * w->kernel[1];
@@ -51,19 +79,17 @@ static void conv_pixels(const cl_run *run, const cl_step *step, int64_t first, i
                         float *result) {
     const cl_plan *plan = run->plan;
     const cl_kernels *kernels = plan->kernels;
-    const cl_value *in = &plan->values[step->input], *out = &plan->values[step->output];
+    const cl_value *in = cl_step_input(plan, step), *out = cl_step_output(plan, step);
     const cl_window *w = &step->node->window;
-    const int64_t channels = in->channels / step->groups, columns = out->channels / step->groups;
-    const int64_t padded = cl_padded(kernels, columns);
-    const int64_t depth = (int64_t)w->kernel[0] * w->kernel[1] * channels, block = cl_patch_rows(depth);
-    const int64_t packed = kernels->gemm_packed_count(depth, columns), area = (int64_t)out->height * out->width;
-    const float *data = cl_value_data(run, step->input);
-    float *patches = run->workspace + plan->scratch_offset;
-    float *grouped = patches + (block * depth + CL_ALIGNMENT - 1) / CL_ALIGNMENT * CL_ALIGNMENT;
+    const product p = product_of(plan, step);
+    const int64_t channels = p.channels, columns = p.columns, depth = p.depth;
+    const int64_t packed = kernels->gemm_packed_count(depth, columns);
+    const float *data = cl_value_data(run, step->inputs[0]);
+    float *patches = cl_scratch(run), *aside = patches + p.aside;
     for (int64_t rows; first < last; first += rows, result += rows * out->stride) {
-        rows = first + block < last ? block : last - first;
+        rows = first + p.block < last ? p.block : last - first;
         for (int64_t g = 0; g < step->groups; g++) {
-            int64_t picture = first / area, y = first % area / out->width, x = first % out->width;
+            int64_t picture = first / out->rows, y = first % out->rows / out->width, x = first % out->width;
             for (int64_t r = 0; r < rows; r++) {
                 gather_patch(in, data + picture * in->size, w, g * channels, channels, y, x, patches + r * depth);
                 if (++x < out->width) continue;
@@ -73,21 +99,20 @@ static void conv_pixels(const cl_run *run, const cl_step *step, int64_t first, i
                 picture++;
             }
             cl_gemm gemm = {.m = rows, .k = depth, .columns = columns, .a = patches, .a_stride = depth,
-                            .b = step->weights + g * packed, .bias = step->bias + g * padded, .c = result,
+                            .b = step->weights + g * packed, .bias = step->bias + g * p.padded, .c = result,
                             .c_stride = out->stride, .residual = residual, .residual_stride = out->stride,
                             .low = step->low, .high = step->high, .zeros = step->zeros};
-            if (step->groups == 1 || padded == columns) {
+            if (step->groups == 1 || p.padded == columns) {
                 gemm.c += g * columns;
                 kernels->gemm(&gemm);
                 continue;
             }
             /* These channels do not fill whole registers, and would run into the next group's: compute aside. */
-            gemm.c = grouped;
-            gemm.c_stride = padded;
+            gemm.c = aside;
+            gemm.c_stride = p.padded;
             kernels->gemm(&gemm);
             for (int64_t r = 0; r < rows; r++)
-                memcpy(result + r * out->stride + g * columns, grouped + r * padded,
-                       (size_t)columns * sizeof *grouped);
+                memcpy(result + r * out->stride + g * columns, aside + r * p.padded, (size_t)columns * sizeof *aside);
         }
         if (step->groups > 1 && out->stride > out->channels)
             for (int64_t r = 0; r < rows; r++)
@@ -101,12 +126,12 @@ static void conv_pixels(const cl_run *run, const cl_step *step, int64_t first, i
  * map as they are, so the product reads them there instead of from a copy. */
 static void conv_inside(const cl_run *run, const cl_step *step, int64_t picture, int64_t y, int64_t first, int64_t last,
                         const float *residual, float *result) {
-    const cl_value *in = &run->plan->values[step->input], *out = &run->plan->values[step->output];
+    const cl_value *in = cl_step_input(run->plan, step), *out = cl_step_output(run->plan, step);
     const cl_window *w = &step->node->window;
     const int64_t row = in->width * in->stride;
     const cl_gemm gemm = {
         .m = last - first, .k = w->kernel[1] * in->stride, .columns = out->channels,
-        .a = cl_value_data(run, step->input) + picture * in->size + (y * w->stride[0] - w->pad_before[0]) * row +
+        .a = cl_value_data(run, step->inputs[0]) + picture * in->size + (y * w->stride[0] - w->pad_before[0]) * row +
              (first * w->stride[1] - w->pad_before[1]) * in->stride,
         .a_stride = w->stride[1] * in->stride, .runs = w->kernel[0], .run_stride = w->dilation[0] * row,
         .b = step->weights, .bias = step->bias, .c = result + first * out->stride, .c_stride = out->stride,
@@ -118,10 +143,10 @@ static void conv_inside(const cl_run *run, const cl_step *step, int64_t picture,
 /* The output pixels of row y, 0 .. width-1, from *first to *last have their windows inside the map, and the patches
  * need not be gathered; false when there are too few of them to be worth it. */
 static bool find_inside(const cl_run *run, const cl_step *step, int64_t y, int64_t *first, int64_t *last) {
-    const cl_value *in = &run->plan->values[step->input], *out = &run->plan->values[step->output];
+    const cl_value *in = cl_step_input(run->plan, step), *out = cl_step_output(run->plan, step);
     const cl_window *w = &step->node->window;
     const int64_t top = y * w->stride[0] - w->pad_before[0];
-    if (step->groups != 1 || in->stride != in->channels || w->dilation[1] != 1 || in->rows != in->height || top < 0 ||
+    if (step->groups != 1 || in->stride != in->channels || w->dilation[1] != 1 || in->lines != in->height || top < 0 ||
         top + (w->kernel[0] - 1) * w->dilation[0] >= in->height)
         return false;
     *first = (w->pad_before[1] + w->stride[1] - 1) / w->stride[1];
@@ -130,11 +155,13 @@ static bool find_inside(const cl_run *run, const cl_step *step, int64_t y, int64
     return *last - *first >= INSIDE_PIXELS_MIN;
 }
 
-void cl_run_conv_row(const cl_run *run, const cl_step *step, int32_t picture, int32_t y) {
-    const cl_value *out = &run->plan->values[step->output];
+/* Line y of one image of several. */
+static void line(const cl_run *run, const cl_step *step, int32_t picture, int32_t y) {
+    const cl_value *out = cl_step_output(run->plan, step);
     const int64_t start = ((int64_t)picture * out->height + y) * out->width;
-    float *result = cl_value_row(run, step->output, y) + picture * out->size;
-    const float *residual = step->other >= 0 ? cl_value_row(run, step->other, y) + picture * out->size : NULL;
+    float *result = cl_value_line(run, step->output, y) + picture * out->size;
+    const float *residual = cl_residual_line(run, step, y);
+    if (residual) residual += picture * out->size;
     int64_t first, last;
     if (!find_inside(run, step, y, &first, &last)) first = last = out->width;
     conv_pixels(run, step, start, start + first, residual, result);
@@ -144,67 +171,47 @@ void cl_run_conv_row(const cl_run *run, const cl_step *step, int32_t picture, in
                 result + last * out->stride);
 }
 
-void cl_run_conv(const cl_run *run, const cl_step *step) {
-    const cl_value *out = &run->plan->values[step->output];
+static void run_lines(const cl_run *run, const cl_step *step, int32_t y, int32_t end) {
+    for (; y < end; y++) line(run, step, 0, y);
+}
+
+static void run_all(const cl_run *run, const cl_step *step) {
+    const cl_value *out = cl_step_output(run->plan, step);
     int64_t first, last;
     if (find_inside(run, step, out->height / 2, &first, &last)) {
         for (int32_t p = 0; p < run->pictures; p++)
-            for (int32_t y = 0; y < out->height; y++) cl_run_conv_row(run, step, p, y);
+            for (int32_t y = 0; y < out->height; y++) line(run, step, p, y);
     } else {
-        conv_pixels(run, step, 0, (int64_t)out->height * out->width * run->pictures, cl_residual_data(run, step),
+        conv_pixels(run, step, 0, out->rows * run->pictures, cl_residual_data(run, step),
                     cl_value_data(run, step->output));
     }
 }
 
-/* `m` pixels of a 1x1 convolution. */
-static void pointwise(const cl_run *run, const cl_step *step, int64_t m, const float *in, const float *residual,
-                      float *result) {
-    const cl_value *from = &run->plan->values[step->input], *to = &run->plan->values[step->output];
-    cl_gemm gemm = {.m = m, .k = from->channels, .columns = to->channels, .a = in, .a_stride = from->stride,
-                    .b = step->weights, .bias = step->bias, .c = result, .c_stride = to->stride,
-                    .residual = residual, .residual_stride = to->stride, .low = step->low, .high = step->high,
-                    .zeros = step->zeros};
-    if (step->reduced) run->plan->reduced->product(&gemm, run->workspace + run->plan->scratch_offset);
-    else run->plan->kernels->gemm(&gemm);
+/* A register of results has room for several groups of few channels: how many are computed as one, with zeros as
+ * weights where a channel does not belong to a group. */
+static int32_t groups_together(const cl_node *node, int32_t lanes) {
+    int32_t columns = node->channels / node->groups, together = 1;
+    for (int32_t n = 2; n <= node->groups && n * columns <= lanes; n++)
+        if (node->groups % n == 0) together = n;
+    return together;
 }
 
-void cl_run_pointwise(const cl_run *run, const cl_step *step) {
-    const cl_value *out = &run->plan->values[step->output];
-    pointwise(run, step, (int64_t)out->height * out->width * run->pictures, cl_value_data(run, step->input),
-              cl_residual_data(run, step), cl_value_data(run, step->output));
+static void lower(const cl_plan *plan, cl_step *step) {
+    step->groups = step->node->groups / groups_together(step->node, plan->kernels->lanes);
 }
 
-void cl_run_pointwise_row(const cl_run *run, const cl_step *step, int32_t y) {
-    pointwise(run, step, run->plan->values[step->output].width, cl_value_row(run, step->input, y),
-              step->other >= 0 ? cl_value_row(run, step->other, y) : NULL, cl_value_row(run, step->output, y));
+static bool accepts(const cl_graph *graph, const cl_node *node) {
+    (void)graph;
+    return node->op == CL_OP_CONV;
 }
 
-void cl_run_depthwise_rows(const cl_run *run, const cl_step *step, int32_t picture, int32_t y, int32_t end) {
-    const cl_value *in = &run->plan->values[step->input], *out = &run->plan->values[step->output];
-    const cl_window *w = &step->node->window;
-    const float *rows[2][CL_KERNEL_MAX];
-    cl_depthwise d = {
-        .channels = in->stride, .input_width = in->width, .output_width = out->width,
-        .kernel_height = w->kernel[0], .kernel_width = w->kernel[1], .stride = w->stride[0],
-        .dilation = w->dilation[0], .pad_left = w->pad_before[1], .weights = step->weights, .bias = step->bias,
-        .low = step->low, .high = step->high};
-    for (int32_t r = 0; y + r < end; r++) {
-        for (int32_t ky = 0; ky < w->kernel[0]; ky++) {
-            int32_t line = (y + r) * w->stride[0] - w->pad_before[0] + ky * w->dilation[0];
-            bool inside = line >= 0 && line < in->height;
-            rows[r][ky] = inside ? cl_value_row(run, step->input, line) + picture * in->size : NULL;
-        }
-        d.rows[r] = rows[r];
-        d.out[r] = cl_value_row(run, step->output, y + r) + picture * out->size;
-    }
-    run->plan->kernels->depthwise(&d);
-}
-
-void cl_run_depthwise(const cl_run *run, const cl_step *step) {
-    const int32_t height = run->plan->values[step->output].height;
-    for (int32_t p = 0; p < run->pictures; p++)
-        for (int32_t y = 0, end; y < height; y = end) {
-            end = cl_rows_end(run->plan, step, y);
-            cl_run_depthwise_rows(run, step, p, y, end);
-        }
-}
+const cl_step_ops cl_step_conv = {
+    .name = "conv",
+    .flags = CL_STEP_FOLDS | CL_STEP_ADDS | CL_STEP_CLAMPS | CL_STEP_ACTIVATES | CL_STEP_WINDOW,
+    .accepts = accepts,
+    .lower = lower,
+    .pack = cl_pack_product,
+    .scratch = scratch,
+    .run = run_all,
+    .run_lines = run_lines,
+};

@@ -1,0 +1,46 @@
+/* An activation that could not be fused. */
+#include "net/step.h"
+
+static void rows(const cl_run *run, const cl_step *step, int64_t count, const float *in, float *out) {
+    run->plan->kernels->activate(&step->activation, count * cl_step_output(run->plan, step)->stride, in, out);
+}
+
+static void run_all(const cl_run *run, const cl_step *step) {
+    rows(run, step, cl_step_output(run->plan, step)->rows * run->pictures, cl_value_data(run, step->inputs[0]),
+         cl_value_data(run, step->output));
+}
+
+static void run_lines(const cl_run *run, const cl_step *step, int32_t y, int32_t end) {
+    for (; y < end; y++)
+        rows(run, step, cl_step_output(run->plan, step)->width, cl_value_line(run, step->inputs[0], y),
+             cl_value_line(run, step->output, y));
+}
+
+static void lower(const cl_plan *plan, cl_step *step) {
+    (void)plan;
+    const cl_node *node = step->node;
+    switch (node->op) {
+    case CL_OP_LEAKY_RELU: step->activation = (cl_activation){CL_LEAKY_RELU, (float)node->slope, 0}; break;
+    case CL_OP_SIGMOID: step->activation.what = CL_SIGMOID; break;
+    case CL_OP_HARD_SIGMOID:
+        step->activation = (cl_activation){CL_HARD_SIGMOID, (float)node->hard.alpha, (float)node->hard.beta};
+        break;
+    case CL_OP_SWISH: step->activation.what = CL_SWISH; break;
+    default: step->activation = (cl_activation){CL_HARD_SWISH, (float)(1.0 / 6), 0.5f}; break;
+    }
+}
+
+static bool accepts(const cl_graph *graph, const cl_node *node) {
+    (void)graph;
+    return node->op == CL_OP_LEAKY_RELU || node->op == CL_OP_SIGMOID || node->op == CL_OP_HARD_SIGMOID ||
+           node->op == CL_OP_SWISH || node->op == CL_OP_HARD_SWISH;
+}
+
+const cl_step_ops cl_step_activation = {
+    .name = "activation",
+    .flags = CL_STEP_ACTIVE,
+    .accepts = accepts,
+    .lower = lower,
+    .run = run_all,
+    .run_lines = run_lines,
+};

@@ -1,0 +1,44 @@
+/* Two values of the same shape, or one and a vector that meets each of its rows. */
+#include "net/step.h"
+
+static void rows(const cl_run *run, const cl_step *step, int64_t count, const float *in, const float *other,
+                 float *result) {
+    const cl_value *values = run->plan->values, *out = cl_step_output(run->plan, step);
+    const cl_value *a = &values[step->inputs[0]], *b = &values[step->inputs[1]];
+    const cl_arithmetic arithmetic = {.op = step->node->op == CL_OP_ADD        ? CL_ADD
+                                            : step->node->op == CL_OP_SUBTRACT ? CL_SUBTRACT
+                                            : step->node->op == CL_OP_MULTIPLY ? CL_MULTIPLY
+                                                                               : CL_DIVIDE,
+                                      .a = in, .b = other, .a_step = a->rows > 1 ? a->stride : 0,
+                                      .b_step = b->rows > 1 ? b->stride : 0, .pixels = count,
+                                      .channels = out->stride, .low = step->low, .high = step->high, .out = result};
+    run->plan->kernels->arithmetic(&arithmetic);
+}
+
+static void run_all(const cl_run *run, const cl_step *step) {
+    const cl_value *values = run->plan->values, *out = cl_step_output(run->plan, step);
+    for (int64_t p = 0; p < run->pictures; p++)
+        rows(run, step, out->rows, cl_value_data(run, step->inputs[0]) + p * values[step->inputs[0]].size,
+             cl_value_data(run, step->inputs[1]) + p * values[step->inputs[1]].size,
+             cl_value_data(run, step->output) + p * out->size);
+}
+
+static void run_lines(const cl_run *run, const cl_step *step, int32_t y, int32_t end) {
+    for (; y < end; y++) /* every line of a vector is its only one */
+        rows(run, step, cl_step_output(run->plan, step)->width, cl_value_line(run, step->inputs[0], y),
+             cl_value_line(run, step->inputs[1], y), cl_value_line(run, step->output, y));
+}
+
+static bool accepts(const cl_graph *graph, const cl_node *node) {
+    (void)graph;
+    return node->op == CL_OP_ADD || node->op == CL_OP_SUBTRACT || node->op == CL_OP_MULTIPLY ||
+           node->op == CL_OP_DIVIDE;
+}
+
+const cl_step_ops cl_step_arithmetic = {
+    .name = "arithmetic",
+    .flags = CL_STEP_CLAMPS | CL_STEP_ACTIVATES,
+    .accepts = accepts,
+    .run = run_all,
+    .run_lines = run_lines,
+};

@@ -1,0 +1,58 @@
+/* A normalisation or clamp that could not be fused: each channel times a number, plus a number. */
+#include <math.h>
+
+#include "net/pack.h"
+
+static coulis_status pack(const cl_plan *plan, const coulis_model *model, cl_step *step, coulis_error *error) {
+    int64_t stride = cl_step_output(plan, step)->stride;
+    coulis_status status = cl_pack_room(step, stride, stride, error);
+    if (status != COULIS_OK) return status;
+    const cl_node *norm = step->node->op == CL_OP_BATCH_NORM ? step->node : NULL;
+    for (int64_t c = 0; c < step->node->channels; c++) {
+        double scale, shift;
+        cl_pack_fold(model, norm, c, &scale, &shift);
+        step->weights[c] = (float)scale;
+        step->bias[c] = (float)shift;
+    }
+    return COULIS_OK;
+}
+
+static void rows(const cl_run *run, const cl_step *step, int64_t count, const float *in, float *out) {
+    run->plan->kernels->scale(in, count, cl_step_output(run->plan, step)->stride, step->weights, step->bias, step->low,
+                              step->high, out);
+}
+
+static void run_all(const cl_run *run, const cl_step *step) {
+    rows(run, step, cl_step_output(run->plan, step)->rows * run->pictures, cl_value_data(run, step->inputs[0]),
+         cl_value_data(run, step->output));
+}
+
+static void run_lines(const cl_run *run, const cl_step *step, int32_t y, int32_t end) {
+    for (; y < end; y++)
+        rows(run, step, cl_step_output(run->plan, step)->width, cl_value_line(run, step->inputs[0], y),
+             cl_value_line(run, step->output, y));
+}
+
+static void lower(const cl_plan *plan, cl_step *step) {
+    (void)plan;
+    const cl_node *node = step->node;
+    if (node->op == CL_OP_BATCH_NORM) return;
+    step->low = node->op == CL_OP_CLIP ? (float)node->clip.low : 0;
+    step->high = node->op == CL_OP_CLIP ? (float)node->clip.high : node->op == CL_OP_RELU6 ? 6 : INFINITY;
+}
+
+static bool accepts(const cl_graph *graph, const cl_node *node) {
+    (void)graph;
+    return node->op == CL_OP_BATCH_NORM || node->op == CL_OP_RELU || node->op == CL_OP_RELU6 ||
+           node->op == CL_OP_CLIP;
+}
+
+const cl_step_ops cl_step_scale = {
+    .name = "scale",
+    .flags = CL_STEP_CLAMPS | CL_STEP_ACTIVATES,
+    .accepts = accepts,
+    .lower = lower,
+    .pack = pack,
+    .run = run_all,
+    .run_lines = run_lines,
+};

@@ -1,0 +1,21 @@
+/* Channels written as a table of rows, read by columns. */
+#include "net/steps/move.h"
+
+static void run_all(const cl_run *run, const cl_step *step) {
+    const cl_value *from = cl_step_input(run->plan, step), *to = cl_step_output(run->plan, step);
+    const float *in = cl_value_data(run, step->inputs[0]);
+    float *out = cl_value_data(run, step->output);
+    const int64_t groups = step->node->groups, columns = from->channels / groups;
+    for (int64_t r = 0; r < to->rows * run->pictures; r++, in += from->stride, out += to->stride)
+        for (int64_t row = 0; row < groups; row++)
+            for (int64_t c = 0; c < columns; c++) out[c * groups + row] = in[row * columns + c];
+    cl_clear_padding(to->rows * run->pictures, to, cl_value_data(run, step->output));
+}
+
+static bool accepts(const cl_graph *graph, const cl_node *node) {
+    (void)graph;
+    return node->op == CL_OP_SHUFFLE;
+}
+
+const cl_step_ops cl_step_shuffle = {
+    .name = "shuffle", .flags = CL_STEP_ACTIVATES, .accepts = accepts, .run = run_all};

@@ -92,7 +92,10 @@ int main(int argc, char **argv) {
     coulis_error error;
     coulis_model *model;
     if (argc != 3) fail("a model and a file of pictures, please");
-    if (coulis_model_open(argv[1], 1, &model, &error) != COULIS_OK) fail(error.message);
+    coulis_model_options options;
+    coulis_model_options_init(&options, sizeof options);
+    options.random_weights = 1;
+    if (coulis_model_open(argv[1], &options, &model, &error) != COULIS_OK) fail(error.message);
     cl_plan *plan = plan_to(model, cl_model_graph(model)->pooled);
     kernels = plan->kernels;
     const size_t size = (size_t)plan->values[0].size;

@@ -43,17 +43,16 @@ static coulis_status run_batches(coulis_featurizer *featurizer, const coulis_mod
 
 static int thread_count(int32_t threads) { return threads > 0 ? threads : coulis_core_count(); }
 
-coulis_status cli_measure(const coulis_model *model, const coulis_job_options *job, double limit, double *pictures,
-                          double *took, coulis_error *error) {
+coulis_status cli_measure(const coulis_model *model, const coulis_featurizer_options *options, double limit,
+                          double *pictures, double *took, coulis_error *error) {
     coulis_featurizer *featurizer = NULL;
-    coulis_model_info info = {.size = sizeof info};
-    coulis_status status = coulis_model_describe(model, &info);
-    if (status == COULIS_OK)
-        status = coulis_featurizer_create(model, job->features, job->precision, NULL, job->threads, &featurizer,
-                                          error);
+    coulis_model_info info;
+    coulis_model_info_init(&info, sizeof info);
+    coulis_status status = coulis_model_describe(model, &info, error);
+    if (status == COULIS_OK) status = coulis_featurizer_create(model, options, &featurizer, error);
     /* Eight pictures a thread, so that waiting for the last one at the end of a batch is small. */
     if (status == COULIS_OK)
-        status = run_batches(featurizer, &info, 8 * (int64_t)thread_count(job->threads), limit, pictures, took,
+        status = run_batches(featurizer, &info, 8 * (int64_t)thread_count(options->threads), limit, pictures, took,
                              error);
     coulis_featurizer_free(featurizer);
     return status;
@@ -63,12 +62,17 @@ int cli_bench(const cli_options *options) {
     if (options->path_count > 0) return cli_usage("'coulis bench' takes no paths");
     coulis_error error;
     coulis_model *model = NULL;
-    coulis_model_info info = {.size = sizeof info};
+    coulis_model_info info;
+    coulis_model_info_init(&info, sizeof info);
+    coulis_model_options how;
+    coulis_model_options_init(&how, sizeof how);
+    how.random_weights = options->random_weights;
+    coulis_featurizer_options featurizer = options->featurizer;
+    featurizer.threads = options->job.threads;
     double pictures = 0, took = 1;
-    coulis_status status = coulis_model_open(options->job.model, options->random_weights, &model, &error);
-    if (status == COULIS_OK) status = coulis_model_describe(model, &info);
-    if (status == COULIS_OK)
-        status = cli_measure(model, &options->job, options->seconds, &pictures, &took, &error);
+    coulis_status status = coulis_model_open(options->job.model, &how, &model, &error);
+    if (status == COULIS_OK) status = coulis_model_describe(model, &info, &error);
+    if (status == COULIS_OK) status = cli_measure(model, &featurizer, options->seconds, &pictures, &took, &error);
     if (status == COULIS_OK) {
         int threads = thread_count(options->job.threads);
         double rate = pictures / took, gigaflops = 2e-9 * rate * (double)info.multiply_adds;

@@ -11,7 +11,9 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_SOME_UNREADABLE = 3,
 
 /* Everything a command line can say. */
 typedef struct cli_options {
-    coulis_job_options job;
+    coulis_job_options job;               /* points to the two below */
+    coulis_featurizer_options featurizer;
+    coulis_image_options image;
     const char **paths; /* what is not an option, in order */
     int path_count;
     const char *output, *pca;
@@ -35,9 +37,9 @@ int cli_bench(const cli_options *options);
  * possible and returns the exit code. argv[2] is the verb. */
 int cli_models_python(int argc, char **argv);
 
-/* Runs the network alone for about `limit` seconds, with the features, precision and threads of `job`. */
-coulis_status cli_measure(const coulis_model *model, const coulis_job_options *job, double limit, double *pictures,
-                          double *took, coulis_error *error);
+/* Runs the network alone for about `limit` seconds. */
+coulis_status cli_measure(const coulis_model *model, const coulis_featurizer_options *options, double limit,
+                          double *pictures, double *took, coulis_error *error);
 
 /* Prints "coulis: " and the sentence of `error`, and returns the exit code for `status`. */
 int cli_fail(coulis_status status, const coulis_error *error);
@@ -54,8 +56,8 @@ typedef struct cli_progress {
 void cli_progress_begin(cli_progress *progress, const cli_options *options, coulis_job_options *job);
 void cli_progress_end(cli_progress *progress);
 
-/* The summary of a job as lines for a person on stderr, or as JSON on stdout; releases it and returns the exit
- * code, in which pictures that failed only count for a job that reads pictures. */
-int cli_report(const cli_options *options, bool of_pictures, char *summary);
+/* What a job did as lines for a person on stderr, or as JSON on stdout; returns the exit code, in which images that
+ * failed only count for a job that reads images. */
+int cli_report(const cli_options *options, bool of_images, const coulis_job_result *result, const char *json);
 
 #endif

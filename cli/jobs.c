@@ -7,29 +7,33 @@ typedef struct job_call {
     coulis_job_options job;
     cli_progress progress;
     coulis_error error;
-    char *summary;
+    coulis_job_result result;
+    char *json;
 } job_call;
 
 static void begin(job_call *call, const cli_options *options) {
     *call = (job_call){.options = options, .job = options->job};
+    coulis_job_result_init(&call->result, sizeof call->result);
     cli_progress_begin(&call->progress, options, &call->job);
 }
 
-static int finish(job_call *call, coulis_status status, bool of_pictures) {
+static int finish(job_call *call, coulis_status status, bool of_images) {
     cli_progress_end(&call->progress);
     if (status != COULIS_OK) return cli_fail(status, &call->error);
-    return cli_report(call->options, of_pictures, call->summary);
+    int code = cli_report(call->options, of_images, &call->result, call->json);
+    coulis_string_free(call->json);
+    return code;
 }
 
 static int over_pictures(const cli_options *options,
                          coulis_status (*job)(const char *const *, int64_t, const char *, const coulis_job_options *,
-                                              char **, coulis_error *)) {
+                                              coulis_job_result *, char **, coulis_error *)) {
     if (options->path_count == 0) return cli_usage("no pictures given: name a file, a folder or @list.txt");
     if (!options->output) return cli_usage("no folder for the result given: add -o DIR");
     job_call call;
     begin(&call, options);
-    return finish(&call, job(options->paths, options->path_count, options->output, &call.job, &call.summary,
-                             &call.error), true);
+    return finish(&call, job(options->paths, options->path_count, options->output, &call.job, &call.result,
+                             &call.json, &call.error), true);
 }
 
 int cli_run(const cli_options *options) { return over_pictures(options, coulis_job_run); }
@@ -40,8 +44,8 @@ int cli_fit(const cli_options *options) {
     if (!options->output) return cli_usage("no file for the PCA given: add -o FILE");
     job_call call;
     begin(&call, options);
-    return finish(&call, coulis_job_fit(options->paths[0], options->output, &call.job, &call.summary, &call.error),
-                  false);
+    return finish(&call, coulis_job_fit(options->paths[0], options->output, &call.job, &call.result, &call.json,
+                                        &call.error), false);
 }
 
 int cli_transform(const cli_options *options) {
@@ -51,5 +55,5 @@ int cli_transform(const cli_options *options) {
     job_call call;
     begin(&call, options);
     return finish(&call, coulis_job_transform(options->paths[0], options->pca, options->output, &call.job,
-                                              &call.summary, &call.error), false);
+                                              &call.result, &call.json, &call.error), false);
 }

@@ -13,9 +13,12 @@ static bool ends_in(const char *text, const char *ending) {
 
 /* Opens the model at `path`, with random weights when there are no others, and describes it. */
 static bool open_model(const char *path, coulis_model **model, coulis_model_info *info, coulis_error *error) {
-    info->size = sizeof *info;
-    return coulis_model_open(path, ends_in(path, ".json"), model, error) == COULIS_OK &&
-           coulis_model_describe(*model, info) == COULIS_OK;
+    coulis_model_options options;
+    coulis_model_options_init(&options, sizeof options);
+    options.random_weights = ends_in(path, ".json");
+    coulis_model_info_init(info, sizeof *info);
+    return coulis_model_open(path, &options, model, error) == COULIS_OK &&
+           coulis_model_describe(*model, info, error) == COULIS_OK;
 }
 
 static double megabytes(const char *path) {
@@ -27,8 +30,8 @@ static double megabytes(const char *path) {
 static double speed(const coulis_model *model) {
     coulis_error error;
     double pictures, seconds;
-    coulis_job_options defaults;
-    coulis_job_options_init(&defaults);
+    coulis_featurizer_options defaults;
+    coulis_featurizer_options_init(&defaults, sizeof defaults);
     if (cli_measure(model, &defaults, 0.5, &pictures, &seconds, &error) != COULIS_OK) return 0;
     return pictures / seconds;
 }

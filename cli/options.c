@@ -59,15 +59,17 @@ static bool read_integer(const char *name, const char *text, long long low, long
     return true;
 }
 
-static bool read_word(const char *name, const char *text, const char *const *words, int count, int32_t *out) {
-    for (int i = 0; i < count; i++) {
-        if (strcmp(text, words[i]) == 0) {
-            *out = i;
-            return true;
-        }
+/* The number of a word, as the library knows them: `name` is the option with its "--". */
+static bool read_word(const char *name, const char *text, int32_t *out) {
+    const char *option = name + 2, *word;
+    int32_t number = coulis_option_number(option, text);
+    if (number >= 0) {
+        *out = number;
+        return true;
     }
     fprintf(stderr, "coulis: %s must be ", name);
-    for (int i = 0; i < count; i++) fprintf(stderr, "%s%s", i ? i + 1 < count ? ", " : " or " : "", words[i]);
+    for (int32_t i = 0; (word = coulis_option_word(option, i)); i++)
+        fprintf(stderr, "%s%s", i == 0 ? "" : coulis_option_word(option, i + 1) ? ", " : " or ", word);
     fprintf(stderr, ", not '%s'; see 'coulis help'\n", text);
     return false;
 }
@@ -86,21 +88,17 @@ static bool read_components(const char *text, double *out) {
 }
 
 static bool read_value(cli_options *options, char letter, const char *name, const char *text) {
-    static const char *const features[] = {"pooled", "map", "logits"}, *const resize[] = {"squash", "crop"},
-                             *const orient[] = {"ignore", "exif"}, *const alpha[] = {"drop", "white"},
-                             *const decode[] = {"exact", "fast"},
-                             *const precision[] = {"float32", "bf16", "int8"};
     coulis_job_options *job = &options->job;
     long long number;
     switch (letter) {
     case 'M': job->model = text; return true;
-    case 'F': return read_word(name, text, features, 3, &job->features);
+    case 'F': return read_word(name, text, &options->featurizer.features);
     case 'K': return read_components(text, &job->components);
-    case 'R': return read_word(name, text, resize, 2, &job->image.resize);
-    case 'O': return read_word(name, text, orient, 2, &job->image.orient);
-    case 'A': return read_word(name, text, alpha, 2, &job->image.alpha);
-    case 'E': return read_word(name, text, decode, 2, &job->image.decode);
-    case 'N': return read_word(name, text, precision, 3, &job->precision);
+    case 'R': return read_word(name, text, &options->image.resize);
+    case 'O': return read_word(name, text, &options->image.orient);
+    case 'A': return read_word(name, text, &options->image.alpha);
+    case 'E': return read_word(name, text, &options->image.decode);
+    case 'N': return read_word(name, text, &options->featurizer.precision);
     case 'T':
         if (!read_integer(name, text, 1, 1024, &number)) return false;
         job->threads = (int32_t)number;
@@ -151,7 +149,11 @@ static char find_option(char *argument, const char **name, char **value) {
 
 bool cli_parse(int argc, char **argv, const char *allowed, cli_options *options) {
     *options = (cli_options){.seconds = 5};
-    coulis_job_options_init(&options->job);
+    coulis_job_options_init(&options->job, sizeof options->job);
+    coulis_featurizer_options_init(&options->featurizer, sizeof options->featurizer);
+    coulis_image_options_init(&options->image, sizeof options->image);
+    options->job.featurizer = &options->featurizer;
+    options->featurizer.image = &options->image;
     options->paths = calloc((size_t)argc, sizeof *options->paths);
     if (!options->paths) return false;
     bool only_paths = false;

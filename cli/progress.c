@@ -24,12 +24,11 @@ static void format_duration(double seconds, char *text, size_t capacity) {
 
 static int32_t on_progress(void *context, const coulis_progress *p) {
     cli_progress *own = context;
-    static const char *const names[] = {"listing", "featurizing", "fitting PCA", "transforming"};
     if (own->bar) {
         if (own->drawn && own->stage != p->stage) fputc('\n', stderr);
         own->stage = p->stage;
         double percent = p->total > 0 ? 100.0 * (double)p->done / (double)p->total : 100.0;
-        fprintf(stderr, "\r%-12s %lld/%lld (%.0f %%)", names[p->stage], (long long)p->done, (long long)p->total,
+        fprintf(stderr, "\r%-9s %lld/%lld (%.0f %%)", coulis_option_word("stage", p->stage), (long long)p->done, (long long)p->total,
                 percent);
         double made = (double)(p->done - p->resumed);
         if (made > 0 && p->seconds > 0) {

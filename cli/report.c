@@ -1,47 +1,30 @@
 /* What a job did, for a person or for a program. */
-#include <cjson/cJSON.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "cli.h"
 
-static double number(const cJSON *object, const char *key) {
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
-    return cJSON_IsNumber(item) ? item->valuedouble : 0;
-}
-
-static void print_counts(const cJSON *counts) {
-    double pictures = number(counts, "pictures"), ok = number(counts, "ok");
-    fprintf(stderr, "%.0f pictures, %.0f with a vector", pictures, ok);
-    for (int32_t status = COULIS_UNREADABLE; status <= COULIS_MISSING; status++) {
-        double count = number(counts, coulis_status_name(status));
-        if (count > 0) fprintf(stderr, ", %.0f %s", count, coulis_status_name(status));
-    }
-    if (number(counts, "resumed") > 0) fprintf(stderr, " (%.0f from an earlier run)", number(counts, "resumed"));
+static void print_counts(const coulis_job_result *r) {
+    fprintf(stderr, "%lld images, %lld with a vector", (long long)r->images, (long long)r->counts[COULIS_OK]);
+    for (int32_t status = COULIS_OK + 1; status < COULIS_RESULT_STATUSES; status++)
+        if (r->counts[status] > 0)
+            fprintf(stderr, ", %lld %s", (long long)r->counts[status], coulis_status_name(status));
+    if (r->resumed > 0) fprintf(stderr, " (%lld from an earlier run)", (long long)r->resumed);
     fputc('\n', stderr);
 }
 
-static void print_summary(const cJSON *root) {
-    print_counts(cJSON_GetObjectItemCaseSensitive(root, "counts"));
-    const cJSON *pca = cJSON_GetObjectItemCaseSensitive(root, "pca");
-    if (pca)
-        fprintf(stderr, "%.0f numbers reduced to %.0f, which hold %.2f %% of the variance\n",
-                number(root, "vector_length"), number(pca, "components"),
-                100 * number(pca, "explained_variance_share"));
-    fprintf(stderr, "%.2f s", number(cJSON_GetObjectItemCaseSensitive(root, "seconds"), "total"));
-    if (number(root, "images_per_second") > 0) fprintf(stderr, ", %.1f pictures/s", number(root, "images_per_second"));
-    const cJSON *output = cJSON_GetObjectItemCaseSensitive(root, "output");
-    fprintf(stderr, ", result in %s\n", cJSON_IsString(output) ? output->valuestring : "?");
+static void print_result(const cli_options *options, const coulis_job_result *r) {
+    print_counts(r);
+    if (r->components > 0)
+        fprintf(stderr, "%lld dimensions reduced to %lld, explained variance %.2f %%\n", (long long)r->length,
+                (long long)r->components, 100 * r->explained_variance);
+    fprintf(stderr, "%.2f s", r->total_seconds);
+    if (r->images_per_second > 0) fprintf(stderr, ", %.1f images/s", r->images_per_second);
+    fprintf(stderr, ", result in %s\n", options->output);
 }
 
-int cli_report(const cli_options *options, bool of_pictures, char *summary) {
-    cJSON *root = cJSON_Parse(summary);
-    const cJSON *counts = cJSON_GetObjectItemCaseSensitive(root, "counts");
-    bool failed = of_pictures && number(counts, "pictures") > number(counts, "ok");
-    if (options->json) fputs(summary, stdout);
-    if (!options->quiet && !options->json) print_summary(root);
-    cJSON_Delete(root);
-    coulis_string_free(summary);
-    if (!failed) return EXIT_DONE;
+int cli_report(const cli_options *options, bool of_images, const coulis_job_result *result, const char *json) {
+    if (options->json) fputs(json, stdout);
+    if (!options->quiet && !options->json) print_result(options, result);
+    if (!of_images || result->counts[COULIS_OK] == result->images) return EXIT_DONE;
     return options->strict ? EXIT_FAILED : EXIT_SOME_UNREADABLE;
 }

@@ -29,21 +29,21 @@ static void try_options(const uint8_t *data, size_t size, int32_t width, int32_t
     must(rgb != NULL, "memory for the result");
     memset(rgb, UNTOUCHED, count);
     coulis_image_options options;
-    coulis_image_options_init(&options);
+    coulis_image_options_init(&options, sizeof options);
     options.resize = resize;
     options.orient = orient;
     options.alpha = alpha;
     options.decode = decode;
     options.max_pixels = PIXELS_MAX;
     coulis_error error;
-    int32_t stored_width = -1, stored_height = -1;
-    coulis_status status =
-        coulis_image_decode(data, size, &options, width, height, rgb, &stored_width, &stored_height, &error);
+    coulis_image_info info;
+    coulis_image_info_init(&info, sizeof info);
+    coulis_status status = coulis_image_decode(data, size, &options, width, height, rgb, &info, &error);
     must(error.status == (int32_t)status, "the error has the status that is returned");
     must((error.message[0] == '\0') == (status == COULIS_OK), "a failure has a sentence, a success none");
     if (status == COULIS_OK) {
-        must(stored_width > 0 && stored_height > 0, "a decoded picture has a size");
-        must((int64_t)stored_width * stored_height <= PIXELS_MAX, "the limit of pixels is kept");
+        must(info.width > 0 && info.height > 0, "a decoded picture has a size");
+        must((int64_t)info.width * info.height <= PIXELS_MAX, "the limit of pixels is kept");
     } else {
         must(status <= COULIS_MISSING || status == COULIS_NO_MEMORY, "a picture fails as a picture");
         for (size_t i = 0; i < count; i++) must(rgb[i] == UNTOUCHED, "a failure leaves the result untouched");

@@ -25,6 +25,8 @@ static void check(coulis_status status, const coulis_error *error) {
     must(error->message[0] != '\0', "a failure has a sentence");
 }
 
+static const coulis_moments_options one_thread = {.size = sizeof one_thread, .threads = 1};
+
 /* What was taken can be saved to the same bytes, refuses to merge with itself, and is solved or refused. */
 static void use(coulis_moments *moments, const uint8_t *data, size_t size) {
     coulis_error error;
@@ -34,7 +36,7 @@ static void use(coulis_moments *moments, const uint8_t *data, size_t size) {
     check(coulis_moments_save(moments, &bytes, &length, &error), &error);
     must(length == size && memcmp(bytes, data, size) == 0, "the bytes come back");
     coulis_bytes_free(bytes);
-    check(coulis_moments_load(data, size, 1, &other, &error), &error);
+    check(coulis_moments_load(data, size, &one_thread, &other, &error), &error);
     coulis_status status = coulis_moments_merge(moments, other, &error);
     check(status, &error);
     must(coulis_moments_rows(other) == 0 || status == COULIS_INVALID_ARGUMENT, "no row is added twice");
@@ -48,7 +50,7 @@ static void use(coulis_moments *moments, const uint8_t *data, size_t size) {
 static void load(const uint8_t *data, size_t size) {
     coulis_error error;
     coulis_moments *moments = NULL;
-    coulis_status status = coulis_moments_load(data, size, 1, &moments, &error);
+    coulis_status status = coulis_moments_load(data, size, &one_thread, &moments, &error);
     check(status, &error);
     if (status != COULIS_OK) {
         must(moments == NULL, "a failure leaves the result untouched");

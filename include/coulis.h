@@ -1,20 +1,58 @@
 /*
- * coulis - pictures to feature vectors to principal components to Parquet.
+ * coulis: images to feature vectors to principal components to Parquet.
  *
- * This is the only installed header. Conventions that hold everywhere:
+ * This is the only installed header.
  *
- *  - Every call that can fail returns a coulis_status and puts its result in an
- *    out-parameter, which is left untouched on failure.
- *  - `error` is owned by the caller and may be NULL. On failure it holds one
- *    sentence that names the file or argument and the reason.
- *  - Handles are opaque. Whoever creates one releases it; NULL may be released.
- *  - Options structs start with their size, set by their *_init function, so
- *    that a program built against an older header keeps working.
- *  - Matrices are row-major and dense: element (r, c) of a matrix with `cols`
- *    columns is x[r * cols + c]. Sizes are 64-bit.
- *  - A result never depends on the number of threads, on the order in which
- *    pictures are given, nor on what else is in the batch: on one instruction
- *    set the same input gives the same bytes.
+ * Calls
+ *
+ *  - Every call that can fail returns a coulis_status and puts its result in an out-parameter, which is left
+ *    untouched on failure.
+ *  - `error` belongs to the caller and may be NULL. On success it holds COULIS_OK and an empty message; on failure
+ *    the status and one sentence that names the file or argument and the reason.
+ *  - Matrices are row-major and dense: element (r, c) of a matrix with `cols` columns is x[r * cols + c]. Sizes are
+ *    64-bit. Text is UTF-8; paths are the bytes the operating system knows.
+ *  - A result never depends on the number of threads, on the order in which images are given, nor on what else is in
+ *    the batch: on one instruction set the same input gives the same bytes.
+ *
+ * Ownership
+ *
+ *  - Handles are opaque. The function that creates one says which function releases it; NULL may be released. When
+ *    creation fails there is nothing to release.
+ *  - Arguments belong to the caller and are read during the call only. Where a handle keeps using one, its function
+ *    says so.
+ *  - Pointers that a function returns are owned by the handle they came from and live as long as it does, or are
+ *    static storage.
+ *
+ * Structs that grow
+ *
+ *  - Structs named ..._options, ..._info and ..._result that begin with `size` may get more fields at their end. The
+ *    caller's compiler says how many it knows:
+ *
+ *        coulis_job_options options;
+ *        coulis_job_options_init(&options, sizeof options);
+ *
+ *    A library that knows more fields uses defaults for those it was not given, and writes only those it was. One that
+ *    knows fewer refuses a struct in which a field it does not know is not zero. So a program keeps working with any
+ *    later library without being compiled again.
+ *  - The numbers of enums never change; their words ("pooled", "exif", "unreadable", ...) come from
+ *    coulis_option_word and coulis_status_name.
+ *
+ * Threads, processes and signals
+ *
+ *  - Functions without a handle may be called from any thread at any time, as may those that take a handle as const:
+ *    one model or PCA serves any number of threads. A handle that is not const in a function is used by one caller at
+ *    a time during it; so a featurizer and moments have one caller at a time.
+ *  - Releasing a handle is its last use: nobody else may be using it.
+ *  - The library starts threads (for a featurizer, moments, or a job) and ends them when the handle is released or the
+ *    call returns. They block all signals, which therefore reach the program's own threads.
+ *  - After fork without exec, the child may use the library, but not handles of its parent: their threads are not
+ *    there. It may not release them either.
+ *  - Callbacks are called by the thread that made the call, except where said otherwise. They may not call back with
+ *    the same handle, nor leave by longjmp or an exception.
+ *  - The library prints nothing, ends no process, installs no signal handler, changes neither locale nor working
+ *    folder, and reads the environment only for COULIS_CPU, COULIS_MODELS, XDG_CACHE_HOME and HOME. What it keeps for
+ *    the whole process is the choice of kernels, made at the first use, and a lock around LAPACK: OpenBLAS's number of
+ *    threads belongs to the process, is set to 1 while an eigenproblem is solved, and put back.
  */
 #ifndef COULIS_H
 #define COULIS_H
@@ -26,22 +64,19 @@
 extern "C" {
 #endif
 
-#if defined(_WIN32)
-#define COULIS_API
-#else
 #define COULIS_API __attribute__((visibility("default")))
-#endif
 
-#define COULIS_VERSION "0.1.0"
+/* "major.minor.patch". This line is the only place where the version stands: CMake and the packages read it here. */
+#define COULIS_VERSION "0.2.0"
 
 /* ---- status and error ---------------------------------------------------- */
 
 /* The numbers are part of the ABI and never change. 1 to 9 say what is wrong
- * with one picture; 10 and above say why a call failed as a whole. */
+ * with one image; 10 and above say why a call failed as a whole. */
 typedef enum coulis_status {
     COULIS_OK = 0,
     COULIS_UNREADABLE = 1,  /* a JPEG, PNG or WebP that is damaged, or a file that cannot be read */
-    COULIS_UNSUPPORTED = 2, /* not a picture, or of a kind coulis does not decode */
+    COULIS_UNSUPPORTED = 2, /* not an image, or of a kind coulis does not decode */
     COULIS_TOO_LARGE = 3,   /* more bytes or pixels than the limits allow */
     COULIS_EMPTY = 4,       /* no bytes at all */
     COULIS_MISSING = 5,     /* no such file */
@@ -65,9 +100,16 @@ typedef struct coulis_error {
 /* The library's version, "major.minor.patch". Static storage. */
 COULIS_API const char *coulis_version(void);
 
-/* The word used for `status` in tables and messages: "ok", "unreadable", ...
- * Static storage; "unknown" for a number that is none. */
+/* The word for `status` in tables and messages: "ok", "unreadable", ... Static storage; "unknown" for a number that is
+ * no status. coulis_status_number is its inverse, -1 for a word that names none. */
 COULIS_API const char *coulis_status_name(int32_t status);
+COULIS_API int32_t coulis_status_number(const char *name);
+
+/* The words of the enums below. `option` is the enum's name without coulis_: "features", "precision", "resize",
+ * "orient", "alpha", "decode", "solver" or "stage". Numbers begin at 0 without gaps: the first for which the word is
+ * NULL ends the list. Static storage. coulis_option_number is the inverse, -1 for a word that names none. */
+COULIS_API const char *coulis_option_word(const char *option, int32_t number);
+COULIS_API int32_t coulis_option_number(const char *option, const char *word);
 
 /* The instruction set whose kernels are in use: "avx512", "avx2", "neon" or
  * "scalar". COULIS_CPU in the environment, read once, names a lower one. */
@@ -76,17 +118,17 @@ COULIS_API const char *coulis_instruction_set(void);
 /* Cores this process may run on: what 0 threads means everywhere. */
 COULIS_API int32_t coulis_core_count(void);
 
-/* ---- pictures ------------------------------------------------------------ */
+/* ---- images --------------------------------------------------------------- */
 
 typedef enum coulis_resize { COULIS_RESIZE_SQUASH = 0, COULIS_RESIZE_CROP = 1 } coulis_resize;
 typedef enum coulis_orient { COULIS_ORIENT_IGNORE = 0, COULIS_ORIENT_EXIF = 1 } coulis_orient;
 typedef enum coulis_alpha { COULIS_ALPHA_DROP = 0, COULIS_ALPHA_WHITE = 1 } coulis_alpha;
 /* FAST: a JPEG far larger than wanted is decoded at 1/2, 1/4 or 1/8 of its size, the smallest at which both sides
- * are still twice what they are resized to, and then resized as ever. Other pixels, some four times as fast. */
+ * are still twice what they are resized to, and then resized as usual. Other pixels, about four times as fast. */
 typedef enum coulis_decode { COULIS_DECODE_EXACT = 0, COULIS_DECODE_FAST = 1 } coulis_decode;
 
 typedef struct coulis_image_options {
-    size_t size;        /* sizeof(coulis_image_options) */
+    size_t size;
     int32_t resize;     /* coulis_resize */
     int32_t orient;     /* coulis_orient */
     int32_t alpha;      /* coulis_alpha */
@@ -95,71 +137,84 @@ typedef struct coulis_image_options {
     int64_t max_pixels; /* width times height at most; default 178,956,970, above which Pillow refuses too */
 } coulis_image_options;
 
-COULIS_API void coulis_image_options_init(coulis_image_options *options);
+COULIS_API void coulis_image_options_init(coulis_image_options *options, size_t size);
 
-/* Decodes a JPEG, PNG or WebP held in memory and resizes it to `width` x
- * `height` RGB, 8 bits, bytes equal to Pillow's
- * Image.open(f).convert("RGB").resize((width, height), BICUBIC), unless options->decode says otherwise.
+/* The image as stored. */
+typedef struct coulis_image_info {
+    size_t size;
+    int32_t width, height; /* 0 when unknown */
+} coulis_image_info;
+
+COULIS_API void coulis_image_info_init(coulis_image_info *info, size_t size);
+
+/* Decodes a JPEG, PNG or WebP held in memory and resizes it to `width` x `height` RGB, 8 bits, bytes equal to Pillow's
+ * Image.open(f).convert("RGB").resize((width, height), BICUBIC), unless the options say otherwise.
  *
  *  bytes, size    the whole file
  *  options        NULL for the defaults
  *  rgb            out: height * width * 3 bytes, row by row
- *  stored_width, stored_height   out, may be NULL: the picture's own size, 0
- *                 when it could not be told; also set when decoding fails later
+ *  info           out, may be NULL; set up by coulis_image_info_init. Filled also when decoding fails after the header
  *
- * Returns COULIS_OK or a picture status (1 to 5), COULIS_INVALID_ARGUMENT or
- * COULIS_NO_MEMORY. Thread-safe. */
+ * Returns COULIS_OK or an image status (1 to 5), COULIS_INVALID_ARGUMENT or COULIS_NO_MEMORY. */
 COULIS_API coulis_status coulis_image_decode(const void *bytes, size_t size, const coulis_image_options *options,
-                                             int32_t width, int32_t height, uint8_t *rgb, int32_t *stored_width,
-                                             int32_t *stored_height, coulis_error *error);
+                                             int32_t width, int32_t height, uint8_t *rgb, coulis_image_info *info,
+                                             coulis_error *error);
 
 /* The same from a file. */
 COULIS_API coulis_status coulis_image_load(const char *path, const coulis_image_options *options, int32_t width,
-                                           int32_t height, uint8_t *rgb, int32_t *stored_width,
-                                           int32_t *stored_height, coulis_error *error);
+                                           int32_t height, uint8_t *rgb, coulis_image_info *info, coulis_error *error);
 
-/* ---- model --------------------------------------------------------------- */
+/* ---- model ---------------------------------------------------------------- */
 
 typedef struct coulis_model coulis_model;
 
 typedef struct coulis_model_info {
-    size_t size;            /* sizeof(coulis_model_info), set by the caller */
+    size_t size;
     const char *name;       /* strings live as long as the model */
     const char *source;     /* where the weights come from */
     const char *licence;    /* of the weights */
     const char *sha256;     /* of the model file, 64 hexadecimal digits; "" with random weights */
     int32_t input_width, input_height;
-    int64_t pooled_length;  /* numbers in a vector of --features pooled */
-    int64_t map_length;     /* numbers in a vector of --features map */
+    int64_t pooled_length;  /* dimensions of a vector of pooled features */
+    int64_t map_length;     /* dimensions of a vector of the feature map */
     int64_t logits_length;  /* classes, 0 when the file has no classifier */
     int64_t parameters;     /* numbers in the weights */
-    int64_t multiply_adds;  /* of one picture up to the pooled vector */
+    int64_t multiply_adds;  /* of one image up to the pooled vector */
 } coulis_model_info;
 
-/* Finds a model by name ("efficientnet-lite0") or by the path of a file, and
- * writes its path, NUL-terminated, into `path` (`capacity` bytes). Looked for,
- * in this order: COULIS_MODELS, the user's data folder
- * ($XDG_CACHE_HOME or ~/.cache, then coulis/models), the folder `models` beside
- * the library. COULIS_MISSING with a sentence that says what to do. */
+COULIS_API void coulis_model_info_init(coulis_model_info *info, size_t size);
+
+/* Finds a model by name ("efficientnet-lite0") or by the path of a file, and writes its path, NUL-terminated, into
+ * `path` (`capacity` bytes). Looked for, in this order: COULIS_MODELS, the user's data folder ($XDG_CACHE_HOME or
+ * ~/.cache, then coulis/models), the folder `models` beside the library, and share/coulis/models where it is installed.
+ * COULIS_MISSING with a sentence that says what to do. */
 COULIS_API coulis_status coulis_model_find(const char *name, char *path, size_t capacity, coulis_error *error);
 
-/* Calls `each` once for every model in those folders, by name in ascending order; `path` is a
- * .safetensors file, or a .graph.json where only the graph is here. */
+/* Calls `each` once for every model in those folders, by name in ascending order; `path` is a .safetensors file, or a
+ * .graph.json where only the graph is available. Both strings are valid during the call only. */
 COULIS_API coulis_status coulis_model_list(void (*each)(void *context, const char *name, const char *path),
                                            void *context, coulis_error *error);
 
-/* Opens a model by name or path, checks every shape and offset, and prepares it for
- * this machine. The format is described in docs/model-format.md.
- *
- *  random_weights   not 0: the graph alone is read (NAME.graph.json will do) and
- *                   weights are drawn from a generator with a fixed seed; for
- *                   measuring speed only */
-COULIS_API coulis_status coulis_model_open(const char *name, int32_t random_weights, coulis_model **model,
-                                           coulis_error *error);
-COULIS_API void coulis_model_close(coulis_model *model);
-COULIS_API coulis_status coulis_model_describe(const coulis_model *model, coulis_model_info *info);
+typedef struct coulis_model_options {
+    size_t size;
+    int32_t random_weights; /* not 0: read the graph alone (NAME.graph.json will do) and draw weights from a generator
+                             * with a fixed seed; for measuring speed only */
+    int32_t reserved;       /* 0 */
+} coulis_model_options;
 
-/* ---- featurizer ---------------------------------------------------------- */
+COULIS_API void coulis_model_options_init(coulis_model_options *options, size_t size);
+
+/* Opens a model by name or path, checks every shape and offset, and prepares it for this machine. The format is
+ * described in docs/model-format.md. `options` may be NULL. Released with coulis_model_close. */
+COULIS_API coulis_status coulis_model_open(const char *name, const coulis_model_options *options,
+                                           coulis_model **model, coulis_error *error);
+COULIS_API void coulis_model_close(coulis_model *model);
+
+/* Fills `info`, set up by coulis_model_info_init. */
+COULIS_API coulis_status coulis_model_describe(const coulis_model *model, coulis_model_info *info,
+                                               coulis_error *error);
+
+/* ---- featurizer ------------------------------------------------------------ */
 
 typedef enum coulis_features {
     COULIS_FEATURES_POOLED = 0, /* the last feature map averaged over its area */
@@ -172,41 +227,53 @@ typedef enum coulis_features {
 typedef enum coulis_precision {
     COULIS_PRECISION_FLOAT32 = 0,
     COULIS_PRECISION_BF16 = 1, /* both factors rounded to bfloat16, sums in float32 */
-    COULIS_PRECISION_INT8 = 2  /* weights of 8 bits for each channel, numbers of a pixel for each pixel, exact sums */
+    COULIS_PRECISION_INT8 = 2  /* 8-bit weights per channel, 8-bit inputs per pixel, exact sums */
 } coulis_precision;
 
 typedef struct coulis_featurizer coulis_featurizer;
 
-/* One picture: bytes in memory, or, when `bytes` is NULL, a path. */
+typedef struct coulis_featurizer_options {
+    size_t size;
+    const coulis_image_options *image; /* how an image is decoded and resized; NULL for the defaults */
+    int32_t features;                  /* coulis_features */
+    int32_t precision;                 /* coulis_precision */
+    int32_t threads;                   /* 0 for all cores */
+    int32_t reserved;                  /* 0 */
+} coulis_featurizer_options;
+
+/* Pooled features, float32, all cores. */
+COULIS_API void coulis_featurizer_options_init(coulis_featurizer_options *options, size_t size);
+
+/* One image: bytes in memory, or, when `bytes` is NULL, a path. Its layout never changes. */
 typedef struct coulis_input {
-    const char *path; /* also names the picture in messages; may be NULL when bytes are given */
+    const char *path; /* also names the image in messages; may be NULL when bytes are given */
     const void *bytes;
     size_t byte_count;
 } coulis_input;
 
+/* What became of one image. Its layout never changes. */
 typedef struct coulis_result {
-    coulis_error error; /* of this picture; status COULIS_OK when it has a vector */
-    int32_t width, height; /* of the picture as stored, 0 when unknown */
+    coulis_error error;    /* of this image; status COULIS_OK when it has a vector */
+    int32_t width, height; /* of the image as stored, 0 when unknown */
 } coulis_result;
 
-/* threads: 0 for all cores. The model must outlive the featurizer. A featurizer
- * is used by one caller at a time. */
-COULIS_API coulis_status coulis_featurizer_create(const coulis_model *model, int32_t features,
-                                                  int32_t precision, const coulis_image_options *options,
-                                                  int32_t threads, coulis_featurizer **featurizer,
-                                                  coulis_error *error);
+/* `options` may be NULL. The model must outlive the featurizer. Released with coulis_featurizer_free. */
+COULIS_API coulis_status coulis_featurizer_create(const coulis_model *model, const coulis_featurizer_options *options,
+                                                  coulis_featurizer **featurizer, coulis_error *error);
 COULIS_API void coulis_featurizer_free(coulis_featurizer *featurizer);
+
+/* Dimensions of a vector. */
 COULIS_API int64_t coulis_featurizer_length(const coulis_featurizer *featurizer);
 
-/* Featurizes `count` pictures. `values` is count x length; the row of a picture
- * that failed is filled with zeros and its result says why. The call itself
- * fails only for want of memory or on wrong arguments. */
+/* Featurizes `count` images. `values` is count x length; the row of an image that failed is filled with zeros and its
+ * result says why. The call itself fails only when out of memory or on wrong arguments; `values` and `results` are
+ * undefined then. */
 COULIS_API coulis_status coulis_featurizer_run(coulis_featurizer *featurizer, const coulis_input *inputs,
                                                int64_t count, float *values, coulis_result *results,
                                                coulis_error *error);
 
-/* The network alone: `count` pictures of input_height x input_width x 3 bytes,
- * already decoded and resized, to count x length numbers. */
+/* The network alone: `count` images of input_height x input_width x 3 bytes, already decoded and resized, to count x
+ * length numbers. */
 COULIS_API coulis_status coulis_featurizer_run_pixels(coulis_featurizer *featurizer, const uint8_t *pixels,
                                                       int64_t count, float *values, coulis_error *error);
 
@@ -222,7 +289,7 @@ typedef enum coulis_solver {
 } coulis_solver;
 
 typedef struct coulis_pca_options {
-    size_t size;       /* sizeof(coulis_pca_options) */
+    size_t size;
     double components; /* >= 1: that many, at most min(rows, cols); between 0 and 1: as many as are needed for that
                         * share of the total variance, as scikit-learn counts them; 0: min(rows, cols) */
     int32_t solver;    /* coulis_solver */
@@ -230,7 +297,7 @@ typedef struct coulis_pca_options {
 } coulis_pca_options;
 
 /* 0 components, COULIS_SOLVER_AUTO, all cores. */
-COULIS_API void coulis_pca_options_init(coulis_pca_options *options);
+COULIS_API void coulis_pca_options_init(coulis_pca_options *options, size_t size);
 
 /* Principal component analysis of `x` (rows x cols, finite numbers), centred.
  *
@@ -294,13 +361,19 @@ typedef struct coulis_moments coulis_moments;
  * that is not in 1 .. 16,384. */
 COULIS_API int64_t coulis_moments_leaf_rows(int64_t cols);
 
-/* An accumulator without rows.
- *
- *  cols        1 to 16,384
- *  first_row   number of the first row it will be given, a multiple of the leaf rows: a part of a
- *              matrix begins with a leaf of its own
- *  threads     0 for all cores */
-COULIS_API coulis_status coulis_moments_create(int64_t cols, int64_t first_row, int32_t threads,
+typedef struct coulis_moments_options {
+    size_t size;
+    int64_t first_row; /* number of the first row it will be given, a multiple of the leaf rows: a part of a matrix
+                        * begins with a leaf of its own; default 0 */
+    int32_t threads;   /* 0 for all cores */
+    int32_t reserved;  /* 0 */
+} coulis_moments_options;
+
+COULIS_API void coulis_moments_options_init(coulis_moments_options *options, size_t size);
+
+/* An accumulator without rows, of `cols` (1 to 16,384) columns. `options` may be NULL. Released with
+ * coulis_moments_free. */
+COULIS_API coulis_status coulis_moments_create(int64_t cols, const coulis_moments_options *options,
                                                coulis_moments **moments, coulis_error *error);
 COULIS_API void coulis_moments_free(coulis_moments *moments);
 
@@ -320,74 +393,108 @@ COULIS_API coulis_status coulis_moments_merge(coulis_moments *moments, const cou
 COULIS_API coulis_status coulis_moments_finish(const coulis_moments *moments, const coulis_pca_options *options,
                                                coulis_pca **pca, coulis_error *error);
 
-/* As bytes, for another process to load; released with coulis_bytes_free. Equal moments give equal bytes. */
+/* As bytes, for another process to load; *bytes is released with coulis_bytes_free. Equal moments give equal bytes.
+ * Loading takes the threads from `options` (may be NULL) and the first row from the bytes. */
 COULIS_API coulis_status coulis_moments_save(const coulis_moments *moments, void **bytes, size_t *size,
                                              coulis_error *error);
-COULIS_API coulis_status coulis_moments_load(const void *bytes, size_t size, int32_t threads,
+COULIS_API coulis_status coulis_moments_load(const void *bytes, size_t size, const coulis_moments_options *options,
                                              coulis_moments **moments, coulis_error *error);
 COULIS_API void coulis_bytes_free(void *bytes);
 
 COULIS_API int64_t coulis_moments_rows(const coulis_moments *moments); /* added so far */
 COULIS_API int64_t coulis_moments_columns(const coulis_moments *moments);
 
-/* ---- jobs: what the command's verbs do ------------------------------------ */
+/* ---- jobs: what the command's verbs do ------------------------------------- */
 
-typedef enum coulis_stage { COULIS_STAGE_LIST = 0, COULIS_STAGE_FEATURIZE = 1, COULIS_STAGE_FIT = 2,
-                            COULIS_STAGE_TRANSFORM = 3 } coulis_stage;
+typedef enum coulis_stage {
+    COULIS_STAGE_LIST = 0,
+    COULIS_STAGE_FEATURIZE = 1,
+    COULIS_STAGE_FIT = 2,
+    COULIS_STAGE_TRANSFORM = 3
+} coulis_stage;
 
+/* Given to a progress callback; later versions may add fields at the end. */
 typedef struct coulis_progress {
+    size_t size;
     int32_t stage;       /* coulis_stage */
     int32_t reserved;
-    int64_t done, total; /* pictures or rows of this stage */
+    int64_t done, total; /* images or rows of this stage */
     int64_t resumed;     /* of `done`, how many an earlier run had finished */
-    int64_t failed;      /* pictures without a vector so far */
+    int64_t failed;      /* images without a vector so far */
     double seconds;      /* since this stage began */
 } coulis_progress;
 
 typedef struct coulis_job_options {
-    size_t size;                  /* sizeof(coulis_job_options) */
-    const char *model;            /* name or file; default "efficientnet-lite0" */
-    int32_t features;             /* coulis_features */
-    int32_t threads;              /* 0: all cores */
-    coulis_image_options image;
-    int32_t precision;            /* coulis_precision */
-    int32_t reserved;             /* 0 */
-    double components;            /* as in coulis_pca_options; default 0.99 */
-    int64_t rows_per_file;        /* default 10,000 */
-    int32_t drop_features;        /* not 0: keep only the reduced vectors */
-    int32_t overwrite;            /* not 0: start again */
-    /* Called from one thread at a time, a few times a second; returns not 0 to stop
-     * after the part at hand. May be NULL. */
+    size_t size;
+    const char *model;                           /* name or file; default "efficientnet-lite0" */
+    const coulis_featurizer_options *featurizer; /* NULL for the defaults; its threads are not used */
+    double components;                           /* as in coulis_pca_options; default 0.99 */
+    int64_t rows_per_file;                       /* default 10,000 */
+    int32_t threads;                             /* 0: all cores */
+    int32_t drop_features;                       /* not 0: keep only the reduced vectors */
+    int32_t overwrite;                           /* not 0: start again */
+    int32_t reserved;                            /* 0 */
+    /* Called from one thread at a time, a few times a second; returns not 0 to stop after the current part. May be
+     * NULL. */
     int32_t (*progress)(void *context, const coulis_progress *progress);
     void *context;
 } coulis_job_options;
 
-COULIS_API void coulis_job_options_init(coulis_job_options *options);
+COULIS_API void coulis_job_options_init(coulis_job_options *options, size_t size);
 
-/* A growing string owned by the library; released with coulis_string_free. */
+#define COULIS_RESULT_STATUSES 10 /* room for every image status: 0 to 9 */
+#define COULIS_RESULT_STAGES 16   /* room for stages to come */
+
+/* What a job did; also when an earlier run had done it already. */
+typedef struct coulis_job_result {
+    size_t size;
+    int64_t images;                         /* rows, one per image */
+    int64_t counts[COULIS_RESULT_STATUSES]; /* of `images`, by coulis_status */
+    int64_t resumed;                        /* images whose vectors an earlier run had made */
+    int64_t length;                         /* dimensions of a vector */
+    int64_t components;                     /* dimensions after PCA; 0 without PCA */
+    double explained_variance;              /* share of the total variance that the components explain */
+    double error_bound;                     /* of that share, see coulis_pca_error_bound */
+    double seconds[COULIS_RESULT_STAGES];   /* by coulis_stage; 0 for a stage that took no part */
+    double total_seconds;
+    double images_per_second;               /* of the featurize stage, without what was resumed; 0 without it */
+} coulis_job_result;
+
+COULIS_API void coulis_job_result_init(coulis_job_result *result, size_t size);
+
+/* The jobs below share these arguments:
+ *
+ *  options   NULL for the defaults
+ *  result    out, may be NULL; set up by coulis_job_result_init
+ *  json      out, may be NULL: the content of run.json, a JSON object with more than `result` has (recipe, versions,
+ *            every explained variance); released with coulis_string_free
+ *  error     COULIS_CONFLICT when the output holds the result of another recipe, COULIS_INTERRUPTED when the progress
+ *            callback stopped the job: the same call resumes it
+ *
+ * What a job has written stays when it fails, and is resumed. */
 COULIS_API void coulis_string_free(char *string);
 
-/* The whole job: list `paths`, featurize, fit PCA, transform, write `output`.
- * A path is a picture, a folder, or @list.txt. `summary` (may be NULL): the
- * content of run.json, a JSON object, to be freed with coulis_string_free. */
+/* The whole job: list `paths`, featurize, fit PCA, transform, write `output`. A path is an image, a folder, or
+ * @list.txt. */
 COULIS_API coulis_status coulis_job_run(const char *const *paths, int64_t path_count, const char *output,
-                                        const coulis_job_options *options, char **summary, coulis_error *error);
+                                        const coulis_job_options *options, coulis_job_result *result, char **json,
+                                        coulis_error *error);
 
 /* Vectors only: writes output/features and output/run.json. */
 COULIS_API coulis_status coulis_job_featurize(const char *const *paths, int64_t path_count, const char *output,
-                                              const coulis_job_options *options, char **summary,
-                                              coulis_error *error);
+                                              const coulis_job_options *options, coulis_job_result *result,
+                                              char **json, coulis_error *error);
 
-/* PCA of the vectors in `input` (a folder that featurize or run wrote), saved as
- * the file `output`. Uses `components`, `threads`, `overwrite` and `progress`. */
+/* PCA of the vectors in `input` (a folder that featurize or run wrote), saved as the file `output`. Uses
+ * `components`, `threads`, `overwrite` and `progress`. */
 COULIS_API coulis_status coulis_job_fit(const char *input, const char *output, const coulis_job_options *options,
-                                        char **summary, coulis_error *error);
+                                        coulis_job_result *result, char **json, coulis_error *error);
 
-/* Scores of the vectors in `input` by the PCA in the file `pca`, written to
- * output/reduced. Uses `threads`, `overwrite` and `progress`. */
+/* Scores of the vectors in `input` by the PCA in the file `pca`, written to output/reduced. Uses `threads`,
+ * `overwrite` and `progress`. */
 COULIS_API coulis_status coulis_job_transform(const char *input, const char *pca, const char *output,
-                                              const coulis_job_options *options, char **summary,
-                                              coulis_error *error);
+                                              const coulis_job_options *options, coulis_job_result *result,
+                                              char **json, coulis_error *error);
 
 #ifdef __cplusplus
 }

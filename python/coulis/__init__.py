@@ -3,7 +3,7 @@
 The work is done by a C library; this package is a thin layer over it, see docs/python.md.
 """
 
-from ._library import VERSION as __version__
+from . import _library
 from .error import Error
 from .featurizer import Featurizer, Result
 from .images import load_image
@@ -29,3 +29,9 @@ __all__ = [
     "run",
     "transform",
 ]
+
+
+def __getattr__(name):
+    if name == "__version__":
+        return _library.version()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

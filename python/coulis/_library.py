@@ -11,9 +11,6 @@ from pathlib import Path
 
 from .error import error_of
 
-VERSION = "0.1.0"
-
-
 # ---- structs -------------------------------------------------------------------
 
 
@@ -33,6 +30,10 @@ class ImageOptions(ctypes.Structure):
     ]
 
 
+class ImageInfo(ctypes.Structure):
+    _fields_ = [("size", c_size_t), ("width", c_int32), ("height", c_int32)]
+
+
 class ModelInfo(ctypes.Structure):
     _fields_ = [
         ("size", c_size_t),
@@ -50,6 +51,25 @@ class ModelInfo(ctypes.Structure):
     ]
 
 
+class ModelOptions(ctypes.Structure):
+    _fields_ = [("size", c_size_t), ("random_weights", c_int32), ("reserved", c_int32)]
+
+
+class FeaturizerOptions(ctypes.Structure):
+    _fields_ = [
+        ("size", c_size_t),
+        ("image", POINTER(ImageOptions)),
+        ("features", c_int32),
+        ("precision", c_int32),
+        ("threads", c_int32),
+        ("reserved", c_int32),
+    ]
+
+
+class MomentsOptions(ctypes.Structure):
+    _fields_ = [("size", c_size_t), ("first_row", c_int64), ("threads", c_int32), ("reserved", c_int32)]
+
+
 class PcaOptions(ctypes.Structure):
     _fields_ = [("size", c_size_t), ("components", c_double), ("solver", c_int32), ("threads", c_int32)]
 
@@ -64,6 +84,7 @@ class ResultStruct(ctypes.Structure):
 
 class ProgressStruct(ctypes.Structure):
     _fields_ = [
+        ("size", c_size_t),
         ("stage", c_int32),
         ("reserved", c_int32),
         ("done", c_int64),
@@ -82,17 +103,31 @@ class JobOptions(ctypes.Structure):
     _fields_ = [
         ("size", c_size_t),
         ("model", c_char_p),
-        ("features", c_int32),
-        ("threads", c_int32),
-        ("image", ImageOptions),
-        ("precision", c_int32),
-        ("reserved", c_int32),
+        ("featurizer", POINTER(FeaturizerOptions)),
         ("components", c_double),
         ("rows_per_file", c_int64),
+        ("threads", c_int32),
         ("drop_features", c_int32),
         ("overwrite", c_int32),
+        ("reserved", c_int32),
         ("progress", ProgressFunction),
         ("context", c_void_p),
+    ]
+
+
+class JobResult(ctypes.Structure):
+    _fields_ = [
+        ("size", c_size_t),
+        ("images", c_int64),
+        ("counts", c_int64 * 10),
+        ("resumed", c_int64),
+        ("length", c_int64),
+        ("components", c_int64),
+        ("explained_variance", c_double),
+        ("error_bound", c_double),
+        ("seconds", c_double * 16),
+        ("total_seconds", c_double),
+        ("images_per_second", c_double),
     ]
 
 
@@ -100,26 +135,20 @@ class JobOptions(ctypes.Structure):
 STRUCTS = {
     "coulis_error": ErrorStruct,
     "coulis_image_options": ImageOptions,
+    "coulis_image_info": ImageInfo,
     "coulis_model_info": ModelInfo,
+    "coulis_model_options": ModelOptions,
+    "coulis_featurizer_options": FeaturizerOptions,
     "coulis_input": Input,
     "coulis_result": ResultStruct,
     "coulis_pca_options": PcaOptions,
+    "coulis_moments_options": MomentsOptions,
     "coulis_progress": ProgressStruct,
     "coulis_job_options": JobOptions,
+    "coulis_job_result": JobResult,
 }
 
-# ---- enums ----------------------------------------------------------------------
-
 STATUS_OK = 0
-STATUS_INTERRUPTED = 17
-FEATURES = {"pooled": 0, "map": 1, "logits": 2}
-RESIZE = {"squash": 0, "crop": 1}
-ORIENT = {"ignore": 0, "exif": 1}
-ALPHA = {"drop": 0, "white": 1}
-DECODE = {"exact": 0, "fast": 1}
-PRECISION = {"float32": 0, "bf16": 1, "int8": 2}
-SOLVER = {"auto": 0, "covariance": 1, "gram": 2, "randomized": 3}
-STAGES = ("list", "featurize", "fit", "transform")
 
 # ---- functions ------------------------------------------------------------------
 
@@ -130,42 +159,31 @@ _FLOATS = POINTER(c_float)
 _DOUBLES = POINTER(c_double)
 _BYTES = POINTER(c_uint8)
 _STRINGS = POINTER(c_char_p)
-_JOB = [POINTER(JobOptions), _STRINGS, _ERROR]
+_JOB = [POINTER(JobOptions), POINTER(JobResult), _STRINGS, _ERROR]
 
 # name -> (result, arguments)
 FUNCTIONS = {
     "coulis_version": (c_char_p, []),
     "coulis_status_name": (c_char_p, [c_int32]),
+    "coulis_status_number": (c_int32, [c_char_p]),
+    "coulis_option_word": (c_char_p, [c_char_p, c_int32]),
+    "coulis_option_number": (c_int32, [c_char_p, c_char_p]),
     "coulis_instruction_set": (c_char_p, []),
     "coulis_core_count": (c_int32, []),
-    "coulis_image_options_init": (None, [POINTER(ImageOptions)]),
     "coulis_image_decode": (
         _STATUS,
-        [
-            c_void_p,
-            c_size_t,
-            POINTER(ImageOptions),
-            c_int32,
-            c_int32,
-            _BYTES,
-            POINTER(c_int32),
-            POINTER(c_int32),
-            _ERROR,
-        ],
+        [c_void_p, c_size_t, POINTER(ImageOptions), c_int32, c_int32, _BYTES, POINTER(ImageInfo), _ERROR],
     ),
     "coulis_image_load": (
         _STATUS,
-        [c_char_p, POINTER(ImageOptions), c_int32, c_int32, _BYTES, POINTER(c_int32), POINTER(c_int32), _ERROR],
+        [c_char_p, POINTER(ImageOptions), c_int32, c_int32, _BYTES, POINTER(ImageInfo), _ERROR],
     ),
     "coulis_model_find": (_STATUS, [c_char_p, c_char_p, c_size_t, _ERROR]),
     "coulis_model_list": (_STATUS, [ModelFunction, c_void_p, _ERROR]),
-    "coulis_model_open": (_STATUS, [c_char_p, c_int32, POINTER(_HANDLE), _ERROR]),
+    "coulis_model_open": (_STATUS, [c_char_p, POINTER(ModelOptions), POINTER(_HANDLE), _ERROR]),
     "coulis_model_close": (None, [_HANDLE]),
-    "coulis_model_describe": (_STATUS, [_HANDLE, POINTER(ModelInfo)]),
-    "coulis_featurizer_create": (
-        _STATUS,
-        [_HANDLE, c_int32, c_int32, POINTER(ImageOptions), c_int32, POINTER(_HANDLE), _ERROR],
-    ),
+    "coulis_model_describe": (_STATUS, [_HANDLE, POINTER(ModelInfo), _ERROR]),
+    "coulis_featurizer_create": (_STATUS, [_HANDLE, POINTER(FeaturizerOptions), POINTER(_HANDLE), _ERROR]),
     "coulis_featurizer_free": (None, [_HANDLE]),
     "coulis_featurizer_length": (c_int64, [_HANDLE]),
     "coulis_featurizer_run": (
@@ -173,7 +191,6 @@ FUNCTIONS = {
         [_HANDLE, POINTER(Input), c_int64, _FLOATS, POINTER(ResultStruct), _ERROR],
     ),
     "coulis_featurizer_run_pixels": (_STATUS, [_HANDLE, _BYTES, c_int64, _FLOATS, _ERROR]),
-    "coulis_pca_options_init": (None, [POINTER(PcaOptions)]),
     "coulis_pca_fit": (_STATUS, [_FLOATS, c_int64, c_int64, POINTER(PcaOptions), POINTER(_HANDLE), _ERROR]),
     "coulis_pca_free": (None, [_HANDLE]),
     "coulis_pca_save": (_STATUS, [_HANDLE, c_char_p, _ERROR]),
@@ -191,23 +208,25 @@ FUNCTIONS = {
     "coulis_pca_transform": (_STATUS, [_HANDLE, _FLOATS, c_int64, c_int32, _FLOATS, _ERROR]),
     "coulis_pca_inverse_transform": (_STATUS, [_HANDLE, _FLOATS, c_int64, _FLOATS, _ERROR]),
     "coulis_moments_leaf_rows": (c_int64, [c_int64]),
-    "coulis_moments_create": (_STATUS, [c_int64, c_int64, c_int32, POINTER(_HANDLE), _ERROR]),
+    "coulis_moments_create": (_STATUS, [c_int64, POINTER(MomentsOptions), POINTER(_HANDLE), _ERROR]),
     "coulis_moments_free": (None, [_HANDLE]),
     "coulis_moments_update": (_STATUS, [_HANDLE, _FLOATS, c_int64, _ERROR]),
     "coulis_moments_merge": (_STATUS, [_HANDLE, _HANDLE, _ERROR]),
     "coulis_moments_finish": (_STATUS, [_HANDLE, POINTER(PcaOptions), POINTER(_HANDLE), _ERROR]),
     "coulis_moments_save": (_STATUS, [_HANDLE, c_void_p, POINTER(c_size_t), _ERROR]),
-    "coulis_moments_load": (_STATUS, [c_void_p, c_size_t, c_int32, POINTER(_HANDLE), _ERROR]),
+    "coulis_moments_load": (_STATUS, [c_void_p, c_size_t, POINTER(MomentsOptions), POINTER(_HANDLE), _ERROR]),
     "coulis_bytes_free": (None, [c_void_p]),
     "coulis_moments_rows": (c_int64, [_HANDLE]),
     "coulis_moments_columns": (c_int64, [_HANDLE]),
-    "coulis_job_options_init": (None, [POINTER(JobOptions)]),
     "coulis_string_free": (None, [c_char_p]),
     "coulis_job_run": (_STATUS, [_STRINGS, c_int64, c_char_p] + _JOB),
     "coulis_job_featurize": (_STATUS, [_STRINGS, c_int64, c_char_p] + _JOB),
     "coulis_job_fit": (_STATUS, [c_char_p, c_char_p] + _JOB),
     "coulis_job_transform": (_STATUS, [c_char_p, c_char_p, c_char_p] + _JOB),
 }
+# Structs that begin with their size, each with its coulis_..._init.
+SIZED = {kind: f"{name}_init" for name, kind in STRUCTS.items() if kind._fields_[0][0] == "size" and kind is not ProgressStruct}
+FUNCTIONS.update({name: (None, [POINTER(kind), c_size_t]) for kind, name in SIZED.items()})
 
 
 # ---- finding and calling -----------------------------------------------------------
@@ -245,10 +264,28 @@ def library():
             raise ImportError(f"the library {path} has no function {name}: it belongs to another version of coulis")
         function.restype = result
         function.argtypes = arguments
-    found = loaded.coulis_version().decode()
-    if found != VERSION:
-        raise ImportError(f"the library {path} is version {found}, this package is {VERSION}")
     return loaded
+
+
+def version():
+    """The version of the library, which is that of this package: a later library serves an earlier package too."""
+    return library().coulis_version().decode()
+
+
+def new(kind):
+    """A struct that begins with its size, with the library's defaults."""
+    made = kind()
+    getattr(library(), SIZED[kind])(ctypes.byref(made), ctypes.sizeof(kind))
+    return made
+
+
+@functools.cache
+def words(option):
+    """The words of an option, in the order of their numbers: ``words("features")[0]`` is ``"pooled"``."""
+    found = []
+    while (word := library().coulis_option_word(option.encode(), len(found))) is not None:
+        found.append(word.decode())
+    return tuple(found)
 
 
 def status_name(code):
@@ -282,12 +319,13 @@ def path_bytes(path):
     return encoded
 
 
-def choice(option, word, words):
-    """The number that stands for ``word``, one of the keys of ``words``."""
-    try:
-        return words[word]
-    except (KeyError, TypeError):
-        raise ValueError(f"{option} must be one of {', '.join(map(repr, words))}, not {word!r}") from None
+def choice(option, word, allowed=None):
+    """The number that stands for ``word``, one of the words of ``option`` (``allowed`` for those that Python alone
+    has), in their order."""
+    known = words(option) if allowed is None else tuple(allowed)
+    if not isinstance(word, str) or word not in known:
+        raise ValueError(f"{option} must be one of {', '.join(map(repr, known))}, not {word!r}")
+    return known.index(word)
 
 
 def threads_number(threads):
@@ -302,12 +340,21 @@ def threads_number(threads):
 
 def image_options(resize, orient, alpha, decode):
     """``coulis_image_options`` with the four words set."""
-    options = ImageOptions()
-    library().coulis_image_options_init(ctypes.byref(options))
-    options.resize = choice("resize", resize, RESIZE)
-    options.orient = choice("orient", orient, ORIENT)
-    options.alpha = choice("alpha", alpha, ALPHA)
-    options.decode = choice("decode", decode, DECODE)
+    options = new(ImageOptions)
+    options.resize = choice("resize", resize)
+    options.orient = choice("orient", orient)
+    options.alpha = choice("alpha", alpha)
+    options.decode = choice("decode", decode)
+    return options
+
+
+def featurizer_options(features, precision, image, threads=None):
+    """``coulis_featurizer_options`` that point to ``image`` (``coulis_image_options``)."""
+    options = new(FeaturizerOptions)
+    options.image = ctypes.pointer(image)
+    options.features = choice("features", features)
+    options.precision = choice("precision", precision)
+    options.threads = threads_number(threads)
     return options
 
 

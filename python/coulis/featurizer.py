@@ -94,26 +94,16 @@ class Featurizer:
         self._model = ctypes.c_void_p()
         self._handle = ctypes.c_void_p()
         self._lock = threading.Lock()  # the library wants one caller at a time
-        kind = _library.choice("features", features, _library.FEATURES)
-        bits = _library.choice("precision", precision, _library.PRECISION)
-        options = _library.image_options(resize, orient, alpha, decode)
-        count = _library.threads_number(threads)
-        _library.call(
-            "coulis_model_open", _library.path_bytes(model), int(bool(random_weights)), ctypes.byref(self._model)
-        )
-        _library.call(
-            "coulis_featurizer_create",
-            self._model,
-            kind,
-            bits,
-            ctypes.byref(options),
-            count,
-            ctypes.byref(self._handle),
-        )
+        image = _library.image_options(resize, orient, alpha, decode)
+        options = _library.featurizer_options(features, precision, image, threads)
+        how = _library.new(_library.ModelOptions)
+        how.random_weights = int(bool(random_weights))
+        _library.call("coulis_model_open", _library.path_bytes(model), ctypes.byref(how), ctypes.byref(self._model))
+        _library.call("coulis_featurizer_create", self._model, ctypes.byref(options), ctypes.byref(self._handle))
         self.features = features
         self._length = _library.library().coulis_featurizer_length(self._handle)
-        info = _library.ModelInfo(size=ctypes.sizeof(_library.ModelInfo))
-        _library.library().coulis_model_describe(self._model, ctypes.byref(info))
+        info = _library.new(_library.ModelInfo)
+        _library.call("coulis_model_describe", self._model, ctypes.byref(info))
         fields = {name: getattr(info, name) for name, _ in info._fields_ if name != "size"}
         self.model = {name: v.decode() if isinstance(v, bytes) else v for name, v in fields.items()}
 

@@ -45,7 +45,7 @@ def load_image(source, size=(224, 224), *, resize="squash", orient="ignore", alp
         raise ValueError(f"size must be two numbers from 1 to 32767, not {size!r}")
     options = _library.image_options(resize, orient, alpha, decode)
     pixels = numpy.empty((height, width, 3), numpy.uint8)
-    rest = (ctypes.byref(options), width, height, _library.pointer(pixels, ctypes.c_uint8), None, None)
+    rest = (ctypes.byref(options), width, height, _library.pointer(pixels, ctypes.c_uint8), None)
     if _library.is_bytes(source):
         keep = []
         _library.call("coulis_image_decode", *_library.buffer_address(source, keep), *rest)

@@ -190,8 +190,7 @@ def _paths(paths):
 
 
 def _options(components, threads, overwrite):
-    options = _library.JobOptions()
-    _library.library().coulis_job_options_init(ctypes.byref(options))
+    options = _library.new(_library.JobOptions)
     options.components = components_number(components)
     options.threads = _library.threads_number(threads)
     options.overwrite = int(bool(overwrite))
@@ -200,9 +199,8 @@ def _options(components, threads, overwrite):
 
 def _picture_options(options, model, features, resize, orient, alpha, decode, precision, rows_per_file):
     options.model = _library.path_bytes(model)
-    options.features = _library.choice("features", features, _library.FEATURES)
-    options.image = _library.image_options(resize, orient, alpha, decode)
-    options.precision = _library.choice("precision", precision, _library.PRECISION)
+    image = _library.image_options(resize, orient, alpha, decode)
+    options.featurizer = ctypes.pointer(_library.featurizer_options(features, precision, image))
     if not 1 <= int(rows_per_file) <= 2**62:
         raise ValueError(f"rows_per_file must be at least 1, not {rows_per_file!r}")
     options.rows_per_file = int(rows_per_file)
@@ -218,7 +216,7 @@ def _job(name, arguments, options, progress):
         try:
             if progress is not None and "raised" not in outcome:
                 entry = entry.contents
-                stage = _library.STAGES[entry.stage]
+                stage = _library.words("stage")[entry.stage]
                 state = Progress(stage, entry.done, entry.total, entry.resumed, entry.failed, entry.seconds)
                 if progress(state):
                     stop.set()
@@ -230,7 +228,7 @@ def _job(name, arguments, options, progress):
     def work():
         summary = ctypes.c_char_p()
         try:
-            _library.call(name, *arguments, ctypes.byref(options), ctypes.byref(summary))
+            _library.call(name, *arguments, ctypes.byref(options), None, ctypes.byref(summary))
             outcome["summary"] = summary.value
         except BaseException as error:
             outcome["failed"] = error

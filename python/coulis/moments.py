@@ -33,14 +33,19 @@ class Moments:
 
     def __init__(self, columns, *, first_row=0, threads=None):
         self._begin(threads)
-        _library.call(
-            "coulis_moments_create", columns, first_row, _library.threads_number(threads), self._handle.out
-        )
+        options = self._options()
+        options.first_row = first_row
+        _library.call("coulis_moments_create", columns, ctypes.byref(options), self._handle.out)
 
     def _begin(self, threads):
         self.threads = threads
         self._handle = Handle("coulis_moments_free")
         self._lock = threading.RLock()  # the library's accumulator is used by one caller at a time
+
+    def _options(self):
+        options = _library.new(_library.MomentsOptions)
+        options.threads = _library.threads_number(self.threads)
+        return options
 
     @staticmethod
     def leaf_rows(columns):
@@ -133,7 +138,7 @@ class Moments:
         moments._begin(threads)
         keep = []
         address, size = _library.buffer_address(data, keep)
-        _library.call("coulis_moments_load", address, size, _library.threads_number(threads), moments._handle.out)
+        _library.call("coulis_moments_load", address, size, ctypes.byref(moments._options()), moments._handle.out)
         return moments
 
     def __reduce__(self):

@@ -251,10 +251,10 @@ class PCA(Estimator, Likelihood):
 
     def _options(self, shape=None):
         """``coulis_pca_options`` of the parameters, for a matrix of this shape where it is known."""
-        options = _library.PcaOptions()
-        _library.library().coulis_pca_options_init(ctypes.byref(options))
+        options = _library.new(_library.PcaOptions)
         options.components = components_number(self.n_components)
-        options.solver = _library.SOLVER[_library.choice("solver", self.solver, SOLVERS)]
+        solver = tuple(SOLVERS.values())[_library.choice("solver", self.solver, SOLVERS)]
+        options.solver = _library.choice("solver", solver)
         options.threads = _library.threads_number(self.threads)
         if self.solver == "full" and shape is not None and min(shape) > COLUMNS_MAX:
             raise InputError(

@@ -6,27 +6,6 @@
 
 const char *coulis_version(void) { return COULIS_VERSION; }
 
-const char *coulis_status_name(int32_t status) {
-    switch (status) {
-    case COULIS_OK: return "ok";
-    case COULIS_UNREADABLE: return "unreadable";
-    case COULIS_UNSUPPORTED: return "unsupported";
-    case COULIS_TOO_LARGE: return "too_large";
-    case COULIS_EMPTY: return "empty";
-    case COULIS_MISSING: return "missing";
-    case COULIS_INVALID_ARGUMENT: return "invalid_argument";
-    case COULIS_NO_MEMORY: return "no_memory";
-    case COULIS_IO: return "io";
-    case COULIS_BAD_MODEL: return "bad_model";
-    case COULIS_BAD_DATA: return "bad_data";
-    case COULIS_NUMERIC: return "numeric";
-    case COULIS_CONFLICT: return "conflict";
-    case COULIS_INTERRUPTED: return "interrupted";
-    case COULIS_INTERNAL: return "internal";
-    default: return "unknown";
-    }
-}
-
 void cl_clear(coulis_error *error) {
     if (error) {
         error->status = COULIS_OK;

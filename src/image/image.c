@@ -5,6 +5,8 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/sized.h"
+#include "base/words.h"
 #include "image/decoder.h"
 #include "image/format.h"
 #include "image/orient.h"
@@ -16,28 +18,41 @@
 /* A side of the result, at most: what JPEG allows, far beyond what a network takes. */
 #define MAX_SIDE 65535
 
-void coulis_image_options_init(coulis_image_options *options) {
-    *options = (coulis_image_options){.size = sizeof *options, .resize = COULIS_RESIZE_SQUASH,
-                                      .orient = COULIS_ORIENT_IGNORE, .alpha = COULIS_ALPHA_DROP,
-                                      .decode = COULIS_DECODE_EXACT, .max_bytes = MAX_BYTES, .max_pixels = MAX_PIXELS};
+static const coulis_image_options defaults = {.size = sizeof defaults, .resize = COULIS_RESIZE_SQUASH,
+                                              .orient = COULIS_ORIENT_IGNORE, .alpha = COULIS_ALPHA_DROP,
+                                              .decode = COULIS_DECODE_EXACT, .max_bytes = MAX_BYTES,
+                                              .max_pixels = MAX_PIXELS};
+
+void coulis_image_options_init(coulis_image_options *options, size_t size) {
+    cl_sized_init(options, size, &defaults, sizeof defaults);
 }
 
-static coulis_status check_arguments(const coulis_image_options *options, int32_t width, int32_t height,
-                                     const uint8_t *rgb, coulis_error *error) {
+void coulis_image_info_init(coulis_image_info *info, size_t size) {
+    const coulis_image_info nothing = {.size = sizeof nothing};
+    cl_sized_init(info, size, &nothing, sizeof nothing);
+}
+
+coulis_status cl_image_options_read(const coulis_image_options *given, coulis_image_options *own, coulis_error *error) {
+    *own = defaults;
+    coulis_status status = cl_sized_read(given, "coulis_image_options", own, sizeof *own, error);
+    if (!status) status = cl_check_option("resize", own->resize, error);
+    if (!status) status = cl_check_option("orient", own->orient, error);
+    if (!status) status = cl_check_option("alpha", own->alpha, error);
+    if (!status) status = cl_check_option("decode", own->decode, error);
+    if (status) return status;
+    if (own->max_bytes < 1 || own->max_pixels < 1)
+        return cl_fail(error, COULIS_INVALID_ARGUMENT, "%s must be at least 1",
+                       own->max_bytes < 1 ? "max_bytes" : "max_pixels");
+    return COULIS_OK;
+}
+
+static coulis_status check_arguments(int32_t width, int32_t height, const uint8_t *rgb, coulis_error *error) {
     if (!rgb) return cl_fail(error, COULIS_INVALID_ARGUMENT, "rgb is NULL: there is nowhere to put the picture");
     if (width < 1 || height < 1 || width > MAX_SIDE || height > MAX_SIDE) {
         return cl_fail(error, COULIS_INVALID_ARGUMENT, "cannot resize to %" PRId32 " x %" PRId32
                        ": width and height must be from 1 to %d", width, height, MAX_SIDE);
     }
-    const char *wrong = NULL;
-    if (options->resize != COULIS_RESIZE_SQUASH && options->resize != COULIS_RESIZE_CROP) wrong = "resize";
-    else if (options->orient != COULIS_ORIENT_IGNORE && options->orient != COULIS_ORIENT_EXIF) wrong = "orient";
-    else if (options->alpha != COULIS_ALPHA_DROP && options->alpha != COULIS_ALPHA_WHITE) wrong = "alpha";
-    else if (options->decode != COULIS_DECODE_EXACT && options->decode != COULIS_DECODE_FAST) wrong = "decode";
-    else if (options->max_bytes < 1) wrong = "max_bytes";
-    else if (options->max_pixels < 1) wrong = "max_pixels";
-    if (!wrong) return COULIS_OK;
-    return cl_fail(error, COULIS_INVALID_ARGUMENT, "image options: %s has a value that is not allowed", wrong);
+    return COULIS_OK;
 }
 
 static coulis_status open_decoder(cl_source *picture, cl_decoder **decoder) {
@@ -84,61 +99,49 @@ static coulis_status decode(cl_source *picture, uint8_t *rgb) {
 coulis_status cl_image_decode(const char *name, const uint8_t *bytes, size_t size, const coulis_image_options *options,
                               int32_t width, int32_t height, uint8_t *rgb, int32_t *stored_width,
                               int32_t *stored_height, coulis_error *error) {
-    coulis_image_options defaults;
-    if (!options) {
-        coulis_image_options_init(&defaults);
-        options = &defaults;
-    }
     cl_clear(error);
-    if (stored_width) *stored_width = 0;
-    if (stored_height) *stored_height = 0;
-    coulis_status status = check_arguments(options, width, height, rgb, error);
+    *stored_width = *stored_height = 0;
+    coulis_status status = check_arguments(width, height, rgb, error);
     if (status) return status;
     if (!bytes && size) return cl_fail(error, COULIS_INVALID_ARGUMENT, "bytes is NULL, but size is %zu", size);
 
     cl_source picture = {.bytes = bytes, .size = size, .name = name, .options = options,
                          .width = width, .height = height, .error = error};
     status = decode(&picture, rgb);
-    if (stored_width) *stored_width = picture.stored_width;
-    if (stored_height) *stored_height = picture.stored_height;
+    *stored_width = picture.stored_width;
+    *stored_height = picture.stored_height;
     return status;
 }
 
-/* A newer header's options are longer; what they add is not known here. */
-static coulis_status check_size(const coulis_image_options *options, coulis_error *error) {
-    if (!options || options->size >= sizeof *options) return COULIS_OK;
-    return cl_fail(error, COULIS_INVALID_ARGUMENT,
-                   "image options: size is %zu, not %zu; fill them with coulis_image_options_init first",
-                   options->size, sizeof *options);
+static coulis_status put_info(coulis_image_info *info, int32_t width, int32_t height, coulis_status status,
+                              coulis_error *error) {
+    const coulis_image_info own = {.size = sizeof own, .width = width, .height = height};
+    if (!info || cl_sized_write(info, &own, sizeof own)) return status;
+    return cl_fail(error, COULIS_INVALID_ARGUMENT, "coulis_image_info: not set up; call coulis_image_info_init first");
 }
 
 coulis_status coulis_image_decode(const void *bytes, size_t size, const coulis_image_options *options, int32_t width,
-                                  int32_t height, uint8_t *rgb, int32_t *stored_width, int32_t *stored_height,
-                                  coulis_error *error) {
-    coulis_status status = check_size(options, error);
-    if (status) return status;
-    return cl_image_decode(NULL, bytes, size, options, width, height, rgb, stored_width, stored_height, error);
+                                  int32_t height, uint8_t *rgb, coulis_image_info *info, coulis_error *error) {
+    coulis_image_options own;
+    int32_t stored_width = 0, stored_height = 0;
+    coulis_status status = cl_image_options_read(options, &own, error);
+    if (!status)
+        status = cl_image_decode(NULL, bytes, size, &own, width, height, rgb, &stored_width, &stored_height, error);
+    return put_info(info, stored_width, stored_height, status, error);
 }
 
 coulis_status coulis_image_load(const char *path, const coulis_image_options *options, int32_t width, int32_t height,
-                                uint8_t *rgb, int32_t *stored_width, int32_t *stored_height, coulis_error *error) {
-    coulis_status status = check_size(options, error);
-    if (status) return status;
-    if (!path) return cl_fail(error, COULIS_INVALID_ARGUMENT, "path is NULL: there is no file to read");
-    coulis_image_options defaults;
-    if (!options) {
-        coulis_image_options_init(&defaults);
-        options = &defaults;
-    }
-    status = check_arguments(options, width, height, rgb, error);
-    if (status) return status;
-    if (stored_width) *stored_width = 0;
-    if (stored_height) *stored_height = 0;
-    uint8_t *bytes;
+                                uint8_t *rgb, coulis_image_info *info, coulis_error *error) {
+    coulis_image_options own;
+    int32_t stored_width = 0, stored_height = 0;
+    coulis_status status = cl_image_options_read(options, &own, error);
+    if (!status && !path) status = cl_fail(error, COULIS_INVALID_ARGUMENT, "path is NULL: there is no file to read");
+    if (!status) status = check_arguments(width, height, rgb, error);
+    uint8_t *bytes = NULL;
     size_t size;
-    status = cl_image_read_file(path, options->max_bytes, &bytes, &size, error);
-    if (status) return status;
-    status = cl_image_decode(path, bytes, size, options, width, height, rgb, stored_width, stored_height, error);
+    if (!status) status = cl_image_read_file(path, own.max_bytes, &bytes, &size, error);
+    if (!status)
+        status = cl_image_decode(path, bytes, size, &own, width, height, rgb, &stored_width, &stored_height, error);
     cl_free(bytes);
-    return status;
+    return put_info(info, stored_width, stored_height, status, error);
 }

@@ -4,7 +4,10 @@
 
 #include "coulis.h"
 
-/* What coulis_image_decode does, without checking `options` for its size. Messages begin with `name`, or with
+/* The caller's options (may be NULL) over the defaults, checked. */
+coulis_status cl_image_options_read(const coulis_image_options *given, coulis_image_options *own, coulis_error *error);
+
+/* What coulis_image_decode does with options that cl_image_options_read gave. Messages begin with `name`, or with
  * "the picture" when it is NULL. */
 coulis_status cl_image_decode(const char *name, const uint8_t *bytes, size_t size, const coulis_image_options *options,
                               int32_t width, int32_t height, uint8_t *rgb, int32_t *stored_width,

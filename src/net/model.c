@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/memory.h"
+#include "base/sized.h"
 #include "base/safetensors.h"
 #include "net/model_find.h"
 
@@ -148,14 +149,28 @@ static coulis_status open_file(coulis_model *model, const char *path, bool rando
     return draw_weights(model, path, error);
 }
 
-coulis_status coulis_model_open(const char *name, int32_t random_weights, coulis_model **out, coulis_error *error) {
-    if (!out) return cl_fail(error, COULIS_INVALID_ARGUMENT, "no place for the model given");
+void coulis_model_options_init(coulis_model_options *options, size_t size) {
+    const coulis_model_options defaults = {.size = sizeof defaults};
+    cl_sized_init(options, size, &defaults, sizeof defaults);
+}
+
+void coulis_model_info_init(coulis_model_info *info, size_t size) {
+    const coulis_model_info nothing = {.size = sizeof nothing};
+    cl_sized_init(info, size, &nothing, sizeof nothing);
+}
+
+coulis_status coulis_model_open(const char *name, const coulis_model_options *options, coulis_model **out,
+                                coulis_error *error) {
+    if (!name || !out) return cl_fail(error, COULIS_INVALID_ARGUMENT, "no name or no place for the model given");
+    coulis_model_options wanted;
+    coulis_model_options_init(&wanted, sizeof wanted);
+    coulis_status status = cl_sized_read(options, "coulis_model_options", &wanted, sizeof wanted, error);
     char path[4096];
-    coulis_status status = cl_model_find(name, random_weights != 0, path, sizeof path, error);
+    if (status == COULIS_OK) status = cl_model_find(name, wanted.random_weights != 0, path, sizeof path, error);
     if (status != COULIS_OK) return status;
     coulis_model *model = cl_alloc_zero(1, sizeof *model);
     if (!model) return cl_fail_memory(error, "a model", sizeof *model);
-    status = open_file(model, path, random_weights != 0, error);
+    status = open_file(model, path, wanted.random_weights != 0, error);
     if (status != COULIS_OK) {
         coulis_model_close(model);
         return status;
@@ -180,11 +195,11 @@ static int64_t numbers_in(const cl_graph *graph, int32_t node) {
     return (int64_t)n->height * n->width * n->channels;
 }
 
-coulis_status coulis_model_describe(const coulis_model *model, coulis_model_info *info) {
-    if (!model || !info || info->size < sizeof *info) return COULIS_INVALID_ARGUMENT;
+coulis_status coulis_model_describe(const coulis_model *model, coulis_model_info *info, coulis_error *error) {
+    if (!model || !info) return cl_fail(error, COULIS_INVALID_ARGUMENT, "no model or no place for its description given");
     const cl_graph *graph = model->graph;
-    *info = (coulis_model_info){
-        .size = info->size,
+    const coulis_model_info own = {
+        .size = sizeof own,
         .name = graph->name,
         .source = graph->source,
         .licence = graph->licence,
@@ -197,5 +212,8 @@ coulis_status coulis_model_describe(const coulis_model *model, coulis_model_info
         .parameters = model->parameters,
         .multiply_adds = cl_graph_multiply_adds(graph, graph->pooled),
     };
+    if (!cl_sized_write(info, &own, sizeof own))
+        return cl_fail(error, COULIS_INVALID_ARGUMENT, "coulis_model_info: not set up; call coulis_model_info_init first");
+    cl_clear(error);
     return COULIS_OK;
 }

@@ -4,14 +4,17 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/sized.h"
+#include "base/words.h"
 #include "pca/exact.h"
 #include "pca/krylov.h"
 #include "pca/moments.h"
 #include "pca/pca.h"
 #include "pca/source.h"
 
-void coulis_pca_options_init(coulis_pca_options *options) {
-    *options = (coulis_pca_options){.size = sizeof *options, .solver = COULIS_SOLVER_AUTO};
+void coulis_pca_options_init(coulis_pca_options *options, size_t size) {
+    const coulis_pca_options defaults = {.size = sizeof defaults, .solver = COULIS_SOLVER_AUTO};
+    cl_sized_init(options, size, &defaults, sizeof defaults);
 }
 
 /* ---- what is asked for -------------------------------------------------------------------- */
@@ -20,16 +23,9 @@ static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
 /* *wanted: the caller's options, or the defaults. */
 static coulis_status read_options(const coulis_pca_options *options, coulis_pca_options *wanted, coulis_error *error) {
-    coulis_pca_options_init(wanted);
-    if (!options) return COULIS_OK;
-    if (options->size < sizeof *options)
-        return cl_fail(error, COULIS_INVALID_ARGUMENT,
-                       "PCA options: size is %zu, not %zu; fill them with coulis_pca_options_init first",
-                       options->size, sizeof *options);
-    *wanted = *options;
-    if (wanted->solver < COULIS_SOLVER_AUTO || wanted->solver > COULIS_SOLVER_RANDOMIZED)
-        return cl_fail(error, COULIS_INVALID_ARGUMENT, "PCA options: there is no solver number %d", wanted->solver);
-    return COULIS_OK;
+    coulis_pca_options_init(wanted, sizeof *wanted);
+    coulis_status status = cl_sized_read(options, "coulis_pca_options", wanted, sizeof *wanted, error);
+    return status ? status : cl_check_option("solver", wanted->solver, error);
 }
 
 static coulis_status check_question(int64_t rows, int64_t cols, double components, coulis_error *error) {

@@ -84,11 +84,6 @@ const double *coulis_pca_explained_variance_ratio(const coulis_pca *pca) { retur
 
 /* ---- file ------------------------------------------------------------------------------- */
 
-const char *cl_solver_name(int32_t solver) {
-    static const char *const names[] = {"auto", "covariance", "gram", "randomized"};
-    return names[solver];
-}
-
 /* A double as text that reads back as the same double, whatever the locale: cJSON sees to both. */
 static char *print_number(double number) {
     cJSON *item = cJSON_CreateNumber(number);
@@ -118,7 +113,7 @@ coulis_status coulis_pca_save(const coulis_pca *pca, const char *path, coulis_er
     char *samples = print_number((double)pca->samples), *total = print_number(pca->total_variance);
     char *bound = print_number(pca->error_bound);
     const char *metadata[] = {"samples", samples, "total_variance", total,
-                              "solver", cl_solver_name(pca->solver), "error_bound", bound};
+                              "solver", coulis_option_word("solver", pca->solver), "error_bound", bound};
     coulis_status status;
     if (!samples || !total || !bound) status = cl_fail_memory(error, "a number", 32);
     else status = cl_safetensors_write(path, tensors, 4, metadata, 4, error);
@@ -167,9 +162,8 @@ static coulis_status read_model(const cl_safetensors *file, const char *path, co
     double bound = 0;
     const char *name = cl_safetensors_metadata(file, "solver"), *limit = cl_safetensors_metadata(file, "error_bound");
     if (name || limit) { /* version 0.1.0 wrote neither */
-        solver = COULIS_SOLVER_RANDOMIZED;
-        while (name && solver > COULIS_SOLVER_AUTO && strcmp(name, cl_solver_name(solver))) solver--;
-        if (solver == COULIS_SOLVER_AUTO || !parse_number(limit, &bound) || !(bound >= 0 && bound <= DBL_MAX))
+        solver = coulis_option_number("solver", name);
+        if (solver <= COULIS_SOLVER_AUTO || !parse_number(limit, &bound) || !(bound >= 0 && bound <= DBL_MAX))
             return cl_fail(error, COULIS_BAD_DATA, "'%s' is no PCA file: its solver or error_bound is none", path);
     }
     coulis_pca *made;

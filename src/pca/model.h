@@ -15,9 +15,6 @@ struct coulis_pca {
     float *components;  /* count x cols */
 };
 
-/* The word for a coulis_solver: "covariance", ... */
-const char *cl_solver_name(int32_t solver);
-
 /* A model with room for its arrays. */
 coulis_status cl_pca_alloc(int64_t count, int64_t cols, coulis_pca **pca, coulis_error *error);
 

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/sized.h"
 #include "pca/pca.h"
 
 /* Rows that are searched for numbers that are not finite at a time. */
@@ -107,14 +108,23 @@ coulis_status cl_moments_create(int64_t cols, int64_t first_row, cl_pool *pool, 
     return COULIS_OK;
 }
 
-coulis_status coulis_moments_create(int64_t cols, int64_t first_row, int32_t threads, coulis_moments **moments,
+void coulis_moments_options_init(coulis_moments_options *options, size_t size) {
+    const coulis_moments_options defaults = {.size = sizeof defaults};
+    cl_sized_init(options, size, &defaults, sizeof defaults);
+}
+
+coulis_status coulis_moments_create(int64_t cols, const coulis_moments_options *options, coulis_moments **moments,
                                     coulis_error *error) {
     if (!moments) return cl_fail(error, COULIS_INVALID_ARGUMENT, "moments_create wants a place for the moments");
+    coulis_moments_options wanted;
+    coulis_moments_options_init(&wanted, sizeof wanted);
+    coulis_status status = cl_sized_read(options, "coulis_moments_options", &wanted, sizeof wanted, error);
+    if (status) return status;
     cl_pool *pool;
-    coulis_status status = cl_pool_create(threads, &pool, error);
+    status = cl_pool_create(wanted.threads, &pool, error);
     if (status) return status;
     coulis_moments *made = NULL;
-    status = cl_moments_create(cols, first_row, pool, &made, error);
+    status = cl_moments_create(cols, wanted.first_row, pool, &made, error);
     if (status) {
         cl_pool_free(pool);
         return status;

@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/sized.h"
 #include "pca/moments.h"
 
 static const char MAGIC[8] = {'c', 'o', 'u', 'l', 'i', 's', 'M', 'O'};
@@ -113,8 +114,8 @@ static coulis_status load_node(coulis_moments *m, const uint8_t **at, int64_t en
     return is_possible(m->cols, &node.sums) ? COULIS_OK : bad(error, "a sum is none of finite numbers");
 }
 
-coulis_status coulis_moments_load(const void *bytes, size_t size, int32_t threads, coulis_moments **moments,
-                                  coulis_error *error) {
+coulis_status coulis_moments_load(const void *bytes, size_t size, const coulis_moments_options *options,
+                                  coulis_moments **moments, coulis_error *error) {
     if (!bytes || !moments)
         return cl_fail(error, COULIS_INVALID_ARGUMENT, "moments_load wants bytes and a place for the moments");
     header h;
@@ -123,7 +124,11 @@ coulis_status coulis_moments_load(const void *bytes, size_t size, int32_t thread
     coulis_status status = check_header(&h, size, error);
     if (status) return status;
     coulis_moments *m;
-    status = coulis_moments_create(h.cols, 0, threads, &m, error);
+    coulis_moments_options wanted;
+    coulis_moments_options_init(&wanted, sizeof wanted);
+    status = cl_sized_read(options, "coulis_moments_options", &wanted, sizeof wanted, error);
+    wanted.first_row = 0; /* the bytes say which rows there are */
+    if (!status) status = coulis_moments_create(h.cols, &wanted, &m, error);
     if (status) return status;
     const uint8_t *at = (const uint8_t *)bytes + sizeof h;
     status = cl_moments_make_room(m, h.count, error);

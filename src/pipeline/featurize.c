@@ -128,8 +128,7 @@ coulis_status cl_featurize(const cl_list *list, const coulis_model *model, const
                            const char *folder, const char *recipe, int64_t *resumed, coulis_error *error) {
     int32_t workers = options->threads > 0 ? options->threads : coulis_core_count();
     coulis_featurizer *featurizer = NULL;
-    coulis_status status = cl_featurizer_create(model, options->features, options->precision, &options->image, workers,
-                                                &featurizer, error);
+    coulis_status status = cl_featurizer_create(model, options->featurizer, workers, &featurizer, error);
     if (status != COULIS_OK) return status;
     const int64_t length = coulis_featurizer_length(featurizer);
     int64_t group_rows = cl_row_group_rows(length);
@@ -146,9 +145,9 @@ coulis_status cl_featurize(const cl_list *list, const coulis_model *model, const
         if (!s.rows || !s.texts) status = cl_fail_memory(error, "rows", (size_t)group_rows * sizeof *s.rows);
         if (status == COULIS_OK)
             status = cl_stream_create(list, plan.chunks, plan.count, group_rows, featurizer, workers,
-                                      options->image.max_bytes, &stream, error);
+                                      options->featurizer->image->max_bytes, &stream, error);
     }
-    coulis_progress progress = {.stage = COULIS_STAGE_FEATURIZE, .total = cl_list_count(list),
+    coulis_progress progress = {.size = sizeof progress, .stage = COULIS_STAGE_FEATURIZE, .total = cl_list_count(list),
                                 .resumed = plan.rows_done, .done = plan.rows_done};
     if (status == COULIS_OK && stream) status = write_all(&s, stream, &plan, &progress, options, error);
     cl_stream_free(stream);

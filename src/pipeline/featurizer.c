@@ -7,6 +7,7 @@
 #include "base/threads.h"
 #include "image/image.h"
 #include "net/plan.h"
+#include "pipeline/options.h"
 
 typedef struct scratch {
     float *workspace;
@@ -22,29 +23,20 @@ struct coulis_featurizer {
     cl_pool *pool;    /* NULL when the caller brings the threads */
 };
 
-coulis_status cl_featurizer_create(const coulis_model *model, int32_t features, int32_t precision,
-                                   const coulis_image_options *options, int32_t workers, coulis_featurizer **out,
-                                   coulis_error *error) {
-    coulis_image_options defaults;
-    coulis_image_options_init(&defaults);
-    if (options && options->size != sizeof *options)
-        return cl_fail(error, COULIS_INVALID_ARGUMENT, "the image options have an unknown size");
-    if (precision < COULIS_PRECISION_FLOAT32 || precision > COULIS_PRECISION_INT8)
-        return cl_fail(error, COULIS_INVALID_ARGUMENT, "no such precision: %d", precision);
+coulis_status cl_featurizer_create(const coulis_model *model, const coulis_featurizer_options *options,
+                                   int32_t workers, coulis_featurizer **out, coulis_error *error) {
     const cl_graph *graph = cl_model_graph(model);
-    int32_t node = features == COULIS_FEATURES_POOLED ? graph->pooled
-                   : features == COULIS_FEATURES_MAP  ? graph->map
-                   : features == COULIS_FEATURES_LOGITS ? graph->logits : -2;
-    if (node == -2) return cl_fail(error, COULIS_INVALID_ARGUMENT, "no such kind of features: %d", features);
+    int32_t node = options->features == COULIS_FEATURES_POOLED ? graph->pooled
+                   : options->features == COULIS_FEATURES_MAP  ? graph->map : graph->logits;
     if (node < 0)
         return cl_fail(error, COULIS_INVALID_ARGUMENT, "model '%.80s' has no classifier, so no logits", graph->name);
     coulis_featurizer *f = cl_alloc_zero(1, sizeof *f);
     if (!f) return cl_fail_memory(error, "a featurizer", sizeof *f);
-    f->options = options ? *options : defaults;
+    f->options = *options->image;
     f->width = graph->width;
     f->height = graph->height;
     f->workers = workers;
-    coulis_status status = cl_plan_create(model, node, precision, &f->plan, error);
+    coulis_status status = cl_plan_create(model, node, options->precision, &f->plan, error);
     if (status == COULIS_OK) {
         f->scratch = cl_alloc_zero((size_t)workers, sizeof *f->scratch);
         if (!f->scratch) status = cl_fail_memory(error, "a featurizer", (size_t)workers * sizeof *f->scratch);
@@ -65,15 +57,16 @@ coulis_status cl_featurizer_create(const coulis_model *model, int32_t features, 
     return COULIS_OK;
 }
 
-coulis_status coulis_featurizer_create(const coulis_model *model, int32_t features, int32_t precision,
-                                       const coulis_image_options *options, int32_t threads, coulis_featurizer **out,
-                                       coulis_error *error) {
+coulis_status coulis_featurizer_create(const coulis_model *model, const coulis_featurizer_options *options,
+                                       coulis_featurizer **out, coulis_error *error) {
     if (!model || !out) return cl_fail(error, COULIS_INVALID_ARGUMENT, "no model or no place for the featurizer given");
+    cl_featurizer_options own;
     cl_pool *pool;
-    coulis_status status = cl_pool_create(threads, &pool, error);
+    coulis_status status = cl_featurizer_options_read(options, &own, error);
+    if (status == COULIS_OK) status = cl_pool_create(own.featurizer.threads, &pool, error);
     if (status != COULIS_OK) return status;
     coulis_featurizer *featurizer;
-    status = cl_featurizer_create(model, features, precision, options, cl_pool_threads(pool), &featurizer, error);
+    status = cl_featurizer_create(model, &own.featurizer, cl_pool_threads(pool), &featurizer, error);
     if (status != COULIS_OK) {
         cl_pool_free(pool);
         return status;

@@ -6,10 +6,9 @@
 #include "net/plan.h"
 
 /* What coulis_featurizer_create does, but starts no threads: the caller brings `workers` of its own, each of
- * which calls with a number of its own. */
-coulis_status cl_featurizer_create(const coulis_model *model, int32_t features, int32_t precision,
-                                   const coulis_image_options *options, int32_t workers, coulis_featurizer **featurizer,
-                                   coulis_error *error);
+ * which calls with a number of its own. `options` are complete (pipeline/options.h). */
+coulis_status cl_featurizer_create(const coulis_model *model, const coulis_featurizer_options *options,
+                                   int32_t workers, coulis_featurizer **featurizer, coulis_error *error);
 
 /* A picture on its way: its bytes in, its vector and result out. */
 typedef struct cl_picture {

@@ -5,19 +5,16 @@
 #include "base/memory.h"
 #include "kernels/reduced/reduced.h"
 
-const char *cl_features_name(int32_t features) {
-    static const char *const names[] = {"pooled", "map", "logits"};
-    return features >= 0 && features <= COULIS_FEATURES_LOGITS ? names[features] : "?";
+/* Adds the word of an option's number under the option's name. */
+static int add_word(cJSON *root, const char *option, int32_t number) {
+    return cJSON_AddStringToObject(root, option, coulis_option_word(option, number)) != NULL;
 }
-const char *cl_resize_name(int32_t resize) { return resize == COULIS_RESIZE_CROP ? "crop" : "squash"; }
-const char *cl_orient_name(int32_t orient) { return orient == COULIS_ORIENT_EXIF ? "exif" : "ignore"; }
-const char *cl_alpha_name(int32_t alpha) { return alpha == COULIS_ALPHA_WHITE ? "white" : "drop"; }
 
 /* The precision, and the instructions that give it: others round in another order, and where there are none the vectors
  * are float32's. */
 static int add_precision(cJSON *root, int32_t precision) {
     const cl_reduced *reduced = cl_reduced_for(cl_cpu(), precision);
-    return cJSON_AddStringToObject(root, "precision", precision == COULIS_PRECISION_BF16 ? "bf16" : "int8") &&
+    return add_word(root, "precision", precision) &&
            cJSON_AddStringToObject(root, "precision_instructions", reduced ? reduced->name : "none");
 }
 
@@ -32,25 +29,26 @@ static char *print(cJSON *root, int good) {
 
 char *cl_recipe_features(const coulis_job_options *options, const coulis_model_info *model, int64_t length,
                          const cl_list *list) {
-    const coulis_image_options *image = &options->image;
+    const int32_t precision = options->featurizer->precision;
+    const coulis_image_options *image = options->featurizer->image;
     cJSON *root = cJSON_CreateObject(), *size = cJSON_CreateArray();
     int good = root && size && cJSON_AddItemToArray(size, cJSON_CreateNumber(model->input_width)) &&
                cJSON_AddItemToArray(size, cJSON_CreateNumber(model->input_height)) &&
                cJSON_AddStringToObject(root, "coulis", coulis_version()) &&
                cJSON_AddStringToObject(root, "model", model->name) &&
                cJSON_AddStringToObject(root, "model_sha256", model->sha256) &&
-               cJSON_AddStringToObject(root, "features", cl_features_name(options->features)) &&
+               add_word(root, "features", options->featurizer->features) &&
                cJSON_AddNumberToObject(root, "length", (double)length);
     if (good && cJSON_AddItemToObject(root, "input_size", size)) size = NULL; /* the root's now */
     else good = 0;
     cJSON_Delete(size);
-    good = good && cJSON_AddStringToObject(root, "resize", cl_resize_name(image->resize)) &&
+    good = good && add_word(root, "resize", image->resize) &&
            cJSON_AddStringToObject(root, "filter", "bicubic") &&
-           cJSON_AddStringToObject(root, "orient", cl_orient_name(image->orient)) &&
-           cJSON_AddStringToObject(root, "alpha", cl_alpha_name(image->alpha)) &&
+           add_word(root, "orient", image->orient) &&
+           add_word(root, "alpha", image->alpha) &&
            /* Only where it is not the default: results of versions without the option go on. */
-           (image->decode == COULIS_DECODE_EXACT || cJSON_AddStringToObject(root, "decode", "fast")) &&
-           (options->precision == COULIS_PRECISION_FLOAT32 || add_precision(root, options->precision)) &&
+           (image->decode == COULIS_DECODE_EXACT || add_word(root, "decode", image->decode)) &&
+           (precision == COULIS_PRECISION_FLOAT32 || add_precision(root, precision)) &&
            cJSON_AddNumberToObject(root, "max_bytes", (double)image->max_bytes) &&
            cJSON_AddNumberToObject(root, "max_pixels", (double)image->max_pixels) &&
            cJSON_AddStringToObject(root, "instruction_set", coulis_instruction_set()) &&

@@ -5,13 +5,8 @@
 #include "coulis.h"
 #include "pipeline/list.h"
 
-/* The words of the command line for the values of the enums. */
-const char *cl_features_name(int32_t features);
-const char *cl_resize_name(int32_t resize);
-const char *cl_orient_name(int32_t orient);
-const char *cl_alpha_name(int32_t alpha);
-
-/* The recipe of the vectors; NULL when memory is short; released with cl_free. */
+/* The recipe of the vectors; `options` are complete (pipeline/options.h). NULL when memory is
+ * short; released with cl_free. */
 char *cl_recipe_features(const coulis_job_options *options, const coulis_model_info *model, int64_t length,
                          const cl_list *list);
 

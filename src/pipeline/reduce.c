@@ -17,7 +17,7 @@ typedef struct fit_progress {
 
 static int32_t report_fit(void *context, int64_t done, int64_t total) {
     const fit_progress *fit = context;
-    coulis_progress progress = {.stage = COULIS_STAGE_FIT, .done = done, .total = total,
+    coulis_progress progress = {.size = sizeof progress, .stage = COULIS_STAGE_FIT, .done = done, .total = total,
                                 .seconds = cl_seconds() - fit->began};
     return fit->options->progress(fit->options->context, &progress);
 }
@@ -31,7 +31,7 @@ coulis_status cl_fit_table(cl_table *table, const coulis_job_options *options, c
         rows.progress_context = &progress;
     }
     coulis_pca_options wanted;
-    coulis_pca_options_init(&wanted);
+    coulis_pca_options_init(&wanted, sizeof wanted);
     wanted.components = options->components;
     return cl_pca_fit(&rows, &wanted, pool, pca, error);
 }
@@ -92,7 +92,7 @@ coulis_status cl_transform_table(cl_table *table, const coulis_pca *pca, const c
         return cl_fail(error, COULIS_INVALID_ARGUMENT, "the vectors have %lld numbers, the PCA was fitted to %lld",
                        (long long)cl_table_length(table), (long long)coulis_pca_columns(pca));
     coulis_status status = cl_make_folders(folder, error);
-    coulis_progress progress = {.stage = COULIS_STAGE_TRANSFORM, .total = cl_table_rows(table)};
+    coulis_progress progress = {.size = sizeof progress, .stage = COULIS_STAGE_TRANSFORM, .total = cl_table_rows(table)};
     const double began = cl_seconds();
     block b = {0};
     for (int32_t part = 0; status == COULIS_OK && part < cl_table_parts(table); part++) {

@@ -4,7 +4,9 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "base/error.h"
 #include "base/memory.h"
+#include "base/sized.h"
 #include "base/text.h"
 #include "pca/model.h"
 
@@ -15,45 +17,54 @@ static int add(cJSON *object, const char *name, cJSON *item) {
     return 0;
 }
 
-static cJSON *counts_object(const cl_summary *s) {
+void coulis_job_result_init(coulis_job_result *result, size_t size) {
+    const coulis_job_result nothing = {.size = sizeof nothing};
+    cl_sized_init(result, size, &nothing, sizeof nothing);
+}
+
+void cl_summary_complete(cl_summary *s) {
+    coulis_job_result *r = &s->result;
+    for (int32_t status = COULIS_OK; status <= COULIS_MISSING; status++) r->images += r->counts[status];
+    for (int stage = 0; stage < COULIS_RESULT_STAGES; stage++) r->total_seconds += r->seconds[stage];
+    const double featurize = r->seconds[COULIS_STAGE_FEATURIZE];
+    if (featurize > 0) r->images_per_second = (double)(r->images - r->resumed) / featurize;
+    if (!s->pca) return;
+    const double *ratio = coulis_pca_explained_variance_ratio(s->pca);
+    r->components = coulis_pca_components_count(s->pca);
+    for (int64_t i = 0; i < r->components; i++) r->explained_variance += ratio[i];
+    r->error_bound = coulis_pca_error_bound(s->pca);
+}
+
+static cJSON *counts_object(const coulis_job_result *r) {
     cJSON *object = cJSON_CreateObject();
-    int64_t pictures = 0;
-    int good = object != NULL;
-    for (int32_t status = COULIS_OK; status <= COULIS_MISSING; status++) pictures += s->counts[status];
-    good = good && cJSON_AddNumberToObject(object, "pictures", (double)pictures);
+    int good = object && cJSON_AddNumberToObject(object, "pictures", (double)r->images);
     for (int32_t status = COULIS_OK; good && status <= COULIS_MISSING; status++)
-        good = cJSON_AddNumberToObject(object, coulis_status_name(status), (double)s->counts[status]) != NULL;
-    good = good && cJSON_AddNumberToObject(object, "resumed", (double)s->resumed);
+        good = cJSON_AddNumberToObject(object, coulis_status_name(status), (double)r->counts[status]) != NULL;
+    good = good && cJSON_AddNumberToObject(object, "resumed", (double)r->resumed);
     if (good) return object;
     cJSON_Delete(object);
     return NULL;
 }
 
 static cJSON *seconds_object(const cl_summary *s) {
-    static const char *const names[] = {"list", "featurize", "fit", "transform"};
     cJSON *object = cJSON_CreateObject();
-    double total = 0;
-    for (int stage = 0; object && stage <= COULIS_STAGE_TRANSFORM; stage++) {
-        if (!(s->stages >> stage & 1)) continue;
-        total += s->seconds[stage];
-        cJSON_AddNumberToObject(object, names[stage], s->seconds[stage]);
-    }
-    if (object) cJSON_AddNumberToObject(object, "total", total);
+    const char *name;
+    for (int32_t stage = 0; object && (name = coulis_option_word("stage", stage)); stage++)
+        if (s->stages >> stage & 1) cJSON_AddNumberToObject(object, name, s->result.seconds[stage]);
+    if (object) cJSON_AddNumberToObject(object, "total", s->result.total_seconds);
     return object;
 }
 
-static cJSON *pca_object(const coulis_pca *pca) {
-    const int64_t k = coulis_pca_components_count(pca);
+static cJSON *pca_object(const coulis_pca *pca, const coulis_job_result *r) {
+    const int64_t k = r->components;
     const double *variance = coulis_pca_explained_variance(pca), *ratio = coulis_pca_explained_variance_ratio(pca);
-    double share = 0;
-    for (int64_t i = 0; i < k; i++) share += ratio[i];
     cJSON *object = cJSON_CreateObject();
     int good = object && cJSON_AddNumberToObject(object, "components", (double)k) &&
                cJSON_AddNumberToObject(object, "samples", (double)coulis_pca_samples(pca)) &&
                cJSON_AddNumberToObject(object, "total_variance", coulis_pca_total_variance(pca)) &&
-               cJSON_AddNumberToObject(object, "explained_variance_share", share) &&
-               cJSON_AddStringToObject(object, "solver", cl_solver_name(coulis_pca_solver(pca))) &&
-               cJSON_AddNumberToObject(object, "error_bound", coulis_pca_error_bound(pca)) &&
+               cJSON_AddNumberToObject(object, "explained_variance_share", r->explained_variance) &&
+               cJSON_AddStringToObject(object, "solver", coulis_option_word("solver", coulis_pca_solver(pca))) &&
+               cJSON_AddNumberToObject(object, "error_bound", r->error_bound) &&
                add(object, "explained_variance", cJSON_CreateDoubleArray(variance, (int)k)) &&
                add(object, "explained_variance_ratio", cJSON_CreateDoubleArray(ratio, (int)k));
     if (good) return object;
@@ -81,19 +92,17 @@ static double peak_memory(void) {
 char *cl_summary_json(const cl_summary *s) {
     cJSON *root = cJSON_CreateObject();
     char *folder = cl_utf8_copy(s->output);
-    const double featurize = s->seconds[COULIS_STAGE_FEATURIZE];
-    double pictures = -(double)s->resumed;
-    for (int32_t status = COULIS_OK; status <= COULIS_MISSING; status++) pictures += (double)s->counts[status];
+    const coulis_job_result *r = &s->result;
     int good = root && folder && cJSON_AddBoolToObject(root, "complete", 1) &&
                cJSON_AddStringToObject(root, "coulis", coulis_version()) &&
                cJSON_AddStringToObject(root, "output", folder) &&
-               add(root, "recipe", cJSON_Parse(s->recipe)) && add(root, "counts", counts_object(s)) &&
-               cJSON_AddNumberToObject(root, "vector_length", (double)s->length);
-    if (good && s->pca) good = add(root, "pca", pca_object(s->pca));
+               add(root, "recipe", cJSON_Parse(s->recipe)) && add(root, "counts", counts_object(r)) &&
+               cJSON_AddNumberToObject(root, "vector_length", (double)r->length);
+    if (good && s->pca) good = add(root, "pca", pca_object(s->pca, r));
     if (good && s->model) good = add(root, "model", model_object(s->model));
     good = good && add(root, "seconds", seconds_object(s));
     if (good && s->stages >> COULIS_STAGE_FEATURIZE & 1)
-        good = cJSON_AddNumberToObject(root, "images_per_second", featurize > 0 ? pictures / featurize : 0) != NULL;
+        good = cJSON_AddNumberToObject(root, "images_per_second", r->images_per_second) != NULL;
     good = good && cJSON_AddStringToObject(root, "instruction_set", coulis_instruction_set()) &&
            cJSON_AddNumberToObject(root, "threads", s->threads) &&
            cJSON_AddNumberToObject(root, "peak_memory_bytes", peak_memory());
@@ -103,4 +112,39 @@ char *cl_summary_json(const cl_summary *s) {
     cJSON_Delete(root);
     cl_free(folder);
     return text;
+}
+
+static double number(const cJSON *object, const char *name) {
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
+    return cJSON_IsNumber(item) ? item->valuedouble : 0;
+}
+
+/* A count, as the text has it; 0 for what is none. */
+static int64_t whole(const cJSON *object, const char *name) {
+    double value = number(object, name);
+    return value >= 0 && value < 0x1p53 ? (int64_t)value : 0;
+}
+
+coulis_status cl_summary_read(const char *text, const char *path, coulis_job_result *r, coulis_error *error) {
+    cJSON *root = cJSON_Parse(text);
+    const cJSON *counts = cJSON_GetObjectItemCaseSensitive(root, "counts");
+    const cJSON *pca = cJSON_GetObjectItemCaseSensitive(root, "pca");
+    const cJSON *seconds = cJSON_GetObjectItemCaseSensitive(root, "seconds");
+    *r = (coulis_job_result){.size = sizeof *r};
+    r->images = whole(counts, "pictures");
+    for (int32_t status = COULIS_OK; status <= COULIS_MISSING; status++)
+        r->counts[status] = whole(counts, coulis_status_name(status));
+    r->resumed = whole(counts, "resumed");
+    r->length = whole(root, "vector_length");
+    r->components = whole(pca, "components");
+    r->explained_variance = number(pca, "explained_variance_share");
+    r->error_bound = number(pca, "error_bound");
+    const char *name;
+    for (int32_t stage = 0; (name = coulis_option_word("stage", stage)); stage++)
+        r->seconds[stage] = number(seconds, name);
+    r->total_seconds = number(seconds, "total");
+    r->images_per_second = number(root, "images_per_second");
+    const bool good = cJSON_IsObject(counts);
+    cJSON_Delete(root);
+    return good ? COULIS_OK : cl_fail(error, COULIS_BAD_DATA, "%s: is not the summary of a job", path);
 }

@@ -8,16 +8,19 @@ typedef struct cl_summary {
     const char *output;
     const char *recipe; /* JSON */
     const coulis_model_info *model; /* NULL where no network ran */
-    int64_t counts[COULIS_MISSING + 1];
-    int64_t resumed;    /* pictures whose vectors an earlier run had made */
-    int64_t length;     /* numbers in a vector */
     const coulis_pca *pca; /* NULL without one */
-    double seconds[COULIS_STAGE_TRANSFORM + 1];
+    coulis_job_result result; /* counts, resumed, length and seconds; the rest by cl_summary_complete */
     int32_t stages;     /* bit s set: stage s took part */
     int32_t threads;
 } cl_summary;
 
-/* The JSON text, with a newline at its end; NULL when memory is short; released with cl_free. */
+/* Computes what follows from the rest: sums, the rate, and what is known of the PCA. */
+void cl_summary_complete(cl_summary *summary);
+
+/* The JSON text of a complete summary, with a newline at its end; NULL when memory is short; released with cl_free. */
 char *cl_summary_json(const cl_summary *summary);
+
+/* The numbers of such a text, as an earlier run left it. COULIS_BAD_DATA when it is none; `path` names it. */
+coulis_status cl_summary_read(const char *text, const char *path, coulis_job_result *result, coulis_error *error);
 
 #endif

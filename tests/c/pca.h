@@ -60,7 +60,7 @@ static inline float *make_spectrum(int64_t rows, int64_t cols, int64_t count, co
 static inline coulis_status fit_by(int32_t solver, const float *x, int64_t rows, int64_t cols, double components,
                                    int32_t threads, coulis_pca **pca, coulis_error *error) {
     coulis_pca_options options;
-    coulis_pca_options_init(&options);
+    coulis_pca_options_init(&options, sizeof options);
     options.components = components;
     options.threads = threads;
     options.solver = solver;

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/sized.h"
 #include "base/text.h"
 #include "base/threads.h"
 #include "test.h"
@@ -108,6 +109,56 @@ static void every_status_has_a_word(void) {
     CHECK(strcmp(coulis_status_name(-1), "unknown") == 0);
 }
 
+typedef struct past {
+    size_t size;
+    int32_t a, b;
+} past;
+
+typedef struct future {
+    size_t size;
+    int32_t a, b, c, d;
+} future;
+
+/* Callers of an older and of a newer header, with a library that knows `b` but not `c`. */
+static void sized_structs_grow(void) {
+    const past defaults = {.size = sizeof defaults, .a = 3, .b = 4};
+    coulis_error error;
+    union {
+        past known;
+        size_t older; /* a header in which nothing stood behind the size */
+        future newer;
+        unsigned char bytes[sizeof(future) + 8];
+    } given;
+    memset(&given, 0xA5, sizeof given);
+    cl_sized_init(&given, sizeof given.older, &defaults, sizeof defaults);
+    CHECK(given.older == sizeof given.older && given.bytes[sizeof(size_t)] == 0xA5);
+    past own = defaults;
+    CHECK(cl_sized_read(&given, "x", &own, sizeof own, &error) == COULIS_OK && own.a == 3 && own.b == 4);
+    CHECK(cl_sized_write(&given, &own, sizeof own) && given.bytes[sizeof(size_t)] == 0xA5);
+
+    cl_sized_init(&given, sizeof given.newer, &defaults, sizeof defaults);
+    CHECK(given.newer.size == sizeof given.newer && given.newer.a == 3 && given.newer.c == 0 && given.newer.d == 0);
+    CHECK(given.bytes[sizeof(future)] == 0xA5);
+    given.newer.b = 9;
+    CHECK(cl_sized_read(&given, "x", &own, sizeof own, &error) == COULIS_OK && own.b == 9 && own.size == sizeof own);
+    given.newer.d = 1; /* an option that this library cannot do */
+    CHECK(cl_sized_read(&given, "x_options", &own, sizeof own, &error) == COULIS_INVALID_ARGUMENT);
+    CHECK_MSG(strstr(error.message, "x_options") && strstr(error.message, "does not know"), "%s", error.message);
+    own.a = 7;
+    CHECK(cl_sized_write(&given, &own, sizeof own) && given.newer.a == 7 && given.newer.d == 1);
+
+    static const size_t wrong[] = {0, sizeof(size_t) - 1, SIZE_MAX, 5000};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        given.known.size = wrong[i];
+        CHECK(cl_sized_read(&given, "x", &own, sizeof own, &error) == COULIS_INVALID_ARGUMENT);
+        CHECK(strstr(error.message, "x_init") && !cl_sized_write(&given, &own, sizeof own));
+        given.known.a = 11;
+        cl_sized_init(&given, wrong[i], &defaults, sizeof defaults);
+        CHECK(given.known.a == 11);
+    }
+    CHECK(cl_sized_read(NULL, "x", &own, sizeof own, NULL) == COULIS_OK && own.a == 7);
+}
+
 int main(void) {
     RUN(every_piece_runs_once);
     RUN(wrong_counts_are_refused);
@@ -115,5 +166,6 @@ int main(void) {
     RUN(messages_are_cut_between_characters);
     RUN(utf8_is_repaired);
     RUN(every_status_has_a_word);
+    RUN(sized_structs_grow);
     return test_finish();
 }

@@ -53,7 +53,10 @@ static const char nodes[] =
     NODE("softmax", "softmax", "'all'", "");
 
 static coulis_status open_model(coulis_model **model, coulis_error *error) {
-    return coulis_model_open(path, 1, model, error);
+    coulis_model_options options;
+    coulis_model_options_init(&options, sizeof options);
+    options.random_weights = 1;
+    return coulis_model_open(path, &options, model, error);
 }
 
 static void write_graph(void) {

@@ -228,7 +228,7 @@ static void streams(void) {
         float *x = make_data(rows, cols, 2);
         coulis_pca *memory = NULL, *streamed = NULL;
         coulis_pca_options seven;
-        coulis_pca_options_init(&seven);
+        coulis_pca_options_init(&seven, sizeof seven);
         seven.components = 7;
         coulis_error error = {0};
         cl_pool *pool;

@@ -8,10 +8,25 @@
 #define LEAF 1024
 #define ROWS (5 * LEAF + 300)
 
+static coulis_status create(int64_t cols, int64_t first_row, int32_t threads, coulis_moments **m, coulis_error *error) {
+    coulis_moments_options options;
+    coulis_moments_options_init(&options, sizeof options);
+    options.first_row = first_row;
+    options.threads = threads;
+    return coulis_moments_create(cols, &options, m, error);
+}
+
+static coulis_status load(const void *bytes, size_t size, int32_t threads, coulis_moments **m, coulis_error *error) {
+    coulis_moments_options options;
+    coulis_moments_options_init(&options, sizeof options);
+    options.threads = threads;
+    return coulis_moments_load(bytes, size, &options, m, error);
+}
+
 static coulis_moments *make(const float *x, int64_t first, int64_t rows, int64_t step, int32_t threads) {
     coulis_moments *m = NULL;
     coulis_error error = {0};
-    CHECK_MSG(coulis_moments_create(COLS, first, threads, &m, &error) == COULIS_OK, "%s", error.message);
+    CHECK_MSG(create(COLS, first, threads, &m, &error) == COULIS_OK, "%s", error.message);
     for (int64_t r = 0; r < rows; r += step)
         CHECK_MSG(coulis_moments_update(m, x + (first + r) * COLS, rows - r < step ? rows - r : step, &error) ==
                   COULIS_OK, "%s", error.message);
@@ -23,7 +38,7 @@ static coulis_pca *finish(const coulis_moments *m, double components) {
     coulis_pca *pca = NULL;
     coulis_error error = {0};
     coulis_pca_options options;
-    coulis_pca_options_init(&options);
+    coulis_pca_options_init(&options, sizeof options);
     options.components = components;
     CHECK_MSG(coulis_moments_finish(m, &options, &pca, &error) == COULIS_OK, "%s", error.message);
     return pca;
@@ -85,7 +100,7 @@ static void any_order_gives_the_same_bytes(void) {
         if (seen != 31) continue;
         orders++;
         coulis_moments *m = NULL;
-        CHECK(coulis_moments_create(COLS, 0, 1 + code % 3, &m, &error) == COULIS_OK);
+        CHECK(create(COLS, 0, 1 + code % 3, &m, &error) == COULIS_OK);
         for (int i = 0; i < 5; i++)
             CHECK_MSG(coulis_moments_merge(m, parts[order[i]], &error) == COULIS_OK, "%s", error.message);
         CHECK(coulis_moments_rows(m) == ROWS && equal_bytes(whole, m));
@@ -127,12 +142,12 @@ static void gaps_and_overlaps_are_refused(void) {
     CHECK(strstr(error.message, "rows 0 to 2047 are missing") != NULL);
     CHECK(coulis_moments_finish(end, NULL, &pca, &error) == COULIS_INVALID_ARGUMENT);
     CHECK(strstr(error.message, "rows 0 to 3071 are missing") != NULL);
-    CHECK(coulis_moments_create(COLS, 1000, 1, &m, &error) == COULIS_INVALID_ARGUMENT);
+    CHECK(create(COLS, 1000, 1, &m, &error) == COULIS_INVALID_ARGUMENT);
     CHECK(strstr(error.message, "multiple of 1024") != NULL);
-    CHECK(coulis_moments_create(COLS, -1024, 1, &m, &error) == COULIS_INVALID_ARGUMENT);
-    CHECK(coulis_moments_create(0, 0, 1, &m, &error) == COULIS_INVALID_ARGUMENT);
-    CHECK(coulis_moments_create(16385, 0, 1, &m, &error) == COULIS_INVALID_ARGUMENT && !m);
-    CHECK(coulis_moments_create(COLS + 1, 0, 1, &m, &error) == COULIS_OK);
+    CHECK(create(COLS, -1024, 1, &m, &error) == COULIS_INVALID_ARGUMENT);
+    CHECK(create(0, 0, 1, &m, &error) == COULIS_INVALID_ARGUMENT);
+    CHECK(create(16385, 0, 1, &m, &error) == COULIS_INVALID_ARGUMENT && !m);
+    CHECK(create(COLS + 1, 0, 1, &m, &error) == COULIS_OK);
     CHECK(coulis_moments_merge(a, m, &error) == COULIS_INVALID_ARGUMENT);
     CHECK(coulis_moments_finish(m, NULL, &pca, &error) == COULIS_INVALID_ARGUMENT);
     CHECK_MSG(strstr(error.message, "at least two") != NULL, "%s", error.message);
@@ -162,9 +177,9 @@ static void wide_leaves(void) {
     float *x = make_data(COUNT, WIDE, 1);
     coulis_moments *whole = NULL, *head = NULL, *tail = NULL;
     coulis_error error = {0};
-    CHECK(coulis_moments_create(WIDE, 0, 2, &whole, &error) == COULIS_OK);
-    CHECK(coulis_moments_create(WIDE, 0, 2, &head, &error) == COULIS_OK);
-    CHECK(coulis_moments_create(WIDE, 2048, 1, &tail, &error) == COULIS_OK);
+    CHECK(create(WIDE, 0, 2, &whole, &error) == COULIS_OK);
+    CHECK(create(WIDE, 0, 2, &head, &error) == COULIS_OK);
+    CHECK(create(WIDE, 2048, 1, &tail, &error) == COULIS_OK);
     CHECK(coulis_moments_update(whole, x, COUNT, &error) == COULIS_OK);
     CHECK(coulis_moments_update(head, x, 2000, &error) == COULIS_OK);
     CHECK(coulis_moments_update(head, x + 2000 * WIDE, 48, &error) == COULIS_OK);
@@ -203,7 +218,7 @@ static void bytes_come_back(void) {
         size_t size = 0;
         coulis_error error = {0};
         CHECK(coulis_moments_save(m, &bytes, &size, &error) == COULIS_OK);
-        CHECK_MSG(coulis_moments_load(bytes, size, 2, &back, &error) == COULIS_OK, "%s", error.message);
+        CHECK_MSG(load(bytes, size, 2, &back, &error) == COULIS_OK, "%s", error.message);
         if (back) {
             CHECK(equal_bytes(m, back) && coulis_moments_rows(back) == counts[i]);
             CHECK(coulis_moments_update(m, x, 500, &error) == COULIS_OK);
@@ -236,7 +251,7 @@ static void hostile_bytes_are_refused(void) {
             if (places[p] == 56 && values[v] == 0) continue;        /* leaf 0 instead of 0 and 1: moments with a gap */
             memcpy(copy + places[p], &values[v], 8);
             error.message[0] = 0;
-            CHECK_MSG(coulis_moments_load(copy, size, 1, &back, &error) == COULIS_BAD_DATA && !back && error.message[0],
+            CHECK_MSG(load(copy, size, 1, &back, &error) == COULIS_BAD_DATA && !back && error.message[0],
                       "%lld at %d", (long long)values[v], (int)places[p]);
         }
     static const double numbers[] = {INFINITY, NAN, -1e300, 1e300};
@@ -244,14 +259,14 @@ static void hostile_bytes_are_refused(void) {
         for (size_t place = 72; place < 72 + 8 * (COLS + 1); place += 8 * COLS) { /* a mean, a sum of squares */
             memcpy(copy, bytes, size);
             memcpy(copy + place, &numbers[v], 8);
-            CHECK(coulis_moments_load(copy, size, 1, &back, &error) == COULIS_BAD_DATA && !back);
+            CHECK(load(copy, size, 1, &back, &error) == COULIS_BAD_DATA && !back);
         }
     memcpy(copy, bytes, size);
     memcpy(copy + size - 4, &(float){INFINITY}, 4);
-    CHECK(coulis_moments_load(copy, size, 1, &back, &error) == COULIS_BAD_DATA && !back);
+    CHECK(load(copy, size, 1, &back, &error) == COULIS_BAD_DATA && !back);
     for (size_t cut = 0; cut < size; cut += cut < 80 ? 1 : 997)
-        CHECK(coulis_moments_load(bytes, cut, 1, &back, &error) == COULIS_BAD_DATA && !back);
-    CHECK(coulis_moments_load(NULL, 0, 1, &back, &error) == COULIS_INVALID_ARGUMENT);
+        CHECK(load(bytes, cut, 1, &back, &error) == COULIS_BAD_DATA && !back);
+    CHECK(load(NULL, 0, 1, &back, &error) == COULIS_INVALID_ARGUMENT);
     cl_free(copy);
     coulis_bytes_free(bytes);
     coulis_moments_free(m);
@@ -267,7 +282,7 @@ static void survives_short_memory(void) {
         void *bytes = NULL;
         size_t size = 0;
         cl_test_fail_allocation(n);
-        coulis_status status = coulis_moments_create(COLS, 0, 1, &m, NULL);
+        coulis_status status = create(COLS, 0, 1, &m, NULL);
         if (!status) status = coulis_moments_update(m, x, LEAF, NULL);
         if (!status) {
             status = coulis_moments_merge(m, part, NULL);
@@ -277,7 +292,7 @@ static void survives_short_memory(void) {
             }
         }
         if (!status) status = coulis_moments_save(m, &bytes, &size, NULL);
-        if (!status) status = coulis_moments_load(bytes, size, 1, &back, NULL);
+        if (!status) status = load(bytes, size, 1, &back, NULL);
         if (!status) status = coulis_moments_update(back, x, 3, NULL);
         cl_test_fail_allocation(0);
         if (!status) CHECK(coulis_moments_rows(back) == 2 * LEAF - 1);

@@ -110,7 +110,7 @@ static void remove_all(const char *path) {
 
 static coulis_job_options tiny_options(int32_t threads) {
     coulis_job_options options;
-    coulis_job_options_init(&options);
+    coulis_job_options_init(&options, sizeof options);
     options.model = model;
     options.threads = threads;
     options.rows_per_file = 9;
@@ -122,7 +122,7 @@ static coulis_status run_into(const char *name, const coulis_job_options *option
     char output[400];
     const char *const paths[] = {photos};
     snprintf(output, sizeof output, "%s/%s", folder, name);
-    return coulis_job_run(paths, 1, output, options, NULL, error);
+    return coulis_job_run(paths, 1, output, options, NULL, NULL, error);
 }
 
 static int same_file(const char *one, const char *other, const char *name) {
@@ -234,10 +234,13 @@ static void options_are_checked(void) {
     options.components = 2.5;
     CHECK(run_into("x", &options, &error) == COULIS_INVALID_ARGUMENT);
     options = tiny_options(1);
-    options.features = COULIS_FEATURES_LOGITS;
+    coulis_featurizer_options featurizer;
+    coulis_featurizer_options_init(&featurizer, sizeof featurizer);
+    options.featurizer = &featurizer;
+    featurizer.features = COULIS_FEATURES_LOGITS;
     CHECK(run_into("x", &options, &error) == COULIS_INVALID_ARGUMENT);
     CHECK(strstr(error.message, "no classifier") != NULL);
-    CHECK(coulis_job_run(NULL, 0, "x", &options, NULL, &error) == COULIS_INVALID_ARGUMENT);
+    CHECK(coulis_job_run(NULL, 0, "x", &options, NULL, NULL, &error) == COULIS_INVALID_ARGUMENT);
 }
 
 int main(void) {

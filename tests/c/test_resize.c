@@ -162,7 +162,7 @@ static plane long_way(plane in, int32_t width, int32_t height) {
 
 static void stream(plane in, cl_cpu_level level, int32_t width, int32_t height, uint8_t *rgb) {
     coulis_image_options options;
-    coulis_image_options_init(&options);
+    coulis_image_options_init(&options, sizeof options);
     coulis_error error;
     cl_source picture = {.options = &options, .width = width, .height = height, .error = &error};
     cl_decoder decoder = {.width = in.width, .height = in.height, .box = {0, 0, in.width, in.height}};

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from conftest import draw_picture
+from coulis import _library
 from PIL import Image
 
 
@@ -214,7 +215,7 @@ def test_every_input_has_its_row(coulis, dirty, tmp_path):
     assert rows["empty.jpg"]["width"] is None
     reduced = {os.path.basename(r["path"]): r for r in read(tmp_path / "out", "reduced").to_pylist()}
     assert all((reduced[name]["pca"] is None) == (row["status"] != "ok") for name, row in rows.items())
-    assert "9 pictures, 3 with a vector" in done.stderr
+    assert "9 images, 3 with a vector" in done.stderr
     coulis("run", dirty, "-o", "strict", "-k", 1, "--strict", code=1)
 
 
@@ -373,4 +374,4 @@ def test_bench(coulis):
 def test_help_and_version(coulis):
     assert "coulis run PATH... -o DIR" in coulis("help").stdout
     assert coulis("run", "--help").stdout == coulis("help").stdout
-    assert coulis("version").stdout.startswith("coulis 0.1.0")
+    assert coulis("version").stdout.startswith(f"coulis {_library.version()} (")

@@ -34,7 +34,6 @@ def featurizer(lite0_path):
 
 
 def test_version(repository):
-    assert coulis.__version__ == "0.1.0"
     assert f'COULIS_VERSION "{coulis.__version__}"' in (repository / "include" / "coulis.h").read_text()
 
 

@@ -33,6 +33,11 @@ def word(*words):
     return convert
 
 
+def option_param(name, doc):
+    """A parameter that is one of the words that the library has for the option of this name."""
+    return Param(Params._dummy(), name, doc, lambda value: word(*_library.words(name))(value))
+
+
 class HasOutputType(Params):
     """Mixin: whether vectors come as arrays or as Spark ML's vectors."""
 

@@ -43,12 +43,12 @@ class ImageFeaturizer(
     """
 
     model = _frames.text_param("model", "name or path of a network")
-    features = _frames.text_param("features", "what the network gives", *_library.FEATURES)
-    resize = _frames.text_param("resize", "how a picture is fitted", *_library.RESIZE)
-    orient = _frames.text_param("orient", "what is done with EXIF orientation", *_library.ORIENT)
-    alpha = _frames.text_param("alpha", "what is done with transparency", *_library.ALPHA)
-    decode = _frames.text_param("decode", "how a large JPEG is decoded", *_library.DECODE)
-    precision = _frames.text_param("precision", "of most products in the network", *_library.PRECISION)
+    features = _frames.option_param("features", "what the network gives")
+    resize = _frames.option_param("resize", "how a picture is fitted")
+    orient = _frames.option_param("orient", "what is done with EXIF orientation")
+    alpha = _frames.option_param("alpha", "what is done with transparency")
+    decode = _frames.option_param("decode", "how a large JPEG is decoded")
+    precision = _frames.option_param("precision", "of most products in the network")
     statusCol = _frames.text_param("statusCol", "column of the status")
     errorCol = _frames.text_param("errorCol", "column of the sentence that says what failed")
     randomWeights = Param(

@@ -1,0 +1,151 @@
+"""Programs built against other headers, with today's library."""
+
+import re
+import shutil
+import subprocess
+
+import pytest
+from conftest import draw_picture
+
+COMPILER = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+
+# Every struct lies before bytes that nobody may touch.
+PROGRAM = r"""
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "coulis.h"
+
+#define GUARDED(kind, name) struct { kind it; unsigned char guard[256]; } name; memset(&name, 0xA5, sizeof name)
+#define INIT(kind, name) GUARDED(kind, name); kind##_init(&name.it, sizeof name.it); check(#kind, name.guard)
+#define CHECK(call) if ((call) != COULIS_OK) { printf("%s: %s\n", #call, error.message); return 1; }
+
+static void check(const char *what, const unsigned char *guard) {
+    for (int i = 0; i < 256; i++)
+        if (guard[i] != 0xA5) { printf("%s: wrote behind the struct\n", what); exit(1); }
+}
+
+int main(int argc, char **argv) {
+    coulis_error error;
+    static unsigned char rgb[32 * 32 * 3];
+    INIT(coulis_image_options, image);
+    INIT(coulis_image_info, info);
+    INIT(coulis_model_options, how);
+    INIT(coulis_model_info, model_info);
+    INIT(coulis_featurizer_options, featurizer_options);
+    INIT(coulis_pca_options, pca_options);
+    INIT(coulis_moments_options, moments_options);
+    INIT(coulis_job_options, job);
+    INIT(coulis_job_result, result);
+    CHECK(coulis_image_load(argv[1], &image.it, 32, 32, rgb, &info.it, &error))
+    check("coulis_image_load", info.guard);
+
+    coulis_model *model;
+    coulis_featurizer *featurizer;
+    CHECK(coulis_model_open("efficientnet-lite0", &how.it, &model, &error))
+    CHECK(coulis_model_describe(model, &model_info.it, &error))
+    check("coulis_model_describe", model_info.guard);
+    CHECK(coulis_featurizer_create(model, &featurizer_options.it, &featurizer, &error))
+    coulis_featurizer_free(featurizer);
+    coulis_model_close(model);
+
+    const float x[] = {1, 2, 3, 5, 8, 13};
+    coulis_pca *pca;
+    coulis_moments *moments;
+    CHECK(coulis_pca_fit(x, 3, 2, &pca_options.it, &pca, &error))
+    coulis_pca_free(pca);
+    CHECK(coulis_moments_create(2, &moments_options.it, &moments, &error))
+    coulis_moments_free(moments);
+
+    const char *paths[] = {argv[1], argv[2]};
+    CHECK(coulis_job_run(paths, 2, argv[3], &job.it, &result.it, NULL, &error))
+    check("coulis_job_run", result.guard);
+    coulis_job_result_init(&result.it, sizeof result.it);
+    CHECK(coulis_job_run(paths, 2, argv[3], &job.it, &result.it, NULL, &error)) /* done by then */
+    check("coulis_job_run", result.guard);
+    printf("%s %d %d\n", coulis_version(), argc, (int)sizeof job.it);
+    PRINT
+    return 0;
+}
+"""
+
+
+def fields_of(header, name):
+    body = re.search(rf"typedef struct {name} \{{(.*?)\}} {name};", header, flags=re.S).group(1)
+    return [field for field in re.sub(r"/\*.*?\*/", " ", body, flags=re.S).split(";") if field.strip()]
+
+
+def sized_structs(header):
+    names = re.findall(r"typedef struct (coulis_\w+) \{\s*size_t size;", header)
+    return [name for name in names if f"{name}_init(" in header]
+
+
+def header_of(header, change):
+    """The header in which the fields of each struct that grows are those that `change` makes of today's."""
+    for name in sized_structs(header):
+        fields = change(name, fields_of(header, name))
+        body = "".join(field + ";" for field in fields)
+        pattern = rf"typedef struct {name} \{{.*?\}} {name};"
+        header = re.sub(pattern, lambda _, b=body, n=name: f"typedef struct {n} {{{b}\n}} {n};", header, flags=re.S)
+    return header
+
+
+@pytest.fixture
+def build_and_run(command, repository, tmp_path):
+    if not COMPILER:
+        pytest.skip("no C compiler")
+    library = command.parent
+
+    def run(header, more='puts("");'):
+        (tmp_path / "coulis.h").write_text(header)
+        (tmp_path / "program.c").write_text(PROGRAM.replace("PRINT", more))
+        program = tmp_path / "program"
+        subprocess.run([COMPILER, "-std=c11", "-Wall", "-Werror", "-O1", f"-I{tmp_path}", str(tmp_path / "program.c"),
+                        "-o", str(program), f"-L{library}", "-lcoulis", f"-Wl,-rpath,{library}"], check=True)
+        for number in (1, 2):
+            draw_picture(number).save(tmp_path / f"{number}.png")
+        shutil.rmtree(tmp_path / "out", ignore_errors=True)
+        return subprocess.run([program, tmp_path / "1.png", tmp_path / "2.png", tmp_path / "out"],
+                              capture_output=True, text=True)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def header(repository):
+    return (repository / "include" / "coulis.h").read_text()
+
+
+def test_every_struct_that_grows_is_tried(header):
+    assert len(sized_structs(header)) >= 9
+    for name in sized_structs(header):
+        assert f"INIT({name}, " in PROGRAM
+
+
+@pytest.mark.parametrize("missing", [0, 1, 2, 100])
+def test_a_program_built_with_a_header_of_the_past(build_and_run, header, missing):
+    """The last fields of every struct are not there yet; but the size always was."""
+    past = header_of(header, lambda name, fields: fields[:1] + fields[1:][: max(0, len(fields) - 1 - missing)])
+    done = build_and_run(past)
+    assert done.returncode == 0, done.stdout
+    if missing == 100:
+        assert done.stdout.split()[2] == "8"
+
+
+def test_a_program_built_with_a_header_of_the_future(build_and_run, header):
+    future = header_of(header, lambda name, fields: [*fields, "\n    int64_t later, much_later"])
+    done = build_and_run(future)
+    assert done.returncode == 0, done.stdout
+    done = build_and_run(future, "pca_options.it.much_later = 1;"
+                         "printf(\"%d %s\\n\", (int)coulis_pca_fit(x, 3, 2, &pca_options.it, &pca, &error), error.message);")
+    assert done.stdout.splitlines()[-1].startswith("10 coulis_pca_options: a field is set that this library")
+
+
+def test_the_header_is_cpp(header, tmp_path):
+    compiler = shutil.which("c++") or shutil.which("g++")
+    if not compiler:
+        pytest.skip("no C++ compiler")
+    (tmp_path / "coulis.h").write_text(header)
+    (tmp_path / "a.cpp").write_text('#include "coulis.h"\nint main() { coulis_job_options o; (void)o; }\n')
+    subprocess.run([compiler, "-std=c++11", "-Wall", "-Wextra", "-pedantic", "-Werror", "-fsyntax-only", str(tmp_path / "a.cpp")],
+                   check=True)

@@ -28,8 +28,8 @@ static int32_t on_progress(void *context, const coulis_progress *p) {
         if (own->drawn && own->stage != p->stage) fputc('\n', stderr);
         own->stage = p->stage;
         double percent = p->total > 0 ? 100.0 * (double)p->done / (double)p->total : 100.0;
-        fprintf(stderr, "\r%-9s %lld/%lld (%.0f %%)", coulis_option_word("stage", p->stage), (long long)p->done, (long long)p->total,
-                percent);
+        fprintf(stderr, "\r%-9s %lld/%lld (%.0f %%)", coulis_option_word("stage", p->stage), (long long)p->done,
+                (long long)p->total, percent);
         double made = (double)(p->done - p->resumed);
         if (made > 0 && p->seconds > 0) {
             char left[32];

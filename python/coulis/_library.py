@@ -225,7 +225,11 @@ FUNCTIONS = {
     "coulis_job_transform": (_STATUS, [c_char_p, c_char_p, c_char_p] + _JOB),
 }
 # Structs that begin with their size, each with its coulis_..._init.
-SIZED = {kind: f"{name}_init" for name, kind in STRUCTS.items() if kind._fields_[0][0] == "size" and kind is not ProgressStruct}
+SIZED = {
+    kind: f"{name}_init"
+    for name, kind in STRUCTS.items()
+    if kind._fields_[0][0] == "size" and kind is not ProgressStruct
+}
 FUNCTIONS.update({name: (None, [POINTER(kind), c_size_t]) for kind, name in SIZED.items()})
 
 

@@ -196,7 +196,8 @@ static int64_t numbers_in(const cl_graph *graph, int32_t node) {
 }
 
 coulis_status coulis_model_describe(const coulis_model *model, coulis_model_info *info, coulis_error *error) {
-    if (!model || !info) return cl_fail(error, COULIS_INVALID_ARGUMENT, "no model or no place for its description given");
+    if (!model || !info)
+        return cl_fail(error, COULIS_INVALID_ARGUMENT, "no model or no place for its description given");
     const cl_graph *graph = model->graph;
     const coulis_model_info own = {
         .size = sizeof own,
@@ -213,7 +214,8 @@ coulis_status coulis_model_describe(const coulis_model *model, coulis_model_info
         .multiply_adds = cl_graph_multiply_adds(graph, graph->pooled),
     };
     if (!cl_sized_write(info, &own, sizeof own))
-        return cl_fail(error, COULIS_INVALID_ARGUMENT, "coulis_model_info: not set up; call coulis_model_info_init first");
+        return cl_fail(error, COULIS_INVALID_ARGUMENT,
+                       "coulis_model_info: not set up; call coulis_model_info_init first");
     cl_clear(error);
     return COULIS_OK;
 }

@@ -92,7 +92,8 @@ coulis_status cl_transform_table(cl_table *table, const coulis_pca *pca, const c
         return cl_fail(error, COULIS_INVALID_ARGUMENT, "the vectors have %lld numbers, the PCA was fitted to %lld",
                        (long long)cl_table_length(table), (long long)coulis_pca_columns(pca));
     coulis_status status = cl_make_folders(folder, error);
-    coulis_progress progress = {.size = sizeof progress, .stage = COULIS_STAGE_TRANSFORM, .total = cl_table_rows(table)};
+    coulis_progress progress = {.size = sizeof progress, .stage = COULIS_STAGE_TRANSFORM,
+                                .total = cl_table_rows(table)};
     const double began = cl_seconds();
     block b = {0};
     for (int32_t part = 0; status == COULIS_OK && part < cl_table_parts(table); part++) {

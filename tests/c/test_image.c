@@ -36,8 +36,7 @@ static coulis_status decode_with(const file *f, const coulis_image_options *opti
     coulis_image_info info;
     coulis_image_info_init(&info, sizeof info);
     coulis_status status = coulis_image_decode(f->bytes, f->size, options, SIDE, SIDE, rgb, &info, &error);
-    stored_width = info.width;
-    stored_height = info.height;
+    stored_width = info.width, stored_height = info.height;
     return status;
 }
 
@@ -46,8 +45,7 @@ static coulis_status load(const char *path) {
     coulis_image_info info;
     coulis_image_info_init(&info, sizeof info);
     coulis_status status = coulis_image_load(path, NULL, SIDE, SIDE, rgb, &info, &error);
-    stored_width = info.width;
-    stored_height = info.height;
+    stored_width = info.width, stored_height = info.height;
     return status;
 }
 
@@ -204,7 +202,7 @@ static void arguments_are_checked(void) {
     bad = good;                                                           \
     bad.member = value;                                                   \
     CHECK(decode_with(&jpeg, &bad) == invalid);                           \
-    CHECK_MSG(strstr(error.message, bad.size ? #member : "coulis_image_options_init") && untouched(), "%s", error.message)
+    CHECK(strstr(error.message, bad.size ? #member : "coulis_image_options_init") && untouched())
     REFUSES(size, 0);
     REFUSES(resize, 2);
     REFUSES(orient, -1);
@@ -214,7 +212,6 @@ static void arguments_are_checked(void) {
     REFUSES(max_pixels, 0);
     coulis_image_info info = {0};
     CHECK(coulis_image_decode(jpeg.bytes, jpeg.size, NULL, SIDE, SIDE, rgb, &info, &error) == invalid);
-    CHECK(strstr(error.message, "coulis_image_info_init"));
     /* Everything that may be NULL is. */
     CHECK(coulis_image_decode(jpeg.bytes, jpeg.size, NULL, SIDE, SIDE, rgb, NULL, NULL) == COULIS_OK);
     CHECK(coulis_image_decode("", 0, NULL, SIDE, SIDE, rgb, NULL, NULL) == COULIS_EMPTY);

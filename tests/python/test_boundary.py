@@ -136,8 +136,8 @@ def test_a_program_built_with_a_header_of_the_future(build_and_run, header):
     future = header_of(header, lambda name, fields: [*fields, "\n    int64_t later, much_later"])
     done = build_and_run(future)
     assert done.returncode == 0, done.stdout
-    done = build_and_run(future, "pca_options.it.much_later = 1;"
-                         "printf(\"%d %s\\n\", (int)coulis_pca_fit(x, 3, 2, &pca_options.it, &pca, &error), error.message);")
+    done = build_and_run(future, "pca_options.it.much_later = 1; int status = coulis_pca_fit(x, 3, 2, &pca_options.it, "
+                         "&pca, &error); printf(\"%d %s\\n\", status, error.message);")
     assert done.stdout.splitlines()[-1].startswith("10 coulis_pca_options: a field is set that this library")
 
 
@@ -147,5 +147,5 @@ def test_the_header_is_cpp(header, tmp_path):
         pytest.skip("no C++ compiler")
     (tmp_path / "coulis.h").write_text(header)
     (tmp_path / "a.cpp").write_text('#include "coulis.h"\nint main() { coulis_job_options o; (void)o; }\n')
-    subprocess.run([compiler, "-std=c++11", "-Wall", "-Wextra", "-pedantic", "-Werror", "-fsyntax-only", str(tmp_path / "a.cpp")],
-                   check=True)
+    subprocess.run([compiler, "-std=c++11", "-Wall", "-Wextra", "-pedantic", "-Werror", "-fsyntax-only",
+                    str(tmp_path / "a.cpp")], check=True)

@@ -157,7 +157,7 @@ def test_steps_give_what_run_gives(coulis, pictures, tmp_path):
     assert (tmp_path / "pca.safetensors").read_bytes() == (whole / "pca.safetensors").read_bytes()
     assert read(tmp_path / "steps", "features")["features"] == read(whole, "features")["features"]
     assert read(tmp_path / "scores", "reduced")["pca"] == read(whole, "reduced")["pca"]
-    assert "is there already" in one_sentence(coulis("fit", "steps", "-o", "pca.safetensors", "-k", 6, code=1))
+    assert "already exists" in one_sentence(coulis("fit", "steps", "-o", "pca.safetensors", "-k", 6, code=1))
 
 
 def test_drop_features(coulis, pictures, tmp_path):
@@ -332,7 +332,7 @@ def test_output_among_the_pictures(coulis, tmp_path):
     for number in range(5):
         draw_picture(number).save(tmp_path / f"{number}.jpg")
     coulis("run", ".", "-o", "out", "-k", 2)
-    assert "5 pictures" in coulis("run", ".", "-o", "out", "-k", 2).stderr
+    assert "5 images" in coulis("run", ".", "-o", "out", "-k", 2).stderr
 
 
 def test_two_at_once(coulis, command, pictures, tmp_path):

@@ -1,5 +1,7 @@
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli.h"
 
@@ -60,7 +62,18 @@ static int flush(int code) {
     return EXIT_FAILED;
 }
 
+/* A descriptor 0 to 2 that is closed would be given to the next file opened, and what is meant for stderr would be
+ * written into it. What stands in for it fails when it is used, as it would have. */
+static bool open_standard_streams(void) {
+    for (int stream = STDIN_FILENO; stream <= STDERR_FILENO; stream++)
+        if (fcntl(stream, F_GETFD) < 0 &&
+            open("/dev/null", stream == STDIN_FILENO ? O_WRONLY : O_RDONLY) != stream) /* the lowest that is free */
+            return false;
+    return true;
+}
+
 int main(int argc, char **argv) {
+    if (!open_standard_streams()) return EXIT_FAILED; /* and there may be nowhere to say so */
     const char *verb = argc > 1 ? argv[1] : "";
     if (strcmp(verb, "help") == 0 || strcmp(verb, "--help") == 0 || strcmp(verb, "-h") == 0) {
         fputs(help, stdout);

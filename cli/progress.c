@@ -11,7 +11,7 @@ static volatile sig_atomic_t interrupted;
 static void on_signal(int number) {
     (void)number;
     interrupted = 1;
-    static const char note[] = "\ncoulis: finishing the part at hand; press Ctrl-C again to stop at once\n";
+    static const char note[] = "\ncoulis: interrupted; saving what is done (press Ctrl-C again to stop at once)\n";
     if (write(STDERR_FILENO, note, sizeof note - 1) < 0) return; /* nowhere to tell it */
 }
 

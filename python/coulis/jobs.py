@@ -94,7 +94,7 @@ def run(
         ``conflict`` when `output` holds the result of another recipe; ``interrupted`` when `progress`
         stopped it; ``io``, ``bad_model``, ... otherwise.
     KeyboardInterrupt
-        After the part at hand; the same call resumes.
+        Ctrl-C; what is done is kept, and the same call resumes.
     """
     options = _options(components, threads, overwrite)
     _picture_options(options, model, features, resize, orient, alpha, decode, precision, rows_per_file)

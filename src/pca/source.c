@@ -33,7 +33,8 @@ coulis_status cl_rows_block(const cl_rows *rows, int64_t first, int64_t count, f
 
 coulis_status cl_rows_progress(const cl_rows *rows, int64_t done, int64_t total, coulis_error *error) {
     if (rows->progress && rows->progress(rows->progress_context, done, total))
-        return cl_fail(error, COULIS_INTERRUPTED, "stopped on request while fitting the principal components");
+        return cl_fail(error, COULIS_INTERRUPTED,
+                       "interrupted while fitting the principal components; rerun the same command to resume");
     return COULIS_OK;
 }
 

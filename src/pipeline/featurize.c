@@ -1,6 +1,6 @@
 #include "pipeline/featurize.h"
 
-#include <stdlib.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -8,48 +8,90 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "pipeline/clock.h"
+#include "pipeline/making.h"
 #include "pipeline/output.h"
 #include "pipeline/stream.h"
 #include "table/part.h"
 
-/* The chunks (row groups) still to be made, in order. */
+/* Rows of a chunk for each worker. What is finished of a chunk is lost when the job is stopped, and this is a second of
+ * work. */
+#define CHUNK_ROWS_PER_WORKER 16
+
+/* A part still to be made. */
+typedef struct part_plan {
+    cl_making_plan making;
+    int64_t kept;   /* rows of it that an earlier run kept */
+    int64_t chunks; /* of the rows that are missing */
+} part_plan;
+
+/* What there is to do, in order. */
 typedef struct schedule {
     cl_chunk *chunks;
-    int64_t count;
-    int64_t rows_done; /* in parts that are there already */
+    int64_t count, chunk_rows;
+    part_plan *parts;
+    int64_t part_count;
+    int64_t rows_done; /* of parts that are there already, and kept ones */
 } schedule;
 
-static coulis_status make_schedule(int64_t rows, int64_t rows_per_file, int64_t group_rows, const char *folder,
-                                   schedule *plan, coulis_error *error) {
-    int64_t parts = (rows + rows_per_file - 1) / rows_per_file;
-    *plan = (schedule){0};
-    plan->chunks = cl_alloc((size_t)rows, sizeof *plan->chunks); /* no chunk is empty, so there are no more */
-    if (!plan->chunks) return cl_fail_memory(error, "the schedule", (size_t)rows * sizeof *plan->chunks);
-    for (int64_t part = 0; part < parts; part++) {
-        int64_t first = part * rows_per_file, last = first + rows_per_file < rows ? first + rows_per_file : rows;
-        char *path = cl_part_path(folder, part);
-        if (!path) return cl_fail_memory(error, "a path", strlen(folder));
-        bool there = cl_path_exists(path);
-        cl_free(path);
-        if (there) { /* a part has its name only when it is whole */
-            plan->rows_done += last - first;
-            continue;
-        }
-        for (int64_t row = first; row < last; row += group_rows)
-            plan->chunks[plan->count++] = (cl_chunk){
-                .part = part, .first = row, .rows = row + group_rows < last ? group_rows : last - row};
-    }
-    return COULIS_OK;
+static void free_schedule(schedule *plan) {
+    cl_free(plan->chunks);
+    cl_free(plan->parts);
 }
 
-/* The part being written, and room for the rows of one chunk. */
+/* Enters part `plan` of the rows from `first` on: what of it was kept, and chunks for the rest. */
+static coulis_status schedule_part(schedule *s, const cl_making_plan *plan, int64_t first, coulis_error *error) {
+    part_plan *part = &s->parts[s->part_count++];
+    *part = (part_plan){.making = *plan};
+    coulis_status status = cl_making_kept(plan, &part->kept, error);
+    s->rows_done += part->kept;
+    for (int64_t row = part->kept; !status && row < plan->rows; row += s->chunk_rows, part->chunks++)
+        s->chunks[s->count++] = (cl_chunk){
+            .first = first + row, .rows = row + s->chunk_rows < plan->rows ? s->chunk_rows : plan->rows - row};
+    return status;
+}
+
+static coulis_status make_schedule(int64_t rows, int64_t rows_per_file, const cl_making_plan *common, int32_t workers,
+                                   schedule *s, coulis_error *error) {
+    const int64_t parts = (rows + rows_per_file - 1) / rows_per_file;
+    *s = (schedule){.chunk_rows = (int64_t)workers * CHUNK_ROWS_PER_WORKER};
+    /* All chunks of the stream together are no more than some three row groups. */
+    const int64_t rows_max = (common->group_rows * 3 + 7) / 8;
+    if (s->chunk_rows > rows_max) s->chunk_rows = rows_max;
+    s->chunks = cl_alloc((size_t)rows, sizeof *s->chunks); /* no chunk is empty, so there are no more */
+    s->parts = cl_alloc((size_t)parts, sizeof *s->parts);
+    if (!s->chunks || !s->parts) return cl_fail_memory(error, "the schedule", (size_t)rows * sizeof *s->chunks);
+    coulis_status status = COULIS_OK;
+    for (int64_t part = 0; part < parts && !status; part++) {
+        const int64_t first = part * rows_per_file, left = rows - first;
+        char *path = cl_part_path(common->folder, part);
+        if (!path) return cl_fail_memory(error, "a path", strlen(common->folder));
+        bool there = cl_path_exists(path); /* a part has its name only when it is whole */
+        cl_free(path);
+        cl_making_plan plan = *common;
+        plan.part = part;
+        plan.rows = left < rows_per_file ? left : rows_per_file;
+        if (there) {
+            s->rows_done += plan.rows;
+            status = cl_making_forget(plan.folder, part, error); /* had it no time for that before it was stopped */
+        } else {
+            status = schedule_part(s, &plan, first, error);
+        }
+    }
+    return status;
+}
+
+/* The work of the calling thread: the parts are made one after another from what the stream gives. */
 typedef struct sink {
     const cl_list *list;
-    const char *folder, *recipe;
-    int64_t length;
-    cl_part_writer *writer;
-    cl_row *rows;
+    const coulis_job_options *options;
+    cl_stream *stream;
+    cl_making *making;
+    cl_row *rows; /* of a chunk */
     char **texts; /* per row: path and label as UTF-8 */
+    coulis_progress progress;
+    double began;
+    int64_t chunk;  /* the next one */
+    bool stopping;
 } sink;
 
 /* The columns of one row; *path and *label are to be freed by the caller. */
@@ -70,58 +112,75 @@ static coulis_status make_row(const sink *s, int64_t i, const coulis_result *res
     return COULIS_OK;
 }
 
-static coulis_status write_chunk(sink *s, const cl_chunk *chunk, coulis_result *results, const float *vectors,
-                                 coulis_error *error) {
+static coulis_status add_chunk(sink *s, const cl_chunk *chunk, int64_t length, coulis_result *results,
+                               const float *vectors, coulis_error *error) {
     coulis_status status = COULIS_OK;
-    if (!s->writer) {
-        char *path = cl_part_path(s->folder, chunk->part);
-        if (!path) return cl_fail_memory(error, "a path", strlen(s->folder));
-        status = cl_part_writer_open(path, "features", s->length, s->recipe, &s->writer, error);
-        cl_free(path);
-    }
     int64_t made = 0;
     for (; status == COULIS_OK && made < chunk->rows; made++)
-        status = make_row(s, chunk->first + made, &results[made], vectors + made * s->length, &s->rows[made],
+        status = make_row(s, chunk->first + made, &results[made], vectors + made * length, &s->rows[made],
                           &s->texts[2 * made], &s->texts[2 * made + 1], error);
-    if (status == COULIS_OK) status = cl_part_writer_write(s->writer, s->rows, chunk->rows, error);
+    if (status == COULIS_OK) status = cl_making_add(s->making, s->rows, chunk->rows, error);
     for (int64_t i = 0; i < 2 * made; i++) cl_free(s->texts[i]);
     return status;
 }
 
-/* Writes the chunks as they are finished, part by part, and tells of progress. */
-static coulis_status write_all(sink *s, cl_stream *stream, const schedule *plan, coulis_progress *progress,
-                               const coulis_job_options *options, coulis_error *error) {
-    const double began = cl_seconds();
-    coulis_status status = COULIS_OK;
-    bool stopping = false;
-    for (int64_t c = 0; c < plan->count; c++) {
-        const cl_chunk *chunk = &plan->chunks[c];
+/* Waits for the next chunk and tells of progress; *ready is false when the job is to stop before it is finished. */
+static coulis_status wait_for_chunk(sink *s, bool *ready, coulis_result **results, const float **vectors,
+                                    coulis_error *error) {
+    coulis_status status;
+    do {
+        coulis_progress *progress = &s->progress;
+        status = cl_stream_wait(s->stream, s->chunk, ready, results, vectors, &progress->done, &progress->failed,
+                                error);
+        progress->done += progress->resumed;
+        progress->seconds = cl_seconds() - s->began;
+        if (!status && !s->stopping && s->options->progress && s->options->progress(s->options->context, progress))
+            s->stopping = true;
+    } while (!status && !*ready && !s->stopping);
+    return status;
+}
+
+static coulis_status make_part(sink *s, const part_plan *part, const cl_chunk *chunks, coulis_error *error) {
+    coulis_status status = cl_making_open(&part->making, &s->making, error);
+    for (int64_t i = 0; !status && i < part->chunks; i++, s->chunk++) {
+        bool ready = false;
         coulis_result *results;
         const float *vectors;
-        for (bool ready = false; status == COULIS_OK && !ready;) {
-            status = cl_stream_wait(stream, c, &ready, &results, &vectors, &progress->done, &progress->failed, error);
-            progress->done += progress->resumed;
-            progress->seconds = cl_seconds() - began;
-            if (!stopping && status == COULIS_OK && options->progress &&
-                options->progress(options->context, progress)) {
-                stopping = true;
-                cl_stream_stop_after_part(stream, chunk->part);
-            }
+        status = wait_for_chunk(s, &ready, &results, &vectors, error);
+        if (!status && !ready) {
+            status = cl_making_keep(s->making, error);
+            return status ? status
+                          : cl_fail(error, COULIS_INTERRUPTED,
+                                    "interrupted after %lld of %lld images; rerun the same command to resume",
+                                    (long long)s->progress.done, (long long)s->progress.total);
         }
-        if (status == COULIS_OK) status = write_chunk(s, chunk, results, vectors, error);
-        if (status != COULIS_OK) return status;
-        cl_stream_release(stream, c);
-        if (c + 1 == plan->count || plan->chunks[c + 1].part != chunk->part) {
-            status = cl_part_writer_commit(s->writer, error);
-            s->writer = NULL;
-            if (status != COULIS_OK) return status;
-            if (stopping && c + 1 < plan->count)
-                return cl_fail(error, COULIS_INTERRUPTED,
-                               "stopped after part %lld; the same command goes on from there",
-                               (long long)chunk->part);
-        }
+        if (!status) status = add_chunk(s, &chunks[s->chunk], part->making.length, results, vectors, error);
+        if (!status) cl_stream_release(s->stream, s->chunk);
     }
-    return COULIS_OK;
+    if (status) return status;
+    status = cl_making_commit(s->making, error);
+    s->making = NULL;
+    return status;
+}
+
+/* Makes the parts of the schedule. */
+static coulis_status make_parts(sink *s, const schedule *plan, int64_t group_rows, coulis_featurizer *featurizer,
+                                int32_t workers, coulis_error *error) {
+    coulis_status status = COULIS_OK;
+    s->rows = cl_alloc((size_t)plan->chunk_rows, sizeof *s->rows);
+    s->texts = cl_alloc_zero((size_t)plan->chunk_rows, 2 * sizeof *s->texts);
+    if (!s->rows || !s->texts) status = cl_fail_memory(error, "rows", (size_t)group_rows * sizeof *s->rows);
+    if (status == COULIS_OK && plan->count > 0)
+        status = cl_stream_create(s->list, plan->chunks, plan->count, plan->chunk_rows, featurizer, workers,
+                                  s->options->featurizer->image->max_bytes, &s->stream, error);
+    s->began = cl_seconds();
+    for (int64_t i = 0; status == COULIS_OK && i < plan->part_count; i++)
+        status = make_part(s, &plan->parts[i], plan->chunks, error);
+    cl_making_abort(s->making);
+    cl_stream_free(s->stream);
+    cl_free(s->rows);
+    cl_free(s->texts);
+    return status;
 }
 
 coulis_status cl_featurize(const cl_list *list, const coulis_model *model, const coulis_job_options *options,
@@ -133,28 +192,19 @@ coulis_status cl_featurize(const cl_list *list, const coulis_model *model, const
     const int64_t length = coulis_featurizer_length(featurizer);
     int64_t group_rows = cl_row_group_rows(length);
     if (group_rows > options->rows_per_file) group_rows = options->rows_per_file;
+    const cl_making_plan common = {.folder = folder, .column = "features", .recipe = recipe, .length = length,
+                                   .group_rows = group_rows};
     schedule plan;
-    cl_stream *stream = NULL;
-    sink s = {.list = list, .folder = folder, .recipe = recipe, .length = length};
-    status = make_schedule(cl_list_count(list), options->rows_per_file, group_rows, folder, &plan, error);
+    status = make_schedule(cl_list_count(list), options->rows_per_file, &common, workers, &plan, error);
     *resumed = plan.rows_done;
     if (status == COULIS_OK) status = cl_make_folders(folder, error);
-    if (status == COULIS_OK && plan.count > 0) {
-        s.rows = cl_alloc((size_t)group_rows, sizeof *s.rows);
-        s.texts = cl_alloc_zero((size_t)group_rows, 2 * sizeof *s.texts);
-        if (!s.rows || !s.texts) status = cl_fail_memory(error, "rows", (size_t)group_rows * sizeof *s.rows);
-        if (status == COULIS_OK)
-            status = cl_stream_create(list, plan.chunks, plan.count, group_rows, featurizer, workers,
-                                      options->featurizer->image->max_bytes, &stream, error);
+    if (status == COULIS_OK && plan.part_count > 0) {
+        sink s = {.list = list, .options = options,
+                  .progress = {.size = sizeof s.progress, .stage = COULIS_STAGE_FEATURIZE,
+                               .total = cl_list_count(list), .resumed = plan.rows_done, .done = plan.rows_done}};
+        status = make_parts(&s, &plan, group_rows, featurizer, workers, error);
     }
-    coulis_progress progress = {.size = sizeof progress, .stage = COULIS_STAGE_FEATURIZE, .total = cl_list_count(list),
-                                .resumed = plan.rows_done, .done = plan.rows_done};
-    if (status == COULIS_OK && stream) status = write_all(&s, stream, &plan, &progress, options, error);
-    cl_stream_free(stream);
-    cl_part_writer_abort(s.writer);
-    cl_free(s.rows);
-    cl_free(s.texts);
-    cl_free(plan.chunks);
+    free_schedule(&plan);
     coulis_featurizer_free(featurizer);
     return status;
 }

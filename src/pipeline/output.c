@@ -33,7 +33,8 @@ static bool is_left_over(const char *name) {
     return starts_and_ends(name, ".pca.", ".tmp") || starts_and_ends(name, ".run.", ".tmp");
 }
 
-/* Removes the files in `folder` that an unfinished write left, and with `parts` the finished parts too. */
+/* Removes the files in `folder` that an unfinished write left, and with `parts` the finished parts too, and the pieces
+ * of unfinished ones (making.h). */
 static coulis_status sweep(const char *folder, bool parts, coulis_error *error) {
     DIR *directory = opendir(folder);
     if (!directory && errno == ENOENT) return COULIS_OK;
@@ -42,8 +43,10 @@ static coulis_status sweep(const char *folder, bool parts, coulis_error *error) 
     struct dirent *entry;
     while (status == COULIS_OK && (entry = readdir(directory)) != NULL) {
         const char *name = entry->d_name;
-        bool ours = starts_and_ends(name, ".part-", ".parquet.tmp") || is_left_over(name) ||
-                    (parts && starts_and_ends(name, "part-", ".parquet"));
+        bool ours = starts_and_ends(name, ".part-", ".parquet.tmp") ||
+                    starts_and_ends(name, "..part-", ".parquet.tmp") || is_left_over(name) ||
+                    (parts && (starts_and_ends(name, "part-", ".parquet") ||
+                               starts_and_ends(name, ".part-", ".parquet")));
         if (ours && unlinkat(dirfd(directory), name, 0) != 0 && errno != ENOENT)
             status = cl_fail(error, COULIS_IO, "%s/%s: cannot be removed: %s", folder, name, strerror(errno));
     }

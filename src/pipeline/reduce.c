@@ -86,6 +86,16 @@ static coulis_status transform_group(cl_part_reader *reader, int32_t group, cons
     return status;
 }
 
+/* Tells of progress; what has been done of a part is not kept when that ends the job, as it takes seconds. */
+static coulis_status report(const coulis_job_options *options, coulis_progress *progress, double began,
+                            coulis_error *error) {
+    progress->seconds = cl_seconds() - began;
+    if (!options->progress || !options->progress(options->context, progress) || progress->done == progress->total)
+        return COULIS_OK;
+    return cl_fail(error, COULIS_INTERRUPTED, "interrupted after %lld of %lld rows; rerun the same command to resume",
+                   (long long)progress->done, (long long)progress->total);
+}
+
 coulis_status cl_transform_table(cl_table *table, const coulis_pca *pca, const coulis_job_options *options,
                                  cl_pool *pool, const char *folder, const char *recipe, coulis_error *error) {
     if (cl_table_vectors(table) > 0 && cl_table_length(table) != coulis_pca_columns(pca))
@@ -107,15 +117,14 @@ coulis_status cl_transform_table(cl_table *table, const coulis_pca *pca, const c
         } else {
             cl_part_writer *writer = NULL;
             status = cl_part_writer_open(path, "pca", coulis_pca_components_count(pca), recipe, &writer, error);
-            for (int32_t g = 0; status == COULIS_OK && g < cl_part_reader_row_groups(reader); g++)
+            const int32_t groups = cl_part_reader_row_groups(reader);
+            for (int32_t g = 0; status == COULIS_OK && g < groups; g++) {
                 status = transform_group(reader, g, pca, pool, &b, writer, &progress.done, error);
+                if (status == COULIS_OK && g + 1 < groups) status = report(options, &progress, began, error);
+            }
             if (status == COULIS_OK) status = cl_part_writer_commit(writer, error);
             else cl_part_writer_abort(writer);
-            progress.seconds = cl_seconds() - began;
-            if (status == COULIS_OK && options->progress && options->progress(options->context, &progress) &&
-                part + 1 < cl_table_parts(table))
-                status = cl_fail(error, COULIS_INTERRUPTED,
-                                 "stopped after part %d; the same command goes on from there", part);
+            if (status == COULIS_OK) status = report(options, &progress, began, error);
         }
         cl_free(path);
     }

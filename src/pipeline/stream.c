@@ -9,9 +9,8 @@
 #include "base/memory.h"
 #include "image/image.h"
 
-/* Chunks in the making: one being written, one being filled, one begun while the last pictures of that are
- * worked on. */
-#define SLOTS 3
+/* Chunks in the making, so that the others find work while one thread has a large image. */
+#define SLOTS 8
 /* A disk or network answers while another request waits; more readers only matter on slow storage. */
 #define READERS 2
 /* Read ahead for each worker, and at most this many bytes altogether. */
@@ -50,7 +49,6 @@ struct cl_stream {
     bool closing;
     int64_t next_chunk, next_row; /* to be read */
     int64_t released;             /* chunks given back, from the first */
-    int64_t limit;                /* chunks from here on are not begun */
     item *queue;                  /* a ring */
     int64_t queue_capacity, queue_first, queue_count;
     int64_t reading; /* places in the queue that readers have taken but not filled */
@@ -62,7 +60,7 @@ struct cl_stream {
 
 /* With the mutex held: whether a reader may begin the next file. */
 static bool may_read(const cl_stream *s) {
-    return s->next_chunk < s->limit && s->next_chunk < s->released + SLOTS &&
+    return s->next_chunk < s->chunk_count && s->next_chunk < s->released + SLOTS &&
            s->queue_count + s->reading < s->queue_capacity &&
            (s->queue_bytes < QUEUE_BYTES || s->queue_count + s->reading == 0);
 }
@@ -191,7 +189,7 @@ coulis_status cl_stream_create(const cl_list *list, const cl_chunk *chunks, int6
     if (!s) return cl_fail_memory(error, "a stream", sizeof *s);
     s->list = list;
     s->chunks = chunks;
-    s->chunk_count = s->limit = count;
+    s->chunk_count = count;
     s->featurizer = featurizer;
     s->length = coulis_featurizer_length(featurizer);
     s->max_bytes = max_bytes;
@@ -262,13 +260,5 @@ void cl_stream_release(cl_stream *s, int64_t number) {
     s->released = number + 1;
     if (number + SLOTS < s->chunk_count) s->slots[number % SLOTS].left = s->chunks[number + SLOTS].rows;
     pthread_cond_broadcast(&s->readable);
-    pthread_mutex_unlock(&s->mutex);
-}
-
-void cl_stream_stop_after_part(cl_stream *s, int64_t part) {
-    pthread_mutex_lock(&s->mutex);
-    int64_t limit = s->released;
-    while (limit < s->chunk_count && s->chunks[limit].part <= part) limit++;
-    s->limit = limit;
     pthread_mutex_unlock(&s->mutex);
 }

@@ -12,9 +12,9 @@
 #include "pipeline/featurizer.h"
 #include "pipeline/list.h"
 
-/* A run of inputs that becomes one row group of one part. */
+/* A run of inputs that belong to one part. */
 typedef struct cl_chunk {
-    int64_t part, first, rows;
+    int64_t first, rows;
 } cl_chunk;
 
 typedef struct cl_stream cl_stream;
@@ -35,8 +35,5 @@ coulis_status cl_stream_wait(cl_stream *stream, int64_t number, bool *ready, cou
 
 /* Frees the place of a chunk that cl_stream_wait gave; chunks are released in order. */
 void cl_stream_release(cl_stream *stream, int64_t number);
-
-/* From now on nothing after `part` is begun. */
-void cl_stream_stop_after_part(cl_stream *stream, int64_t part);
 
 #endif

@@ -15,6 +15,10 @@ typedef struct cl_row {
     const float *vector;
 } cl_row;
 
+/* Copies `row` with its texts, which lie in the memory returned (released with cl_free); the vector is shared.
+ * NULL when memory is short. */
+char *cl_row_copy(const cl_row *row, cl_row *copy);
+
 typedef struct cl_part_writer cl_part_writer;
 
 /* Begins the part `path` in a temporary file beside it. Columns: path, label, status

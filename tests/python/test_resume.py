@@ -75,7 +75,7 @@ def test_interrupt(start, undisturbed, tmp_path, number):
         if process.wait() != 0:
             break
     assert process.returncode == 130
-    assert "stopped after part" in process.stderr.read()
+    assert "rerun the same command to resume" in process.stderr.read()
     names = {p.name for p in (tmp_path / "out").rglob("*") if p.is_file()}
     assert not [name for name in names if name.endswith(".tmp")] and 0 < len(parts(tmp_path / "out")) < 30
     assert start("out").wait() == 0

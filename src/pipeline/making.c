@@ -1,0 +1,237 @@
+#include "pipeline/making.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "base/text.h"
+#include "pipeline/clock.h"
+
+/* So much work is lost at most when the process is killed. A piece costs a flush of the disk, which takes some
+ * milliseconds. */
+#define KEEP_SECONDS 3.0
+
+struct cl_making {
+    cl_making_plan plan;
+    cl_part_writer *writer;
+    int64_t written; /* rows in the row groups that the writer has */
+    int64_t count;   /* rows of the row group in the making */
+    int64_t kept;    /* so many of those are in a piece */
+    int64_t pieces;
+    double kept_at;
+    cl_row *rows;   /* group_rows */
+    char **texts;   /* of each row */
+    float *vectors; /* of each row */
+};
+
+static char *piece_path(const char *folder, int64_t part, int64_t piece) {
+    return cl_format("%s/.part-%05lld.piece-%05lld.parquet", folder, (long long)part, (long long)piece);
+}
+
+/* What stands in a piece as its recipe: so a piece of another run is not taken for the one that comes next. */
+static char *piece_recipe(const cl_making_plan *plan, int64_t first) {
+    return cl_format("%lld of %lld %s", (long long)first, (long long)plan->rows, plan->recipe);
+}
+
+static coulis_status no_memory(coulis_error *error) { return cl_fail_memory(error, "a path", 0); }
+
+coulis_status cl_making_forget(const char *folder, int64_t part, coulis_error *error) {
+    coulis_status status = COULIS_OK;
+    int64_t count = 0;
+    for (bool there = true; there && !status;) {
+        char *path = piece_path(folder, part, count);
+        if (!path) return no_memory(error);
+        there = access(path, F_OK) == 0;
+        count += there;
+        cl_free(path);
+    }
+    while (count > 0 && !status) {
+        char *path = piece_path(folder, part, --count);
+        if (!path) return no_memory(error);
+        if (unlink(path) != 0 && errno != ENOENT)
+            status = cl_fail(error, COULIS_IO, "%s: cannot be removed: %s", path, strerror(errno));
+        cl_free(path);
+    }
+    return status;
+}
+
+/* Opens piece `number`, which must hold the rows from `first` on; NULL in *reader when there is none that does. */
+static coulis_status open_piece(const cl_making_plan *plan, int64_t number, int64_t first, cl_part_reader **reader,
+                                coulis_error *error) {
+    *reader = NULL;
+    char *path = piece_path(plan->folder, plan->part, number), *recipe = piece_recipe(plan, first);
+    coulis_status status = path && recipe ? COULIS_OK : no_memory(error);
+    if (!status) status = cl_part_reader_open(path, plan->column, reader, error);
+    if (status) *reader = NULL;
+    if (status == COULIS_MISSING || status == COULIS_BAD_DATA) status = COULIS_OK;
+    if (!status && *reader) {
+        const char *has = cl_part_reader_recipe(*reader);
+        const int64_t rows = cl_part_reader_rows(*reader), length = cl_part_reader_length(*reader);
+        if (!has || strcmp(has, recipe) != 0 || rows < 1 || rows > plan->rows - first ||
+            (length != 0 && length != plan->length)) {
+            cl_part_reader_close(*reader);
+            *reader = NULL;
+        }
+    }
+    cl_free(path);
+    cl_free(recipe);
+    return status;
+}
+
+/* Whether every row of a piece can be read. */
+static coulis_status check_piece(cl_part_reader *reader, bool *good, coulis_error *error) {
+    coulis_status status = COULIS_OK;
+    for (int32_t group = 0; !status && group < cl_part_reader_row_groups(reader); group++) {
+        const cl_row *rows;
+        int64_t count;
+        status = cl_part_reader_read(reader, group, 1, &rows, &count, error);
+    }
+    *good = status == COULIS_OK;
+    return status == COULIS_BAD_DATA ? COULIS_OK : status;
+}
+
+coulis_status cl_making_kept(const cl_making_plan *plan, int64_t *rows, coulis_error *error) {
+    *rows = 0;
+    for (int64_t number = 0; *rows < plan->rows; number++) {
+        cl_part_reader *reader;
+        coulis_status status = open_piece(plan, number, *rows, &reader, error);
+        if (status || !reader) return status;
+        bool good;
+        status = check_piece(reader, &good, error);
+        if (good) *rows += cl_part_reader_rows(reader);
+        cl_part_reader_close(reader);
+        if (status || !good) return status;
+    }
+    return COULIS_OK;
+}
+
+static void release(cl_making *making) {
+    for (int64_t i = 0; making->texts && i < making->count; i++) cl_free(making->texts[i]);
+    cl_free(making->texts);
+    cl_free(making->rows);
+    cl_free(making->vectors);
+    cl_free(making);
+}
+
+void cl_making_abort(cl_making *making) {
+    if (!making) return;
+    cl_part_writer_abort(making->writer);
+    release(making);
+}
+
+static coulis_status end_group(cl_making *making, coulis_error *error) {
+    coulis_status status = cl_part_writer_write(making->writer, making->rows, making->count, error);
+    for (int64_t i = 0; i < making->count; i++) cl_free(making->texts[i]);
+    making->written += making->count;
+    making->count = making->kept = 0;
+    return status;
+}
+
+coulis_status cl_making_keep(cl_making *making, coulis_error *error) {
+    if (making->kept == making->count) return COULIS_OK;
+    const cl_making_plan *plan = &making->plan;
+    cl_part_writer *writer = NULL;
+    char *path = piece_path(plan->folder, plan->part, making->pieces);
+    char *recipe = piece_recipe(plan, making->written + making->kept);
+    coulis_status status = path && recipe ? COULIS_OK : no_memory(error);
+    if (!status) status = cl_part_writer_open(path, plan->column, plan->length, recipe, &writer, error);
+    if (!status)
+        status = cl_part_writer_write(writer, making->rows + making->kept, making->count - making->kept, error);
+    if (!status) status = cl_part_writer_commit(writer, error);
+    else cl_part_writer_abort(writer);
+    cl_free(path);
+    cl_free(recipe);
+    if (status) return status;
+    making->pieces++;
+    making->kept = making->count;
+    making->kept_at = cl_seconds();
+    return COULIS_OK;
+}
+
+/* Appends one row, and writes the row group when it is full. */
+static coulis_status add_row(cl_making *making, const cl_row *row, bool from_piece, coulis_error *error) {
+    const cl_making_plan *plan = &making->plan;
+    const int64_t i = making->count;
+    making->texts[i] = cl_row_copy(row, &making->rows[i]);
+    if (!making->texts[i]) return cl_fail_memory(error, "a row", strlen(row->path));
+    if (row->vector) {
+        float *own = making->vectors + i * plan->length;
+        memcpy(own, row->vector, (size_t)plan->length * sizeof *own);
+        making->rows[i].vector = own;
+    }
+    making->count++;
+    if (from_piece) making->kept = making->count;
+    if (making->count < plan->group_rows) return COULIS_OK;
+    /* The writer's rows are not in memory any more. Those of a part that is about to be whole need no piece. */
+    coulis_status status = COULIS_OK;
+    if (making->written + making->count < plan->rows) status = cl_making_keep(making, error);
+    return status ? status : end_group(making, error);
+}
+
+coulis_status cl_making_add(cl_making *making, const cl_row *rows, int64_t count, coulis_error *error) {
+    coulis_status status = COULIS_OK;
+    for (int64_t i = 0; i < count && !status; i++) status = add_row(making, &rows[i], false, error);
+    if (!status && making->written + making->count < making->plan.rows &&
+        cl_seconds() - making->kept_at >= KEEP_SECONDS)
+        status = cl_making_keep(making, error);
+    return status;
+}
+
+/* Adds the rows of all pieces, which cl_making_kept has found good. */
+static coulis_status take_pieces(cl_making *making, coulis_error *error) {
+    const cl_making_plan *plan = &making->plan;
+    coulis_status status = COULIS_OK;
+    while (!status && making->written + making->count < plan->rows) {
+        cl_part_reader *reader;
+        status = open_piece(plan, making->pieces, making->written + making->count, &reader, error);
+        if (status || !reader) return status;
+        for (int32_t group = 0; !status && group < cl_part_reader_row_groups(reader); group++) {
+            const cl_row *rows;
+            int64_t count;
+            status = cl_part_reader_read(reader, group, 1, &rows, &count, error);
+            for (int64_t i = 0; !status && i < count; i++) status = add_row(making, &rows[i], true, error);
+        }
+        cl_part_reader_close(reader);
+        making->pieces++;
+    }
+    return status;
+}
+
+coulis_status cl_making_open(const cl_making_plan *plan, cl_making **out, coulis_error *error) {
+    cl_making *making = cl_alloc_zero(1, sizeof *making);
+    if (!making) return cl_fail_memory(error, "a part", sizeof *making);
+    making->plan = *plan;
+    making->kept_at = cl_seconds();
+    size_t vector, rows = (size_t)plan->group_rows;
+    if (cl_mul_size((size_t)plan->length, sizeof *making->vectors, &vector)) {
+        making->rows = cl_alloc(rows, sizeof *making->rows);
+        making->texts = cl_alloc(rows, sizeof *making->texts);
+        making->vectors = cl_alloc(rows, vector);
+    }
+    coulis_status status = COULIS_OK;
+    if (!making->rows || !making->texts || !making->vectors)
+        status = cl_fail(error, COULIS_NO_MEMORY, "not enough memory for %lld vectors of %lld dimensions",
+                         (long long)plan->group_rows, (long long)plan->length);
+    char *path = status ? NULL : cl_format("%s/part-%05lld.parquet", plan->folder, (long long)plan->part);
+    if (!status && !path) status = no_memory(error);
+    if (!status) status = cl_part_writer_open(path, plan->column, plan->length, plan->recipe, &making->writer, error);
+    cl_free(path);
+    if (!status) status = take_pieces(making, error);
+    if (status) cl_making_abort(making);
+    else *out = making;
+    return status;
+}
+
+coulis_status cl_making_commit(cl_making *making, coulis_error *error) {
+    coulis_status status = making->count > 0 ? end_group(making, error) : COULIS_OK;
+    if (!status) {
+        status = cl_part_writer_commit(making->writer, error);
+        making->writer = NULL;
+    }
+    if (!status && making->pieces > 0) status = cl_making_forget(making->plan.folder, making->plan.part, error);
+    cl_making_abort(making);
+    return status;
+}

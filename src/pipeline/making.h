@@ -1,0 +1,43 @@
+/* A part in the making: its rows are gathered into row groups, and those of an unfinished part are kept on disk.
+ *
+ * A part under its own name is whole, so what a job has done of it until then stands in pieces beside it: small parts
+ * named .part-NNNNN.piece-NNNNN.parquet, each with the rows that came after those of the piece before. A job that goes
+ * on takes the rows out of the pieces and makes the rest; the finished part has the bytes it would have had. */
+#ifndef CL_PIPELINE_MAKING_H
+#define CL_PIPELINE_MAKING_H
+
+#include "table/part.h"
+
+typedef struct cl_making cl_making;
+
+/* What a part is to be. The texts must outlive the making. */
+typedef struct cl_making_plan {
+    const char *folder, *column, *recipe;
+    int64_t part, length; /* its number; numbers in a vector */
+    int64_t rows;         /* of the whole part */
+    int64_t group_rows;   /* of a row group */
+} cl_making_plan;
+
+/* How many rows of the part an earlier run kept: pieces of the same plan from the first row on, without a gap. Pieces
+ * that are damaged or of another plan do not count. */
+coulis_status cl_making_kept(const cl_making_plan *plan, int64_t *rows, coulis_error *error);
+
+/* Begins the part with the rows that were kept. */
+coulis_status cl_making_open(const cl_making_plan *plan, cl_making **making, coulis_error *error);
+
+/* Appends rows; they and their vectors are copied. Now and then keeps them in a piece. */
+coulis_status cl_making_add(cl_making *making, const cl_row *rows, int64_t count, coulis_error *error);
+
+/* Keeps the rows added so far, for a job that is to stop. */
+coulis_status cl_making_keep(cl_making *making, coulis_error *error);
+
+/* All rows are there: gives the part its name and removes its pieces. Releases `making` in any case. */
+coulis_status cl_making_commit(cl_making *making, coulis_error *error);
+
+/* Releases `making`; its pieces stay. NULL is allowed. */
+void cl_making_abort(cl_making *making);
+
+/* Removes the pieces of a part, the last one first, so that what remains of an interrupted removal is found. */
+coulis_status cl_making_forget(const char *folder, int64_t part, coulis_error *error);
+
+#endif

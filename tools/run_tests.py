@@ -3,9 +3,9 @@
 A group is named after what it tests: group `pca` is tests/c/test_pca.c and tests/python/test_pca.py. Beside
 them stand groups that build again: `clang` (the other compiler), `sanitize` (AddressSanitizer and UBSan), `tsan`
 (ThreadSanitizer), `neon` (64-bit ARM in an emulator) and `lint`. A folder of tests with a list of packages of its own
-is a group too: tests/wheel is run in build/venv-wheel, which holds what requirements/wheel.txt says; so is `keras`,
-tests/python/test_keras_*.py in build/venv-keras; tests/spark needs more, all of it in build/spark
-(tools/spark_environment.sh). The last line printed is "N passed, N failed, N skipped".
+is a group too: tests/wheel is run in build/venv-wheel, which holds what requirements/wheel.txt says; so are `keras`,
+tests/python/test_keras_*.py in build/venv-keras, and `torch`, whose environment stands on Debian's PyTorch; tests/spark
+needs more, all of it in build/spark (tools/spark_environment.sh). The last line printed is "N passed, N failed, N skipped".
 """
 
 import os
@@ -75,15 +75,20 @@ def run_python(files, totals, python=sys.executable, environment=None):
     totals.add(int(suite.get("tests")) - failed - skipped, failed or (1 if code else 0), skipped)
 
 
+# An environment that is made otherwise than from this Python: which one, and options for venv and for pip.
+BASES = {"torch": ("/usr/bin/python3", ["--system-site-packages"], ["--no-deps"])}
+
+
 def own_environment(name):
     """The Python of build/venv-<name>, which holds what requirements/<name>.txt says; made once per content."""
     folder, wanted = BUILD / f"venv-{name}", ROOT / "requirements" / f"{name}.txt"
     python, stamp = folder / "bin" / "python", folder / ".installed"
     if not stamp.exists() or stamp.read_bytes() != wanted.read_bytes():
         print(f"installing {wanted.relative_to(ROOT)} into {folder.relative_to(ROOT)}", flush=True)
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
+        base, making, installing = BASES.get(name, (sys.executable, [], []))
+        subprocess.run([base, "-m", "venv", "--clear", *making, str(folder)], check=True)
         subprocess.run([str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
-                        "--require-hashes", "-r", str(wanted)], check=True)
+                        "--require-hashes", *installing, "-r", str(wanted)], check=True)
         site = subprocess.run([str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
                               check=True, capture_output=True, text=True).stdout.strip()
         pathlib.Path(site, "coulis.pth").write_text(f"{ROOT / 'python'}\n")
@@ -176,6 +181,20 @@ def keras_tests():
     return sorted((ROOT / "tests" / "python").glob("test_keras_*.py"))
 
 
+def torch_tests():
+    return sorted((ROOT / "tests" / "python").glob("test_torch_*.py"))
+
+
+def test_torch(totals):
+    """Networks of PyTorch, timm and transformers against themselves, in an environment of their own."""
+    base = BASES["torch"][0]
+    if subprocess.run([base, "-c", "import torch, torchvision"], capture_output=True).returncode:
+        print(f"skipped: {base} has no torch and torchvision: apt-get install python3-torch python3-torchvision")
+        totals.add(0, 0, 1)
+        return
+    run_own("torch", totals, torch_tests())
+
+
 def test_keras(totals):
     """Networks of Keras against Keras itself, in an environment of their own."""
     if sys.version_info >= (3, 14):
@@ -201,11 +220,12 @@ def test_lint(totals):
 
 
 SPECIAL = {"clang": test_clang, "sanitize": test_sanitize, "tsan": test_tsan, "neon": test_neon, "keras": test_keras,
-           "spark": test_spark, "lint": test_lint}
+           "torch": test_torch, "spark": test_spark, "lint": test_lint}
 
 
 def groups():
-    python = {p.stem[len("test_"):] for p in (ROOT / "tests" / "python").glob("test_*.py") if p not in keras_tests()}
+    python = {p.stem[len("test_"):] for p in (ROOT / "tests" / "python").glob("test_*.py")
+              if p not in keras_tests() + torch_tests()}
     return sorted(python | set(c_tests())) + own_groups() + list(SPECIAL)
 
 

@@ -14,7 +14,8 @@ from collections import OrderedDict
 import numpy
 from coulis.convert import graph, layouts, recipe
 
-TORCH_TYPES = {"<f4": "FloatStorage", "<f2": "HalfStorage", "<i8": "LongStorage"}
+TORCH_TYPES = {"<f4": "FloatStorage", "<f2": "HalfStorage", "<f8": "DoubleStorage", "<i8": "LongStorage",
+               "<u2": "BFloat16Storage"}  # NumPy has no bfloat16: its bits, as whole numbers
 
 
 def random_state(name, seed=1, classes=1000):
@@ -42,8 +43,8 @@ def torch_state(name, seed=1, classes=1000):
 class _Pickler(pickle.Pickler):
     """Writes arrays as torch.save writes tensors: the same pickler, protocol and globals, without torch."""
 
-    def __init__(self, file, modules):
-        super().__init__(file, protocol=2)
+    def __init__(self, file, modules, protocol):
+        super().__init__(file, protocol)
         self.modules, self.storages = modules, []
 
     def persistent_id(self, item):
@@ -90,10 +91,16 @@ def _torch_modules():
 
 def torch_zip_bytes(state, root="archive", compression=zipfile.ZIP_STORED, **members):
     """A .pth file as PyTorch 2 writes it; `members` replace or, when None, leave out parts of the archive."""
+    state = OrderedDict((name, numpy.asarray(values)) for name, values in state.items())
+    return torch_zip_object(state, 2, root, compression, **members)
+
+
+def torch_zip_object(item, protocol=2, root="archive", compression=zipfile.ZIP_STORED, **members):
+    """The same of anything, in which arrays stand for tensors."""
     with _torch_modules() as modules:
         text = io.BytesIO()
-        pickler = _Pickler(text, modules)
-        pickler.dump(OrderedDict((name, numpy.asarray(values)) for name, values in state.items()))
+        pickler = _Pickler(text, modules, protocol)
+        pickler.dump(item)
     parts = {"data.pkl": text.getvalue(), "byteorder": b"little"}
     parts.update({f"data/{index}": data for index, data in enumerate(pickler.storages)})
     parts.update({"version": b"3\n", ".data/serialization_id": b"0" * 40})

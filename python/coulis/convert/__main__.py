@@ -23,6 +23,8 @@ def _parser():
     one.add_argument("--from", dest="kind", required=True, choices=("keras", "torch", "onnx"), help="what wrote FILE")
     one.add_argument("--layout", metavar="RECIPE", help="the known network whose layout FILE has, when its tensors do "
                                                         "not tell ('coulis models get' lists them)")
+    one.add_argument("--entry", metavar="KEY", help="torch: the entry of a checkpoint that holds the weights, such as "
+                                                    "model or ema, when not the one that is found")
     one.add_argument("--preprocessing", choices=sorted(onnx_import.PREPROCESSING),
                      help="how pictures are prepared, in Keras' words (none: values from 0 to 255 as they are); for "
                           "keras and torch the layout's own when left out")
@@ -65,6 +67,8 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     if options.verb == "add" and options.kind == "onnx" and options.layout:
         parser.error("--layout goes with --from keras and torch")
+    if options.verb == "add" and options.kind != "torch" and options.entry:
+        parser.error("--entry goes with --from torch")
     if options.verb == "add" and options.kind != "onnx" and any(getattr(options, name) for name in ONNX_ONLY):
         parser.error("--map, --pooled and --logits go with --from onnx")
     signal.signal(signal.SIGTERM, _terminated)
@@ -95,7 +99,11 @@ def _bring(options):
     given = {key: value for key, value in vars(options).items() if key in onnx_import.Options._fields and value}
 
     def make():
-        return add.convert(options.file, options.name, options.kind, options.layout, onnx_import.Options(**given))
+        notes = []
+        made = add.convert(options.file, options.name, options.kind, options.layout, onnx_import.Options(**given), notes)
+        for note in notes:
+            print(f"coulis: {options.file}: {note}", file=sys.stderr)
+        return made
 
     return add.put(options.name, make, options.folder, options.overwrite, options.check)
 

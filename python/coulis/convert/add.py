@@ -6,7 +6,7 @@ from pathlib import Path
 from . import fetch, layouts, onnx_import, recipe, store, weight_files
 
 
-def convert(path, name, kind, layout=None, given=onnx_import.Options()):
+def convert(path, name, kind, layout=None, given=onnx_import.Options(), notes=None):
     """Description and tensors of the network in a weights file.
 
     Parameters
@@ -19,6 +19,8 @@ def convert(path, name, kind, layout=None, given=onnx_import.Options()):
     given : coulis.convert.onnx_import.Options
         What the file does not say of itself, or the layout says otherwise. The facts (source, licence) are the
         recipe's when it is the very file that the recipe names.
+    notes : list of str, optional
+        Takes sentences on what was assumed and left out.
 
     Raises
     ------
@@ -29,10 +31,11 @@ def convert(path, name, kind, layout=None, given=onnx_import.Options()):
     if kind == "onnx":
         return onnx_import.convert(path, name, given._replace(source=given.source or Path(path).name,
                                                               licence=given.licence or "not stated"))
-    weights = weight_files.Weights(path, kind)
+    weights = weight_files.Weights(path, kind, given.entry)
     try:
-        chosen = layouts.choose(weights.state, kind, weights.is_published, layout)
-        description, tensors = layouts.fit(chosen, weights.state)
+        place = layouts.choose(weights.state, kind, weights.is_published, layout, notes)
+        chosen = place.chosen
+        description, tensors = layouts.fit(chosen, weights.state, place.style, place.prefix, notes)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
     if not weights.is_published(chosen):

@@ -1,8 +1,13 @@
 """The layouts of weight files that are known: which graph belongs to one, and where each tensor lies in it.
 
-Each recipe in models/ names a layout by its `family` and `variant`. A file is recognised by the names and shapes of
-its tensors; only the classifier may have another number of classes than the published one, or be missing.
+Each recipe in models/ names a layout by its `family` and `variant`. The same network has other names for its tensors
+in the files of torchvision, timm, transformers and others: the `STYLES` of its family. A file is recognised by the
+names and shapes of its tensors. What surrounds the network may differ: a prefix before every name (`module.`,
+`backbone.`, `visual.`), tensors outside that prefix, another classifier or none.
 """
+
+from collections import namedtuple
+from math import prod
 
 from . import efficientnet_lite, mobilenet_v3, recipe, resnet, resnet50
 from .graph import describe, shapes
@@ -13,15 +18,49 @@ FAMILIES = {
     "resnet-keras": resnet50,
     "resnet-torchvision": resnet,
 }
-IGNORED = ".num_batches_tracked"  # PyTorch's count of training steps
+FLOATS = ("<f4", "<f2", "<f8")
+PREFIXES_DEEP = 4  # dots in a prefix, such as "model.module.backbone.visual."
+
+Made = namedtuple("Made", "sources work")
+Made.__doc__ = """A tensor of the model file that is put together from several of the weights file.
+
+Attributes
+----------
+sources : tuple of str
+    Their names.
+work : callable
+    Takes the arrays and gives one; ValueError where they do not fit.
+"""
+
+Place = namedtuple("Place", "chosen style prefix")
+Place.__doc__ = """Where a network was found: the recipe, how its tensors are named, and what is before each name."""
 
 
-def build(chosen, classes=1000):
+def build(chosen, classes=1000, style=None):
     """Nodes of a recipe's network, and the file's name of every tensor; 0 classes for none."""
-    return FAMILIES[chosen["family"]].build(chosen["variant"], classes)
+    family = FAMILIES[chosen["family"]]
+    more = {"style": style or styles(family)[0]} if hasattr(family, "STYLES") else {}
+    if getattr(family, "SIZED", False):
+        more["size"] = (chosen["input"]["height"], chosen["input"]["width"])
+    return family.build(chosen["variant"], classes, **more)
 
 
-def fit(chosen, state):
+def styles(family):
+    """How the tensors of a family may be named."""
+    return getattr(family, "STYLES", ("",))
+
+
+def _classifier(chosen, style):
+    family = FAMILIES[chosen["family"]]
+    return family.classifier(chosen["variant"], style) if hasattr(family, "STYLES") else family.classifier(
+        chosen["variant"])
+
+
+def _sources(name):
+    return name.sources if isinstance(name, Made) else (name,)
+
+
+def fit(chosen, state, style=None, prefix="", notes=None):
     """Description and tensors of a model file.
 
     Parameters
@@ -30,6 +69,12 @@ def fit(chosen, state):
         A recipe.
     state : dict of str to numpy.ndarray
         The tensors of the weights file, under its own names.
+    style : str, optional
+        Of the family's STYLES; the first when left out.
+    prefix : str
+        Before every name of the network's tensors.
+    notes : list of str, optional
+        Takes sentences on what was left out.
 
     Raises
     ------
@@ -37,27 +82,83 @@ def fit(chosen, state):
         When a tensor is missing, left over, or of another shape or type than the graph says.
     """
     family, keras = FAMILIES[chosen["family"]], chosen["from"] == "keras"
+    style = style or styles(family)[0]
+    notes = [] if notes is None else notes
+    inside = {name[len(prefix):]: values for name, values in state.items() if name.startswith(prefix)}
     if hasattr(family, "arrange"):
-        state = family.arrange(state)
-    top = state.get(family.classifier(chosen["variant"]) + ("/kernel" if keras else ".weight"))
-    classes = 0 if top is None or top.ndim != 2 else top.shape[1 if keras else 0]
-    nodes, names = build(chosen, classes)
+        inside = family.arrange(inside)
+    inside = {name: values for name, values in inside.items() if values.ndim and values.dtype.kind == "f"}
+    inside, classes = _head(_classifier(chosen, style), inside, keras, notes)
+    nodes, names = build(chosen, classes, style)
     description = describe(chosen, nodes)
-    if not classes:
-        del description["features"]["logits"]
+    kept = {node["name"] for node in nodes}
+    description["features"] = {kind: node for kind, node in description["features"].items()
+                               if kind == "default" or node in kept}
     tensors = {}
     for name, shape in shapes(description)[1].items():
-        found = state.get(names[name])
-        if found is not None:
-            found = _as_ours(found, len(shape), keras)
-        if found is None or found.shape != shape or found.dtype != "<f4":
-            have = "missing" if found is None else f"{found.dtype} {found.shape}"
-            raise ValueError(f"the tensor {names[name]} should be float32 {shape}, but is {have}")
-        tensors[name] = found
-    unused = {name for name in state if not name.endswith(IGNORED)} - set(names.values())
+        tensors[name] = _tensor(names[name], shape, inside, prefix, keras)
+    used = {source for name in names.values() for source in _sources(name)}
+    beside = getattr(family, "BESIDE", ())
+    unused = [name for name in inside if name not in used and not name.startswith(tuple(beside))]
     if unused:
-        raise ValueError(f"the tensor {min(unused)} belongs to no layer of {chosen['name']}")
+        raise ValueError(f"the tensor {prefix}{unused[0]} belongs to no layer of {chosen['name']}")
+    outside = [name for name in state if not name.startswith(prefix)]
+    if outside:
+        notes.append(f"left out: {len(outside)} tensors that do not begin with {prefix!r}, such as {outside[0]}")
     return description, tensors
+
+
+def _head(classifier, state, keras, notes):
+    """The tensors with the classifier under the name it has in a graph, and its number of classes; 0 for none.
+
+    Whoever trains a network of their own replaces the classifier: by one behind a dropout, which only has another
+    name, or by more layers, which are left out.
+    """
+    weight, bias = ("/kernel", "/bias") if keras else (".weight", ".bias")
+    root = classifier.split(".")[0]
+    head = {name: values for name, values in state.items() if name.startswith((root + ".", root + "/"))}
+    if classifier + weight in head and (classifier + bias in head or "." in classifier):
+        values = head[classifier + weight]
+        others = [name for name in head if not name.startswith(classifier) and "." not in classifier]
+        if values.ndim in (2, 4) and not others:
+            return state, values.shape[1 if keras else 0]
+    rest = {name: values for name, values in state.items() if name not in head}
+    if not head:
+        return state, 0
+    matrices = [name for name, values in head.items() if values.ndim == 2]
+    if len(matrices) == 1 and matrices[0].endswith(weight) and "." not in classifier:
+        own = matrices[0][: -len(weight)]
+        if set(head) == {own + weight, own + bias}:
+            rest.update({classifier + weight: head[own + weight], classifier + bias: head[own + bias]})
+            return rest, head[own + weight].shape[1 if keras else 0]
+    notes.append(f"left out: the classifier, which is not a single layer with a bias ({', '.join(sorted(head)[:3])} ...)")
+    return rest, 0
+
+
+def _tensor(name, shape, state, prefix, keras):
+    """One tensor of the model file."""
+    found = [state.get(source) for source in _sources(name)]
+    for source, values in zip(_sources(name), found):
+        if values is None:
+            raise ValueError(f"the tensor {prefix}{source} should be float32 {_text(shape)}, but is missing")
+        if values.dtype.str not in FLOATS:
+            raise ValueError(f"the tensor {prefix}{source} is {values.dtype}, which is none of the types of weights")
+    source = _sources(name)[0]
+    if isinstance(name, Made):
+        try:
+            made = name.work(*(values.astype("<f4") for values in found))
+        except (ValueError, IndexError, TypeError) as error:
+            raise ValueError(f"the tensor {prefix}{source} {found[0].shape} does not fit: {str(error)[:120]}") from None
+    else:
+        made = _as_ours(found[0], len(shape), keras)
+    if made.shape != shape:
+        raise ValueError(f"the tensor {prefix}{source} should be float32 {_text(shape)}, but is {found[0].dtype} "
+                         f"{_text(found[0].shape)}")
+    return made.astype("<f4")
+
+
+def _text(shape):
+    return f"({', '.join(map(str, shape))})"
 
 
 def _as_ours(values, rank, keras):
@@ -71,8 +172,35 @@ def _as_ours(values, rank, keras):
     return values
 
 
-def choose(state, kind, published=lambda chosen: False, layout=None):
-    """The recipe whose layout the tensors have.
+def _prefixes(state):
+    """What may stand before the names of a network: "", and the beginnings of names up to a dot."""
+    found = {"": None}
+    for name in state:
+        parts = name.split(".")
+        for count in range(1, min(len(parts), PREFIXES_DEEP + 1)):
+            found[".".join(parts[:count]) + "."] = None
+    return list(found)
+
+
+def _overlap(chosen, style, state, prefixes):
+    """(likeness, tensors that are there, tensors of the network, prefix) of the prefix under which most are there."""
+    nodes, names = build(chosen, 0, style)
+    wanted = shapes({**describe(chosen, nodes)})[1]
+    sizes = {name: prod(wanted[tensor]) for tensor, name in names.items() if not isinstance(name, Made)}
+    sources = {source for name in names.values() for source in _sources(name)}
+    best = (0.0, 0, len(sources), "")
+    for prefix in prefixes:
+        there = sum(prefix + source in state and sizes.get(source, state[prefix + source].size)
+                    == state[prefix + source].size for source in sources)
+        if there:
+            inside = sum(name.startswith(prefix) for name in state)
+            best = max(best, (there / (len(sources) + inside - there), there, len(sources), prefix),
+                       key=lambda found: (found[0], -len(found[3])))
+    return best
+
+
+def choose(state, kind, published=lambda chosen: False, layout=None, notes=None):
+    """Where among the known layouts the tensors of a file are.
 
     Parameters
     ----------
@@ -82,6 +210,12 @@ def choose(state, kind, published=lambda chosen: False, layout=None):
         Tells of a recipe whether the file is the very one that it names; decides between layouts that look the same.
     layout : str, optional
         Take this recipe.
+    notes : list of str, optional
+        Takes sentences on what was assumed.
+
+    Returns
+    -------
+    Place
 
     Raises
     ------
@@ -90,24 +224,40 @@ def choose(state, kind, published=lambda chosen: False, layout=None):
     """
     known = [chosen for chosen in map(recipe.read, recipe.names()) if chosen["from"] == kind]
     if layout is not None:
-        for chosen in known:
-            if chosen["name"] == layout:
-                return chosen
-        raise ValueError(f"there is no layout {layout!r} for --from {kind}: "
-                         f"there are {', '.join(chosen['name'] for chosen in known)}")
-    reasons, fitting = {}, []
+        known = [chosen for chosen in known if chosen["name"] == layout]
+        if not known:
+            others = [name for name in recipe.names() if recipe.read(name)["from"] == kind]
+            raise ValueError(f"there is no layout {layout!r} for --from {kind}: there are {', '.join(others)}")
+    tried, fitting = [], []
+    prefixes = _prefixes(state) if kind == "torch" else [""]
     for chosen in known:
-        try:
-            fit(chosen, state)
-            fitting.append(chosen)
-        except ValueError as error:
-            reasons[chosen["name"]] = str(error)
-    exact = [chosen for chosen in fitting if published(chosen)]
-    if exact or len(fitting) == 1:
-        return (exact or fitting)[0]
-    if fitting:
-        raise ValueError("its tensors fit several layouts, which differ in padding or in how pictures are prepared; "
-                         f"say --layout with one of {', '.join(chosen['name'] for chosen in fitting)}")
-    nearest = max(known, key=lambda chosen: len(set(build(chosen)[1].values()) & set(state)))
-    raise ValueError(f"its tensors fit none of the layouts {', '.join(chosen['name'] for chosen in known)}; for the "
-                     f"nearest, {nearest['name']}, {reasons[nearest['name']]}. Any other network comes in as ONNX")
+        for style in styles(FAMILIES[chosen["family"]]):
+            likeness, there, count, prefix = _overlap(chosen, style, state, prefixes)
+            place, reason = Place(chosen, style, prefix), ""
+            if likeness or len(known) == 1:
+                try:
+                    fit(chosen, state, style, prefix)
+                    fitting.append(place)
+                except ValueError as error:
+                    reason = str(error)
+            tried.append((likeness, there, count, place, reason))
+    exact = [place for place in fitting if published(place.chosen)]
+    if exact:
+        return exact[0]
+    alike = {place.chosen["name"]: place for place in reversed(fitting)}
+    if len(alike) == 1:
+        (found,) = alike.values()
+        if notes is not None and layout is None:
+            notes.append(f"taken for {found.chosen['name']}; names and shapes of tensors do not tell another stride or "
+                         "activation (--layout names the network)")
+        return found
+    if alike:
+        names = sorted(alike, key=recipe.names().index)
+        raise ValueError("its tensors fit several layouts, which differ in padding, in an activation or in how images "
+                         f"are prepared; say --layout with one of {', '.join(names)}")
+    likeness, there, count, place, reason = max(tried, key=lambda item: item[0])
+    if not likeness:
+        raise ValueError("its tensors have none of the names of a known layout ('coulis models get' lists them); it "
+                         f"begins with {', '.join(list(state)[:3])}. Any other network comes in as ONNX")
+    raise ValueError(f"its tensors fit no known layout. The nearest is {place.chosen['name']}, of which it has {there} "
+                     f"of {count} tensors: {reason}. Any other network comes in as ONNX")

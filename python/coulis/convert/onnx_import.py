@@ -24,8 +24,8 @@ PREPROCESSING = {
 
 Options = namedtuple(
     "Options",
-    "preprocessing channels mean std width height map pooled logits source licence",
-    defaults=(None,) * 9 + ("", ""),
+    "preprocessing channels mean std width height map pooled logits source licence entry",
+    defaults=(None,) * 9 + ("", "", None),
 )
 Options.__doc__ = """What a file does not say of itself; None, or empty text, for what is not given.
 
@@ -43,6 +43,8 @@ map, pooled, logits : str
     Names of the ONNX tensors that give these features, where what convert() finds is not what is wanted.
 source, licence : str
     Facts for people, kept in the model file.
+entry : str
+    Of a checkpoint of PyTorch, the entry that holds the weights.
 """
 
 

@@ -12,6 +12,7 @@ ALIGNMENT = 64  # of the data section, for a reader that maps the file
 HEADER_MAX = 16 * 1024 * 1024
 TYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "|i1", "U8": "|u1"}
 TYPES["BOOL"] = "|b1"
+BFLOAT16 = "BF16"  # read as float32
 
 
 def write(path, tensors, metadata, check=None):
@@ -89,17 +90,24 @@ def parse(data, path):
         header = json.loads(data[8 : 8 + length].decode())
         metadata = header.pop("__metadata__", {})
         entries = [(name, entry["dtype"], entry["shape"], *entry["data_offsets"]) for name, entry in header.items()]
-        start, tensors, end = 8 + length, {}, 0
+        start, tensors, end, unknown = 8 + length, {}, 0, []
         for name, dtype, shape, first, last in sorted(entries, key=lambda entry: (entry[3], entry[4])):
-            if dtype not in TYPES:
-                raise ValueError(f"{name!r:.100} is {dtype!r:.20}, which is none of {', '.join(TYPES)}")
-            kind = numpy.dtype(TYPES[dtype])
+            if dtype not in TYPES and dtype != BFLOAT16:
+                unknown.append((name, dtype))
+                end = last
+                continue
+            kind = numpy.dtype(TYPES.get(dtype, "<u2"))
             if first != end or last - first != kind.itemsize * prod(shape) or start + last > len(data):
                 raise ValueError(f"the bytes of {name!r:.100} do not fit its shape {shape!r:.100}")
             tensors[name] = numpy.frombuffer(data, kind, prod(shape), start + first).reshape(shape)
+            if dtype == BFLOAT16:  # the upper half of a float32
+                tensors[name] = (tensors[name].astype("<u4") << 16).view("<f4")
             end = last
     except (KeyError, TypeError, AttributeError, UnicodeError, RecursionError, ValueError) as error:
         raise ValueError(f"the header of {path} is damaged: {error}") from None
+    if unknown:
+        raise ValueError(f"{path}: the tensor {unknown[0][0]!r:.100} is {unknown[0][1]!r:.20}; what can be read is "
+                         f"{', '.join((*TYPES, BFLOAT16))}")
     if start + end != len(data):
         raise ValueError(f"{path} has {len(data) - start - end} bytes that belong to no tensor")
     return {name: tensors[name] for name, *_ in entries}, metadata

@@ -1,8 +1,8 @@
 """Reads the .pth files that PyTorch has written since 1.6, without PyTorch, as data from strangers.
 
 The file is a zip archive of one folder: ``data.pkl``, a pickle that refers to storages by key, ``data/KEY`` with the
-raw elements of each, ``version``, and in newer files ``byteorder``. The pickle is carried out by the allow-list of
-:mod:`coulis.convert.legacy_pickle`. Nothing in the archive is compressed, so no member can be larger than the file.
+raw elements of each, ``version``, and in newer files ``byteorder``. The pickle is carried out by
+:mod:`coulis.convert.pickles`. Nothing in the archive is compressed, so no member can be larger than the file.
 """
 
 import zipfile
@@ -10,7 +10,7 @@ from io import BytesIO
 
 import numpy
 
-from . import legacy_pickle
+from . import checkpoint, legacy_pickle, pickles
 
 MEMBERS_MAX = 100_000
 VERSIONS = (b"2", b"3")  # 2 and 3 differ in what operators mean, not in how tensors lie
@@ -25,11 +25,11 @@ def is_one(data):
         return False
 
 
-def read(data, name="the file"):
+def read(data, name="the file", entry=None):
     """Tensors of a zip-format .pth file: as :func:`coulis.convert.legacy_pickle.read`."""
     try:
         with zipfile.ZipFile(BytesIO(data)) as archive:
-            return _read(archive, len(data))
+            return _read(archive, len(data), entry)
     except (zipfile.BadZipFile, NotImplementedError, OSError, EOFError, RuntimeError) as error:
         reason = f"the archive is damaged: {str(error)[:200]}"
     except ValueError as error:
@@ -37,7 +37,7 @@ def read(data, name="the file"):
     raise ValueError(f"{name} is not a PyTorch file that can be read: {reason}")
 
 
-def _read(archive, size):
+def _read(archive, size, entry):
     members, left = {}, size
     for info in archive.infolist():
         left -= info.file_size
@@ -62,7 +62,7 @@ def _read(archive, size):
     if member("version").strip() not in VERSIONS:
         raise ValueError(f"its version is {member('version')[:20]!r}, not 3")
     stream = BytesIO(member("data.pkl"))
-    tensors = legacy_pickle.tensors(legacy_pickle.load(stream))
+    tensors, _ = checkpoint.tensors(pickles.load(stream), entry)
     if stream.read(1):
         raise ValueError("bytes are left over behind its pickle")
     arrays = {}
@@ -71,7 +71,8 @@ def _read(archive, size):
         if key in arrays:
             continue
         elements = member(f"data/{key}")
-        if len(elements) != count * numpy.dtype(dtype).itemsize:
+        kind = legacy_pickle.element(dtype)
+        if len(elements) != count * kind.itemsize:
             raise ValueError(f"the storage {key!r:.60} has {len(elements)} bytes where {count} elements were announced")
-        arrays[key] = numpy.frombuffer(elements, dtype) if count else numpy.empty(0, dtype)
+        arrays[key] = numpy.frombuffer(elements, kind) if count else numpy.empty(0, kind)
     return {key: legacy_pickle.view(key, tensor, arrays) for key, tensor in tensors.items()}

@@ -13,18 +13,18 @@ SIZE_MAX = 4 << 30  # bytes; ten times the largest network that is a sensible ch
 class Weights:
     """A weights file in memory: `state` (name to tensor), `sha256` and `md5` of its bytes."""
 
-    def __init__(self, path, kind):
+    def __init__(self, path, kind, entry=None):
         data = _member(_bytes(path), path)
         self.sha256 = hashlib.sha256(data).hexdigest()
         self._data = data
         if kind == "keras":
             self.state = h5_file.read(data, path)
         elif torch_zip.is_one(data):
-            self.state = torch_zip.read(data, path)
+            self.state = torch_zip.read(data, path, entry)
         elif data[8:9] == b"{":
             self.state = safetensors_file.parse(data, path)[0]
         elif data[:1] == b"\x80":
-            self.state = legacy_pickle.read(data, path)
+            self.state = legacy_pickle.read(data, path, entry)
         else:
             raise ValueError(f"{path} is neither a .pth file of PyTorch nor a .safetensors file")
 

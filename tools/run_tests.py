@@ -5,7 +5,8 @@ them stand groups that build again: `clang` (the other compiler), `sanitize` (Ad
 (ThreadSanitizer), `neon` (64-bit ARM in an emulator) and `lint`. A folder of tests with a list of packages of its own
 is a group too: tests/wheel is run in build/venv-wheel, which holds what requirements/wheel.txt says; so are `keras`,
 tests/python/test_keras_*.py in build/venv-keras, and `torch`, whose environment stands on Debian's PyTorch; tests/spark
-needs more, all of it in build/spark (tools/spark_environment.sh). The last line printed is "N passed, N failed, N skipped".
+needs more, all of it in build/spark (tools/spark_environment.sh). The last line printed is
+"N passed, N failed, N skipped".
 """
 
 import os

@@ -32,8 +32,8 @@ def cast(kind):
 
 CHECKPOINTS = {
     "data parallel": under("module."),
-    "imagenet example": {"epoch": 90, "arch": "resnet18", "state_dict": under("module."), "best_acc1": numpy.float64(71),
-                         "optimizer": OPTIMIZER},
+    "imagenet example": {"epoch": 90, "arch": "resnet18", "state_dict": under("module."),
+                         "best_acc1": numpy.float64(71), "optimizer": OPTIMIZER},
     "nested": {"model_state_dict": STATE, "optimizer_state_dict": OPTIMIZER, "epoch": 3, "loss": 0.5},
     "lightning": {"epoch": 1, "state_dict": {**under("model."), "criterion.weight": STATE["fc.bias"]},
                   "optimizer_states": [OPTIMIZER], "hyper_parameters": Settings(lr=0.1),
@@ -80,7 +80,8 @@ def test_safetensors_of_bfloat16(tmp_path):
     header, data = {}, b""
     for name, values in BFLOAT16.items():
         kind = {"<u2": "BF16", "<i8": "I64"}[values.dtype.str]
-        header[name] = {"dtype": kind, "shape": list(values.shape), "data_offsets": [len(data), len(data) + values.nbytes]}
+        end = len(data) + values.nbytes
+        header[name] = {"dtype": kind, "shape": list(values.shape), "data_offsets": [len(data), end]}
         data += values.tobytes()
     text = str(header).replace("'", '"').encode()
     found, _ = safetensors_file.parse(len(text).to_bytes(8, "little") + text + data, "it")

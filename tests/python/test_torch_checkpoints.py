@@ -17,7 +17,8 @@ OPTIMIZER.step()
 
 
 def half(kind):
-    return {name: values.to(kind) if values.is_floating_point() else values for name, values in NET.state_dict().items()}
+    return {name: values.to(kind) if values.is_floating_point() else values
+            for name, values in NET.state_dict().items()}
 
 
 WAYS = {

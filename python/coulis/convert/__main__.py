@@ -100,7 +100,8 @@ def _bring(options):
 
     def make():
         notes = []
-        made = add.convert(options.file, options.name, options.kind, options.layout, onnx_import.Options(**given), notes)
+        made = add.convert(options.file, options.name, options.kind, options.layout, onnx_import.Options(**given),
+                           notes)
         for note in notes:
             print(f"coulis: {options.file}: {note}", file=sys.stderr)
         return made

@@ -1,4 +1,4 @@
-"""Finds the weights of a network in what PyTorch saved: a state dict, a checkpoint of a training run, a whole module."""
+"""Finds the weights of a network in what PyTorch saved: a state dict, a checkpoint of training, a whole module."""
 
 from .pickles import Opaque, Tensor
 

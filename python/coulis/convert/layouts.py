@@ -131,7 +131,8 @@ def _head(classifier, state, keras, notes):
         if set(head) == {own + weight, own + bias}:
             rest.update({classifier + weight: head[own + weight], classifier + bias: head[own + bias]})
             return rest, head[own + weight].shape[1 if keras else 0]
-    notes.append(f"left out: the classifier, which is not a single layer with a bias ({', '.join(sorted(head)[:3])} ...)")
+    notes.append("left out: the classifier, which is not a single layer with a bias "
+                 f"({', '.join(sorted(head)[:3])} ...)")
     return rest, 0
 
 

@@ -2,7 +2,8 @@
 
 The file is a zip archive of one folder: ``data.pkl``, a pickle that refers to storages by key, ``data/KEY`` with the
 raw elements of each, ``version``, and in newer files ``byteorder``. The pickle is carried out by
-:mod:`coulis.convert.pickles`. Nothing in the archive is compressed, so no member can be larger than the file.
+:mod:`coulis.convert.pickles`. No member that is read is compressed, so none can be larger than the file; the code of
+TorchScript is not read.
 """
 
 import zipfile
@@ -13,7 +14,7 @@ import numpy
 from . import checkpoint, legacy_pickle, pickles
 
 MEMBERS_MAX = 100_000
-VERSIONS = (b"2", b"3")  # 2 and 3 differ in what operators mean, not in how tensors lie
+VERSIONS = [b"%d" % version for version in range(1, 11)]  # they differ in what operators of TorchScript mean
 
 
 def is_one(data):
@@ -38,11 +39,8 @@ def read(data, name="the file", entry=None):
 
 
 def _read(archive, size, entry):
-    members, left = {}, size
+    members, left = {}, [size]
     for info in archive.infolist():
-        left -= info.file_size
-        if info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size or left < 0:
-            raise ValueError(f"the member {info.filename!r:.100} is compressed, or larger than the file")
         if info.filename in members or len(members) == MEMBERS_MAX:
             raise ValueError("it has two members of one name, or too many")
         members[info.filename] = info
@@ -55,12 +53,17 @@ def _read(archive, size, entry):
         info = members.get(root + part)
         if info is None and default is None:
             raise ValueError(f"it has no {part!r:.60}")
+        if info:
+            left[0] -= info.file_size
+            if info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size or left[0] < 0:
+                raise ValueError(f"the member {info.filename!r:.100} is compressed, or larger than the file")
         return archive.read(info) if info else default
 
     if member("byteorder", b"little").strip() != b"little":
         raise ValueError("it was not written by a little-endian machine")
-    if member("version").strip() not in VERSIONS:
-        raise ValueError(f"its version is {member('version')[:20]!r}, not 3")
+    version = member("version").strip()
+    if version not in VERSIONS:
+        raise ValueError(f"its version is {version[:20]!r}, not one of 1 to 10")
     stream = BytesIO(member("data.pkl"))
     tensors, _ = checkpoint.tensors(pickles.load(stream), entry)
     if stream.read(1):

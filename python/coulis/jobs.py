@@ -160,7 +160,7 @@ def read_table(directory, kind=None):
     Returns
     -------
     pyarrow.Table
-        Columns ``path, label, status, error, width, height`` and ``pca`` or ``features``.
+        Columns ``path, label, status, error, width, height``, ``pca`` or ``features``, and ``sha256, bytes, modified``.
 
     Raises
     ------

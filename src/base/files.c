@@ -68,6 +68,22 @@ coulis_status cl_file_read(const char *path, int64_t max_bytes, uint8_t **bytes,
     return COULIS_OK;
 }
 
+cl_file_state cl_file_state_of(const struct stat *about) {
+    if (!S_ISREG(about->st_mode)) return (cl_file_state){0};
+    return (cl_file_state){.has_bytes = true, .has_modified = true, .bytes = about->st_size,
+                           .modified = (int64_t)about->st_mtim.tv_sec * 1000000 + about->st_mtim.tv_nsec / 1000};
+}
+
+cl_file_state cl_file_state_at(const char *path) {
+    struct stat about;
+    return stat(path, &about) == 0 ? cl_file_state_of(&about) : (cl_file_state){0};
+}
+
+bool cl_file_state_equal(const cl_file_state *one, const cl_file_state *other) {
+    return one->has_bytes == other->has_bytes && one->has_modified == other->has_modified &&
+           one->bytes == other->bytes && one->modified == other->modified;
+}
+
 /* The length of the folder part of `path`, its last slash included; 0 when there is none. */
 static size_t folder_length(const char *path) {
     const char *slash = strrchr(path, '/');

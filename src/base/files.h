@@ -2,6 +2,7 @@
 #ifndef CL_BASE_FILES_H
 #define CL_BASE_FILES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -14,6 +15,23 @@ coulis_status cl_file_read(const char *path, int64_t max_bytes, uint8_t **bytes,
 
 /* Opens a regular file for reading and tells its size. COULIS_MISSING or COULIS_IO. */
 coulis_status cl_file_open(const char *path, FILE **stream, uint64_t *size, coulis_error *error);
+
+/* By what a change of a file's content shows. All zeros: nothing is known. */
+typedef struct cl_file_state {
+    bool has_bytes, has_modified;
+    int64_t bytes;
+    int64_t modified; /* microseconds since 1970, UTC, rounded down */
+} cl_file_state;
+
+struct stat;
+
+/* The state of a regular file; nothing of anything else. */
+cl_file_state cl_file_state_of(const struct stat *about);
+
+/* The same by name; nothing of a file that is not there. */
+cl_file_state cl_file_state_at(const char *path);
+
+bool cl_file_state_equal(const cl_file_state *one, const cl_file_state *other);
 
 /* A file being written under a temporary name (".NAME.tmp") in the folder of its final one. */
 typedef struct cl_new_file {

@@ -9,6 +9,9 @@
 #include "image/image.h"
 #include "image/source.h"
 
+/* So often is a file read that changes meanwhile. */
+#define ATTEMPTS 3
+
 static coulis_status fail_errno(const cl_source *picture, int error) {
     if (error == ENOENT || error == ENOTDIR) return cl_source_fail(picture, COULIS_MISSING, "does not exist");
     return cl_source_fail(picture, COULIS_UNREADABLE, "cannot be read: %s", strerror(error));
@@ -32,9 +35,10 @@ static int read_all(int file, uint8_t *bytes, size_t size, size_t *got) {
 }
 
 static coulis_status read_open_file(const cl_source *picture, int file, int64_t max_bytes, uint8_t **bytes,
-                                    size_t *size) {
+                                    size_t *size, cl_file_state *state) {
     struct stat about;
     if (fstat(file, &about) != 0) return fail_errno(picture, errno);
+    *state = cl_file_state_of(&about);
     if (!S_ISREG(about.st_mode)) {
         return cl_source_fail(picture, COULIS_UNREADABLE, "is %s, not a file", kind_of(about.st_mode));
     }
@@ -55,15 +59,34 @@ static coulis_status read_open_file(const cl_source *picture, int file, int64_t 
     return COULIS_OK;
 }
 
+/* Whether the file is as it was when reading began. */
+static bool is_unchanged(int file, const cl_file_state *state) {
+    struct stat about;
+    if (fstat(file, &about) != 0) return false;
+    cl_file_state now = cl_file_state_of(&about);
+    return cl_file_state_equal(&now, state);
+}
+
 coulis_status cl_image_read_file(const char *path, int64_t max_bytes, uint8_t **bytes, size_t *size,
-                                 coulis_error *error) {
+                                 cl_file_state *state, coulis_error *error) {
     cl_source picture = {.name = path, .error = error};
-    /* Not blocking, so that a pipe without a writer is told from a file and not waited for. */
-    int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (file < 0) return fail_errno(&picture, errno);
-    size_t got = 0;
-    coulis_status status = read_open_file(&picture, file, max_bytes, bytes, &got);
-    close(file);
-    if (!status) *size = got;
-    return status;
+    cl_file_state unwanted;
+    if (!state) state = &unwanted;
+    *state = (cl_file_state){0};
+    for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
+        /* Non-blocking, so that a pipe without a writer is told from a file and not waited for. */
+        int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+        if (file < 0) return fail_errno(&picture, errno);
+        size_t got = 0;
+        coulis_status status = read_open_file(&picture, file, max_bytes, bytes, &got, state);
+        bool whole = status != COULIS_OK || is_unchanged(file, state);
+        close(file);
+        if (whole) {
+            if (!status) *size = got;
+            return status;
+        }
+        cl_free(*bytes); /* half of it may be of the old state, half of the new */
+        *bytes = NULL;
+    }
+    return cl_source_fail(&picture, COULIS_UNREADABLE, "changes while it is read");
 }

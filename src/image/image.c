@@ -139,7 +139,7 @@ coulis_status coulis_image_load(const char *path, const coulis_image_options *op
     if (!status) status = check_arguments(width, height, rgb, error);
     uint8_t *bytes = NULL;
     size_t size;
-    if (!status) status = cl_image_read_file(path, own.max_bytes, &bytes, &size, error);
+    if (!status) status = cl_image_read_file(path, own.max_bytes, &bytes, &size, NULL, error);
     if (!status)
         status = cl_image_decode(path, bytes, size, &own, width, height, rgb, &stored_width, &stored_height, error);
     cl_free(bytes);

@@ -2,7 +2,7 @@
 #ifndef CL_IMAGE_IMAGE_H
 #define CL_IMAGE_IMAGE_H
 
-#include "coulis.h"
+#include "base/files.h"
 
 /* The caller's options (may be NULL) over the defaults, checked. */
 coulis_status cl_image_options_read(const coulis_image_options *given, coulis_image_options *own, coulis_error *error);
@@ -15,9 +15,10 @@ coulis_status cl_image_decode(const char *name, const uint8_t *bytes, size_t siz
 
 /* Reads a whole file into fresh memory (*bytes, released with cl_free), checking its size
  * against `max_bytes` first. COULIS_MISSING, COULIS_EMPTY, COULIS_TOO_LARGE,
- * COULIS_UNREADABLE (not permitted, not a regular file, read error) or
- * COULIS_NO_MEMORY. The sentence names the path. */
+ * COULIS_UNREADABLE (not permitted, not a regular file, read error, or it changes while it is read) or
+ * COULIS_NO_MEMORY. The sentence names the path. `state` (may be NULL) gets that of the file whose bytes these are;
+ * nothing when it could not be opened. */
 coulis_status cl_image_read_file(const char *path, int64_t max_bytes, uint8_t **bytes, size_t *size,
-                                 coulis_error *error);
+                                 cl_file_state *state, coulis_error *error);
 
 #endif

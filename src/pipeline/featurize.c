@@ -95,8 +95,8 @@ typedef struct sink {
 } sink;
 
 /* The columns of one row; *path and *label are to be freed by the caller. */
-static coulis_status make_row(const sink *s, int64_t i, const coulis_result *result, const float *vector, cl_row *row,
-                              char **path, char **label, coulis_error *error) {
+static coulis_status make_row(const sink *s, int64_t i, const coulis_result *result, const cl_origin *origin,
+                              const float *vector, cl_row *row, char **path, char **label, coulis_error *error) {
     const char *raw = cl_list_path(s->list, i);
     size_t length;
     const char *name = cl_label_of(raw, &length);
@@ -108,30 +108,31 @@ static coulis_status make_row(const sink *s, int64_t i, const coulis_result *res
     bool ok = result->error.status == COULIS_OK;
     *row = (cl_row){.path = *path, .label = *label, .status = result->error.status,
                     .error = ok ? NULL : result->error.message, .width = result->width, .height = result->height,
-                    .vector = ok ? vector : NULL};
+                    .vector = ok ? vector : NULL, .file = origin->state,
+                    .sha256 = origin->sha256[0] ? origin->sha256 : NULL};
     return COULIS_OK;
 }
 
 static coulis_status add_chunk(sink *s, const cl_chunk *chunk, int64_t length, coulis_result *results,
-                               const float *vectors, coulis_error *error) {
+                               const cl_origin *origins, const float *vectors, coulis_error *error) {
     coulis_status status = COULIS_OK;
     int64_t made = 0;
     for (; status == COULIS_OK && made < chunk->rows; made++)
-        status = make_row(s, chunk->first + made, &results[made], vectors + made * length, &s->rows[made],
-                          &s->texts[2 * made], &s->texts[2 * made + 1], error);
+        status = make_row(s, chunk->first + made, &results[made], &origins[made], vectors + made * length,
+                          &s->rows[made], &s->texts[2 * made], &s->texts[2 * made + 1], error);
     if (status == COULIS_OK) status = cl_making_add(s->making, s->rows, chunk->rows, error);
     for (int64_t i = 0; i < 2 * made; i++) cl_free(s->texts[i]);
     return status;
 }
 
 /* Waits for the next chunk and tells of progress; *ready is false when the job is to stop before it is finished. */
-static coulis_status wait_for_chunk(sink *s, bool *ready, coulis_result **results, const float **vectors,
-                                    coulis_error *error) {
+static coulis_status wait_for_chunk(sink *s, bool *ready, coulis_result **results, const cl_origin **origins,
+                                    const float **vectors, coulis_error *error) {
     coulis_status status;
     do {
         coulis_progress *progress = &s->progress;
-        status = cl_stream_wait(s->stream, s->chunk, ready, results, vectors, &progress->done, &progress->failed,
-                                error);
+        status = cl_stream_wait(s->stream, s->chunk, ready, results, origins, vectors, &progress->done,
+                                &progress->failed, error);
         progress->done += progress->resumed;
         progress->seconds = cl_seconds() - s->began;
         if (!status && !s->stopping && s->options->progress && s->options->progress(s->options->context, progress))
@@ -145,8 +146,9 @@ static coulis_status make_part(sink *s, const part_plan *part, const cl_chunk *c
     for (int64_t i = 0; !status && i < part->chunks; i++, s->chunk++) {
         bool ready = false;
         coulis_result *results;
+        const cl_origin *origins;
         const float *vectors;
-        status = wait_for_chunk(s, &ready, &results, &vectors, error);
+        status = wait_for_chunk(s, &ready, &results, &origins, &vectors, error);
         if (!status && !ready) {
             status = cl_making_keep(s->making, error);
             return status ? status
@@ -154,7 +156,7 @@ static coulis_status make_part(sink *s, const part_plan *part, const cl_chunk *c
                                     "interrupted after %lld of %lld images; rerun the same command to resume",
                                     (long long)s->progress.done, (long long)s->progress.total);
         }
-        if (!status) status = add_chunk(s, &chunks[s->chunk], part->making.length, results, vectors, error);
+        if (!status) status = add_chunk(s, &chunks[s->chunk], part->making.length, results, origins, vectors, error);
         if (!status) cl_stream_release(s->stream, s->chunk);
     }
     if (status) return status;

@@ -153,7 +153,7 @@ static void run_inputs(void *context, int64_t piece, int32_t worker) {
         *picture->result = (coulis_result){0};
         if (!input->bytes && input->path) {
             if (cl_image_read_file(input->path, f->options.max_bytes, &owned[count], &picture->size,
-                                   &picture->result->error) != COULIS_OK) {
+                                   NULL, &picture->result->error) != COULIS_OK) {
                 memset(picture->values, 0, (size_t)f->plan->length * sizeof(float));
                 continue;
             }

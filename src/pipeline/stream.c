@@ -26,6 +26,7 @@ typedef struct item {
 typedef struct slot {
     float *vectors;
     coulis_result *results;
+    cl_origin *origins;
     int64_t left; /* rows not finished */
 } slot;
 
@@ -80,9 +81,12 @@ static void *reader_main(void *argument) {
         pthread_mutex_unlock(&s->mutex);
 
         coulis_result *result = &s->slots[next.chunk % SLOTS].results[next.row];
+        cl_origin *origin = &s->slots[next.chunk % SLOTS].origins[next.row];
         *result = (coulis_result){0};
+        *origin = (cl_origin){0};
         const char *path = cl_list_path(s->list, s->chunks[next.chunk].first + next.row);
-        if (cl_image_read_file(path, s->max_bytes, &next.bytes, &next.size, &result->error) != COULIS_OK)
+        if (cl_image_read_file(path, s->max_bytes, &next.bytes, &next.size, &origin->state, &result->error) !=
+            COULIS_OK)
             next.bytes = NULL;
 
         pthread_mutex_lock(&s->mutex);
@@ -101,17 +105,25 @@ static int32_t share(const cl_stream *s) {
     return count < CL_FEATURIZER_PICTURES ? (int32_t)count : CL_FEATURIZER_PICTURES;
 }
 
+static void hash(const item *read, char text[CL_SHA256_TEXT]) {
+    cl_sha256 sum;
+    cl_sha256_begin(&sum);
+    cl_sha256_add(&sum, read->bytes, read->size);
+    cl_sha256_end(&sum, text);
+}
+
 /* Turns the items that were read into vectors. */
 static void work_on(cl_stream *s, int32_t worker, const item *items, int32_t count) {
     cl_picture pictures[CL_FEATURIZER_PICTURES];
     int32_t readable = 0;
     for (int32_t i = 0; i < count; i++) {
         slot *place = &s->slots[items[i].chunk % SLOTS];
-        if (items[i].bytes)
-            pictures[readable++] = (cl_picture){
-                .name = cl_list_path(s->list, s->chunks[items[i].chunk].first + items[i].row),
-                .bytes = items[i].bytes, .size = items[i].size, .values = place->vectors + items[i].row * s->length,
-                .result = &place->results[items[i].row]};
+        if (!items[i].bytes) continue;
+        hash(&items[i], place->origins[items[i].row].sha256);
+        pictures[readable++] = (cl_picture){
+            .name = cl_list_path(s->list, s->chunks[items[i].chunk].first + items[i].row),
+            .bytes = items[i].bytes, .size = items[i].size, .values = place->vectors + items[i].row * s->length,
+            .result = &place->results[items[i].row]};
     }
     cl_featurizer_some(s->featurizer, worker, pictures, readable);
     for (int32_t i = 0; i < count; i++) cl_free(items[i].bytes);
@@ -174,8 +186,9 @@ static coulis_status make_room(cl_stream *s, int64_t chunk_rows, coulis_error *e
     for (int i = 0; good && i < SLOTS && i < s->chunk_count; i++) {
         s->slots[i].vectors = cl_alloc(rows, vector_bytes);
         s->slots[i].results = cl_alloc_zero(rows, sizeof *s->slots[i].results);
+        s->slots[i].origins = cl_alloc_zero(rows, sizeof *s->slots[i].origins);
         s->slots[i].left = s->chunks[i].rows;
-        good = s->slots[i].vectors && s->slots[i].results;
+        good = s->slots[i].vectors && s->slots[i].results && s->slots[i].origins;
     }
     if (good) return COULIS_OK;
     return cl_fail(error, COULIS_NO_MEMORY, "not enough memory for %lld vectors of %lld numbers",
@@ -221,6 +234,7 @@ void cl_stream_free(cl_stream *s) {
     for (int i = 0; i < SLOTS; i++) {
         cl_free(s->slots[i].vectors);
         cl_free(s->slots[i].results);
+        cl_free(s->slots[i].origins);
     }
     pthread_cond_destroy(&s->writable);
     pthread_cond_destroy(&s->workable);
@@ -232,7 +246,8 @@ void cl_stream_free(cl_stream *s) {
 }
 
 coulis_status cl_stream_wait(cl_stream *s, int64_t number, bool *ready, coulis_result **results,
-                             const float **vectors, int64_t *done, int64_t *failed, coulis_error *error) {
+                             const cl_origin **origins, const float **vectors, int64_t *done, int64_t *failed,
+                             coulis_error *error) {
     slot *place = &s->slots[number % SLOTS];
     struct timespec until;
     clock_gettime(CLOCK_REALTIME, &until);
@@ -247,6 +262,7 @@ coulis_status cl_stream_wait(cl_stream *s, int64_t number, bool *ready, coulis_r
     }
     *ready = place->left == 0;
     *results = place->results;
+    *origins = place->origins;
     *vectors = place->vectors;
     *done = s->done;
     *failed = s->failed;

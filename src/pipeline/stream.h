@@ -8,6 +8,8 @@
 
 #include <stdbool.h>
 
+#include "base/files.h"
+#include "base/sha256.h"
 #include "base/threads.h"
 #include "pipeline/featurizer.h"
 #include "pipeline/list.h"
@@ -16,6 +18,12 @@
 typedef struct cl_chunk {
     int64_t first, rows;
 } cl_chunk;
+
+/* What the file of a row was when it was read. */
+typedef struct cl_origin {
+    cl_file_state state;
+    char sha256[CL_SHA256_TEXT]; /* of its bytes, "" when they could not be read */
+} cl_origin;
 
 typedef struct cl_stream cl_stream;
 
@@ -28,10 +36,11 @@ coulis_status cl_stream_create(const cl_list *list, const cl_chunk *chunks, int6
 void cl_stream_free(cl_stream *stream);
 
 /* Waits until chunk `number` is finished, but no longer than a fifth of a second: *ready says which. Then
- * *results and *vectors hold its rows until cl_stream_release. `done` and `failed` count all
+ * *results, *origins and *vectors hold its rows until cl_stream_release. `done` and `failed` count all
  * pictures of this stream so far. Fails when a worker ran out of memory. */
 coulis_status cl_stream_wait(cl_stream *stream, int64_t number, bool *ready, coulis_result **results,
-                             const float **vectors, int64_t *done, int64_t *failed, coulis_error *error);
+                             const cl_origin **origins, const float **vectors, int64_t *done, int64_t *failed,
+                             coulis_error *error);
 
 /* Frees the place of a chunk that cl_stream_wait gave; chunks are released in order. */
 void cl_stream_release(cl_stream *stream, int64_t number);

@@ -11,10 +11,19 @@ typedef enum cl_column {
     CL_COLUMN_WIDTH = 4,
     CL_COLUMN_HEIGHT = 5,
     CL_COLUMN_VECTOR = 6,
-    CL_COLUMNS = 7
+    /* Of the file. Tables of version 0.1 and of other programs have none of these. */
+    CL_COLUMN_SHA256 = 7,
+    CL_COLUMN_BYTES = 8,
+    CL_COLUMN_MODIFIED = 9,
+    CL_COLUMNS = 10
 } cl_column;
 
-static const char *const cl_column_names[CL_COLUMN_VECTOR] = {"path", "label", "status", "error", "width", "height"};
+/* NULL stands for the vector, which is named "features" or "pca". */
+static const char *const cl_column_names[CL_COLUMNS] = {"path",   "label", "status", "error", "width",
+                                                        "height", NULL,    "sha256", "bytes", "modified"};
+
+static inline int cl_column_is_text(int column) { return column <= CL_COLUMN_ERROR || column == CL_COLUMN_SHA256; }
+static inline int cl_column_is_wide(int column) { return column == CL_COLUMN_BYTES || column == CL_COLUMN_MODIFIED; }
 
 /* The key of the recipe among the file's key-value metadata. */
 #define CL_RECIPE_KEY "coulis"

@@ -2,10 +2,10 @@
 #ifndef CL_TABLE_PART_H
 #define CL_TABLE_PART_H
 
-#include "coulis.h"
+#include "base/files.h"
 
-/* One row. A picture without a vector has status != COULIS_OK, an error, and
- * vector NULL. Width and height 0 mean unknown and are written as null. */
+/* One row. An image without a vector has status != COULIS_OK, an error, and
+ * vector NULL. Width and height 0 mean unknown and are written as null, as is what is not known of the file. */
 typedef struct cl_row {
     const char *path;
     const char *label;
@@ -13,6 +13,8 @@ typedef struct cl_row {
     const char *error; /* NULL when ok */
     int32_t width, height;
     const float *vector;
+    cl_file_state file; /* when it was read */
+    const char *sha256; /* of the file, 64 hexadecimal digits; NULL when unknown */
 } cl_row;
 
 /* Copies `row` with its texts, which lie in the memory returned (released with cl_free); the vector is shared.
@@ -24,7 +26,8 @@ typedef struct cl_part_writer cl_part_writer;
 /* Begins the part `path` in a temporary file beside it. Columns: path, label, status
  * (string, required), error (string, null when ok), width, height (int32, nullable), then
  * `column` (list<float>, null when not ok; "features" or "pca"), whose vectors have
- * `length` numbers. `recipe` is stored as key-value metadata under "coulis". */
+ * `length` numbers, then sha256 (string), bytes (int64) and modified (timestamp in microseconds, UTC) of the file,
+ * null where unknown. `recipe` is stored as key-value metadata under "coulis". */
 coulis_status cl_part_writer_open(const char *path, const char *column, int64_t length, const char *recipe,
                                   cl_part_writer **writer, coulis_error *error);
 
@@ -44,7 +47,8 @@ int64_t cl_row_group_rows(int64_t length);
 
 typedef struct cl_part_reader cl_part_reader;
 
-/* Opens a part and checks that it has the columns above. */
+/* Opens a part and checks that it has the columns above, in any order; those of the file may be missing, and others are
+ * passed over. */
 coulis_status cl_part_reader_open(const char *path, const char *column, cl_part_reader **reader,
                                   coulis_error *error);
 void cl_part_reader_close(cl_part_reader *reader);

@@ -24,7 +24,8 @@ struct cl_part_reader {
     /* The row group read last. */
     cl_row *row;
     float *vectors;
-    char *texts[CL_COLUMN_ERROR + 1];
+    char *texts[CL_COLUMNS];
+    int32_t leaves[CL_COLUMNS]; /* which of the file's columns it is, -1 when it has none */
 };
 
 /* The words of a failure inside carquet. */
@@ -41,29 +42,47 @@ static coulis_status bad(const cl_part_reader *reader, const char *what, coulis_
     return cl_fail(error, COULIS_BAD_DATA, "'%s' is no table of coulis: %s", reader->path, what);
 }
 
-/* Column names, types, and the shape of the list. Required and optional are both taken for the columns
- * that must not be null, as other writers know only the latter. */
-static coulis_status check_schema(const cl_part_reader *reader, coulis_error *error) {
-    const carquet_schema_t *schema = carquet_reader_schema(reader->parquet);
-    if (!schema || carquet_schema_num_columns(schema) != CL_COLUMNS)
-        return bad(reader, "it has another number of columns", error);
-    for (int32_t i = 0; i < CL_COLUMNS; i++) {
+/* The leaf of a column, -1 when the file has none of that name. */
+static int32_t find_leaf(const carquet_schema_t *schema, const char *name) {
+    for (int32_t i = 0; i < carquet_schema_num_columns(schema); i++) {
         const char *path[4] = {NULL};
-        int32_t depth = carquet_schema_column_path(schema, i, path, 4);
-        int is_vector = i == CL_COLUMN_VECTOR;
-        const char *name = is_vector ? reader->column : cl_column_names[i];
-        carquet_physical_type_t type = is_vector              ? CARQUET_PHYSICAL_FLOAT
-                                       : i <= CL_COLUMN_ERROR ? CARQUET_PHYSICAL_BYTE_ARRAY
-                                                              : CARQUET_PHYSICAL_INT32;
-        int16_t definition = carquet_schema_max_def_level(schema, i);
-        if (depth < 1 || !path[0] || strcmp(path[0], name) != 0)
-            return cl_fail(error, COULIS_BAD_DATA, "'%s' is no table of coulis: column %d is '%s', not '%s'",
-                           reader->path, i + 1, depth >= 1 && path[0] ? path[0] : "", name);
-        if (carquet_schema_column_type(schema, i) != type || depth != (is_vector ? 3 : 1) ||
-            carquet_schema_max_rep_level(schema, i) != is_vector || definition < 2 * is_vector ||
-            definition > 1 + 2 * is_vector)
+        if (carquet_schema_column_path(schema, i, path, 4) >= 1 && path[0] && strcmp(path[0], name) == 0) return i;
+    }
+    return -1;
+}
+
+/* Whether a leaf has the type and shape of `column`. Required and optional are both taken for the columns
+ * that must not be null, as other writers know only the latter. */
+static int has_type(const carquet_schema_t *schema, int32_t leaf, int column) {
+    const char *path[4] = {NULL};
+    int is_vector = column == CL_COLUMN_VECTOR;
+    carquet_physical_type_t type = is_vector                   ? CARQUET_PHYSICAL_FLOAT
+                                   : cl_column_is_text(column) ? CARQUET_PHYSICAL_BYTE_ARRAY
+                                   : cl_column_is_wide(column) ? CARQUET_PHYSICAL_INT64
+                                                               : CARQUET_PHYSICAL_INT32;
+    int16_t definition = carquet_schema_max_def_level(schema, leaf);
+    return carquet_schema_column_type(schema, leaf) == type &&
+           carquet_schema_column_path(schema, leaf, path, 4) == (is_vector ? 3 : 1) &&
+           carquet_schema_max_rep_level(schema, leaf) == is_vector && definition >= 2 * is_vector &&
+           definition <= 1 + 2 * is_vector;
+}
+
+/* Finds the columns by their names and checks their types. */
+static coulis_status check_schema(cl_part_reader *reader, coulis_error *error) {
+    const carquet_schema_t *schema = carquet_reader_schema(reader->parquet);
+    if (!schema) return bad(reader, "it has no columns", error);
+    for (int column = 0; column < CL_COLUMNS; column++) {
+        const char *name = column == CL_COLUMN_VECTOR ? reader->column : cl_column_names[column];
+        int32_t leaf = reader->leaves[column] = find_leaf(schema, name);
+        if (column > CL_COLUMN_VECTOR) { /* another program's column of that name may be anything */
+            if (leaf >= 0 && !has_type(schema, leaf, column)) reader->leaves[column] = -1;
+        } else if (leaf < 0) {
+            return cl_fail(error, COULIS_BAD_DATA, "'%s' is no table of coulis: it has no column '%s'", reader->path,
+                           name);
+        } else if (!has_type(schema, leaf, column)) {
             return cl_fail(error, COULIS_BAD_DATA, "'%s' is no table of coulis: the column '%s' has another type",
                            reader->path, name);
+        }
     }
     return COULIS_OK;
 }
@@ -95,7 +114,7 @@ static void forget_group(cl_part_reader *reader) {
     cl_free(reader->vectors);
     reader->row = NULL;
     reader->vectors = NULL;
-    for (int i = 0; i <= CL_COLUMN_ERROR; i++) {
+    for (int i = 0; i < CL_COLUMNS; i++) {
         cl_free(reader->texts[i]);
         reader->texts[i] = NULL;
     }
@@ -105,7 +124,8 @@ static void forget_group(cl_part_reader *reader) {
 static coulis_status open_column(const cl_part_reader *reader, int32_t group, int32_t column,
                                  carquet_column_reader_t **values, int64_t *count, coulis_error *error) {
     carquet_error_t problem = CARQUET_ERROR_INIT;
-    carquet_column_reader_t *opened = carquet_reader_get_column(reader->parquet, group, column, &problem);
+    carquet_column_reader_t *opened = carquet_reader_get_column(reader->parquet, group, reader->leaves[column],
+                                                               &problem);
     if (!opened) return fail(reader, &problem, error);
     *count = carquet_column_remaining(opened);
     *values = opened;
@@ -118,7 +138,8 @@ static coulis_status measure_group(const cl_part_reader *reader, int32_t group, 
     int64_t count = 0;
     coulis_status status = open_column(reader, group, CL_COLUMN_VECTOR, &column, &count, error);
     if (status) return status;
-    int16_t full = carquet_schema_max_def_level(carquet_reader_schema(reader->parquet), CL_COLUMN_VECTOR);
+    int16_t full = carquet_schema_max_def_level(carquet_reader_schema(reader->parquet),
+                                                reader->leaves[CL_COLUMN_VECTOR]);
     int16_t *levels = cl_alloc(BATCH, 2 * sizeof *levels);
     float *values = cl_alloc(BATCH, sizeof *values);
     if (!levels || !values) status = cl_fail_memory(error, reader->path, BATCH * 8);
@@ -243,28 +264,45 @@ static coulis_status take_texts(cl_part_reader *reader, int32_t number, int64_t 
         if (number == CL_COLUMN_PATH) row->path = text;
         if (number == CL_COLUMN_LABEL) row->label = text;
         if (number == CL_COLUMN_ERROR) row->error = text;
+        if (number == CL_COLUMN_SHA256) row->sha256 = text;
         if (number == CL_COLUMN_STATUS && (row->status = status_of(text)) < 0)
             return bad(reader, "a status is none of a picture", error);
     }
     return COULIS_OK;
 }
 
+static void take_numbers(cl_part_reader *reader, int32_t number, int64_t count, const void *values,
+                         const int16_t *levels) {
+    const int32_t *narrow = values;
+    const int64_t *wide = values;
+    for (int64_t i = 0; i < count; i++) {
+        if (!levels[i]) continue;
+        cl_row *row = &reader->row[i];
+        switch (number) {
+        case CL_COLUMN_WIDTH: row->width = *narrow++; break;
+        case CL_COLUMN_HEIGHT: row->height = *narrow++; break;
+        case CL_COLUMN_BYTES:
+            row->file.has_bytes = true;
+            row->file.bytes = *wide++;
+            break;
+        default:
+            row->file.has_modified = true;
+            row->file.modified = *wide++;
+        }
+    }
+}
+
 static coulis_status read_column(cl_part_reader *reader, int32_t group, int32_t number, int64_t count, void *values,
                                  int16_t *levels, coulis_error *error) {
     carquet_column_reader_t *column = NULL;
     int64_t has = 0;
-    int16_t full = carquet_schema_max_def_level(carquet_reader_schema(reader->parquet), number);
+    int16_t full = carquet_schema_max_def_level(carquet_reader_schema(reader->parquet), reader->leaves[number]);
     coulis_status status = open_column(reader, group, number, &column, &has, error);
     if (status) return status;
     if (has != count) status = bad(reader, "a column has another number of values than there are rows", error);
     if (!status) status = read_flat(reader, column, count, values, levels, full, number, error);
-    if (!status && number <= CL_COLUMN_ERROR) {
-        status = take_texts(reader, number, count, values, levels, error);
-    } else if (!status) {
-        const int32_t *numbers = values;
-        for (int64_t i = 0; i < count; i++)
-            *(number == CL_COLUMN_WIDTH ? &reader->row[i].width : &reader->row[i].height) = levels[i] ? *numbers++ : 0;
-    }
+    if (!status && cl_column_is_text(number)) status = take_texts(reader, number, count, values, levels, error);
+    else if (!status) take_numbers(reader, number, count, values, levels);
     carquet_column_reader_free(column);
     return status;
 }
@@ -302,7 +340,8 @@ static coulis_status take_levels(cl_part_reader *reader, int64_t count, const in
 static coulis_status read_vectors(cl_part_reader *reader, int32_t group, int64_t count, coulis_error *error) {
     carquet_column_reader_t *column = NULL;
     int64_t entries = 0;
-    int16_t full = carquet_schema_max_def_level(carquet_reader_schema(reader->parquet), CL_COLUMN_VECTOR);
+    int16_t full = carquet_schema_max_def_level(carquet_reader_schema(reader->parquet),
+                                                reader->leaves[CL_COLUMN_VECTOR]);
     coulis_status status = open_column(reader, group, CL_COLUMN_VECTOR, &column, &entries, error);
     if (status) return status;
     int16_t *levels = cl_alloc(BATCH, 2 * sizeof *levels);
@@ -346,8 +385,9 @@ coulis_status cl_part_reader_read(cl_part_reader *reader, int32_t row_group, int
     reader->row = cl_alloc_zero(height, sizeof *reader->row);
     if (!values || !levels || !reader->row)
         status = cl_fail_memory(error, reader->path, height * (sizeof *reader->row + 32));
-    for (int32_t column = 0; column < CL_COLUMN_VECTOR && !status && height; column++)
-        status = read_column(reader, row_group, column, about.num_rows, values, levels, error);
+    for (int32_t column = 0; column < CL_COLUMNS && !status && height; column++)
+        if (column != CL_COLUMN_VECTOR && reader->leaves[column] >= 0)
+            status = read_column(reader, row_group, column, about.num_rows, values, levels, error);
     if (!status && with_vectors && height) status = read_vectors(reader, row_group, about.num_rows, error);
     cl_free(values);
     cl_free(levels);

@@ -41,20 +41,29 @@ static void release(cl_part_writer *writer) {
     cl_free(writer);
 }
 
+static carquet_status_t add_column(carquet_schema_t *schema, int column) {
+    static const carquet_logical_type_t text = {.id = CARQUET_LOGICAL_STRING};
+    /* Microseconds, as older readers know no finer ones. */
+    static const carquet_logical_type_t time = {
+        .id = CARQUET_LOGICAL_TIMESTAMP,
+        .params.timestamp = {.unit = CARQUET_TIME_UNIT_MICROS, .is_adjusted_to_utc = true}};
+    carquet_physical_type_t type = cl_column_is_text(column)   ? CARQUET_PHYSICAL_BYTE_ARRAY
+                                   : cl_column_is_wide(column) ? CARQUET_PHYSICAL_INT64
+                                                               : CARQUET_PHYSICAL_INT32;
+    return carquet_schema_add_column(
+        schema, cl_column_names[column], type,
+        cl_column_is_text(column) ? &text : column == CL_COLUMN_MODIFIED ? &time : NULL,
+        column < CL_COLUMN_ERROR ? CARQUET_REPETITION_REQUIRED : CARQUET_REPETITION_OPTIONAL, 0, 0);
+}
+
 static carquet_status_t make_schema(carquet_schema_t *schema, const char *column) {
-    const carquet_logical_type_t text = {.id = CARQUET_LOGICAL_STRING};
     carquet_status_t status = CARQUET_OK;
-    for (int i = 0; i < CL_COLUMN_VECTOR && !status; i++) {
-        int is_text = i <= CL_COLUMN_ERROR;
-        status = carquet_schema_add_column(schema, cl_column_names[i],
-                                           is_text ? CARQUET_PHYSICAL_BYTE_ARRAY : CARQUET_PHYSICAL_INT32,
-                                           is_text ? &text : NULL,
-                                           i < CL_COLUMN_ERROR ? CARQUET_REPETITION_REQUIRED
-                                                               : CARQUET_REPETITION_OPTIONAL, 0, 0);
+    for (int i = 0; i < CL_COLUMNS && !status; i++) {
+        if (i != CL_COLUMN_VECTOR) status = add_column(schema, i);
+        else if (carquet_schema_add_list(schema, column, CARQUET_PHYSICAL_FLOAT, NULL, CARQUET_REPETITION_OPTIONAL,
+                                         0, 0) < 0)
+            status = CARQUET_ERROR_OUT_OF_MEMORY;
     }
-    if (!status && carquet_schema_add_list(schema, column, CARQUET_PHYSICAL_FLOAT, NULL, CARQUET_REPETITION_OPTIONAL,
-                                           0, 0) < 0)
-        status = CARQUET_ERROR_OUT_OF_MEMORY;
     return status;
 }
 
@@ -64,12 +73,15 @@ static carquet_status_t make_schema(carquet_schema_t *schema, const char *column
  * 18 % less space. */
 static carquet_status_t set_encodings(carquet_writer_t *parquet) {
     carquet_status_t status = CARQUET_OK;
-    for (int i = 0; i < CL_COLUMN_VECTOR && !status; i++) {
+    for (int i = 0; i < CL_COLUMNS && !status; i++) {
+        if (i == CL_COLUMN_VECTOR) continue;
         status = carquet_writer_set_column_compression(parquet, i, CARQUET_COMPRESSION_ZSTD, 1);
-        if (!status && i != CL_COLUMN_PATH)
+        /* Hardly a path, digest, size or time of a file stands there twice. */
+        if (!status && i != CL_COLUMN_PATH && i < CL_COLUMN_VECTOR)
             status = carquet_writer_set_column_encoding(parquet, i, CARQUET_ENCODING_RLE_DICTIONARY);
     }
     if (!status) status = carquet_writer_set_column_statistics(parquet, CL_COLUMN_VECTOR, false);
+    if (!status) status = carquet_writer_set_column_statistics(parquet, CL_COLUMN_SHA256, false);
     return status;
 }
 
@@ -134,26 +146,38 @@ static const char *text_of(const cl_row *row, int column) {
     case CL_COLUMN_PATH: return row->path;
     case CL_COLUMN_LABEL: return row->label;
     case CL_COLUMN_STATUS: return coulis_status_name(row->status);
-    default: return row->error;
+    case CL_COLUMN_ERROR: return row->error;
+    default: return row->sha256;
     }
 }
 
-/* The six columns before the vector. `scratch` has room for `count` byte arrays, `present` for levels. */
+/* The number in a column that holds one; whether there is one. */
+static int number_of(const cl_row *row, int column, int64_t *number) {
+    switch (column) {
+    case CL_COLUMN_WIDTH: *number = row->width; return row->width > 0;
+    case CL_COLUMN_HEIGHT: *number = row->height; return row->height > 0;
+    case CL_COLUMN_BYTES: *number = row->file.bytes; return row->file.has_bytes;
+    default: *number = row->file.modified; return row->file.has_modified;
+    }
+}
+
+/* The columns beside the vector. `scratch` has room for `count` byte arrays, `present` for levels. */
 static carquet_status_t write_flat(carquet_writer_t *parquet, const cl_row *rows, int64_t count, void *scratch,
                                    int16_t *present) {
     carquet_status_t status = CARQUET_OK;
-    for (int column = 0; column < CL_COLUMN_VECTOR && !status; column++) {
+    for (int column = 0; column < CL_COLUMNS && !status; column++) {
+        if (column == CL_COLUMN_VECTOR) continue;
         carquet_byte_array_t *texts = scratch;
         int32_t *numbers = scratch;
-        int64_t filled = 0;
+        int64_t *wide = scratch;
+        int64_t filled = 0, number;
         for (int64_t i = 0; i < count; i++) {
-            if (column <= CL_COLUMN_ERROR) {
-                present[i] = column < CL_COLUMN_ERROR || rows[i].error != NULL;
+            if (cl_column_is_text(column)) {
+                present[i] = column < CL_COLUMN_ERROR || text_of(&rows[i], column) != NULL;
                 if (present[i]) texts[filled++] = bytes_of(text_of(&rows[i], column));
-            } else {
-                int32_t number = column == CL_COLUMN_WIDTH ? rows[i].width : rows[i].height;
-                present[i] = number > 0;
-                if (present[i]) numbers[filled++] = number;
+            } else if ((present[i] = (int16_t)number_of(&rows[i], column, &number)) != 0) {
+                if (cl_column_is_wide(column)) wide[filled++] = number;
+                else numbers[filled++] = (int32_t)number;
             }
         }
         status = carquet_writer_write_batch(parquet, column, scratch, count, column < CL_COLUMN_ERROR ? NULL : present,

@@ -1,5 +1,4 @@
-/* The picture decoder's contract: arguments, limits, statuses, memory. That its pixels are Pillow's is
- * tested from Python. */
+/* The decoder's contract: arguments, limits, statuses, memory. That its pixels are Pillow's is tested from Python. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -347,10 +346,12 @@ static void files_are_judged(void) {
     memcpy(from_file, rgb, RESULT);
     CHECK(decode_with(&jpeg, NULL) == COULIS_OK && memcmp(rgb, from_file, RESULT) == 0);
     uint8_t *bytes = NULL;
-    size_t size = 0;
-    CHECK(cl_image_read_file(path, (int64_t)jpeg.size, &bytes, &size, &error) == COULIS_OK && size == jpeg.size);
+    size_t size;
+    cl_file_state state;
+    CHECK(!cl_image_read_file(path, (int64_t)jpeg.size, &bytes, &size, &state, &error) && size == jpeg.size);
+    CHECK(state.has_bytes && state.has_modified && state.bytes == (int64_t)jpeg.size);
     cl_free(bytes);
-    CHECK(cl_image_read_file(path, (int64_t)jpeg.size - 1, &bytes, &size, &error) == COULIS_TOO_LARGE);
+    CHECK(cl_image_read_file(path, (int64_t)jpeg.size - 1, &bytes, &size, NULL, &error) == COULIS_TOO_LARGE);
     CHECK(truncate(path, (off_t)jpeg.size / 2) == 0);
     CHECK(load(path) == COULIS_UNREADABLE && strstr(error.message, path));
     unlink(path);

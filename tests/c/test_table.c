@@ -17,6 +17,7 @@
 static char folder[] = "/tmp/coulis-test-XXXXXX";
 static char path[128];
 
+#define DIGEST "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define RECIPE "{\"model\":\"none\"}"
 
 /* `count` rows, of which every fifth (from the second on) has no vector. */
@@ -32,7 +33,8 @@ static cl_row *make_rows(int64_t first, int64_t count, int64_t length, float **v
         rows[i] = (cl_row){.path = (*names)[i], .label = number % 2 ? "b\xC3\xA4r" : "",
                            .status = good ? COULIS_OK : COULIS_UNREADABLE, .error = good ? NULL : "it is damaged",
                            .width = good ? (int32_t)number + 1 : 0, .height = good ? 7 : 0,
-                           .vector = good ? *vectors + i * length : NULL};
+                           .vector = good ? *vectors + i * length : NULL, .sha256 = good ? DIGEST : NULL,
+                           .file = {good, number % 3 == 0, good ? number << 33 : 0, number % 3 ? 0 : -number}};
     }
     return rows;
 }
@@ -64,6 +66,9 @@ static bool same_row(const cl_row *row, int64_t number, int64_t length, bool wit
     if (row->status != (good ? COULIS_OK : COULIS_UNREADABLE) || (row->error == NULL) != good) return false;
     if (!good && strcmp(row->error, "it is damaged") != 0) return false;
     if (row->width != (good ? number + 1 : 0) || row->height != (good ? 7 : 0)) return false;
+    if (row->file.has_bytes != good || row->file.bytes != (good ? number << 33 : 0)) return false;
+    if (row->file.has_modified != (number % 3 == 0) || row->file.modified != (number % 3 ? 0 : -number)) return false;
+    if ((row->sha256 != NULL) != good || (good && strcmp(row->sha256, DIGEST) != 0)) return false;
     if ((row->vector != NULL) != (good && with_vector)) return false;
     for (int64_t c = 0; row->vector && c < length; c++)
         if (row->vector[c] != (float)(number * 1000 + c)) return false;
@@ -297,7 +302,8 @@ static void survives_damage(void) {
         }
         good[place] = before;
     }
-    CHECK_MSG(refused > tried / 2, "%d of %d", refused, tried);
+    /* A damaged statistic, name or digest of a column is none of a row: those make up half of so small a file. */
+    CHECK_MSG(refused > tried * 2 / 5, "%d of %d", refused, tried);
     CHECK(sum > 0);
     cl_free(good);
     CHECK(read_all("/nowhere/at all", &sum) == COULIS_MISSING);
@@ -309,7 +315,7 @@ static void refuses_other_tables(void) {
     cl_part_reader *reader = NULL;
     CHECK(write_part(path, 0, 12, 40, 5, &error) == COULIS_OK);
     CHECK(cl_part_reader_open(path, "pca", &reader, &error) == COULIS_BAD_DATA);
-    CHECK_MSG(strstr(error.message, "'features', not 'pca'") != NULL, "%s", error.message);
+    CHECK_MSG(strstr(error.message, "no column 'pca'") != NULL, "%s", error.message);
 }
 
 /* ---- tables ----------------------------------------------------------------------------------- */

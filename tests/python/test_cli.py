@@ -1,5 +1,6 @@
 """The command as a user meets it: results, messages, exit codes."""
 
+import hashlib
 import json
 import os
 import resource
@@ -28,6 +29,9 @@ def coulis(command, tmp_path):
         return done
 
     return call
+
+
+OF_THE_FILE = ["sha256", "bytes", "modified"]
 
 
 def read(folder, name):
@@ -72,8 +76,9 @@ def test_files(result):
 
 def test_columns(result, pictures):
     table = read(result, "features")
-    assert table.schema.names == ["path", "label", "status", "error", "width", "height", "features"]
-    assert table.schema.types == [pa.string()] * 4 + [pa.int32()] * 2 + [table.schema.field("features").type]
+    assert table.schema.names == ["path", "label", "status", "error", "width", "height", "features", *OF_THE_FILE]
+    assert table.schema.types[:7] == [pa.string()] * 4 + [pa.int32()] * 2 + [table.schema.field("features").type]
+    assert table.schema.types[7:] == [pa.string(), pa.int64(), pa.timestamp("us", tz="UTC")]
     assert pa.types.is_list(table.schema.field("features").type)
     assert table.schema.field("features").type.value_type == pa.float32()
     paths = table["path"].to_pylist()
@@ -84,8 +89,26 @@ def test_columns(result, pictures):
     assert list(zip(table["width"].to_pylist(), table["height"].to_pylist())) == sizes
     assert vectors(table, "features").shape == (60, 1280)
     reduced = read(result, "reduced")
-    assert reduced.schema.names == table.schema.names[:-1] + ["pca"]
+    assert reduced.schema.names == [*table.schema.names[:6], "pca", *OF_THE_FILE]
     assert reduced["path"].to_pylist() == paths and vectors(reduced, "pca").shape == (60, 10)
+    for name in OF_THE_FILE:
+        assert reduced[name].equals(table[name])
+    assert table["sha256"].to_pylist() == [hashlib.sha256(open(p, "rb").read()).hexdigest() for p in paths]
+    assert table["bytes"].to_pylist() == [os.stat(p).st_size for p in paths]
+    assert table["modified"].cast(pa.int64()).to_pylist() == [os.stat(p).st_mtime_ns // 1000 for p in paths]
+
+
+def test_what_is_not_known_of_a_file_is_null(coulis, tmp_path):
+    (tmp_path / "empty.jpg").touch()
+    (tmp_path / "text.jpg").write_text("no image")
+    draw_picture(1).save(tmp_path / "good.jpg")
+    os.utime(tmp_path / "good.jpg", ns=(0, -1))  # before 1970, rounded down
+    (tmp_path / "list.txt").write_text("gone.jpg\nempty.jpg\ntext.jpg\ngood.jpg\n")
+    coulis("featurize", "@list.txt", "-o", "out", code=3)
+    table = read(tmp_path / "out", "features")
+    assert table["bytes"].to_pylist() == [None, 0, 8, os.stat(tmp_path / "good.jpg").st_size]
+    assert [digest is None for digest in table["sha256"].to_pylist()] == [True, True, False, False]
+    assert table["modified"].cast(pa.int64()).to_pylist()[0::3] == [None, -1]
 
 
 def test_duckdb_reads_it(result):

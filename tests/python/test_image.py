@@ -388,8 +388,8 @@ def test_replay_with_sanitizers(odd_images, repository, tmp_path):
         pytest.skip("no C compiler")
     source = repository / "src"
     sources = [*sorted((source / "image").glob("*.c")), *sorted((source / "kernels" / "resize").glob("*.c"))]
-    sources += [source / "base" / "error.c", source / "base" / "memory.c", source / "base" / "sized.c",
-                    source / "base" / "words.c", source / "cpu" / "cpu.c"]
+    base = ("error.c", "memory.c", "files.c", "sized.c", "words.c")
+    sources += [source / "base" / name for name in base] + [source / "cpu" / "cpu.c"]
     sources.append(repository / "fuzz" / "fuzz_image.c")
     x86 = platform.machine() in ("x86_64", "AMD64")
     avx512 = ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl"]

@@ -30,8 +30,9 @@ def test_run_writes_what_the_steps_write(folder, tmp_path, lite0_path):
     assert all(0 <= state.done <= state.total and state.seconds >= 0 for state in seen)
     features = coulis.read_table(tmp_path / "out", "features")
     reduced = coulis.read_table(tmp_path / "out")
-    assert features.column_names == ["path", "label", "status", "error", "width", "height", "features"]
-    assert reduced.column_names == ["path", "label", "status", "error", "width", "height", "pca"]
+    of_the_file = ["sha256", "bytes", "modified"]
+    assert features.column_names == ["path", "label", "status", "error", "width", "height", "features", *of_the_file]
+    assert reduced.column_names == ["path", "label", "status", "error", "width", "height", "pca", *of_the_file]
     assert features["label"].to_pylist() == ["apple"] * 3 + ["pear"] * 4
     assert features["status"].to_pylist() == ["ok"] * 6 + ["unreadable"]
     rows = [row for row in features["features"].to_pylist() if row is not None]

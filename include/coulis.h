@@ -404,6 +404,47 @@ COULIS_API void coulis_bytes_free(void *bytes);
 COULIS_API int64_t coulis_moments_rows(const coulis_moments *moments); /* added so far */
 COULIS_API int64_t coulis_moments_columns(const coulis_moments *moments);
 
+/* ---- index: the nearest of many vectors ------------------------------------ */
+
+/* Exact search by cosine among vectors in memory: two vectors are compared by the cosine of the angle between them,
+ * computed in float64; which pairs are worth that is decided by float32 products with a proven bound on their error.
+ * The result is that of comparing all pairs in float64, and depends neither on threads nor on the instruction set. A
+ * vector of zeros has similarity 0 with every other. An index is used by one caller at a time. */
+typedef struct coulis_index coulis_index;
+
+/* An index of `rows` vectors of `cols` dimensions (1 to 4,194,304), which must outlive it and stay as they are.
+ *
+ *  threads   0 for all cores
+ *
+ * COULIS_NUMERIC on NaN or infinity (row named). Memory beyond the vectors: 8 bytes for each. */
+COULIS_API coulis_status coulis_index_create(const float *vectors, int64_t rows, int64_t cols, int32_t threads,
+                                             coulis_index **index, coulis_error *error);
+COULIS_API void coulis_index_free(coulis_index *index);
+
+/* The k nearest vectors of each query.
+ *
+ *  queries      count x cols
+ *  k            1 to the index's rows
+ *  similarity   out: count x k, in descending order
+ *  row          out: count x k; equally similar ones in ascending order
+ *
+ * Queries are worked through in batches, so that what is held beside the result stays at some 128 MiB. */
+COULIS_API coulis_status coulis_index_search(coulis_index *index, const float *queries, int64_t count, int64_t k,
+                                             float *similarity, int64_t *row, coulis_error *error);
+
+/* All pairs with a similarity of at least `threshold`: of vectors first < second of one index, or, when `other` is not
+ * NULL, of one of `index` and one of `other`. In ascending order of first, then second. Memory: up to 0.5 KiB for each
+ * vector, and 48 bytes for each pair. Source of the bound that most pairs end with: the inequality of Cauchy and
+ * Schwarz on what is left beside the first principal components; see src/index/filter.c. */
+typedef struct coulis_pairs coulis_pairs;
+COULIS_API coulis_status coulis_index_pairs(coulis_index *index, const coulis_index *other, double threshold,
+                                            coulis_pairs **pairs, coulis_error *error);
+COULIS_API void coulis_pairs_free(coulis_pairs *pairs);
+COULIS_API int64_t coulis_pairs_count(const coulis_pairs *pairs);
+COULIS_API const int64_t *coulis_pairs_first(const coulis_pairs *pairs);    /* count rows of `index` */
+COULIS_API const int64_t *coulis_pairs_second(const coulis_pairs *pairs);   /* count rows of `other`, or of `index` */
+COULIS_API const float *coulis_pairs_similarity(const coulis_pairs *pairs); /* count */
+
 /* ---- jobs: what the command's verbs do ------------------------------------- */
 
 typedef enum coulis_stage {

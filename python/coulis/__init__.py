@@ -7,6 +7,7 @@ from . import _library
 from .error import Error
 from .featurizer import Featurizer, Result
 from .images import load_image
+from .index import Index
 from .jobs import Progress, featurize, fit, read_table, run, transform
 from .model_files import find_model, list_models
 from .moments import Moments
@@ -15,6 +16,7 @@ from .pca import PCA
 __all__ = [
     "Error",
     "Featurizer",
+    "Index",
     "Moments",
     "PCA",
     "Progress",

@@ -157,6 +157,7 @@ _ERROR = POINTER(ErrorStruct)
 _HANDLE = c_void_p  # an opaque struct
 _FLOATS = POINTER(c_float)
 _DOUBLES = POINTER(c_double)
+_INT64S = POINTER(c_int64)
 _BYTES = POINTER(c_uint8)
 _STRINGS = POINTER(c_char_p)
 _JOB = [POINTER(JobOptions), POINTER(JobResult), _STRINGS, _ERROR]
@@ -218,6 +219,15 @@ FUNCTIONS = {
     "coulis_bytes_free": (None, [c_void_p]),
     "coulis_moments_rows": (c_int64, [_HANDLE]),
     "coulis_moments_columns": (c_int64, [_HANDLE]),
+    "coulis_index_create": (_STATUS, [_FLOATS, c_int64, c_int64, c_int32, POINTER(_HANDLE), _ERROR]),
+    "coulis_index_free": (None, [_HANDLE]),
+    "coulis_index_search": (_STATUS, [_HANDLE, _FLOATS, c_int64, c_int64, _FLOATS, _INT64S, _ERROR]),
+    "coulis_index_pairs": (_STATUS, [_HANDLE, _HANDLE, c_double, POINTER(_HANDLE), _ERROR]),
+    "coulis_pairs_free": (None, [_HANDLE]),
+    "coulis_pairs_count": (c_int64, [_HANDLE]),
+    "coulis_pairs_first": (_INT64S, [_HANDLE]),
+    "coulis_pairs_second": (_INT64S, [_HANDLE]),
+    "coulis_pairs_similarity": (_FLOATS, [_HANDLE]),
     "coulis_string_free": (None, [c_char_p]),
     "coulis_job_run": (_STATUS, [_STRINGS, c_int64, c_char_p] + _JOB),
     "coulis_job_featurize": (_STATUS, [_STRINGS, c_int64, c_char_p] + _JOB),

@@ -159,7 +159,8 @@ static void sized_structs_grow(void) {
     CHECK(cl_sized_read(NULL, "x", &own, sizeof own, NULL) == COULIS_OK && own.a == 7);
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+    test_start(argc, argv);
     RUN(every_piece_runs_once);
     RUN(wrong_counts_are_refused);
     RUN(allocation_is_checked);

@@ -192,7 +192,8 @@ static void memory_runs_short(void) {
     cl_free(matrix), cl_free(vectors);
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+    test_start(argc, argv);
     RUN(agrees_with_lapack);
     RUN(degenerate_matrices);
     RUN(any_scale);

@@ -101,7 +101,8 @@ static void sparse_gemm_agrees(void) {
     check_sparse_gemm(9, 16384, 64, 0);  /* too long a list */
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+    test_start(argc, argv);
     for (int level = CL_CPU_SCALAR; level <= CL_CPU_AVX512; level++) {
         kernels = cl_kernels_for((cl_cpu_level)level);
         if (!kernels) continue;

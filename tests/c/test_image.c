@@ -404,7 +404,8 @@ static void every_allocation_may_fail(void) {
     }
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+    test_start(argc, argv);
     make_pictures();
     RUN(whole_pictures_decode);
     RUN(arguments_are_checked);

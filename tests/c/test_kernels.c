@@ -336,7 +336,8 @@ static void the_choice_is_the_best(void) {
     CHECK(strcmp(cl_kernels_get()->name, coulis_instruction_set()) == 0);
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+    test_start(argc, argv);
     for (int level = CL_CPU_SCALAR; level <= CL_CPU_AVX512; level++) {
         kernels = cl_kernels_for((cl_cpu_level)level);
         if (!kernels) continue;

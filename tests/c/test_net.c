@@ -141,7 +141,8 @@ static void want_of_memory_is_an_error(void) {
     CHECK(failures > 20);
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+    test_start(argc, argv);
     RUN(write_graph);
     RUN(every_node_can_be_the_output);
     RUN(want_of_memory_is_an_error);

@@ -318,7 +318,8 @@ static void scale_of_centred_values(void) {
     CHECK(cl_centred_scale(tiny, huge, 1) == ldexp(1, -129));
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+    test_start(argc, argv);
     RUN(known_answer);
     RUN(threads_do_not_matter);
     RUN(there_and_back);

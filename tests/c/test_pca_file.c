@@ -93,7 +93,8 @@ static void refuses_false_files(void) {
     CHECK(coulis_pca_load("/nowhere/at all", &pca, &error) == COULIS_MISSING);
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+    test_start(argc, argv);
     if (!mkdtemp(folder)) return 1;
     RUN(saves_and_loads);
     RUN(refuses_false_files);

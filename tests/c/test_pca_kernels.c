@@ -280,7 +280,8 @@ static void vectors_are_reflected(void) {
     }
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+    test_start(argc, argv);
     static const char *const names[] = {"scalar", "neon", "avx2", "avx512"};
     for (int level = CL_CPU_SCALAR; level <= CL_CPU_AVX512; level++) {
         kernels = cl_pca_kernels_for((cl_cpu_level)level);

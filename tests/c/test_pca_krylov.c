@@ -141,6 +141,7 @@ static void both_large(void) {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
     SKIP("takes minutes under a sanitizer");
 #else
+    if (test_is_quick()) SKIP("takes half a minute");
     enum { SIDE = 16400, FEW = 3 };
     float *few = make_data(FEW, SIDE, 1), *x = cl_alloc(SIDE, SIDE * sizeof *x);
     coulis_pca *pca = NULL;
@@ -211,7 +212,8 @@ static void ill_conditioned(void) {
     }
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+    test_start(argc, argv);
     RUN(agrees_with_known_spectra);
     RUN(reaches_a_share);
     RUN(reaches_the_rank);

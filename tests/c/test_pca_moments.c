@@ -308,7 +308,8 @@ static void survives_short_memory(void) {
     cl_free(x);
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+    test_start(argc, argv);
     RUN(any_split_gives_the_same_bytes);
     RUN(any_order_gives_the_same_bytes);
     RUN(gaps_and_overlaps_are_refused);

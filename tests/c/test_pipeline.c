@@ -243,7 +243,8 @@ static void options_are_checked(void) {
     CHECK(coulis_job_run(NULL, 0, "x", &options, NULL, NULL, &error) == COULIS_INVALID_ARGUMENT);
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+    test_start(argc, argv);
     if (!set_up()) {
         printf("cannot make files in %s\n0 passed, 1 failed, 0 skipped\n", folder);
         return 1;

@@ -245,7 +245,8 @@ static void the_level_decides(void) {
     CHECK(cl_reduced_for(CL_CPU_AVX512, COULIS_PRECISION_FLOAT32) == NULL);
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+    test_start(argc, argv);
     RUN(the_level_decides);
     for (size_t i = 0; i < sizeof emulations / sizeof *emulations; i++) run_for(&emulations[i]);
     int32_t count;

@@ -222,7 +222,8 @@ static void the_same_size_is_the_same_picture(void) {
     cl_free(in.rgb);
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+    test_start(argc, argv);
     RUN(kernels_give_the_plain_sum);
     RUN(weights_sum_to_one);
     RUN(weights_without_a_table_are_the_same);

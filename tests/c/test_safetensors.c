@@ -271,7 +271,8 @@ static void makes_folders(void) {
     CHECK(cl_file_read(deep, 0, &bytes, &size, &error) == COULIS_IO);
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+    test_start(argc, argv);
     if (!mkdtemp(folder)) return 1;
     snprintf(path, sizeof path, "%s/a.safetensors", folder);
     RUN(hashes);

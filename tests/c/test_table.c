@@ -270,6 +270,12 @@ static coulis_status read_all(const char *from, int64_t *sum) {
     return status;
 }
 
+/* Without the flush of cl_file_write, which thousands of damaged files would wait for. */
+static bool write_bytes(const uint8_t *bytes, size_t size) {
+    FILE *file = fopen(path, "wb");
+    return file && (fwrite(bytes, 1, size, file) == size) & (fclose(file) == 0);
+}
+
 static void survives_damage(void) {
     coulis_error error = {0};
     uint8_t *good = NULL;
@@ -278,22 +284,21 @@ static void survives_damage(void) {
     CHECK(write_part(path, 0, 12, 40, 5, &error) == COULIS_OK);
     CHECK(cl_file_read(path, 1 << 20, &good, &size, &error) == COULIS_OK);
     if (!good) return;
-    int refused = 0, tried = 0;
-    /* Cut at 100 places. */
+    int refused = 0, tried = 0; /* cut at 100 places */
     for (size_t i = 0; i < 100; i++) {
-        CHECK(cl_file_write(path, good, size * i / 100, &error) == COULIS_OK);
+        CHECK(write_bytes(good, size * i / 100));
         coulis_status status = read_all(path, &sum);
         CHECK_MSG(status == COULIS_BAD_DATA, "cut at %zu: %d", size * i / 100, (int)status);
     }
     /* Changed at 400 places, each in four ways; the footer, where the lengths are, at every byte. */
     size_t footer = (size_t)good[size - 8] + 256 * (size_t)good[size - 7] + 8;
-    for (size_t i = 0; i < 400 + footer; i++) {
+    for (size_t i = 0; i < 400 + footer; i += test_is_quick() ? 5 : 1) {
         size_t place = i < 400 ? (size - footer) * i / 400 : size - footer + (i - 400);
         uint8_t before = good[place];
         static const uint8_t changes[] = {0x01, 0x80, 0xFF, 0x10};
         for (int kind = 0; kind < 4; kind++) {
             good[place] = before ^ changes[kind];
-            CHECK(cl_file_write(path, good, size, &error) == COULIS_OK);
+            CHECK(write_bytes(good, size));
             coulis_status status = read_all(path, &sum);
             CHECK_MSG(status == COULIS_OK || status == COULIS_BAD_DATA || status == COULIS_NO_MEMORY, "at %zu: %d",
                       place, (int)status);
@@ -399,7 +404,8 @@ static void refuses_bad_tables(void) {
     cl_table_close(table);
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+    test_start(argc, argv);
     if (!mkdtemp(folder)) return 1;
     snprintf(path, sizeof path, "%s/part-00000.parquet", folder);
     RUN(round_trip);

@@ -14,6 +14,23 @@ if (REPOSITORY / "build" / "models").is_dir():
     os.environ.setdefault("COULIS_MODELS", str(REPOSITORY / "build" / "models"))
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "quick(n): of the cases of this test, `./run test quick` runs the first n")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leaves out of a quick run what the marks say."""
+    if not os.environ.get("COULIS_TEST_QUICK"):
+        return
+    kept, left, seen = [], [], {}
+    for item in items:
+        mark, name = item.get_closest_marker("quick"), item.nodeid.partition("[")[0]
+        seen[name] = seen.get(name, 0) + 1
+        (left if mark and seen[name] > mark.args[0] else kept).append(item)
+    config.hook.pytest_deselected(items=left)
+    items[:] = kept
+
+
 @pytest.fixture(scope="session")
 def repository():
     """The checkout."""

@@ -105,6 +105,7 @@ def write(path, state, kind):
         path.write_bytes(torch_zip_bytes(state))
 
 
+@pytest.mark.quick(0)
 @pytest.mark.parametrize("name", NETS)
 def test_layout_agrees_with_a_graph_written_apart(name, tmp_path):
     state, _, _ = torch_state(name, seed=11, classes=131)

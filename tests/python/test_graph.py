@@ -287,6 +287,7 @@ def random_network(seed):
     return net.end(feature_map, pooled, net("dense", pooled, units=int(generator.integers(1, 20))))
 
 
+@pytest.mark.quick(40)
 @pytest.mark.parametrize("seed", range(120))
 def test_random_network_agrees_with_onnx_runtime(seed, tmp_path):
     check_network(random_network(seed), tmp_path, seed)

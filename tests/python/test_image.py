@@ -150,6 +150,7 @@ def made(kind, mode, settings, size):
     return saved(image, kind, **settings)
 
 
+@pytest.mark.quick(9)
 @pytest.mark.parametrize("kind, mode, settings", MADE)
 def test_every_mode_and_size(kind, mode, settings):
     for size in SIZES:
@@ -331,6 +332,7 @@ def files(folder):
     return sorted(p for p in folder.rglob("*") if p.suffix.lower() in (".jpg", ".png", ".webp"))
 
 
+@pytest.mark.quick(0)
 def test_fruits(fruits):
     paths = files(fruits / "test")
     assert len(paths) == 11968
@@ -338,6 +340,7 @@ def test_fruits(fruits):
         assert assert_same(path.read_bytes()) == "equal", path
 
 
+@pytest.mark.quick(0)
 def test_photos(fruits):
     paths = files(fruits / "photos")
     assert len(paths) == 9
@@ -346,6 +349,7 @@ def test_photos(fruits):
             assert assert_same(path.read_bytes(), **options) == "equal", path
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 def test_odd_images(odd_images, options):
     paths = files(odd_images / "pngsuite") + files(odd_images / "pillow")
@@ -381,6 +385,7 @@ def test_fuzzed_jpegs(odd_images):
         assert found == listed
 
 
+@pytest.mark.quick(0)
 def test_replay_with_sanitizers(odd_images, repository, tmp_path):
     """fuzz_image over every odd picture, with address and undefined-behaviour sanitizers."""
     compiler = shutil.which("gcc") or shutil.which("clang")

@@ -38,6 +38,7 @@ def fruit_features(lite0, fruits):
     return files, lite0.run(numpy.stack(pixels))
 
 
+@pytest.mark.quick(0)
 @pytest.mark.parametrize("kind", KINDS)
 def test_400_fruits_agree_with_onnx_runtime(kind, fruit_features, lite0_path):
     files, wanted = fruit_features
@@ -48,6 +49,7 @@ def test_400_fruits_agree_with_onnx_runtime(kind, fruit_features, lite0_path):
     assert_close(result.values, wanted[kind], files)
 
 
+@pytest.mark.quick(0)
 @pytest.mark.parametrize("kind", KINDS)
 def test_100_generated_pictures_agree_with_onnx_runtime(kind, lite0, lite0_path):
     pixels = generated_pictures(100)
@@ -135,6 +137,7 @@ def test_every_instruction_set_agrees_with_onnx_runtime(instruction_set, lite0, 
 # ---- other networks ------------------------------------------------------------------------
 
 
+@pytest.mark.quick(0)
 def test_resnet50_with_random_weights_agrees_with_onnx_runtime(tmp_path):
     description = graph.describe(recipe.read("resnet50"), resnet50.build()[0])
     tensors = write_model(tmp_path / "resnet50.safetensors", description)

@@ -33,6 +33,7 @@ def pictures():
     return real_pictures(224, 224)
 
 
+@pytest.mark.quick(0)
 @pytest.mark.parametrize(
     "network, style, opset, count",
     [

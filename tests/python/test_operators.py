@@ -359,6 +359,7 @@ def random_operators(seed):
     return net.end(pick(*nodes, wide), pooled, net("dense", net("flatten", pooled), units=number(1, 20)))
 
 
+@pytest.mark.quick(40)
 @pytest.mark.parametrize("seed", range(150))
 def test_random_operators_agree_with_onnx_runtime(seed, tmp_path):
     check_network(random_operators(seed), tmp_path, seed)

@@ -57,6 +57,7 @@ CASES = [
 ]
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize(("rows", "columns", "components", "offset"), CASES)
 def test_equals_scikit_learn(rows, columns, components, offset):
     x = matrix(rows, columns, offset)
@@ -98,6 +99,7 @@ def test_share_that_is_met_exactly():
             assert coulis.PCA(share).fit(data).n_components_ == theirs(data, share)[0].n_components_
 
 
+@pytest.mark.quick(4)
 @pytest.mark.parametrize("shape", [(60, 400), (400, 60), (3000, 100), (600, 700)])
 @pytest.mark.parametrize("different", [2, 3, 7, 16])
 def test_rank_deficient(shape, different):
@@ -143,6 +145,7 @@ WIDE = {
 }
 
 
+@pytest.mark.quick(0)
 @pytest.mark.parametrize("name", WIDE)
 def test_small_variances_of_many_columns(name):
     """Products of float32, whose roundings add up where rows are equal: shares hold 1e-7 all the same. Without the
@@ -233,6 +236,7 @@ np.savez(sys.argv[2], set=coulis._library.library().coulis_instruction_set(), ra
 """
 
 
+@pytest.mark.quick(0)
 @pytest.mark.parametrize("shape", [(700, 90), (90, 700)])
 def test_instruction_sets_agree(shape, tmp_path):
     x = matrix(*shape, 1.0)

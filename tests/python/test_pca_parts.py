@@ -241,6 +241,7 @@ def test_moments_refuse():
         assert caught.value.status == "bad_data"
 
 
+@pytest.mark.quick(0)
 def test_memory_is_given_back():
     """Each turn makes the triangle of a 400 x 400 float64 matrix, 627 KiB, and its copy as bytes: 100 are 120 MiB."""
     resource = pytest.importorskip("resource")

@@ -55,6 +55,7 @@ def angle(ours, theirs):
     return np.linalg.norm(ours - (ours @ theirs.T) @ theirs, 2)
 
 
+@pytest.mark.quick(40)
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("shape", SHAPES)
@@ -118,6 +119,7 @@ def test_whitening_of_no_variance_is_finite(x):
     assert np.abs(ours.inverse_transform(scores) - x).max() < 1e-6
 
 
+@pytest.mark.quick(4)
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("shape", ["wide", "square", "tall", "one column", "two rows"])
 def test_randomized(shape, seed):

@@ -79,6 +79,7 @@ def test_further_checks_of_scikit_learn(name):
 # ---- in company ------------------------------------------------------------------------------
 
 
+@pytest.mark.quick(0)
 def test_in_a_pipeline_and_a_search():
     x, y = datasets.load_digits(n_class=4, return_X_y=True)
     scores = {}

@@ -29,6 +29,7 @@ def featurizer(network, lite0_path, **options):
         pytest.skip(str(error))
 
 
+@pytest.mark.quick(0)
 @pytest.mark.parametrize("precision", ["bf16", "int8"])
 @pytest.mark.parametrize("network", ["lite0", "resnet50"])
 def test_vectors_stay_close_and_depend_on_nothing_else(network, precision, lite0_path):
@@ -59,6 +60,7 @@ with coulis.Featurizer(sys.argv[1], precision=sys.argv[2]) as featurizer:
 """
 
 
+@pytest.mark.quick(0)
 def test_without_the_instructions_vectors_are_those_of_float32(lite0_path, tmp_path):
     numpy.save(tmp_path / "pixels.npy", generated_pictures(3))
     for level in ("scalar", "avx2"):

@@ -397,8 +397,7 @@ static void every_allocation_may_fail(void) {
             if (status == COULIS_OK) break;
             CHECK_MSG(status == COULIS_NO_MEMORY, "picture %zu, allocation %lld: %s", i, (long long)n, error.message);
             CHECK(untouched());
-            failures++;
-            if (n > 1000) break;
+            if (++failures > 1000) break;
         }
         CHECK_MSG(failures >= 8 && failures < 1000, "picture %zu: %lld", i, (long long)failures);
     }

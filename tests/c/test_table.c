@@ -1,4 +1,4 @@
-/* Parquet parts and tables of them: written, read back, damaged, and on a full disk. */
+/* Parquet parts: written, read back, damaged, and on a full disk. */
 #include <dirent.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -10,52 +10,7 @@
 
 #include "base/files.h"
 #include "base/memory.h"
-#include "table/part.h"
-#include "table/table.h"
-#include "test.h"
-
-static char folder[] = "/tmp/coulis-test-XXXXXX";
-static char path[128];
-
-#define DIGEST "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-#define RECIPE "{\"model\":\"none\"}"
-
-/* `count` rows, of which every fifth (from the second on) has no vector. */
-static cl_row *make_rows(int64_t first, int64_t count, int64_t length, float **vectors, char (**names)[32]) {
-    cl_row *rows = cl_alloc_zero((size_t)count, sizeof *rows);
-    *vectors = cl_alloc((size_t)count, (size_t)length * sizeof **vectors);
-    *names = cl_alloc((size_t)count, sizeof **names);
-    for (int64_t i = 0; i < count; i++) {
-        int64_t number = first + i;
-        bool good = number % 5 != 1;
-        snprintf((*names)[i], 32, "b\xC3\xA4r/%lld.jpg", (long long)number);
-        for (int64_t c = 0; c < length; c++) (*vectors)[i * length + c] = (float)(number * 1000 + c);
-        rows[i] = (cl_row){.path = (*names)[i], .label = number % 2 ? "b\xC3\xA4r" : "",
-                           .status = good ? COULIS_OK : COULIS_UNREADABLE, .error = good ? NULL : "it is damaged",
-                           .width = good ? (int32_t)number + 1 : 0, .height = good ? 7 : 0,
-                           .vector = good ? *vectors + i * length : NULL, .sha256 = good ? DIGEST : NULL,
-                           .file = {good, number % 3 == 0, good ? number << 33 : 0, number % 3 ? 0 : -number}};
-    }
-    return rows;
-}
-
-static coulis_status write_part(const char *to, int64_t first, int64_t count, int64_t length, int64_t per_group,
-                                coulis_error *error) {
-    float *vectors;
-    char(*names)[32];
-    cl_row *rows = make_rows(first, count, length, &vectors, &names);
-    cl_part_writer *writer = NULL;
-    coulis_status status = cl_part_writer_open(to, "features", length, RECIPE, &writer, error);
-    for (int64_t i = 0; i < count && !status; i += per_group) {
-        status = cl_part_writer_write(writer, rows + i, count - i < per_group ? count - i : per_group, error);
-        if (status) cl_part_writer_abort(writer);
-    }
-    if (!status) status = cl_part_writer_commit(writer, error);
-    cl_free(rows);
-    cl_free(vectors);
-    cl_free(names);
-    return status;
-}
+#include "table.h"
 
 /* Whether the row is what make_rows makes. */
 static bool same_row(const cl_row *row, int64_t number, int64_t length, bool with_vector) {
@@ -323,91 +278,9 @@ static void refuses_other_tables(void) {
     CHECK_MSG(strstr(error.message, "no column 'pca'") != NULL, "%s", error.message);
 }
 
-/* ---- tables ----------------------------------------------------------------------------------- */
-
-static void make_table(const char *where, int32_t parts) {
-    char to[160];
-    coulis_error error = {0};
-    CHECK(cl_make_folders(where, &error) == COULIS_OK);
-    for (int32_t i = 0; i < parts; i++) {
-        snprintf(to, sizeof to, "%s/part-%05d.parquet", where, i);
-        CHECK(write_part(to, i * 20, 20, 33, 6, &error) == COULIS_OK);
-    }
-}
-
-static void reads_tables(void) {
-    char where[100], to[160];
-    snprintf(where, sizeof where, "%s/table", folder);
-    make_table(where, 4);
-    snprintf(to, sizeof to, "%s/.part-00009.parquet.tmp", where);
-    coulis_error error = {0};
-    CHECK(cl_file_write(to, "x", 1, &error) == COULIS_OK);
-    cl_table *table = NULL;
-    CHECK_MSG(cl_table_open(where, "features", &table, &error) == COULIS_OK, "%s", error.message);
-    if (!table) return;
-    CHECK(cl_table_parts(table) == 4 && cl_table_rows(table) == 80 && cl_table_vectors(table) == 64);
-    CHECK(cl_table_length(table) == 33 && !strcmp(cl_table_recipe(table), RECIPE));
-    cl_rows source = cl_table_vectors_source(table);
-    CHECK(source.rows == 64 && source.cols == 33);
-    float *out = cl_alloc(64, 33 * sizeof *out);
-    /* All at once, singly backwards, and in blocks that fit no row group. */
-    static const int64_t steps[] = {64, 1, 7};
-    for (size_t s = 0; s < 3; s++) {
-        memset(out, 0, 64 * 33 * sizeof *out);
-        for (int64_t block = (63 / steps[s]); block >= 0; block--) {
-            int64_t first = block * steps[s], count = 64 - first < steps[s] ? 64 - first : steps[s];
-            CHECK(source.read(source.context, first, count, out + first * 33, &error) == COULIS_OK);
-        }
-        int64_t wrong = 0, vector = 0;
-        for (int64_t number = 0; number < 80; number++) {
-            if (number % 5 == 1) continue;
-            for (int64_t c = 0; c < 33; c++) wrong += out[vector * 33 + c] != (float)(number * 1000 + c);
-            vector++;
-        }
-        CHECK(wrong == 0);
-        /* Somebody else reading in between does no harm. */
-        const cl_row *rows;
-        int64_t count;
-        CHECK(cl_part_reader_read(cl_table_part(table, 2), 1, 0, &rows, &count, &error) == COULIS_OK && count == 6);
-    }
-    cl_free(out);
-    cl_table_close(table);
-}
-
-static void refuses_bad_tables(void) {
-    char where[100], to[160];
-    coulis_error error = {0};
-    cl_table *table = NULL;
-    snprintf(where, sizeof where, "%s/bad", folder);
-    CHECK(cl_table_open(where, "features", &table, &error) == COULIS_MISSING);
-    CHECK(cl_make_folders(where, &error) == COULIS_OK);
-    CHECK(cl_table_open(where, "features", &table, &error) == COULIS_BAD_DATA);
-    make_table(where, 3);
-    CHECK(cl_table_open(where, "pca", &table, &error) == COULIS_BAD_DATA);
-    snprintf(to, sizeof to, "%s/part-00001.parquet", where);
-    unlink(to);
-    CHECK(cl_table_open(where, "features", &table, &error) == COULIS_BAD_DATA);
-    CHECK_MSG(strstr(error.message, "part-00001") != NULL, "%s", error.message);
-    CHECK(write_part(to, 20, 20, 34, 6, &error) == COULIS_OK);
-    CHECK(cl_table_open(where, "features", &table, &error) == COULIS_BAD_DATA);
-    CHECK_MSG(strstr(error.message, "34") && strstr(error.message, "33"), "%s", error.message);
-    CHECK(table == NULL);
-    CHECK(write_part(to, 20, 20, 33, 6, &error) == COULIS_OK);
-    CHECK(cl_table_open(where, "features", &table, &error) == COULIS_OK);
-    if (!table) return;
-    /* A part that is exchanged behind our back. */
-    CHECK(write_part(to, 20, 6, 33, 6, &error) == COULIS_OK);
-    cl_rows source = cl_table_vectors_source(table);
-    float *out = cl_alloc(64, 33 * sizeof *out);
-    CHECK(source.read(source.context, 0, source.rows, out, &error) == COULIS_BAD_DATA);
-    cl_free(out);
-    cl_table_close(table);
-}
-
 int main(int argc, char **argv) {
     test_start(argc, argv);
-    if (!mkdtemp(folder)) return 1;
-    snprintf(path, sizeof path, "%s/part-00000.parquet", folder);
+    if (!table_test_start()) return 1;
     RUN(round_trip);
     RUN(no_vectors);
     RUN(same_bytes);
@@ -418,9 +291,5 @@ int main(int argc, char **argv) {
     RUN(survives_short_memory);
     RUN(survives_damage);
     RUN(refuses_other_tables);
-    RUN(reads_tables);
-    RUN(refuses_bad_tables);
-    char command[160];
-    snprintf(command, sizeof command, "rm -r %s", folder);
-    return system(command) || test_finish();
+    return table_test_finish();
 }

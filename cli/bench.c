@@ -59,7 +59,6 @@ coulis_status cli_measure(const coulis_model *model, const coulis_featurizer_opt
 }
 
 int cli_bench(const cli_options *options) {
-    if (options->path_count > 0) return cli_usage("'coulis bench' takes no paths");
     coulis_error error;
     coulis_model *model = NULL;
     coulis_model_info info;

@@ -9,7 +9,7 @@
 /* Exit codes of the command. */
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_SOME_UNREADABLE = 3, EXIT_INTERRUPTED = 130 };
 
-/* Everything a command line can say. */
+/* Everything a command line can say; filled by the rows of table.c. Flags are 0 or 1. */
 typedef struct cli_options {
     coulis_job_options job;               /* points to the two below */
     coulis_featurizer_options featurizer;
@@ -18,28 +18,28 @@ typedef struct cli_options {
     int path_count;
     const char *output, *pca;
     double seconds;
-    bool strict, json, quiet, no_progress, random_weights, speed, help;
+    int32_t strict, json, quiet, no_progress, random_weights, speed, man;
 } cli_options;
-
-/* Reads argv[2] and on. `allowed` holds the options of this verb, as letters (see options.c). On a mistake it
- * prints one sentence and returns false. Release with cli_options_free. */
-bool cli_parse(int argc, char **argv, const char *allowed, cli_options *options);
-void cli_options_free(cli_options *options);
 
 int cli_run(const cli_options *options);
 int cli_featurize(const cli_options *options);
 int cli_fit(const cli_options *options);
 int cli_transform(const cli_options *options);
-int cli_models(const cli_options *options);
+int cli_models_list(const cli_options *options);
+int cli_models_show(const cli_options *options);
+int cli_models_path(const cli_options *options);
 int cli_bench(const cli_options *options);
+int cli_version(const cli_options *options);
+int cli_help(const cli_options *options);
+int cli_completion(const cli_options *options);
 
-/* 'coulis models add' and 'get', by the Python package: takes the place of this process, or says why that is not
- * possible and returns the exit code. argv[2] is the verb. */
-int cli_models_python(int argc, char **argv);
+/* A verb that the Python package does: takes the place of this process, or says why that is not possible and returns
+ * the exit code. argv[first] and on are for `python -m module`. */
+int cli_python(const char *module, int argc, char **argv, int first);
 
 /* Runs the network alone for about `limit` seconds. */
 coulis_status cli_measure(const coulis_model *model, const coulis_featurizer_options *options, double limit,
-                          double *pictures, double *took, coulis_error *error);
+                          double *images, double *took, coulis_error *error);
 
 /* Prints "coulis: " and the sentence of `error`, and returns the exit code for `status`. */
 int cli_fail(coulis_status status, const coulis_error *error);

@@ -25,23 +25,19 @@ static int finish(job_call *call, coulis_status status, bool of_images) {
     return code;
 }
 
-static int over_pictures(const cli_options *options,
+static int over_images(const cli_options *options,
                          coulis_status (*job)(const char *const *, int64_t, const char *, const coulis_job_options *,
                                               coulis_job_result *, char **, coulis_error *)) {
-    if (options->path_count == 0) return cli_usage("no pictures given: name a file, a folder or @list.txt");
-    if (!options->output) return cli_usage("no folder for the result given: add -o DIR");
     job_call call;
     begin(&call, options);
     return finish(&call, job(options->paths, options->path_count, options->output, &call.job, &call.result,
                              &call.json, &call.error), true);
 }
 
-int cli_run(const cli_options *options) { return over_pictures(options, coulis_job_run); }
-int cli_featurize(const cli_options *options) { return over_pictures(options, coulis_job_featurize); }
+int cli_run(const cli_options *options) { return over_images(options, coulis_job_run); }
+int cli_featurize(const cli_options *options) { return over_images(options, coulis_job_featurize); }
 
 int cli_fit(const cli_options *options) {
-    if (options->path_count != 1) return cli_usage("'coulis fit' takes one folder of vectors");
-    if (!options->output) return cli_usage("no file for the PCA given: add -o FILE");
     job_call call;
     begin(&call, options);
     return finish(&call, coulis_job_fit(options->paths[0], options->output, &call.job, &call.result, &call.json,
@@ -49,9 +45,6 @@ int cli_fit(const cli_options *options) {
 }
 
 int cli_transform(const cli_options *options) {
-    if (options->path_count != 1) return cli_usage("'coulis transform' takes one folder of vectors");
-    if (!options->pca) return cli_usage("no PCA given: add --pca FILE");
-    if (!options->output) return cli_usage("no folder for the result given: add -o DIR");
     job_call call;
     begin(&call, options);
     return finish(&call, coulis_job_transform(options->paths[0], options->pca, options->output, &call.job,

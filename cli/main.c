@@ -3,52 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli.h"
-
-static const char help[] =
-    "coulis turns pictures into feature vectors, reduces them with PCA and writes Parquet.\n"
-    "\n"
-    "  coulis run PATH... -o DIR        the whole job: featurize, fit PCA, transform, write\n"
-    "  coulis featurize PATH... -o DIR  vectors only\n"
-    "  coulis fit DIR -o PCA            PCA of vectors already written\n"
-    "  coulis transform DIR --pca PCA -o DIR2\n"
-    "  coulis models [list [--speed] | show NAME | path NAME]\n"
-    "  coulis models add FILE --name NAME --from keras|torch|onnx   a network of your own; see add --help\n"
-    "  coulis models get [NAME]         download published weights; without NAME: which there are\n"
-    "  coulis bench [--model NAME] [--random-weights] [--precision P] [--threads N] [--seconds S] [--json]\n"
-    "  coulis version | help\n"
-    "\n"
-    "PATH is a picture (JPEG, PNG, WebP), a folder (searched recursively) or @list.txt (a path a line).\n"
-    "\n"
-    "  --model NAME|FILE        network (efficientnet-lite0)\n"
-    "  --features pooled|map|logits   averaged vector; the last feature map flattened; class scores (pooled)\n"
-    "  -k, --components N|F     number of components, or share of the variance to reach, 0 < F < 1 (0.99)\n"
-    "  --resize squash|crop     to the network's size at once, or the shorter side and then the centre (squash)\n"
-    "  --orient ignore|exif     EXIF orientation (ignore)\n"
-    "  --alpha drop|white       transparency (drop)\n"
-    "  --decode exact|fast      fast: large JPEG at a fraction of its size; changes pixels a little (exact)\n"
-    "  --precision float32|bf16|int8   of products in the network; others change vectors a little (float32)\n"
-    "  --threads N              threads (all cores)\n"
-    "  --rows-per-file N        rows in a Parquet file (10000)\n"
-    "  --drop-features          keep only the reduced vectors\n"
-    "  --overwrite              start again; without it an unfinished DIR of the same recipe is resumed\n"
-    "  --strict                 exit 1 when any picture failed\n"
-    "  --json, --quiet, --no-progress\n"
-    "\n"
-    "Exit: 0 done; 1 failed; 2 usage; 3 done, some pictures unreadable; 130 interrupted, can be resumed.\n";
-
-/* The verbs, each with the letters of the options it takes. */
-static const struct {
-    const char *name, *allowed;
-    int (*run)(const cli_options *options);
-} verbs[] = {
-    {"run", "MFKROAENTPDdwsjqp", cli_run},
-    {"featurize", "MFROAENTPDwsjqp", cli_featurize},
-    {"fit", "KTDwjqp", cli_fit},
-    {"transform", "TCDwjqp", cli_transform},
-    {"models", "jv", cli_models},
-    {"bench", "MFNTSrj", cli_bench},
-};
+#include "table.h"
 
 int cli_fail(coulis_status status, const coulis_error *error) {
     fprintf(stderr, "coulis: %s\n", error->message);
@@ -60,6 +15,60 @@ static int flush(int code) {
     if (fflush(stdout) == 0 && !ferror(stdout)) return code;
     fputs("coulis: the output could not be written\n", stderr);
     return EXIT_FAILED;
+}
+
+int cli_version(const cli_options *options) {
+    (void)options;
+    printf("coulis %s (%s)\n", coulis_version(), coulis_instruction_set());
+    return EXIT_DONE;
+}
+
+int cli_help(const cli_options *options) {
+    if (options->man) cli_print_man();
+    else if (options->json) cli_print_table();
+    else if (options->path_count == 0) cli_print_overview(NULL);
+    else {
+        const char *first = options->paths[0], *second = options->path_count > 1 ? options->paths[1] : NULL;
+        char named[256];
+        snprintf(named, sizeof named, "%.100s%s%.100s", first, second ? " " : "", second ? second : "");
+        cli_suggestion near = {.word = named};
+        bool group = false;
+        const size_t length = strlen(first);
+        for (const cli_verb *verb = cli_verbs; verb->name; verb++) {
+            if (strcmp(verb->name, named) == 0) {
+                cli_print_verb_help(verb);
+                return EXIT_DONE;
+            }
+            group = group || (!second && strncmp(verb->name, first, length) == 0 && verb->name[length] == ' ');
+            cli_suggest(&near, verb->name, second ? strlen(verb->name) : strcspn(verb->name, " "));
+        }
+        if (group) cli_print_overview(first);
+        else return cli_unknown_verb(&near);
+    }
+    return EXIT_DONE;
+}
+
+/* Whether the arguments of a verb that is not parsed here ask for help. */
+static bool asks_for_help(int argc, char **argv, int first) {
+    for (int i = first; i < argc && strcmp(argv[i], "--") != 0; i++)
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) return true;
+    return false;
+}
+
+static int run(const cli_verb *verb, int argc, char **argv, int first) {
+    bool help = verb->module && asks_for_help(argc, argv, first);
+    if (verb->module && !help) return cli_python(verb->module, argc, argv, 2);
+    cli_options options;
+    int code = EXIT_USAGE;
+    bool good = help;
+    if (!help) {
+        good = cli_parse(verb, argc, argv, first, &options, &help);
+        if (good && !help) code = verb->run(&options);
+        cli_options_free(&options);
+    }
+    if (!good || !help) return code;
+    cli_print_verb_help(verb);
+    return EXIT_DONE;
 }
 
 /* A descriptor 0 to 2 that is closed would be given to the next file opened, and what is meant for stderr would be
@@ -74,31 +83,19 @@ static bool open_standard_streams(void) {
 
 int main(int argc, char **argv) {
     if (!open_standard_streams()) return EXIT_FAILED; /* and there may be nowhere to say so */
-    const char *verb = argc > 1 ? argv[1] : "";
-    if (strcmp(verb, "help") == 0 || strcmp(verb, "--help") == 0 || strcmp(verb, "-h") == 0) {
-        fputs(help, stdout);
-        return flush(EXIT_DONE);
-    }
-    if (strcmp(verb, "version") == 0 || strcmp(verb, "--version") == 0) {
-        printf("coulis %s (%s)\n", coulis_version(), coulis_instruction_set());
-        return flush(EXIT_DONE);
-    }
-    if (strcmp(verb, "models") == 0 && argc > 2 && (strcmp(argv[2], "add") == 0 || strcmp(argv[2], "get") == 0))
-        return cli_models_python(argc, argv);
-    for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
-        if (strcmp(verb, verbs[i].name) != 0) continue;
-        cli_options options;
-        int code = EXIT_USAGE;
-        if (cli_parse(argc, argv, verbs[i].allowed, &options)) {
-            if (options.help) fputs(help, stdout);
-            code = options.help ? EXIT_DONE : verbs[i].run(&options);
-        }
-        cli_options_free(&options);
-        return flush(code);
-    }
-    if (!*verb) {
-        fputs(help, stderr);
+    if (argc < 2) {
+        fputs("coulis: no command given; see 'coulis help'\n", stderr);
         return EXIT_USAGE;
     }
-    return cli_usage("'%s' is no verb of coulis", verb);
+    static const char *const short_forms[][2] = {
+        {"-h", "help"}, {"--help", "help"}, {"-v", "version"}, {"--version", "version"}};
+    char *renamed[3] = {argv[0], argv[1], NULL};
+    for (size_t i = 0; i < sizeof short_forms / sizeof *short_forms; i++)
+        if (argc == 2 && strcmp(argv[1], short_forms[i][0]) == 0) {
+            renamed[1] = (char *)short_forms[i][1];
+            argv = renamed;
+        }
+    int first;
+    const cli_verb *verb = cli_find_verb(argc, argv, &first);
+    return flush(verb ? run(verb, argc, argv, first) : EXIT_USAGE);
 }

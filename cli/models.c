@@ -87,9 +87,9 @@ static void list_one(void *context, const char *name, const char *path) {
     coulis_model_close(model);
 }
 
-static int list_models(const cli_options *options) {
+int cli_models_list(const cli_options *options) {
     coulis_error error;
-    listing list = {.array = options->json ? cJSON_CreateArray() : NULL, .speed = options->speed};
+    listing list = {.array = options->json ? cJSON_CreateArray() : NULL, .speed = options->speed != 0};
     if (!list.array)
         printf("%-22s %11s  %9s  %7s  %8s  %s%s\n", "name", "size", "input", "pooled", "map",
                list.speed ? "images/s  " : "", "licence");
@@ -110,7 +110,8 @@ static void find_graph(void *context, const char *name, const char *path) {
     if (strcmp(name, search->name) == 0) snprintf(search->path, search->capacity, "%s", path);
 }
 
-static int show_model(const cli_options *options, const char *name) {
+int cli_models_show(const cli_options *options) {
+    const char *name = options->paths[0];
     coulis_error error;
     coulis_model *model = NULL;
     coulis_model_info info = {0};
@@ -130,9 +131,9 @@ static int show_model(const cli_options *options, const char *name) {
         print_json(model_json(info.name, path, &info));
     } else {
         printf("name           %s\nfile           %s (%.1f MB)\nsource         %s\nlicence        %s\n"
-               "SHA-256        %s\ninput          %d x %d\npooled         %lld numbers\n"
-               "map            %lld numbers\nlogits         %lld numbers\nparameters     %lld\n"
-               "multiply-adds  %lld a picture\n",
+               "SHA-256        %s\ninput          %d x %d\npooled         %lld dimensions\n"
+               "map            %lld dimensions\nlogits         %lld dimensions\nparameters     %lld\n"
+               "multiply-adds  %lld per image\n",
                info.name, path, megabytes(path), info.source, info.licence, info.sha256, info.input_width,
                info.input_height, (long long)info.pooled_length, (long long)info.map_length,
                (long long)info.logits_length, (long long)info.parameters, (long long)info.multiply_adds);
@@ -141,20 +142,11 @@ static int show_model(const cli_options *options, const char *name) {
     return EXIT_DONE;
 }
 
-int cli_models(const cli_options *options) {
-    const char *verb = options->path_count > 0 ? options->paths[0] : "list";
-    if (strcmp(verb, "list") == 0 && options->path_count <= 1) return list_models(options);
-    if (options->path_count != 2)
-        return cli_usage("'coulis models' takes list, show NAME, path NAME, add FILE or get NAME");
-    if (strcmp(verb, "show") == 0) return show_model(options, options->paths[1]);
-    if (strcmp(verb, "path") == 0) {
-        char path[4096];
-        coulis_error error;
-        coulis_status status = coulis_model_find(options->paths[1], path, sizeof path, &error);
-        if (status != COULIS_OK) return cli_fail(status, &error);
-        puts(path);
-        return EXIT_DONE;
-    }
-    return cli_usage("'coulis models' takes list, show NAME, path NAME, add FILE or get NAME, not '%s'",
-                     verb);
+int cli_models_path(const cli_options *options) {
+    char path[4096];
+    coulis_error error;
+    coulis_status status = coulis_model_find(options->paths[0], path, sizeof path, &error);
+    if (status != COULIS_OK) return cli_fail(status, &error);
+    puts(path);
+    return EXIT_DONE;
 }

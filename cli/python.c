@@ -1,5 +1,5 @@
-/* coulis models add and get: weights of other projects are read by the Python package, as the library itself reads
- * nothing but its own files. */
+/* Verbs that the Python package does, such as 'models add': weights of other projects are read there, as the library
+ * itself reads nothing but its own files. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -12,15 +12,16 @@
 
 enum { PATH_CAPACITY = 4096 };
 
-/* Whether `python` is a program that can import the converter. */
-static bool can_convert(const char *python) {
+/* Whether `python` is a program that can import `module`. */
+static bool can_import(const char *python, const char *module) {
     pid_t child = fork();
     if (child == 0) {
         int nothing = open("/dev/null", O_RDWR);
         dup2(nothing, STDIN_FILENO);
         dup2(nothing, STDOUT_FILENO);
         dup2(nothing, STDERR_FILENO);
-        execlp(python, python, "-c", "import coulis.convert.add", (char *)NULL);
+        execlp(python, python, "-c", "import importlib, sys; importlib.import_module(sys.argv[1] + '.__main__')",
+               module, (char *)NULL);
         _exit(127);
     }
     int status = 1;
@@ -29,7 +30,7 @@ static bool can_convert(const char *python) {
 }
 
 /* A Python beside this command: in its own folder, or in the environment of the checkout that it was built in. */
-static bool beside(const char *relative, char *path) {
+static bool beside(const char *relative, const char *module, char *path) {
     char program[PATH_CAPACITY];
     ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
     if (length <= 0) return false;
@@ -38,39 +39,39 @@ static bool beside(const char *relative, char *path) {
     if (!slash) return false;
     *slash = '\0';
     int count = snprintf(path, PATH_CAPACITY, "%s/%s", program, relative);
-    return count > 0 && count < PATH_CAPACITY && access(path, X_OK) == 0 && can_convert(path);
+    return count > 0 && count < PATH_CAPACITY && access(path, X_OK) == 0 && can_import(path, module);
 }
 
-static bool find_python(char *path) {
+static bool find_python(const char *module, char *path) {
     const char *named = getenv("COULIS_PYTHON");
     if (named && *named) {
         snprintf(path, PATH_CAPACITY, "%s", named);
-        if (can_convert(path)) return true;
+        if (can_import(path, module)) return true;
         fprintf(stderr, "coulis: COULIS_PYTHON is %s, which cannot be run or cannot import coulis and numpy\n", named);
         return false;
     }
-    if (beside("python3", path) || beside("../.venv/bin/python", path)) return true;
+    if (beside("python3", module, path) || beside("../.venv/bin/python", module, path)) return true;
     static const char *const in_path[] = {"python3", "python"};
     for (size_t i = 0; i < sizeof in_path / sizeof *in_path; i++) {
         snprintf(path, PATH_CAPACITY, "%s", in_path[i]);
-        if (can_convert(path)) return true;
+        if (can_import(path, module)) return true;
     }
-    fputs("coulis: weights are converted by the Python package coulis, and no python3 here can import it; install its "
+    fputs("coulis: this command is part of the Python package coulis, and no python3 here can import it; install its "
           "wheel (pip install), or set COULIS_PYTHON to the Python that has it\n", stderr);
     return false;
 }
 
-int cli_models_python(int argc, char **argv) {
-    char python[PATH_CAPACITY], module[] = "coulis.convert", option[] = "-m";
+int cli_python(const char *module, int argc, char **argv, int first) {
+    char python[PATH_CAPACITY];
     setenv("PYTHONSAFEPATH", "1", 0); /* the package is not to come from the folder a person happens to stand in */
-    if (!find_python(python)) return EXIT_FAILED;
-    char **arguments = calloc((size_t)argc + 2, sizeof *arguments);
+    if (!find_python(module, python)) return EXIT_FAILED;
+    const char **arguments = calloc((size_t)argc + 4, sizeof *arguments);
     if (arguments) {
         arguments[0] = python;
-        arguments[1] = option;
+        arguments[1] = "-m";
         arguments[2] = module;
-        for (int i = 2; i < argc; i++) arguments[i + 1] = argv[i]; /* the verb and all behind it; NULL from calloc */
-        execvp(python, arguments);
+        for (int i = first; i < argc; i++) arguments[i - first + 3] = argv[i]; /* and NULL behind them, from calloc */
+        execvp(python, (char *const *)arguments);
     }
     fprintf(stderr, "coulis: %s could not be run: %s\n", python, strerror(errno));
     free(arguments);

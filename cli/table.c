@@ -1,0 +1,144 @@
+#include "table.h"
+
+#define AT(field) offsetof(cli_options, field)
+
+const char cli_about[] = "coulis turns images into feature vectors, reduces them with PCA and writes Parquet.";
+
+const char cli_paths[] =
+    "PATH is an image (JPEG, PNG, WebP), a folder (searched recursively) or @list.txt (one path per line). A file "
+    "whose own name begins with @ or - is given as ./@name. After -- everything is a PATH.";
+
+const char cli_exit_codes[] =
+    "0 done; 1 failed; 2 usage; 3 done, some images unreadable; 130 interrupted, can be resumed.";
+
+const char cli_environment[] =
+    "COULIS_MODELS names a folder of models that is searched first. COULIS_CPU (scalar, avx2, avx512, neon) uses a "
+    "lower instruction set than the processor's. COULIS_PYTHON names the Python that has the package coulis, for "
+    "'models add' and 'models get'.";
+
+const cli_verb cli_verbs[] = {
+    {.name = "run", .bit = CLI_RUN, .arguments = "PATH... -o DIR",
+     .summary = "the whole job: featurize, fit PCA, transform, write",
+     .details = "Writes DIR/features, DIR/reduced, DIR/pca.safetensors and DIR/run.json. An unfinished DIR of the same "
+                "recipe is resumed by the same command.",
+     .example = "coulis run photos -o out\ncoulis run photos more.jpg @list.txt -o out -k 128 --model resnet50",
+     .paths_min = 1, .paths_max = -1, .values = CLI_FILES, .run = cli_run},
+    {.name = "featurize", .bit = CLI_FEATURIZE, .arguments = "PATH... -o DIR", .summary = "vectors only",
+     .details = "Writes DIR/features and DIR/run.json.",
+     .example = "coulis featurize photos -o vectors --features map",
+     .paths_min = 1, .paths_max = -1, .values = CLI_FILES, .run = cli_featurize},
+    {.name = "fit", .bit = CLI_FIT, .arguments = "DIR -o PCA", .summary = "PCA of vectors already written",
+     .details = "DIR is a folder that run or featurize wrote.",
+     .example = "coulis fit vectors -o pca.safetensors -k 0.95",
+     .paths_min = 1, .paths_max = 1, .values = CLI_FOLDERS, .run = cli_fit},
+    {.name = "transform", .bit = CLI_TRANSFORM, .arguments = "DIR --pca PCA -o DIR2",
+     .summary = "vectors already written, reduced by an existing PCA",
+     .details = "Writes DIR2/reduced and DIR2/run.json.",
+     .example = "coulis transform vectors --pca pca.safetensors -o reduced",
+     .paths_min = 1, .paths_max = 1, .values = CLI_FOLDERS, .run = cli_transform},
+    {.name = "models list", .bit = CLI_MODELS_LIST, .arguments = "", .summary = "the networks available here",
+     .example = "coulis models list --speed", .run = cli_models_list},
+    {.name = "models show", .bit = CLI_MODELS_SHOW, .arguments = "NAME", .summary = "size, source and licence of one",
+     .example = "coulis models show efficientnet-lite0", .paths_min = 1, .paths_max = 1, .values = CLI_MODELS,
+     .run = cli_models_show},
+    {.name = "models path", .bit = CLI_MODELS_PATH, .arguments = "NAME", .summary = "the file of one",
+     .example = "coulis models path efficientnet-lite0", .paths_min = 1, .paths_max = 1, .values = CLI_MODELS,
+     .run = cli_models_path},
+    {.name = "models add", .bit = CLI_MODELS_ADD, .arguments = "FILE --name NAME --from keras|torch|onnx",
+     .summary = "convert a network of your own",
+     .details = "FILE is an .h5 of Keras, a .pth, .safetensors or wheel with one .pth of PyTorch, or an .onnx. Done by "
+                "the Python package coulis.",
+     .example = "coulis models add trained.onnx --name mine --from onnx", .paths_min = 1, .paths_max = 1,
+     .values = CLI_FILES, .module = "coulis.convert"},
+    {.name = "models get", .bit = CLI_MODELS_GET, .arguments = "[NAME]",
+     .summary = "download published weights; without NAME: list them",
+     .details = "Done by the Python package coulis.", .example = "coulis models get resnet50", .paths_max = 1,
+     .module = "coulis.convert"},
+    {.name = "bench", .bit = CLI_BENCH, .arguments = "", .summary = "speed of the network alone, on decoded input",
+     .example = "coulis bench --model resnet50 --random-weights --threads 4", .run = cli_bench},
+    {.name = "completion", .bit = CLI_COMPLETION, .arguments = "bash|zsh|fish",
+     .summary = "completions for a shell, on standard output",
+     .example = "coulis completion bash > ~/.local/share/bash-completion/completions/coulis", .paths_min = 1,
+     .paths_max = 1, .values = CLI_SHELLS, .run = cli_completion},
+    {.name = "version", .bit = CLI_VERSION, .arguments = "", .summary = "version and instruction set",
+     .example = "coulis version", .run = cli_version},
+    {.name = "help", .bit = CLI_HELP, .arguments = "[COMMAND]", .summary = "options and an example of a command",
+     .example = "coulis help run", .paths_max = 2, .values = CLI_VERBS, .run = cli_help},
+    {.name = NULL},
+};
+
+/* For each verb, help lists its options in this order. */
+const cli_option cli_table[] = {
+    {"output", 'o', CLI_RESULT, AT(output), CLI_IMAGES | CLI_TRANSFORM, .required = true, .value = "DIR",
+     .values = CLI_FOLDERS, .help = "folder of the result"},
+    {"output", 'o', CLI_TEXT, AT(output), CLI_FIT, .required = true, .value = "PCA", .values = CLI_FILES,
+     .help = "file to write the PCA to"},
+    {"pca", 0, CLI_TEXT, AT(pca), CLI_TRANSFORM, .required = true, .value = "PCA", .values = CLI_FILES,
+     .help = "PCA file that fit wrote, or the pca.safetensors of a run"},
+    {"model", 0, CLI_TEXT, AT(job.model), CLI_IMAGES | CLI_BENCH, .value = "NAME|FILE", .values = CLI_MODELS,
+     .help = "network"},
+    {"features", 0, CLI_WORD, AT(featurizer.features), CLI_IMAGES | CLI_BENCH,
+     .help = "averaged vector; the last feature map, flattened; class scores"},
+    {"components", 'k', CLI_COMPONENTS, AT(job.components), CLI_RUN | CLI_FIT, .value = "N|F",
+     .help = "number of components, or share of the variance to reach, 0 < F < 1"},
+    {"resize", 0, CLI_WORD, AT(image.resize), CLI_IMAGES,
+     .help = "to the network's size at once, or the shorter side and then the centre"},
+    {"orient", 0, CLI_WORD, AT(image.orient), CLI_IMAGES, .help = "EXIF orientation"},
+    {"alpha", 0, CLI_WORD, AT(image.alpha), CLI_IMAGES, .help = "transparency: drop it, or put the image on white"},
+    {"decode", 0, CLI_WORD, AT(image.decode), CLI_IMAGES,
+     .help = "fast: large JPEGs at a fraction of their size; changes pixels a little"},
+    {"precision", 0, CLI_WORD, AT(featurizer.precision), CLI_IMAGES | CLI_BENCH,
+     .help = "of products in the network; lower ones change vectors a little"},
+    {"threads", 0, CLI_INT32, AT(job.threads), CLI_JOBS | CLI_BENCH, .value = "N", .help = "threads",
+     .initial = "all cores", .low = 1, .high = 1024},
+    {"rows-per-file", 0, CLI_INT64, AT(job.rows_per_file), CLI_IMAGES, .value = "N", .help = "rows in a Parquet file",
+     .low = 1, .high = 100000000},
+    {"drop-features", 0, CLI_FLAG, AT(job.drop_features), CLI_RUN, .help = "keep only the reduced vectors"},
+    {"overwrite", 0, CLI_FLAG, AT(job.overwrite), CLI_JOBS,
+     .help = "start again; without it, an unfinished result of the same recipe is resumed"},
+    {"strict", 0, CLI_FLAG, AT(strict), CLI_IMAGES, .help = "exit 1 when any image failed"},
+    {"random-weights", 0, CLI_FLAG, AT(random_weights), CLI_BENCH,
+     .help = "seeded weights, for a network whose graph is available but not its weights"},
+    {"seconds", 0, CLI_REAL, AT(seconds), CLI_BENCH, .value = "S", .help = "how long to measure", .low = 0.1,
+     .high = 3600},
+    {"speed", 0, CLI_FLAG, AT(speed), CLI_MODELS_LIST, .help = "measure each network for half a second"},
+    {"name", 0, CLI_PASSED, 0, CLI_MODELS_ADD, .required = true, .value = "NAME", .help = "what to call the network"},
+    {"from", 0, CLI_PASSED, 0, CLI_MODELS_ADD, .required = true, .value = "keras|torch|onnx",
+     .help = "what wrote FILE"},
+    {"layout", 0, CLI_PASSED, 0, CLI_MODELS_ADD, .value = "RECIPE",
+     .help = "the known network whose layout FILE has, where its tensors do not tell"},
+    {"preprocessing", 0, CLI_PASSED, 0, CLI_MODELS_ADD, .value = "KIND",
+     .help = "how images are prepared, in Keras' words; for keras and torch the layout's own when left out"},
+    {"channels", 0, CLI_PASSED, 0, CLI_MODELS_ADD, .value = "RGB|BGR", .help = "order of the colours"},
+    {"mean", 0, CLI_PASSED, 0, CLI_MODELS_ADD, .value = "X Y Z", .help = "the network sees (x - mean) / std"},
+    {"std", 0, CLI_PASSED, 0, CLI_MODELS_ADD, .value = "X Y Z", .help = "see --mean; x is from 0 to 255"},
+    {"width", 0, CLI_PASSED, 0, CLI_MODELS_ADD, .value = "PIXELS", .help = "of the images that it is to see"},
+    {"height", 0, CLI_PASSED, 0, CLI_MODELS_ADD, .value = "PIXELS", .help = "of the images that it is to see"},
+    {"map", 0, CLI_PASSED, 0, CLI_MODELS_ADD, .value = "TENSOR", .help = "onnx: the tensor of the feature map"},
+    {"pooled", 0, CLI_PASSED, 0, CLI_MODELS_ADD, .value = "TENSOR", .help = "onnx: the tensor of the pooled features"},
+    {"logits", 0, CLI_PASSED, 0, CLI_MODELS_ADD, .value = "TENSOR", .help = "onnx: the tensor of the class scores"},
+    {"source", 0, CLI_PASSED, 0, CLI_MODELS_ADD, .value = "TEXT", .help = "where the weights come from"},
+    {"licence", 0, CLI_PASSED, 0, CLI_MODELS_ADD, .value = "TEXT", .help = "of the weights"},
+    {"no-check", 0, CLI_PASSED, 0, CLI_MODELS_ADD, .help = "do not open the result with the library"},
+    {"url", 0, CLI_PASSED, 0, CLI_MODELS_GET, .value = "URL", .help = "another address of the same file"},
+    {"folder", 0, CLI_PASSED, 0, CLI_MODELS_ADD | CLI_MODELS_GET, .value = "DIR", .values = CLI_FOLDERS,
+     .help = "where to put it, instead of COULIS_MODELS or the user's cache"},
+    {"overwrite", 0, CLI_PASSED, 0, CLI_MODELS_ADD | CLI_MODELS_GET, .help = "replace a network of this name"},
+    {"quiet", 0, CLI_PASSED, 0, CLI_MODELS_GET, .help = "no messages and no progress"},
+    {"json", 0, CLI_FLAG, AT(json), CLI_JOBS | CLI_MODELS_LIST | CLI_MODELS_SHOW | CLI_BENCH,
+     .help = "the summary, list or measurement as JSON on standard output"},
+    {"quiet", 0, CLI_FLAG, AT(quiet), CLI_JOBS, .help = "no summary and no progress; failures are still told"},
+    {"no-progress", 0, CLI_FLAG, AT(no_progress), CLI_JOBS, .help = "no progress"},
+    {"man", 0, CLI_FLAG, AT(man), CLI_HELP, .help = "the manual page, in roff"},
+    {"json", 0, CLI_FLAG, AT(json), CLI_HELP, .help = "all commands and options as JSON"},
+    {.name = NULL},
+};
+
+void cli_defaults(cli_options *options) {
+    *options = (cli_options){.seconds = 5};
+    coulis_job_options_init(&options->job, sizeof options->job);
+    coulis_featurizer_options_init(&options->featurizer, sizeof options->featurizer);
+    coulis_image_options_init(&options->image, sizeof options->image);
+    options->job.featurizer = &options->featurizer;
+    options->featurizer.image = &options->image;
+}

@@ -107,6 +107,8 @@ const cli_option cli_table[] = {
      .help = "what wrote FILE"},
     {"layout", 0, CLI_PASSED, 0, CLI_MODELS_ADD, .value = "RECIPE",
      .help = "the known network whose layout FILE has, where its tensors do not tell"},
+    {"entry", 0, CLI_PASSED, 0, CLI_MODELS_ADD, .value = "KEY",
+     .help = "torch: the entry of the file that holds the weights, where several could"},
     {"preprocessing", 0, CLI_PASSED, 0, CLI_MODELS_ADD, .value = "KIND",
      .help = "how images are prepared, in Keras' words; for keras and torch the layout's own when left out"},
     {"channels", 0, CLI_PASSED, 0, CLI_MODELS_ADD, .value = "RGB|BGR", .help = "order of the colours"},

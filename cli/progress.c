@@ -28,14 +28,15 @@ static int32_t on_progress(void *context, const coulis_progress *p) {
         if (own->drawn && own->stage != p->stage) fputc('\n', stderr);
         own->stage = p->stage;
         double percent = p->total > 0 ? 100.0 * (double)p->done / (double)p->total : 100.0;
-        fprintf(stderr, "\r%-9s %lld/%lld (%.0f %%)", coulis_option_word("stage", p->stage), (long long)p->done,
-                (long long)p->total, percent);
+        fprintf(stderr, "\r%-9s %lld", coulis_option_word("stage", p->stage), (long long)p->done);
+        if (p->total >= 0) fprintf(stderr, "/%lld (%.0f %%)", (long long)p->total, percent);
         double made = (double)(p->done - p->resumed);
         if (made > 0 && p->seconds > 0) {
             char left[32];
             double rate = made / p->seconds;
             format_duration((double)(p->total - p->done) / rate, left, sizeof left);
-            fprintf(stderr, "  %.1f/s  %s left", rate, left);
+            fprintf(stderr, "  %.1f/s", rate);
+            if (p->total >= 0) fprintf(stderr, "  %s left", left);
         }
         if (p->failed > 0) fprintf(stderr, "  %lld failed", (long long)p->failed);
         fputs("\033[K", stderr); /* what a longer line before left behind */

@@ -445,6 +445,73 @@ COULIS_API const int64_t *coulis_pairs_first(const coulis_pairs *pairs);    /* c
 COULIS_API const int64_t *coulis_pairs_second(const coulis_pairs *pairs);   /* count rows of `other`, or of `index` */
 COULIS_API const float *coulis_pairs_similarity(const coulis_pairs *pairs); /* count */
 
+/* ---- sources: where images come from ---------------------------------------- */
+
+/* One image of a source, before it is read. Texts belong to the source and live until its next item is asked for. */
+typedef struct coulis_item {
+    size_t size;               /* sizeof(coulis_item); set by the library */
+    const char *name;          /* the row's path, unique or not; NULL: there are no more items */
+    const char *label;         /* NULL: none */
+    const char *const *values; /* one text, or NULL, for each of the source's columns; NULL: none of them */
+    int64_t bytes;             /* of the file; -1: unknown */
+    int64_t modified;          /* microseconds since 1970-01-01 00:00 UTC; INT64_MIN: unknown */
+    int64_t key;               /* the source's own, to find the item again */
+    int32_t now;               /* not 0: must be read before the next item is asked for, or not at all */
+    int32_t reserved;
+} coulis_item;
+
+/* A source: a table of functions. The library has its own (coulis_source_open); a caller may fill in another and give
+ * it to a job. `next` is called by one thread at a time. `read` is called for an item at most once: with `now` by the
+ * thread that got the item, before the next one; else at any time, by several threads at once. Items that are not
+ * wanted, because an earlier run has done them, are not read. No function is called after `close`. */
+typedef struct coulis_source {
+    size_t size;    /* sizeof(coulis_source) */
+    void *context;  /* first argument of every function */
+    int64_t count;  /* items; -1: not known before the last one */
+    /* Names, unique, of further text columns of the result; they live as long as the source. */
+    const char *const *columns;
+    int64_t column_count;
+    /* A text that changes when the items or their contents do: a job is resumed only with the same one. */
+    const char *identity;
+    /* The next item into *item, which is set to "unknown" throughout before the call. An error ends the job. */
+    coulis_status (*next)(void *context, coulis_item *item, coulis_error *error);
+    /* The item's bytes, at most `max_bytes` of them; may set item->bytes and item->modified. A status from 1 to 5
+     * becomes the row's status, with the sentence of `error`; one from 10 on ends the job. */
+    coulis_status (*read)(void *context, coulis_item *item, int64_t max_bytes, void **bytes, size_t *byte_count,
+                          coulis_error *error);
+    /* Releases what `read` gave. */
+    void (*release)(void *context, void *bytes);
+    /* Releases the source itself; NULL: nothing to do. A job does not call it for a source of the caller. */
+    void (*close)(void *context);
+} coulis_source;
+
+typedef struct coulis_source_options {
+    size_t size;
+    /* Which folder is the label: "parent" (also NULL), "first", "none", or a level: "2" is the second folder below the
+     * PATH, "0" the PATH itself, "-1" the parent, "-2" the one above it. */
+    const char *label;
+    const char *const *include; /* patterns of which one must match; none: everything */
+    const char *const *exclude; /* patterns of which none may match */
+    int64_t include_count, exclude_count;
+    int32_t all_files;       /* not 0: take names that begin with a dot and system folders, too */
+    int32_t zero_terminated; /* not 0: the paths of a list end with NUL instead of a newline */
+} coulis_source_options;
+
+COULIS_API void coulis_source_options_init(coulis_source_options *options, size_t size);
+
+/* The library's own source over `paths`, each as the command takes it: an image, a folder, @list.txt.
+ *
+ *  options   NULL for the defaults
+ *  output    a folder that is passed over when it is among the images; NULL: none
+ *
+ * COULIS_INVALID_ARGUMENT, COULIS_MISSING or COULIS_IO when one of them cannot be had. Released with
+ * coulis_source_close. */
+COULIS_API coulis_status coulis_source_open(const char *const *paths, int64_t count,
+                                            const coulis_source_options *options, const char *output,
+                                            coulis_source **source, coulis_error *error);
+/* Of a source that coulis_source_open made; NULL is allowed. */
+COULIS_API void coulis_source_close(coulis_source *source);
+
 /* ---- jobs: what the command's verbs do ------------------------------------- */
 
 typedef enum coulis_stage {
@@ -459,7 +526,7 @@ typedef struct coulis_progress {
     size_t size;
     int32_t stage;       /* coulis_stage */
     int32_t reserved;
-    int64_t done, total; /* images or rows of this stage */
+    int64_t done, total; /* images or rows of this stage; total -1: not known yet */
     int64_t resumed;     /* of `done`, how many an earlier run had finished */
     int64_t failed;      /* images without a vector so far */
     double seconds;      /* since this stage began */
@@ -479,6 +546,8 @@ typedef struct coulis_job_options {
      * NULL. */
     int32_t (*progress)(void *context, const coulis_progress *progress);
     void *context;
+    const coulis_source_options *choose; /* how paths are read; NULL: the defaults */
+    const coulis_source *source;         /* read this instead of paths, of which there are none then; NULL: paths */
 } coulis_job_options;
 
 COULIS_API void coulis_job_options_init(coulis_job_options *options, size_t size);

@@ -9,6 +9,7 @@ import os
 from ctypes import POINTER, c_char, c_char_p, c_double, c_float, c_int32, c_int64, c_size_t, c_uint8, c_void_p
 from pathlib import Path
 
+from ._source_structs import Item, Source, SourceOptions
 from .error import error_of
 
 # ---- structs -------------------------------------------------------------------
@@ -112,6 +113,8 @@ class JobOptions(ctypes.Structure):
         ("reserved", c_int32),
         ("progress", ProgressFunction),
         ("context", c_void_p),
+        ("choose", POINTER(SourceOptions)),
+        ("source", c_void_p),  # a coulis_source: this package gives paths
     ]
 
 
@@ -144,6 +147,9 @@ STRUCTS = {
     "coulis_pca_options": PcaOptions,
     "coulis_moments_options": MomentsOptions,
     "coulis_progress": ProgressStruct,
+    "coulis_item": Item,
+    "coulis_source": Source,
+    "coulis_source_options": SourceOptions,
     "coulis_job_options": JobOptions,
     "coulis_job_result": JobResult,
 }
@@ -228,6 +234,11 @@ FUNCTIONS = {
     "coulis_pairs_first": (_INT64S, [_HANDLE]),
     "coulis_pairs_second": (_INT64S, [_HANDLE]),
     "coulis_pairs_similarity": (_FLOATS, [_HANDLE]),
+    "coulis_source_open": (
+        _STATUS,
+        [_STRINGS, c_int64, POINTER(SourceOptions), c_char_p, POINTER(POINTER(Source)), _ERROR],
+    ),
+    "coulis_source_close": (None, [POINTER(Source)]),
     "coulis_string_free": (None, [c_char_p]),
     "coulis_job_run": (_STATUS, [_STRINGS, c_int64, c_char_p] + _JOB),
     "coulis_job_featurize": (_STATUS, [_STRINGS, c_int64, c_char_p] + _JOB),
@@ -238,7 +249,7 @@ FUNCTIONS = {
 SIZED = {
     kind: f"{name}_init"
     for name, kind in STRUCTS.items()
-    if kind._fields_[0][0] == "size" and kind is not ProgressStruct
+    if kind._fields_[0][0] == "size" and kind not in (ProgressStruct, Item, Source)
 }
 FUNCTIONS.update({name: (None, [POINTER(kind), c_size_t]) for kind, name in SIZED.items()})
 

@@ -19,7 +19,7 @@ class Progress:
     ----------
     stage : {"list", "featurize", "fit", "transform"}
     done, total : int
-        Pictures or rows of this stage.
+        Images or rows of this stage; `total` is -1 as long as it is not known.
     resumed : int
         How many of `done` an earlier run had finished.
     failed : int

@@ -8,6 +8,7 @@
 #include "image/image.h"
 #include "net/plan.h"
 #include "pipeline/options.h"
+#include "source/location.h"
 
 typedef struct scratch {
     float *workspace;
@@ -152,8 +153,8 @@ static void run_inputs(void *context, int64_t piece, int32_t worker) {
         owned[count] = NULL;
         *picture->result = (coulis_result){0};
         if (!input->bytes && input->path) {
-            if (cl_image_read_file(input->path, f->options.max_bytes, &owned[count], &picture->size,
-                                   NULL, &picture->result->error) != COULIS_OK) {
+            if (cl_location_read(input->path, f->options.max_bytes, &owned[count], &picture->size, NULL,
+                                 &picture->result->error) != COULIS_OK) {
                 memset(picture->values, 0, (size_t)f->plan->length * sizeof(float));
                 continue;
             }

@@ -17,6 +17,7 @@
 #include "pipeline/recipe.h"
 #include "pipeline/reduce.h"
 #include "pipeline/summary.h"
+#include "source/inputs.h"
 
 void coulis_string_free(char *string) { cl_free(string); }
 
@@ -26,7 +27,8 @@ typedef struct job {
     const coulis_job_options *options; /* &own.job, complete */
     coulis_job_result *result;         /* the caller's, may be NULL */
     char **json;                       /* likewise */
-    cl_list *list;
+    cl_inputs *inputs;                 /* made here; NULL when the caller brought a source */
+    coulis_source source;
     coulis_model *model;
     coulis_model_info model_info;
     cl_table *table;
@@ -42,7 +44,7 @@ static void release(job *j) {
     cl_output_close(&j->output);
     cl_table_close(j->table);
     coulis_model_close(j->model);
-    cl_list_free(j->list);
+    cl_inputs_close(j->inputs);
     cl_pool_free(j->pool);
     coulis_pca_free(j->pca);
     cl_free(j->recipe);
@@ -92,10 +94,24 @@ static coulis_status take_finished(job *j) {
     return hand_over(j, &numbers, text);
 }
 
-/* Lists the pictures, opens the model and settles the recipe of the vectors. */
+/* Opens what the paths stand for, or takes the caller's source. */
+static coulis_status open_source(job *j, const char *const *paths, int64_t path_count, const char *output) {
+    if (!j->options->source) {
+        coulis_status status = cl_inputs_open(paths, path_count, j->options->choose, output, &j->inputs, j->error);
+        if (status == COULIS_OK) j->source = j->inputs->table;
+        return status;
+    }
+    coulis_status status = cl_sized_read(j->options->source, "coulis_source", &j->source, sizeof j->source, j->error);
+    if (status == COULIS_OK && (path_count > 0 || !j->source.next || !j->source.read || !j->source.release))
+        status = cl_fail(j->error, COULIS_INVALID_ARGUMENT,
+                         "coulis_source: next, read or release is missing, or paths were given too");
+    return status;
+}
+
+/* Lists the images, opens the model and settles the recipe of the vectors. */
 static coulis_status begin(job *j, const char *const *paths, int64_t path_count, const char *output) {
     const double began = cl_seconds();
-    coulis_status status = cl_list_create(paths, path_count, output, &j->list, j->error);
+    coulis_status status = open_source(j, paths, path_count, output);
     took(j, COULIS_STAGE_LIST, began);
     if (status == COULIS_OK) status = coulis_model_open(j->options->model, 0, &j->model, j->error);
     if (status != COULIS_OK) return status;
@@ -106,21 +122,24 @@ static coulis_status begin(job *j, const char *const *paths, int64_t path_count,
     const int64_t lengths[] = {j->model_info.pooled_length, j->model_info.map_length, j->model_info.logits_length};
     const int64_t length = j->summary.result.length = lengths[j->options->featurizer->features];
     j->summary.threads = j->options->threads > 0 ? j->options->threads : coulis_core_count();
-    j->features_recipe = cl_recipe_features(j->options, &j->model_info, length, j->list);
+    j->features_recipe = cl_recipe_features(j->options, &j->model_info, length, &j->source);
     return j->features_recipe ? COULIS_OK : cl_fail_memory(j->error, "the recipe", 0);
 }
 
 /* Makes the vectors that are missing and counts the rows by status. */
 static coulis_status make_features(job *j) {
     const double began = cl_seconds();
-    coulis_status status = cl_featurize(j->list, j->model, j->options, j->output.features, j->features_recipe,
+    int64_t rows = 0;
+    coulis_status status = cl_featurize(&j->source, j->model, j->options, j->output.features, j->features_recipe, &rows,
                                         &j->summary.result.resumed, j->error);
     took(j, COULIS_STAGE_FEATURIZE, began);
+    if (status == COULIS_OK && rows == 0)
+        status = cl_fail(j->error, COULIS_MISSING, "there are no images in what was given");
     if (status == COULIS_OK) status = cl_table_open(j->output.features, "features", &j->table, j->error);
     if (status == COULIS_OK) status = cl_count_statuses(j->table, j->summary.result.counts, j->error);
-    if (status == COULIS_OK && cl_table_rows(j->table) != cl_list_count(j->list))
-        status = cl_fail(j->error, COULIS_BAD_DATA, "%s: holds %lld rows instead of %lld; start again with --overwrite",
-                         j->output.features, (long long)cl_table_rows(j->table), (long long)cl_list_count(j->list));
+    if (status == COULIS_OK && cl_table_rows(j->table) != rows)
+        status = cl_fail(j->error, COULIS_BAD_DATA, "%s: has %lld rows instead of %lld; start over with --overwrite",
+                         j->output.features, (long long)cl_table_rows(j->table), (long long)rows);
     return status;
 }
 

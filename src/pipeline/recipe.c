@@ -28,7 +28,7 @@ static char *print(cJSON *root, int good) {
 }
 
 char *cl_recipe_features(const coulis_job_options *options, const coulis_model_info *model, int64_t length,
-                         const cl_list *list) {
+                         const coulis_source *source) {
     const int32_t precision = options->featurizer->precision;
     const coulis_image_options *image = options->featurizer->image;
     cJSON *root = cJSON_CreateObject(), *size = cJSON_CreateArray();
@@ -52,8 +52,8 @@ char *cl_recipe_features(const coulis_job_options *options, const coulis_model_i
            cJSON_AddNumberToObject(root, "max_bytes", (double)image->max_bytes) &&
            cJSON_AddNumberToObject(root, "max_pixels", (double)image->max_pixels) &&
            cJSON_AddStringToObject(root, "instruction_set", coulis_instruction_set()) &&
-           cJSON_AddNumberToObject(root, "pictures", (double)cl_list_count(list)) &&
-           cJSON_AddStringToObject(root, "paths_sha256", cl_list_sha256(list)) &&
+           (source->count < 0 || cJSON_AddNumberToObject(root, "pictures", (double)source->count)) &&
+           cJSON_AddStringToObject(root, "paths_sha256", source->identity ? source->identity : "") &&
            cJSON_AddNumberToObject(root, "rows_per_file", (double)options->rows_per_file);
     return print(root, good);
 }

@@ -3,12 +3,11 @@
 #define CL_PIPELINE_RECIPE_H
 
 #include "coulis.h"
-#include "pipeline/list.h"
 
 /* The recipe of the vectors; `options` are complete (pipeline/options.h). NULL when memory is
  * short; released with cl_free. */
 char *cl_recipe_features(const coulis_job_options *options, const coulis_model_info *model, int64_t length,
-                         const cl_list *list);
+                         const coulis_source *source);
 
 /* The same with the PCA: `features` (a recipe, JSON; NULL for none) and the number or share of components. */
 char *cl_recipe_reduced(const char *features, double components, const char *pca_sha256);

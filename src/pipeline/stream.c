@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
-#include "image/image.h"
+#include "source/item.h"
 
 /* Chunks in the making, so that the others find work while one thread has a large image. */
 #define SLOTS 8
@@ -17,17 +17,20 @@
 #define QUEUE_PER_WORKER 8
 #define QUEUE_BYTES ((size_t)64 << 20)
 
-typedef struct item {
+typedef struct queued {
     int64_t chunk, row; /* row within the chunk */
-    uint8_t *bytes;     /* NULL when reading failed: the result is there already */
+    void *bytes;        /* NULL when reading failed: the result is there already */
     size_t size;
-} item;
+} queued;
 
 typedef struct slot {
-    float *vectors;
+    int64_t part, first, rows; /* rows that have been begun */
+    bool opened, closed;       /* it has a part; there will be no more rows */
+    int64_t left;              /* of the rows begun, how many are not finished */
+    coulis_item *items;        /* with texts of their own */
     coulis_result *results;
-    cl_origin *origins;
-    int64_t left; /* rows not finished */
+    char (*sha256)[CL_SHA256_TEXT];
+    float *vectors;
 } slot;
 
 typedef struct thread {
@@ -37,9 +40,8 @@ typedef struct thread {
 } thread;
 
 struct cl_stream {
-    const cl_list *list;
-    const cl_chunk *chunks;
-    int64_t chunk_count;
+    const coulis_source *source;
+    cl_stream_plan plan;
     coulis_featurizer *featurizer;
     int64_t length, max_bytes;
     thread *threads;
@@ -48,22 +50,141 @@ struct cl_stream {
     pthread_mutex_t mutex;
     pthread_cond_t readable, workable, writable; /* for readers, workers, the caller */
     bool closing;
-    int64_t next_chunk, next_row; /* to be read */
-    int64_t released;             /* chunks given back, from the first */
-    item *queue;                  /* a ring */
+    bool taking;      /* a reader has the source to itself */
+    bool ended;       /* there are no more items */
+    int64_t next;     /* number of the next item */
+    int64_t skip_to;  /* items before this one have been done by an earlier run */
+    int64_t filling;  /* the chunk that the next item goes to */
+    int64_t released; /* chunks given back, from the first */
+    queued *queue;    /* a ring */
     int64_t queue_capacity, queue_first, queue_count;
     int64_t reading; /* places in the queue that readers have taken but not filled */
     size_t queue_bytes;
     slot slots[SLOTS];
-    int64_t done, failed;
+    cl_stream_counts counts;
     coulis_error fatal;
 };
 
-/* With the mutex held: whether a reader may begin the next file. */
+/* ---- readers ---- */
+
+/* With the mutex held: whether a reader may take the next item. */
 static bool may_read(const cl_stream *s) {
-    return s->next_chunk < s->chunk_count && s->next_chunk < s->released + SLOTS &&
+    return !s->ended && !s->taking && s->fatal.status == COULIS_OK && s->filling < s->released + SLOTS &&
            s->queue_count + s->reading < s->queue_capacity &&
            (s->queue_bytes < QUEUE_BYTES || s->queue_count + s->reading == 0);
+}
+
+static void set_fatal(cl_stream *s, const coulis_error *error) {
+    if (s->fatal.status == COULIS_OK) s->fatal = *error;
+    pthread_cond_signal(&s->writable);
+}
+
+/* Reads an item into `next`, or leaves it without bytes and says why in `result`. */
+static void read_item(const cl_stream *s, coulis_item *item, coulis_result *result, queued *next) {
+    if (s->source->read(s->source->context, item, s->max_bytes, &next->bytes, &next->size, &result->error) != COULIS_OK)
+        next->bytes = NULL;
+}
+
+/* Takes the next item; *item.name stays NULL at the end. Items before *skip_to are done; *resumes: a part begins that
+ * is not there as a whole, but some of its rows are. The source is this thread's alone, the mutex is not held. */
+static coulis_status take_item(const cl_stream *s, int64_t number, int64_t *skip_to, bool *resumes, coulis_item *item,
+                               coulis_error *error) {
+    const int64_t rows = s->plan.rows_per_part;
+    *item = (coulis_item){.size = sizeof *item, .bytes = -1, .modified = INT64_MIN};
+    coulis_status status = s->source->next(s->source->context, item, error);
+    if (status != COULIS_OK || !item->name) return status;
+    if (s->source->count >= 0 && number >= s->source->count)
+        return cl_fail(error, COULIS_INVALID_ARGUMENT, "the source gave more items than the %lld it said it had",
+                       (long long)s->source->count);
+    if (number % rows == 0) {
+        int64_t there = 0;
+        bool whole = false;
+        status = s->plan.rows_there(s->plan.context, number / rows, &there, &whole, error);
+        if (status != COULIS_OK) return status;
+        *skip_to = number + (whole ? rows : there);
+        *resumes = !whole && there > 0;
+    }
+    return number < *skip_to ? COULIS_OK : cl_item_own_texts(item, s->source->column_count, error);
+}
+
+/* With the mutex held: the chunk that is being filled, opened for item `number` if need be. */
+static slot *open_chunk(cl_stream *s, int64_t number) {
+    slot *place = &s->slots[s->filling % SLOTS];
+    if (!place->opened) {
+        place->opened = true;
+        place->part = number / s->plan.rows_per_part;
+        place->first = number;
+    }
+    return place;
+}
+
+static void close_chunk(cl_stream *s) {
+    s->slots[s->filling++ % SLOTS].closed = true;
+    pthread_cond_signal(&s->writable);
+}
+
+/* With the mutex held: gives the item its row, and closes the chunk when it is full. */
+static queued place_item(cl_stream *s, int64_t number, const coulis_item *item) {
+    slot *place = open_chunk(s, number);
+    queued next = {.chunk = s->filling, .row = place->rows++};
+    place->items[next.row] = *item;
+    place->results[next.row] = (coulis_result){0};
+    place->sha256[next.row][0] = '\0';
+    place->left++;
+    if (place->rows == s->plan.rows_per_chunk || (number + 1) % s->plan.rows_per_part == 0) close_chunk(s);
+    return next;
+}
+
+/* With the mutex held: the source has given all it has. */
+static void end_items(cl_stream *s) {
+    s->ended = true;
+    if (s->slots[s->filling % SLOTS].opened && !s->slots[s->filling % SLOTS].closed) close_chunk(s);
+    pthread_cond_signal(&s->writable);
+}
+
+/* One turn of a reader, with the mutex held at its beginning and end. */
+static void read_next(cl_stream *s) {
+    coulis_item item;
+    coulis_error error = {0};
+    bool resumes = false;
+    const int64_t number = s->next;
+    int64_t skip_to = s->skip_to;
+    s->taking = true;
+    pthread_mutex_unlock(&s->mutex);
+    coulis_status status = take_item(s, number, &skip_to, &resumes, &item, &error);
+    pthread_mutex_lock(&s->mutex);
+    s->skip_to = skip_to;
+    if (resumes) { /* an empty chunk, so that the caller takes what is there even when no row is missing */
+        open_chunk(s, number);
+        close_chunk(s);
+    }
+    if (status != COULIS_OK || !item.name || number < skip_to) {
+        s->taking = false;
+        if (status != COULIS_OK) set_fatal(s, &error);
+        else if (!item.name) end_items(s);
+        else s->next++, s->counts.skipped++;
+        pthread_cond_signal(&s->readable);
+        return;
+    }
+    queued next = place_item(s, number, &item);
+    slot *place = &s->slots[next.chunk % SLOTS];
+    s->next++;
+    s->reading++;
+    if (!item.now) {
+        s->taking = false;
+        pthread_cond_signal(&s->readable);
+    }
+    pthread_mutex_unlock(&s->mutex);
+    read_item(s, &place->items[next.row], &place->results[next.row], &next);
+    pthread_mutex_lock(&s->mutex);
+    if (item.now) {
+        s->taking = false;
+        pthread_cond_signal(&s->readable);
+    }
+    s->reading--;
+    s->queue[(s->queue_first + s->queue_count++) % s->queue_capacity] = next;
+    s->queue_bytes += next.size;
+    pthread_cond_signal(&s->workable);
 }
 
 static void *reader_main(void *argument) {
@@ -72,40 +193,21 @@ static void *reader_main(void *argument) {
     for (;;) {
         while (!s->closing && !may_read(s)) pthread_cond_wait(&s->readable, &s->mutex);
         if (s->closing) break;
-        item next = {.chunk = s->next_chunk, .row = s->next_row++};
-        if (s->next_row == s->chunks[s->next_chunk].rows) {
-            s->next_chunk++;
-            s->next_row = 0;
-        }
-        s->reading++;
-        pthread_mutex_unlock(&s->mutex);
-
-        coulis_result *result = &s->slots[next.chunk % SLOTS].results[next.row];
-        cl_origin *origin = &s->slots[next.chunk % SLOTS].origins[next.row];
-        *result = (coulis_result){0};
-        *origin = (cl_origin){0};
-        const char *path = cl_list_path(s->list, s->chunks[next.chunk].first + next.row);
-        if (cl_image_read_file(path, s->max_bytes, &next.bytes, &next.size, &origin->state, &result->error) !=
-            COULIS_OK)
-            next.bytes = NULL;
-
-        pthread_mutex_lock(&s->mutex);
-        s->reading--;
-        s->queue[(s->queue_first + s->queue_count++) % s->queue_capacity] = next;
-        s->queue_bytes += next.size;
-        pthread_cond_signal(&s->workable);
+        read_next(s);
     }
     pthread_mutex_unlock(&s->mutex);
     return NULL;
 }
 
-/* With the mutex held: how many pictures a worker takes at once, leaving the others their share. */
+/* ---- workers ---- */
+
+/* With the mutex held: how many images a worker takes at once, leaving the others their share. */
 static int32_t share(const cl_stream *s) {
     int64_t count = (s->queue_count + s->workers - 1) / s->workers;
     return count < CL_FEATURIZER_PICTURES ? (int32_t)count : CL_FEATURIZER_PICTURES;
 }
 
-static void hash(const item *read, char text[CL_SHA256_TEXT]) {
+static void hash(const queued *read, char text[CL_SHA256_TEXT]) {
     cl_sha256 sum;
     cl_sha256_begin(&sum);
     cl_sha256_add(&sum, read->bytes, read->size);
@@ -113,20 +215,21 @@ static void hash(const item *read, char text[CL_SHA256_TEXT]) {
 }
 
 /* Turns the items that were read into vectors. */
-static void work_on(cl_stream *s, int32_t worker, const item *items, int32_t count) {
+static void work_on(cl_stream *s, int32_t worker, const queued *items, int32_t count) {
     cl_picture pictures[CL_FEATURIZER_PICTURES];
     int32_t readable = 0;
     for (int32_t i = 0; i < count; i++) {
         slot *place = &s->slots[items[i].chunk % SLOTS];
         if (!items[i].bytes) continue;
-        hash(&items[i], place->origins[items[i].row].sha256);
-        pictures[readable++] = (cl_picture){
-            .name = cl_list_path(s->list, s->chunks[items[i].chunk].first + items[i].row),
-            .bytes = items[i].bytes, .size = items[i].size, .values = place->vectors + items[i].row * s->length,
-            .result = &place->results[items[i].row]};
+        hash(&items[i], place->sha256[items[i].row]);
+        pictures[readable++] = (cl_picture){.name = place->items[items[i].row].name, .bytes = items[i].bytes,
+                                            .size = items[i].size,
+                                            .values = place->vectors + items[i].row * s->length,
+                                            .result = &place->results[items[i].row]};
     }
     cl_featurizer_some(s->featurizer, worker, pictures, readable);
-    for (int32_t i = 0; i < count; i++) cl_free(items[i].bytes);
+    for (int32_t i = 0; i < count; i++)
+        if (items[i].bytes) s->source->release(s->source->context, items[i].bytes);
 }
 
 static void *worker_main(void *argument) {
@@ -136,7 +239,7 @@ static void *worker_main(void *argument) {
     for (;;) {
         while (!s->closing && s->queue_count == 0) pthread_cond_wait(&s->workable, &s->mutex);
         if (s->closing) break;
-        item items[CL_FEATURIZER_PICTURES];
+        queued items[CL_FEATURIZER_PICTURES];
         int32_t count = share(s);
         for (int32_t i = 0; i < count; i++) {
             items[i] = s->queue[s->queue_first];
@@ -151,16 +254,18 @@ static void *worker_main(void *argument) {
         for (int32_t i = 0; i < count; i++) {
             slot *place = &s->slots[items[i].chunk % SLOTS];
             const coulis_error *error = &place->results[items[i].row].error;
-            /* Want of memory is no property of a picture: it ends the job instead of becoming a row. */
-            if (error->status >= COULIS_INVALID_ARGUMENT && s->fatal.status == COULIS_OK) s->fatal = *error;
-            s->done++;
-            if (error->status != COULIS_OK) s->failed++;
-            if (--place->left == 0 || s->fatal.status != COULIS_OK) pthread_cond_signal(&s->writable);
+            /* Want of memory is no property of an image: it ends the job instead of becoming a row. */
+            if (error->status >= COULIS_INVALID_ARGUMENT) set_fatal(s, error);
+            s->counts.done++;
+            if (error->status != COULIS_OK) s->counts.failed++;
+            if (--place->left == 0 && place->closed) pthread_cond_signal(&s->writable);
         }
     }
     pthread_mutex_unlock(&s->mutex);
     return NULL;
 }
+
+/* ---- the caller ---- */
 
 static coulis_status start_threads(cl_stream *s, coulis_error *error) {
     /* Signals go to the program's own threads. */
@@ -178,31 +283,32 @@ static coulis_status start_threads(cl_stream *s, coulis_error *error) {
     return cl_fail(error, COULIS_NO_MEMORY, "a thread could not be started: %s", strerror(failed));
 }
 
-static coulis_status make_room(cl_stream *s, int64_t chunk_rows, coulis_error *error) {
-    size_t vector_bytes, rows = (size_t)chunk_rows;
+static coulis_status make_room(cl_stream *s, coulis_error *error) {
+    size_t vector_bytes, rows = (size_t)s->plan.rows_per_chunk;
+    /* No slot that is sure to stay unused: a small job has one part, and one empty chunk when it resumes that. */
+    int64_t chunks = s->source->count < 0 || s->source->count > s->plan.rows_per_part
+                         ? SLOTS : 2 + s->source->count / s->plan.rows_per_chunk;
     s->threads = cl_alloc_zero((size_t)(READERS + s->workers), sizeof *s->threads);
     s->queue = cl_alloc_zero((size_t)s->queue_capacity, sizeof *s->queue);
     bool good = s->threads && s->queue && cl_mul_size((size_t)s->length, sizeof(float), &vector_bytes);
-    for (int i = 0; good && i < SLOTS && i < s->chunk_count; i++) {
-        s->slots[i].vectors = cl_alloc(rows, vector_bytes);
+    for (int i = 0; good && i < SLOTS && i < chunks; i++) {
+        s->slots[i].items = cl_alloc_zero(rows, sizeof *s->slots[i].items);
         s->slots[i].results = cl_alloc_zero(rows, sizeof *s->slots[i].results);
-        s->slots[i].origins = cl_alloc_zero(rows, sizeof *s->slots[i].origins);
-        s->slots[i].left = s->chunks[i].rows;
-        good = s->slots[i].vectors && s->slots[i].results && s->slots[i].origins;
+        s->slots[i].sha256 = cl_alloc(rows, sizeof *s->slots[i].sha256);
+        s->slots[i].vectors = cl_alloc(rows, vector_bytes);
+        good = s->slots[i].items && s->slots[i].results && s->slots[i].sha256 && s->slots[i].vectors;
     }
     if (good) return COULIS_OK;
-    return cl_fail(error, COULIS_NO_MEMORY, "not enough memory for %lld vectors of %lld numbers",
-                   (long long)chunk_rows * SLOTS, (long long)s->length);
+    return cl_fail(error, COULIS_NO_MEMORY, "not enough memory for %lld vectors of %lld dimensions",
+                   (long long)s->plan.rows_per_chunk * SLOTS, (long long)s->length);
 }
 
-coulis_status cl_stream_create(const cl_list *list, const cl_chunk *chunks, int64_t count, int64_t chunk_rows,
-                               coulis_featurizer *featurizer, int32_t workers, int64_t max_bytes, cl_stream **out,
-                               coulis_error *error) {
+coulis_status cl_stream_create(const coulis_source *source, const cl_stream_plan *plan, coulis_featurizer *featurizer,
+                               int32_t workers, int64_t max_bytes, cl_stream **out, coulis_error *error) {
     cl_stream *s = cl_alloc_zero(1, sizeof *s);
     if (!s) return cl_fail_memory(error, "a stream", sizeof *s);
-    s->list = list;
-    s->chunks = chunks;
-    s->chunk_count = count;
+    s->source = source;
+    s->plan = *plan;
     s->featurizer = featurizer;
     s->length = coulis_featurizer_length(featurizer);
     s->max_bytes = max_bytes;
@@ -212,7 +318,7 @@ coulis_status cl_stream_create(const cl_list *list, const cl_chunk *chunks, int6
     pthread_cond_init(&s->readable, NULL);
     pthread_cond_init(&s->workable, NULL);
     pthread_cond_init(&s->writable, NULL);
-    coulis_status status = make_room(s, chunk_rows, error);
+    coulis_status status = make_room(s, error);
     if (status == COULIS_OK) status = start_threads(s, error);
     if (status != COULIS_OK) {
         cl_stream_free(s);
@@ -230,11 +336,16 @@ void cl_stream_free(cl_stream *s) {
     pthread_cond_broadcast(&s->workable);
     pthread_mutex_unlock(&s->mutex);
     for (int32_t i = 0; i < s->started; i++) pthread_join(s->threads[i].id, NULL);
-    for (int64_t i = 0; i < s->queue_count; i++) cl_free(s->queue[(s->queue_first + i) % s->queue_capacity].bytes);
+    for (int64_t i = 0; i < s->queue_count; i++) {
+        void *bytes = s->queue[(s->queue_first + i) % s->queue_capacity].bytes;
+        if (bytes) s->source->release(s->source->context, bytes);
+    }
     for (int i = 0; i < SLOTS; i++) {
-        cl_free(s->slots[i].vectors);
+        for (int64_t row = 0; row < s->slots[i].rows; row++) cl_item_free_texts(&s->slots[i].items[row]);
+        cl_free(s->slots[i].items);
         cl_free(s->slots[i].results);
-        cl_free(s->slots[i].origins);
+        cl_free(s->slots[i].sha256);
+        cl_free(s->slots[i].vectors);
     }
     pthread_cond_destroy(&s->writable);
     pthread_cond_destroy(&s->workable);
@@ -245,10 +356,15 @@ void cl_stream_free(cl_stream *s) {
     cl_free(s);
 }
 
-coulis_status cl_stream_wait(cl_stream *s, int64_t number, bool *ready, coulis_result **results,
-                             const cl_origin **origins, const float **vectors, int64_t *done, int64_t *failed,
+/* With the mutex held: what the caller can have now. */
+static cl_turn turn_of(const cl_stream *s) {
+    const slot *place = &s->slots[s->released % SLOTS];
+    if (place->closed && place->left == 0) return CL_TURN_CHUNK;
+    return s->ended && !place->opened ? CL_TURN_END : CL_TURN_WAITING;
+}
+
+coulis_status cl_stream_wait(cl_stream *s, cl_turn *turn, cl_chunk *chunk, cl_stream_counts *counts,
                              coulis_error *error) {
-    slot *place = &s->slots[number % SLOTS];
     struct timespec until;
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_nsec += 200000000;
@@ -257,24 +373,27 @@ coulis_status cl_stream_wait(cl_stream *s, int64_t number, bool *ready, coulis_r
         until.tv_sec++;
     }
     pthread_mutex_lock(&s->mutex);
-    while (place->left > 0 && s->fatal.status == COULIS_OK &&
+    while (turn_of(s) == CL_TURN_WAITING && s->fatal.status == COULIS_OK &&
            pthread_cond_timedwait(&s->writable, &s->mutex, &until) != ETIMEDOUT) {
     }
-    *ready = place->left == 0;
-    *results = place->results;
-    *origins = place->origins;
-    *vectors = place->vectors;
-    *done = s->done;
-    *failed = s->failed;
+    const slot *place = &s->slots[s->released % SLOTS];
+    *turn = turn_of(s);
+    *chunk = (cl_chunk){.part = place->part, .first = place->first, .rows = place->rows, .items = place->items,
+                        .sha256 = (const char (*)[CL_SHA256_TEXT])place->sha256, .results = place->results,
+                        .vectors = place->vectors};
+    *counts = s->counts;
     coulis_error fatal = s->fatal;
     pthread_mutex_unlock(&s->mutex);
     return fatal.status == COULIS_OK ? COULIS_OK : cl_fail(error, (coulis_status)fatal.status, "%s", fatal.message);
 }
 
-void cl_stream_release(cl_stream *s, int64_t number) {
+void cl_stream_release(cl_stream *s) {
+    slot *place = &s->slots[s->released % SLOTS];
+    for (int64_t row = 0; row < place->rows; row++) cl_item_free_texts(&place->items[row]);
     pthread_mutex_lock(&s->mutex);
-    s->released = number + 1;
-    if (number + SLOTS < s->chunk_count) s->slots[number % SLOTS].left = s->chunks[number + SLOTS].rows;
+    place->rows = 0;
+    place->opened = place->closed = false;
+    s->released++;
     pthread_cond_broadcast(&s->readable);
     pthread_mutex_unlock(&s->mutex);
 }

@@ -1,48 +1,62 @@
-/* Threads that read files ahead and turn them into vectors, chunk after chunk.
+/* Threads that take items from a source, read them ahead and turn them into vectors, chunk after chunk.
  *
- *   readers --queue of file contents--> workers --slots of vectors--> the caller, in order
+ *   source --readers--> queue of file contents --workers--> slots of vectors --> the caller, in order
  *
- * Both the queue and the slots are bounded, so a slow part holds the others back instead of filling memory. */
+ * Both the queue and the slots are bounded, so a slow part holds the others back instead of filling memory. How many
+ * items there are need not be known before the last one. */
 #ifndef CL_PIPELINE_STREAM_H
 #define CL_PIPELINE_STREAM_H
 
 #include <stdbool.h>
 
-#include "base/files.h"
 #include "base/sha256.h"
-#include "base/threads.h"
 #include "pipeline/featurizer.h"
-#include "pipeline/list.h"
 
-/* A run of inputs that belong to one part. */
+/* A run of items of one part. It has no rows where a part begins of which an earlier run kept some. */
 typedef struct cl_chunk {
-    int64_t first, rows;
+    int64_t part, first, rows;
+    const coulis_item *items; /* with texts of their own; bytes and modified are those of what was read */
+    const char (*sha256)[CL_SHA256_TEXT]; /* of the bytes of each, "" when they could not be read */
+    const coulis_result *results;
+    const float *vectors;
 } cl_chunk;
 
-/* What the file of a row was when it was read. */
-typedef struct cl_origin {
-    cl_file_state state;
-    char sha256[CL_SHA256_TEXT]; /* of its bytes, "" when they could not be read */
-} cl_origin;
+/* How items are cut into parts and chunks, and what of them an earlier run has done: those items are passed over
+ * unread. */
+typedef struct cl_stream_plan {
+    int64_t rows_per_part, rows_per_chunk;
+    /* Of a part that begins: whether it is there as a whole, or how many of its first rows are. Called by a reader. */
+    coulis_status (*rows_there)(void *context, int64_t part, int64_t *rows, bool *whole, coulis_error *error);
+    void *context;
+} cl_stream_plan;
+
+typedef enum cl_turn {
+    CL_TURN_WAITING = 0, /* nothing yet */
+    CL_TURN_CHUNK = 1,
+    CL_TURN_END = 2 /* there are no more items */
+} cl_turn;
+
+/* Counts of a stream so far. */
+typedef struct cl_stream_counts {
+    int64_t done, failed; /* items worked on; of them without a vector */
+    int64_t skipped;      /* items that an earlier run has done */
+} cl_stream_counts;
 
 typedef struct cl_stream cl_stream;
 
-/* Starts the threads. `chunks` and all else must outlive the stream; no chunk has more than `chunk_rows`. */
-coulis_status cl_stream_create(const cl_list *list, const cl_chunk *chunks, int64_t count, int64_t chunk_rows,
-                               coulis_featurizer *featurizer, int32_t workers, int64_t max_bytes,
-                               cl_stream **stream, coulis_error *error);
+/* Starts the threads. `source` and `featurizer` must outlive the stream. */
+coulis_status cl_stream_create(const coulis_source *source, const cl_stream_plan *plan, coulis_featurizer *featurizer,
+                               int32_t workers, int64_t max_bytes, cl_stream **stream, coulis_error *error);
 
 /* Stops the threads, throwing away what is not finished. */
 void cl_stream_free(cl_stream *stream);
 
-/* Waits until chunk `number` is finished, but no longer than a fifth of a second: *ready says which. Then
- * *results, *origins and *vectors hold its rows until cl_stream_release. `done` and `failed` count all
- * pictures of this stream so far. Fails when a worker ran out of memory. */
-coulis_status cl_stream_wait(cl_stream *stream, int64_t number, bool *ready, coulis_result **results,
-                             const cl_origin **origins, const float **vectors, int64_t *done, int64_t *failed,
+/* Waits for the chunk after the one released last, but no longer than a fifth of a second. *chunk holds its rows until
+ * cl_stream_release. Fails when the source did, or a worker ran out of memory. */
+coulis_status cl_stream_wait(cl_stream *stream, cl_turn *turn, cl_chunk *chunk, cl_stream_counts *counts,
                              coulis_error *error);
 
-/* Frees the place of a chunk that cl_stream_wait gave; chunks are released in order. */
-void cl_stream_release(cl_stream *stream, int64_t number);
+/* Frees the place of the chunk that cl_stream_wait gave. */
+void cl_stream_release(cl_stream *stream);
 
 #endif

@@ -11,7 +11,7 @@
 #include "base/memory.h"
 #include "base/safetensors.h"
 #include "base/text.h"
-#include "pipeline/list.h"
+#include "source/label.h"
 #include "test.h"
 
 #define PICTURES 40
@@ -217,7 +217,9 @@ static void labels_are_folders(void) {
                  {"b/c.jpg", "b"},   {"a//c.jpg", ""}, {"../c.jpg", ".."}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         size_t length;
-        const char *label = cl_label_of(cases[i].path, &length);
+        cl_label_rule rule;
+        CHECK(cl_label_rule_read(NULL, &rule, NULL) == COULIS_OK);
+        const char *label = cl_label_of(&rule, cases[i].path, 0, &length);
         CHECK_MSG(length == strlen(cases[i].label) && memcmp(label, cases[i].label, length) == 0, "%s", cases[i].path);
     }
 }

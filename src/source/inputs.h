@@ -1,0 +1,46 @@
+/* The library's own source: what the PATHs of a command stand for, one after the other. */
+#ifndef CL_SOURCE_INPUTS_H
+#define CL_SOURCE_INPUTS_H
+
+#include "base/sha256.h"
+#include "source/choose.h"
+#include "source/label.h"
+#include "source/list.h"
+
+/* One PATH. */
+typedef struct cl_argument {
+    size_t root; /* bytes of the names from it that are the PATH itself; 0 where names are given as they are */
+} cl_argument;
+
+typedef struct cl_inputs {
+    coulis_source table; /* its context is this struct */
+    coulis_source_options options;
+    cl_label_rule rule;
+    cl_list list;
+    cl_argument *arguments;
+    uint32_t argument_count;
+    int64_t left_out[CL_VERDICTS]; /* files and folders not taken, by reason */
+    int64_t faults;                /* folders that could not be read */
+    int64_t at;                    /* the next entry */
+    char *label;                   /* of the item given last */
+    size_t label_capacity;
+    char *dots, *dots_name; /* a path that ends in "." or "..", and the real name of that folder */
+    char sha256[CL_SHA256_TEXT];
+} cl_inputs;
+
+/* What coulis_source_open does, as the type it is. Released with cl_inputs_close. */
+coulis_status cl_inputs_open(const char *const *paths, int64_t count, const coulis_source_options *options,
+                             const char *output, cl_inputs **inputs, coulis_error *error);
+void cl_inputs_close(cl_inputs *inputs);
+
+/* ---- the kinds of PATH, each in a file of its own: they append to inputs->list ---- */
+
+/* Every file below `folder`, sorted by path. Real folders are walked first, then those behind links that were not seen
+ * yet, so each is visited once. `output`: a folder to pass over; NULL: none. A folder below that cannot be read becomes
+ * a CL_ENTRY_FAULT. */
+coulis_status cl_append_folder(cl_inputs *inputs, const char *folder, const char *output, coulis_error *error);
+
+/* The lines of a list; `path` "-" is standard input. */
+coulis_status cl_append_lines(cl_inputs *inputs, const char *path, coulis_error *error);
+
+#endif

@@ -1,0 +1,17 @@
+/* What a name stands for: a file of this machine, or an address elsewhere. The one way by which images are read. */
+#ifndef CL_SOURCE_LOCATION_H
+#define CL_SOURCE_LOCATION_H
+
+#include <stdbool.h>
+
+#include "base/files.h"
+
+/* Whether a name begins with a scheme and "://": it is then no file of this machine. */
+bool cl_location_has_scheme(const char *name);
+
+/* Reads the whole of what `name` stands for: the statuses of cl_image_read_file. COULIS_UNREADABLE for a scheme that is
+ * not served. *bytes is released with cl_free; `state` (may be NULL) gets what is known of it. */
+coulis_status cl_location_read(const char *name, int64_t max_bytes, uint8_t **bytes, size_t *size,
+                               cl_file_state *state, coulis_error *error);
+
+#endif

@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -75,7 +76,7 @@ static int run(const cli_verb *verb, int argc, char **argv, int first) {
  * written into it. What stands in for it fails when it is used, as it would have. */
 static bool open_standard_streams(void) {
     for (int stream = STDIN_FILENO; stream <= STDERR_FILENO; stream++)
-        if (fcntl(stream, F_GETFD) < 0 &&
+        if (fcntl(stream, F_GETFD) < 0 && errno == EBADF &&
             open("/dev/null", stream == STDIN_FILENO ? O_WRONLY : O_RDONLY) != stream) /* the lowest that is free */
             return false;
     return true;

@@ -245,8 +245,11 @@ bool cli_parse(const cli_verb *verb, int argc, char **argv, int first, cli_optio
     cli_defaults(options);
     bool *given = calloc(rows, sizeof *given);
     options->paths = calloc((size_t)argc, sizeof *options->paths);
-    bool good = given && options->paths && read_line(verb, argc, argv, first, options, given, help);
-    if (!given || !options->paths) cli_usage("out of memory");
+    if (!given || !options->paths) {
+        fputs("coulis: not enough memory for the command line\n", stderr);
+        exit(EXIT_FAILED); /* it is no mistake in it */
+    }
+    bool good = read_line(verb, argc, argv, first, options, given, help);
     free(given);
     return good;
 }

@@ -20,9 +20,39 @@ static coulis_status fail_write(coulis_error *error, const char *path, int numbe
     return cl_fail(error, COULIS_IO, "cannot write '%s': %s", path, strerror(number ? number : EIO));
 }
 
+bool cl_of_the_machine(int number) {
+    switch (number) {
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+    case ENOBUFS:
+    case EAGAIN:
+    case EINTR:
+    case ENOSPC:
+    case EDQUOT:
+    case ETIMEDOUT:
+    case EHOSTDOWN:
+    case EHOSTUNREACH:
+    case ENETDOWN:
+    case ENETUNREACH:
+    case ENOTCONN:
+    case ECONNREFUSED:
+    case ECONNRESET:
+    case ECONNABORTED: return true;
+    default: return false;
+    }
+}
+
+int cl_open(const char *path, int flags) {
+    int descriptor;
+    do descriptor = open(path, flags | O_CLOEXEC);
+    while (descriptor < 0 && errno == EINTR);
+    return descriptor;
+}
+
 coulis_status cl_file_open(const char *path, FILE **stream, uint64_t *size, coulis_error *error) {
     /* Non-blocking, so that a FIFO is refused below rather than waited for. */
-    int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    int descriptor = cl_open(path, O_RDONLY | O_NONBLOCK);
     if (descriptor < 0) return fail_system(error, "open", path, errno);
     struct stat info;
     coulis_status status = COULIS_OK;
@@ -130,7 +160,7 @@ static int flush_folder(const char *path) {
     char *folder = length ? cl_strdup(path) : cl_strdup(".");
     if (!folder) return ENOMEM;
     if (length) folder[length] = '\0';
-    int descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int descriptor = cl_open(folder, O_RDONLY | O_DIRECTORY);
     cl_free(folder);
     if (descriptor < 0) return errno;
     /* Some network file systems know no fsync of a folder and say EINVAL. */

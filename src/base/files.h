@@ -9,6 +9,13 @@
 
 #include "coulis.h"
 
+/* Whether an errno says that the machine is out of something (descriptors, memory, space) or that its network is down,
+ * rather than something about one file. */
+bool cl_of_the_machine(int number);
+
+/* open, again as long as a signal comes in between; O_CLOEXEC is added. */
+int cl_open(const char *path, int flags);
+
 /* Reads a whole regular file of at most `max_bytes` into fresh memory (*bytes, released with
  * cl_free; one NUL follows the last byte). COULIS_MISSING, COULIS_IO or COULIS_NO_MEMORY. */
 coulis_status cl_file_read(const char *path, int64_t max_bytes, uint8_t **bytes, size_t *size, coulis_error *error);

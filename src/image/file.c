@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/files.h"
 #include "base/memory.h"
 #include "image/image.h"
 #include "image/source.h"
@@ -14,7 +15,10 @@
 
 static coulis_status fail_errno(const cl_source *picture, int error) {
     if (error == ENOENT || error == ENOTDIR) return cl_source_fail(picture, COULIS_MISSING, "does not exist");
-    return cl_source_fail(picture, COULIS_UNREADABLE, "cannot be read: %s", strerror(error));
+    if (error == ENOMEM) return cl_source_fail_memory(picture);
+    /* Not a row of this image, of which nothing is known: the job ends, and can be resumed. */
+    const coulis_status status = cl_of_the_machine(error) ? COULIS_IO : COULIS_UNREADABLE;
+    return cl_source_fail(picture, status, "cannot be read: %s", strerror(error));
 }
 
 static const char *kind_of(mode_t mode) {
@@ -75,7 +79,7 @@ coulis_status cl_image_read_file(const char *path, int64_t max_bytes, uint8_t **
     *state = (cl_file_state){0};
     for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
         /* Non-blocking, so that a pipe without a writer is told from a file and not waited for. */
-        int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+        int file = cl_open(path, O_RDONLY | O_NONBLOCK);
         if (file < 0) return fail_errno(&picture, errno);
         size_t got = 0;
         coulis_status status = read_open_file(&picture, file, max_bytes, bytes, &got, state);

@@ -85,22 +85,34 @@ static void close_webp(cl_decoder *decoder) {
     cl_free(w);
 }
 
-/* libwebp does not say why it gives no decoder: either the file is not sound, or memory is short. */
-static coulis_status fail_open(const cl_source *picture, const WebPData *data) {
-    WebPDemuxer *demuxer = WebPDemux(data);
-    if (!demuxer) return fail(picture, "its chunks are cut short or not sound");
-    WebPDemuxDelete(demuxer);
-    return cl_source_fail_memory(picture);
+/* libwebp does not say why it fails: the file is not sound, or memory was short. So what fails is tried twice, and
+ * before the file is blamed, memory must be there for its canvas and the work of decoding it, three times as large. */
+static coulis_status blame(const cl_source *picture, const char *what) {
+    void *memory = cl_alloc((size_t)picture->stored_width * (size_t)picture->stored_height, 12);
+    cl_free(memory);
+    return memory ? fail(picture, what) : cl_source_fail_memory(picture);
+}
+
+static bool open_animation(webp *w) {
+    const WebPData data = {w->picture->bytes, w->picture->size};
+    WebPAnimDecoderOptions settings;
+    if (w->decoder) WebPAnimDecoderDelete(w->decoder);
+    w->decoder = WebPAnimDecoderOptionsInit(&settings) ? WebPAnimDecoderNew(&data, &settings) : NULL;
+    return w->decoder != NULL;
+}
+
+static bool next_frame(webp *w) {
+    uint8_t *canvas;
+    int timestamp;
+    if (!WebPAnimDecoderGetNext(w->decoder, &canvas, &timestamp)) return false;
+    w->canvas = canvas;
+    return true;
 }
 
 static coulis_status start(webp *w) {
     cl_source *picture = w->picture;
     const coulis_image_options *options = picture->options;
-    WebPData data = {picture->bytes, picture->size};
-    WebPAnimDecoderOptions settings;
-    if (!WebPAnimDecoderOptionsInit(&settings)) return fail(picture, "libwebp is of another version");
-    w->decoder = WebPAnimDecoderNew(&data, &settings);
-    if (!w->decoder) return fail_open(picture, &data);
+    if (!open_animation(w) && !open_animation(w)) return blame(picture, "its chunks are cut short or not sound");
     WebPAnimInfo info;
     if (!WebPAnimDecoderGetInfo(w->decoder, &info)) return fail(picture, "it has no canvas");
     coulis_status status = cl_source_set_size(picture, info.canvas_width, info.canvas_height);
@@ -112,10 +124,7 @@ static coulis_status start(webp *w) {
     WebPBitstreamFeatures features;
     bool opaque = WebPGetFeatures(picture->bytes, picture->size, &features) == VP8_STATUS_OK && !features.has_alpha;
     w->over_white = options->alpha == COULIS_ALPHA_WHITE && !opaque;
-    uint8_t *canvas;
-    int timestamp;
-    if (!WebPAnimDecoderGetNext(w->decoder, &canvas, &timestamp)) return fail(picture, "its data are not sound");
-    w->canvas = canvas;
+    if (!next_frame(w) && !(open_animation(w) && next_frame(w))) return blame(picture, "its data are not sound");
     return COULIS_OK;
 }
 

@@ -6,6 +6,7 @@
 #include "base/files.h"
 #include "base/memory.h"
 #include "table/columns.h"
+#include "table/parquet_memory.h"
 #include "table/part.h"
 
 /* Limits on what a file may claim, so that a false number asks for no memory: 512 times the rows we write into a
@@ -30,7 +31,7 @@ struct cl_part_reader {
 
 /* The words of a failure inside carquet. */
 static coulis_status fail(const cl_part_reader *reader, const carquet_error_t *problem, coulis_error *error) {
-    if (problem->code == CARQUET_ERROR_OUT_OF_MEMORY)
+    if (problem->code == CARQUET_ERROR_OUT_OF_MEMORY || cl_parquet_memory_failed())
         return cl_fail(error, COULIS_NO_MEMORY, "not enough memory to read '%s'", reader->path);
     if (problem->code == CARQUET_ERROR_FILE_READ && reader->stream && ferror(reader->stream))
         return cl_fail(error, COULIS_IO, "cannot read '%s': %s", reader->path, problem->message);
@@ -39,6 +40,8 @@ static coulis_status fail(const cl_part_reader *reader, const carquet_error_t *p
 }
 
 static coulis_status bad(const cl_part_reader *reader, const char *what, coulis_error *error) {
+    if (cl_parquet_memory_failed()) /* what carquet gave is not what the file holds */
+        return cl_fail(error, COULIS_NO_MEMORY, "not enough memory to read '%s'", reader->path);
     return cl_fail(error, COULIS_BAD_DATA, "'%s' is no table of coulis: %s", reader->path, what);
 }
 
@@ -103,6 +106,7 @@ static coulis_status open_file(cl_part_reader *reader, coulis_error *error) {
     options.num_threads = 1;
     coulis_status status = cl_file_open(reader->path, &reader->stream, &size, error);
     if (status) return status;
+    cl_parquet_memory_begin();
     reader->parquet = carquet_reader_open_file(reader->stream, &options, &problem);
     status = reader->parquet ? check_schema(reader, error) : fail(reader, &problem, error);
     if (status) close_file(reader);
@@ -373,6 +377,7 @@ static coulis_status read_vectors(cl_part_reader *reader, int32_t group, int64_t
 coulis_status cl_part_reader_read(cl_part_reader *reader, int32_t row_group, int32_t with_vectors,
                                   const cl_row **rows, int64_t *count, coulis_error *error) {
     forget_group(reader);
+    cl_parquet_memory_begin();
     coulis_status status = open_file(reader, error);
     if (status) return status;
     carquet_row_group_metadata_t about;
@@ -389,6 +394,7 @@ coulis_status cl_part_reader_read(cl_part_reader *reader, int32_t row_group, int
         if (column != CL_COLUMN_VECTOR && reader->leaves[column] >= 0)
             status = read_column(reader, row_group, column, about.num_rows, values, levels, error);
     if (!status && with_vectors && height) status = read_vectors(reader, row_group, about.num_rows, error);
+    if (!status && cl_parquet_memory_failed()) status = bad(reader, "", error);
     cl_free(values);
     cl_free(levels);
     if (status) {

@@ -6,6 +6,7 @@
 #include "base/files.h"
 #include "base/memory.h"
 #include "table/columns.h"
+#include "table/parquet_memory.h"
 #include "table/part.h"
 
 struct cl_part_writer {
@@ -32,6 +33,11 @@ static coulis_status fail(cl_part_writer *writer, carquet_status_t status, int n
         return cl_fail(error, COULIS_IO, "cannot write '%s': %s", writer->file.path,
                        number ? strerror(number) : "the write was refused");
     return cl_fail(error, COULIS_INTERNAL, "cannot write '%s': %s", writer->file.path, carquet_status_string(status));
+}
+
+/* What carquet says, or that it did not notice that memory was short. */
+static carquet_status_t checked(carquet_status_t status) {
+    return cl_parquet_memory_failed() ? CARQUET_ERROR_OUT_OF_MEMORY : status;
 }
 
 static void release(cl_part_writer *writer) {
@@ -125,7 +131,8 @@ coulis_status cl_part_writer_open(const char *path, const char *column, int64_t 
         release(made);
         return status;
     }
-    carquet_status_t problem = open_parquet(made, column, recipe);
+    cl_parquet_memory_begin();
+    carquet_status_t problem = checked(open_parquet(made, column, recipe));
     if (problem) {
         status = fail(made, problem, errno, error);
         cl_part_writer_abort(made);
@@ -222,9 +229,10 @@ coulis_status cl_part_writer_write(cl_part_writer *writer, const cl_row *rows, i
     int16_t *present = cl_alloc((size_t)count, sizeof *present);
     carquet_status_t status = scratch && present ? CARQUET_OK : CARQUET_ERROR_OUT_OF_MEMORY;
     errno = 0;
+    cl_parquet_memory_begin();
     if (!status) status = write_flat(writer->parquet, rows, count, scratch, present);
     if (!status) status = write_vectors(writer, rows, count);
-    if (!status) status = carquet_writer_new_row_group(writer->parquet);
+    if (!status) status = checked(carquet_writer_new_row_group(writer->parquet));
     int number = errno;
     cl_free(scratch);
     cl_free(present);
@@ -233,7 +241,8 @@ coulis_status cl_part_writer_write(cl_part_writer *writer, const cl_row *rows, i
 
 coulis_status cl_part_writer_commit(cl_part_writer *writer, coulis_error *error) {
     errno = 0;
-    carquet_status_t status = carquet_writer_close(writer->parquet);
+    cl_parquet_memory_begin();
+    carquet_status_t status = checked(carquet_writer_close(writer->parquet));
     int number = errno;
     writer->parquet = NULL;
     if (status) {

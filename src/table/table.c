@@ -49,7 +49,8 @@ static coulis_status count_parts(const char *folder, int32_t *count, coulis_erro
     int32_t *numbers = NULL;
     size_t found = 0;
     coulis_status status = COULIS_OK;
-    for (struct dirent *entry; !status && (entry = readdir(directory));) {
+    errno = 0;
+    for (struct dirent *entry; !status && (entry = readdir(directory)); errno = 0) {
         int32_t number = part_number(entry->d_name);
         if (number < 0) continue;
         int32_t *grown = cl_grow(numbers, found + 1, sizeof *numbers);
@@ -60,6 +61,8 @@ static coulis_status count_parts(const char *folder, int32_t *count, coulis_erro
             numbers[found++] = number;
         }
     }
+    if (!status && errno) /* the end of the folder leaves it alone */
+        status = cl_fail(error, COULIS_IO, "cannot read the folder '%s': %s", folder, strerror(errno));
     closedir(directory);
     if (!status && found == 0) status = cl_fail(error, COULIS_BAD_DATA, "'%s' holds no part-00000.parquet", folder);
     if (found) qsort(numbers, found, sizeof *numbers, compare_numbers);

@@ -1,0 +1,42 @@
+#include "table/parquet_memory.h"
+
+#include <carquet/carquet.h>
+#include <pthread.h>
+
+#include "base/memory.h"
+
+static _Thread_local bool failed;
+
+static void *noted(void *memory) {
+    if (!memory) failed = true;
+    return memory;
+}
+
+static void *get(size_t size, void *context) {
+    (void)context;
+    return noted(cl_grow(NULL, size, 1));
+}
+
+static void *change(void *old, size_t size, void *context) {
+    (void)context;
+    return noted(cl_grow(old, size, 1));
+}
+
+static void give_back(void *memory, void *context) {
+    (void)context;
+    cl_free(memory);
+}
+
+/* carquet has one allocator for the process; it is hidden in this library, so nobody else uses this copy of it. */
+static void set_allocator(void) {
+    const carquet_allocator_t allocator = {.malloc = get, .realloc = change, .free = give_back};
+    carquet_set_allocator(&allocator);
+}
+
+void cl_parquet_memory_begin(void) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, set_allocator);
+    failed = false;
+}
+
+bool cl_parquet_memory_failed(void) { return failed; }

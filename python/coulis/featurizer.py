@@ -2,13 +2,13 @@
 
 import ctypes
 import os
-import threading
 from dataclasses import dataclass
 from typing import Optional
 
 import numpy
 
 from . import _library
+from ._lock import Lock
 
 # Pictures handed to the library at once: enough to keep every core busy, few enough that Ctrl-C is
 # heard every few seconds. Results do not depend on it.
@@ -93,7 +93,7 @@ class Featurizer:
     ):
         self._model = ctypes.c_void_p()
         self._handle = ctypes.c_void_p()
-        self._lock = threading.Lock()  # the library wants one caller at a time
+        self._lock = Lock()  # the library wants one caller at a time
         image = _library.image_options(resize, orient, alpha, decode)
         options = _library.featurizer_options(features, precision, image, threads)
         how = _library.new(_library.ModelOptions)
@@ -186,7 +186,10 @@ class Featurizer:
 
     def __del__(self):
         if hasattr(self, "_lock"):
-            self.close()
+            try:
+                self.close()
+            except RuntimeError:
+                pass  # lost in fork
 
     def _open(self):
         if not self._handle:

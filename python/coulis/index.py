@@ -1,12 +1,12 @@
 """Exact search among vectors by cosine."""
 
 import ctypes
-import threading
 
 import numpy
 
 from . import _library
 from ._handle import Handle
+from ._lock import Lock
 from .error import InputError
 from .estimator import matrix
 
@@ -29,7 +29,7 @@ class Index:
         self._vectors = matrix(vectors, "Index")  # the library reads them where they are
         self.threads = threads
         self._handle = Handle("coulis_index_free")
-        self._lock = threading.RLock()  # the library's index is used by one caller at a time
+        self._lock = Lock()  # the library's index is used by one caller at a time
         _library.call(
             "coulis_index_create",
             _library.pointer(self._vectors, ctypes.c_float),

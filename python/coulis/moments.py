@@ -1,12 +1,12 @@
 """Sums over rows that come in parts, from which a PCA can be made."""
 
 import ctypes
-import threading
 
 import numpy
 
 from . import _library
 from ._handle import Handle
+from ._lock import Lock
 from .error import InputError
 from .estimator import matrix
 
@@ -40,7 +40,7 @@ class Moments:
     def _begin(self, threads):
         self.threads = threads
         self._handle = Handle("coulis_moments_free")
-        self._lock = threading.RLock()  # the library's accumulator is used by one caller at a time
+        self._lock = Lock()  # the library's accumulator is used by one caller at a time
 
     def _options(self):
         options = _library.new(_library.MomentsOptions)

@@ -6,6 +6,8 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/types.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/memory.h"
@@ -26,6 +28,7 @@ typedef struct worker {
 struct cl_pool {
     int32_t threads;
     int32_t started;
+    pid_t process; /* in which they were started */
     worker *workers; /* workers[0] is the caller and has no thread */
     pthread_mutex_t mutex;
     pthread_cond_t begin, end;
@@ -83,6 +86,29 @@ static void *worker_main(void *argument) {
     }
 }
 
+/* Starts the threads in this process; returns pthread_create's error and leaves as many as there are by then. */
+static int start(cl_pool *pool) {
+    pthread_mutex_init(&pool->mutex, NULL);
+    pthread_cond_init(&pool->begin, NULL);
+    pthread_cond_init(&pool->end, NULL);
+    pool->process = getpid();
+    pool->job_number = 0;
+    pool->busy = 0;
+    pool->started = 1;
+    /* Signals go to the program's own threads. */
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int failed = 0;
+    for (int32_t i = 1; i < pool->threads && !failed; i++) {
+        pool->workers[i] = (worker){.pool = pool, .number = i};
+        failed = pthread_create(&pool->workers[i].thread, NULL, worker_main, &pool->workers[i]);
+        if (!failed) pool->started++;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return failed;
+}
+
 coulis_status cl_pool_create(int32_t threads, cl_pool **out, coulis_error *error) {
     if (threads < 0 || threads > THREADS_MAX)
         return cl_fail(error, COULIS_INVALID_ARGUMENT, "threads must be 0 (all cores) to %d, not %d", THREADS_MAX,
@@ -97,40 +123,29 @@ coulis_status cl_pool_create(int32_t threads, cl_pool **out, coulis_error *error
     }
     pool->threads = threads;
     pool->workers = workers;
-    pthread_mutex_init(&pool->mutex, NULL);
-    pthread_cond_init(&pool->begin, NULL);
-    pthread_cond_init(&pool->end, NULL);
-    pool->started = 1;
-    /* Signals go to the program's own threads. */
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    for (int32_t i = 1; i < threads; i++) {
-        workers[i] = (worker){.pool = pool, .number = i};
-        int failed = pthread_create(&workers[i].thread, NULL, worker_main, &workers[i]);
-        if (failed) {
-            pthread_sigmask(SIG_SETMASK, &before, NULL);
-            cl_pool_free(pool);
-            return cl_fail(error, COULIS_NO_MEMORY, "thread %d of %d could not be started: %s", i + 1, threads,
-                           strerror(failed));
-        }
-        pool->started++;
+    int failed = start(pool);
+    if (failed) {
+        const int32_t started = pool->started;
+        cl_pool_free(pool);
+        return cl_fail(error, COULIS_NO_MEMORY, "thread %d of %d could not be started: %s", started + 1, threads,
+                       strerror(failed));
     }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
     *out = pool;
     return COULIS_OK;
 }
 
 void cl_pool_free(cl_pool *pool) {
     if (!pool) return;
-    pthread_mutex_lock(&pool->mutex);
-    pool->stopping = true;
-    pthread_cond_broadcast(&pool->begin);
-    pthread_mutex_unlock(&pool->mutex);
-    for (int32_t i = 1; i < pool->started; i++) pthread_join(pool->workers[i].thread, NULL);
-    pthread_cond_destroy(&pool->end);
-    pthread_cond_destroy(&pool->begin);
-    pthread_mutex_destroy(&pool->mutex);
+    if (pool->process == getpid()) {
+        pthread_mutex_lock(&pool->mutex);
+        pool->stopping = true;
+        pthread_cond_broadcast(&pool->begin);
+        pthread_mutex_unlock(&pool->mutex);
+        for (int32_t i = 1; i < pool->started; i++) pthread_join(pool->workers[i].thread, NULL);
+        pthread_cond_destroy(&pool->end);
+        pthread_cond_destroy(&pool->begin);
+        pthread_mutex_destroy(&pool->mutex);
+    } /* Otherwise the threads are another process's, and so are those who wait for the conditions. */
     cl_free(pool->workers);
     cl_free(pool);
 }
@@ -140,12 +155,15 @@ int32_t cl_pool_threads(const cl_pool *pool) { return pool->threads; }
 void cl_pool_run(cl_pool *pool, int64_t pieces, void (*work)(void *context, int64_t piece, int32_t worker),
                  void *context) {
     if (pieces <= 0) return;
+    /* After fork the child has none of the threads, and the locks as they were at that moment. Where it cannot start
+     * threads of its own, fewer do the work, at least the caller. */
+    if (pool->process != getpid()) start(pool);
     pthread_mutex_lock(&pool->mutex);
     pool->pieces = pieces;
     pool->work = work;
     pool->context = context;
     atomic_store(&pool->next_piece, 0);
-    pool->busy = pool->threads - 1;
+    pool->busy = pool->started - 1;
     pool->job_number++;
     pthread_cond_broadcast(&pool->begin);
     pthread_mutex_unlock(&pool->mutex);

@@ -4,7 +4,10 @@
 #include <lapacke.h>
 #include <math.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
+#include <sys/types.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/memory.h"
@@ -16,7 +19,25 @@
  * many there are. The number belongs to the process, so callers take turns. */
 static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
 
+/* The process that `turn` belongs to, negative while it is made anew: a thread may have had it when this process was
+ * forked, and nobody here would give it back. */
+static _Atomic pid_t turn_process;
+
+static void own_turn(void) {
+    const pid_t self = getpid();
+    pid_t before = atomic_load(&turn_process);
+    while (before != self) {
+        if (before != -self && atomic_compare_exchange_strong(&turn_process, &before, -self)) {
+            if (before != 0) pthread_mutex_init(&turn, NULL);
+            atomic_store(&turn_process, self);
+            return;
+        }
+        before = atomic_load(&turn_process);
+    }
+}
+
 static int begin_one_thread(void) {
+    own_turn();
     pthread_mutex_lock(&turn);
     int threads = openblas_get_num_threads();
     openblas_set_num_threads(1);

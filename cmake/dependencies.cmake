@@ -9,14 +9,14 @@ if(COULIS_STATIC_LAPACK)
   # The linker takes from the archives what coulis calls; the shared libraries are four times as large. The serial
   # OpenBLAS starts no threads of its own. LAPACK's Fortran needs its run-time library, named by its
   # file because the link to it belongs to the Fortran compiler.
-  set(folder "${CMAKE_LIBRARY_ARCHITECTURE}/openblas-serial")
+  set(folder "${CMAKE_LIBRARY_ARCHITECTURE}/openblas-serial") # below CMAKE_SYSROOT when there is one
   find_library(COULIS_OPENBLAS_ARCHIVE libopenblas.a PATHS "/usr/lib/${folder}" NO_DEFAULT_PATH REQUIRED)
   find_path(COULIS_OPENBLAS_HEADERS cblas.h PATHS "/usr/include/${folder}" NO_DEFAULT_PATH REQUIRED)
   find_library(COULIS_LAPACKE_ARCHIVE liblapacke.a REQUIRED)
+  set(COULIS_LAPACK_LDFLAGS "${COULIS_LAPACKE_ARCHIVE}" "${COULIS_OPENBLAS_ARCHIVE}" -l:libgfortran.so.5)
   add_library(coulis_lapack INTERFACE)
   target_include_directories(coulis_lapack SYSTEM INTERFACE "${COULIS_OPENBLAS_HEADERS}")
-  target_link_libraries(coulis_lapack INTERFACE "${COULIS_LAPACKE_ARCHIVE}" "${COULIS_OPENBLAS_ARCHIVE}"
-    -l:libgfortran.so.5)
+  target_link_libraries(coulis_lapack INTERFACE ${COULIS_LAPACK_LDFLAGS})
 else()
   pkg_check_modules(COULIS_LAPACK REQUIRED IMPORTED_TARGET openblas lapacke)
   add_library(coulis_lapack ALIAS PkgConfig::COULIS_LAPACK)

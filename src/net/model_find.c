@@ -34,19 +34,23 @@ static void library_folder(char *folder, size_t capacity) {
 
 /* The folders models are looked for in, in order; "" for one that there is none of. */
 typedef struct folders {
-    char path[3][PATH_CAPACITY];
+    char path[5][PATH_CAPACITY];
 } folders;
-#define FOLDERS 3
+#define FOLDERS 5
 
 static void find_folders(folders *f) {
-    char library[PATH_CAPACITY - 16];
+    char library[PATH_CAPACITY - 32];
     const char *own = getenv("COULIS_MODELS"), *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
     *f = (folders){0};
     if (own) snprintf(f->path[0], PATH_CAPACITY, "%s", own);
     if (xdg && *xdg) snprintf(f->path[1], PATH_CAPACITY, "%s/coulis/models", xdg);
     else if (home && *home) snprintf(f->path[1], PATH_CAPACITY, "%s/.cache/coulis/models", home);
     library_folder(library, sizeof library);
-    if (*library) snprintf(f->path[2], PATH_CAPACITY, "%s/models", library);
+    if (!*library) return;
+    snprintf(f->path[2], PATH_CAPACITY, "%s/models", library);
+    /* Of an installed library: PREFIX/lib, or PREFIX/lib/x86_64-linux-gnu. */
+    snprintf(f->path[3], PATH_CAPACITY, "%s/../share/coulis/models", library);
+    snprintf(f->path[4], PATH_CAPACITY, "%s/../../share/coulis/models", library);
 }
 
 /* Whether folder/name.ending is there; its path goes to `path`. */

@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Unpacks Debian's packages for 64-bit ARM that coulis is built with into a folder: tools/arm64_sysroot.sh FOLDER
+# Nothing is installed and root is not needed: apt resolves and downloads in a state of its own, dpkg-deb unpacks.
+# Does nothing when the folder holds them already.
+set -euo pipefail
+ROOT=$(realpath -m "$1")
+PACKAGES=(libc6-dev linux-libc-dev libgcc-s1 libgcc-12-dev libjpeg-dev libwebp-dev libopenblas-serial-dev liblapacke-dev
+    libgfortran5 libzstd-dev liblz4-dev zlib1g-dev libcjson-dev)
+
+stamp=$ROOT/.packages
+[ "$(cat "$stamp" 2>/dev/null)" != "${PACKAGES[*]}" ] || exit 0
+rm -rf "$ROOT"
+state=$ROOT/.apt
+mkdir -p "$state/lists/partial" "$state/cache/archives/partial"
+: >"$state/status" # as if nothing were installed
+apt=(apt-get -qq -o APT::Architecture=arm64 -o APT::Architectures=arm64 -o "Dir::State=$state"
+    -o "Dir::State::lists=$state/lists" -o "Dir::State::status=$state/status" -o "Dir::Cache=$state/cache"
+    -o APT::Sandbox::User=root)
+# Sources of others have nothing for this processor.
+mkdir "$state/parts"
+for list in /etc/apt/sources.list /etc/apt/sources.list.d/*.sources /etc/apt/sources.list.d/*.list; do
+    if grep -q 'debian\.org\|ubuntu\.com' "$list" 2>/dev/null; then cp "$list" "$state/parts/"; fi
+done
+apt+=(-o Dir::Etc::sourcelist=/dev/null -o "Dir::Etc::sourceparts=$state/parts")
+"${apt[@]}" update
+"${apt[@]}" --download-only --yes --no-install-recommends install "${PACKAGES[@]}" >/dev/null
+for package in "$state"/cache/archives/*.deb; do dpkg-deb --extract "$package" "$ROOT"; done
+rm -rf "$state"
+# What the packages' scripts would link, and links that lead out of the folder.
+find "$ROOT" -type l -lname '/*' | while read -r link; do ln -sfn "$ROOT$(readlink "$link")" "$link"; done
+echo "${PACKAGES[*]}" >"$stamp"

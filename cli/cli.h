@@ -51,13 +51,13 @@ typedef struct cli_progress {
     bool bar;     /* redraw one line */
     bool drawn;   /* a line stands there unfinished */
     int32_t stage;
-    double drawn_at;
 } cli_progress;
 void cli_progress_begin(cli_progress *progress, const cli_options *options, coulis_job_options *job);
 void cli_progress_end(cli_progress *progress);
 
 /* What a job did as lines for a person on stderr, or as JSON on stdout; returns the exit code, in which images that
- * failed only count for a job that reads images. */
-int cli_report(const cli_options *options, bool of_images, const coulis_job_result *result, const char *json);
+ * failed only count for a job that reads images. `reduced`: of which a PCA was to be fitted. */
+int cli_report(const cli_options *options, bool of_images, bool reduced, const coulis_job_result *result,
+               const char *json);
 
 #endif

@@ -17,10 +17,10 @@ static void begin(job_call *call, const cli_options *options) {
     cli_progress_begin(&call->progress, options, &call->job);
 }
 
-static int finish(job_call *call, coulis_status status, bool of_images) {
+static int finish(job_call *call, coulis_status status, bool of_images, bool reduced) {
     cli_progress_end(&call->progress);
     if (status != COULIS_OK) return cli_fail(status, &call->error);
-    int code = cli_report(call->options, of_images, &call->result, call->json);
+    int code = cli_report(call->options, of_images, reduced, &call->result, call->json);
     coulis_string_free(call->json);
     return code;
 }
@@ -31,7 +31,7 @@ static int over_images(const cli_options *options,
     job_call call;
     begin(&call, options);
     return finish(&call, job(options->paths, options->path_count, options->output, &call.job, &call.result,
-                             &call.json, &call.error), true);
+                             &call.json, &call.error), true, job == coulis_job_run);
 }
 
 int cli_run(const cli_options *options) { return over_images(options, coulis_job_run); }
@@ -41,12 +41,12 @@ int cli_fit(const cli_options *options) {
     job_call call;
     begin(&call, options);
     return finish(&call, coulis_job_fit(options->paths[0], options->output, &call.job, &call.result, &call.json,
-                                        &call.error), false);
+                                        &call.error), false, false);
 }
 
 int cli_transform(const cli_options *options) {
     job_call call;
     begin(&call, options);
     return finish(&call, coulis_job_transform(options->paths[0], options->pca, options->output, &call.job,
-                                              &call.result, &call.json, &call.error), false);
+                                              &call.result, &call.json, &call.error), false, false);
 }

@@ -22,26 +22,33 @@ static void format_duration(double seconds, char *text, size_t capacity) {
     else snprintf(text, capacity, "%ld:%02ld", whole / 60, whole % 60);
 }
 
+/* "featurize  1200/5000 (24 %)  85.1 images/s  0:45 left  3 failed", over the line before. */
+static void draw(const coulis_progress *p) {
+    const bool images = p->stage == COULIS_STAGE_LIST || p->stage == COULIS_STAGE_FEATURIZE;
+    fprintf(stderr, "\r%-9s  %lld", coulis_option_word("stage", p->stage), (long long)p->done);
+    if (p->total >= 0)
+        fprintf(stderr, "/%lld (%.0f %%)", (long long)p->total,
+                p->total > 0 ? 100.0 * (double)p->done / (double)p->total : 100.0);
+    const double made = (double)(p->done - p->resumed); /* what an earlier run did says nothing about the rate */
+    if (made > 0 && p->seconds > 0) {
+        const double rate = made / p->seconds;
+        char left[32];
+        format_duration((double)(p->total - p->done) / rate, left, sizeof left);
+        fprintf(stderr, "  %.1f %s/s", rate, images ? "images" : "rows");
+        if (p->total >= 0) fprintf(stderr, "  %s left", left);
+    }
+    if (p->failed > 0) fprintf(stderr, "  %lld failed", (long long)p->failed);
+    fputs("\033[K", stderr); /* what a longer line before left behind */
+    fflush(stderr);
+}
+
 static int32_t on_progress(void *context, const coulis_progress *p) {
     cli_progress *own = context;
     if (own->bar) {
         if (own->drawn && own->stage != p->stage) fputc('\n', stderr);
         own->stage = p->stage;
-        double percent = p->total > 0 ? 100.0 * (double)p->done / (double)p->total : 100.0;
-        fprintf(stderr, "\r%-9s %lld", coulis_option_word("stage", p->stage), (long long)p->done);
-        if (p->total >= 0) fprintf(stderr, "/%lld (%.0f %%)", (long long)p->total, percent);
-        double made = (double)(p->done - p->resumed);
-        if (made > 0 && p->seconds > 0) {
-            char left[32];
-            double rate = made / p->seconds;
-            format_duration((double)(p->total - p->done) / rate, left, sizeof left);
-            fprintf(stderr, "  %.1f/s", rate);
-            if (p->total >= 0) fprintf(stderr, "  %s left", left);
-        }
-        if (p->failed > 0) fprintf(stderr, "  %lld failed", (long long)p->failed);
-        fputs("\033[K", stderr); /* what a longer line before left behind */
-        fflush(stderr);
         own->drawn = true;
+        draw(p);
     }
     return interrupted != 0;
 }

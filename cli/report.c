@@ -12,19 +12,22 @@ static void print_counts(const coulis_job_result *r) {
     fputc('\n', stderr);
 }
 
-static void print_result(const cli_options *options, const coulis_job_result *r) {
+static void print_result(const cli_options *options, const coulis_job_result *r, bool reduced) {
     print_counts(r);
     if (r->components > 0)
         fprintf(stderr, "%lld dimensions reduced to %lld, explained variance %.2f %%\n", (long long)r->length,
                 (long long)r->components, 100 * r->explained_variance);
+    else if (reduced)
+        fprintf(stderr, "no PCA: it needs at least two images with a vector\n");
     fprintf(stderr, "%.2f s", r->total_seconds);
     if (r->images_per_second > 0) fprintf(stderr, ", %.1f images/s", r->images_per_second);
     fprintf(stderr, ", result in %s\n", options->output);
 }
 
-int cli_report(const cli_options *options, bool of_images, const coulis_job_result *result, const char *json) {
+int cli_report(const cli_options *options, bool of_images, bool reduced, const coulis_job_result *result,
+               const char *json) {
     if (options->json) fputs(json, stdout);
-    if (!options->quiet && !options->json) print_result(options, result);
+    if (!options->quiet && !options->json) print_result(options, result, reduced);
     if (!of_images || result->counts[COULIS_OK] == result->images) return EXIT_DONE;
     return options->strict ? EXIT_FAILED : EXIT_SOME_UNREADABLE;
 }

@@ -584,7 +584,8 @@ COULIS_API void coulis_job_result_init(coulis_job_result *result, size_t size);
  * What a job has written stays when it fails, and is resumed. */
 COULIS_API void coulis_string_free(char *string);
 
-/* The whole job: list `paths`, featurize, fit PCA, transform, write `output`. A path is an image, a folder, or
+/* The whole job: list `paths`, featurize, fit PCA, transform, write `output`. Where only one image has a vector, there
+ * is no PCA: the vector is written, and result->components is 0. A path is an image, a folder, or
  * @list.txt. */
 COULIS_API coulis_status coulis_job_run(const char *const *paths, int64_t path_count, const char *output,
                                         const coulis_job_options *options, coulis_job_result *result, char **json,

@@ -17,6 +17,7 @@
 #include "pipeline/recipe.h"
 #include "pipeline/reduce.h"
 #include "pipeline/summary.h"
+#include "source/location.h"
 #include "source/inputs.h"
 
 void coulis_string_free(char *string) { cl_free(string); }
@@ -89,6 +90,7 @@ static coulis_status take_finished(job *j) {
     coulis_job_result numbers;
     coulis_status status = cl_summary_read(j->output.summary, j->output.run, &numbers, j->error);
     if (status != COULIS_OK) return status;
+    j->summary.result = numbers;
     char *text = j->output.summary;
     j->output.summary = NULL;
     return hand_over(j, &numbers, text);
@@ -178,7 +180,8 @@ static coulis_status run_stages(job *j, const char *output, const char *recipe, 
         status = take_finished(j);
     } else {
         status = make_features(j);
-        if (reduce) {
+        /* One vector alone has no principal components: its job is to have been made. */
+        if (reduce && !(status == COULIS_OK && cl_table_vectors(j->table) == 1)) {
             if (status == COULIS_OK) status = cl_pool_create(j->options->threads, &j->pool, j->error);
             if (status == COULIS_OK) status = make_pca(j);
             if (status == COULIS_OK) status = make_reduced(j, recipe);
@@ -186,7 +189,7 @@ static coulis_status run_stages(job *j, const char *output, const char *recipe, 
         if (status == COULIS_OK) status = finish(j, output, recipe);
     }
     /* Only after run.json says complete: the vectors are not needed again. */
-    if (status == COULIS_OK && reduce && j->options->drop_features)
+    if (status == COULIS_OK && reduce && j->options->drop_features && j->summary.result.components > 0)
         status = cl_output_remove_parts(j->output.features, j->error);
     return status;
 }
@@ -204,10 +207,18 @@ static coulis_status end_job(job *j, coulis_status status) {
     return status;
 }
 
+/* Results are written on this machine: an address elsewhere would be a folder of that name. */
+static coulis_status check_output(const char *output, coulis_error *error) {
+    if (!output) return cl_fail(error, COULIS_INVALID_ARGUMENT, "no place for the output given");
+    if (!cl_location_has_scheme(output)) return COULIS_OK;
+    return cl_fail(error, COULIS_INVALID_ARGUMENT, "%s: '%.*s' is not served as output; name a folder of this machine",
+                   output, (int)(strstr(output, "://") + 3 - output), output);
+}
+
 static coulis_status over_pictures(job *j, const char *const *paths, int64_t path_count, const char *output,
                                    bool reduce) {
-    if (!output) return cl_fail(j->error, COULIS_INVALID_ARGUMENT, "no folder for the output given");
-    coulis_status status = begin(j, paths, path_count, output);
+    coulis_status status = check_output(output, j->error);
+    if (status == COULIS_OK) status = begin(j, paths, path_count, output);
     if (status == COULIS_OK && reduce) {
         j->recipe = cl_recipe_reduced(j->features_recipe, j->options->components, NULL);
         if (!j->recipe) status = cl_fail_memory(j->error, "the recipe", 0);
@@ -249,10 +260,12 @@ static coulis_status open_vectors(job *j, const char *input) {
 }
 
 static coulis_status fit(job *j, const char *input, const char *output) {
-    if (!input || !output) return cl_fail(j->error, COULIS_INVALID_ARGUMENT, "no input or no output given");
+    if (!input) return cl_fail(j->error, COULIS_INVALID_ARGUMENT, "no input given");
+    coulis_status status = check_output(output, j->error);
+    if (status != COULIS_OK) return status;
     if (cl_path_exists(output) && !j->options->overwrite)
         return cl_fail(j->error, COULIS_CONFLICT, "%s: already exists; --overwrite replaces it", output);
-    coulis_status status = open_vectors(j, input);
+    status = open_vectors(j, input);
     const double began = cl_seconds();
     if (status == COULIS_OK) status = cl_fit_table(j->table, j->options, j->pool, &j->pca, j->error);
     if (status == COULIS_OK) status = coulis_pca_save(j->pca, output, j->error);
@@ -281,9 +294,9 @@ static coulis_status transform_recipe(job *j, const char *pca) {
 }
 
 static coulis_status transform(job *j, const char *input, const char *pca, const char *output) {
-    if (!input || !pca || !output)
-        return cl_fail(j->error, COULIS_INVALID_ARGUMENT, "no input, no PCA or no output given");
-    coulis_status status = coulis_pca_load(pca, &j->pca, j->error);
+    if (!input || !pca) return cl_fail(j->error, COULIS_INVALID_ARGUMENT, "no input or no PCA given");
+    coulis_status status = check_output(output, j->error);
+    if (status == COULIS_OK) status = coulis_pca_load(pca, &j->pca, j->error);
     if (status == COULIS_OK) status = open_vectors(j, input);
     if (status == COULIS_OK) status = transform_recipe(j, pca);
     if (status == COULIS_OK)

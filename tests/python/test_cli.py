@@ -274,13 +274,21 @@ def test_what_is_not_there(coulis, tmp_path, pictures):
         (["run", pictures, "-o", "out", "--model", "./file"], "file"),
         (["fit", "empty", "-o", "p"], "empty"),
         (["transform", "empty", "--pca", "nowhere", "-o", "p"], "nowhere"),
+        (["run", pictures, "-o", "gopher://host/x"], "gopher://host/x: 'gopher://' is not served as output"),
+        (["fit", "empty", "-o", "ftp://host/x"], "ftp://host/x: 'ftp://' is not served as output"),
+        (["transform", "empty", "--pca", "nowhere", "-o", "ftp://host/x"], "'ftp://' is not served as output"),
+        (["run", "gopher://host/x", "-o", "out"], "gopher://host/x: 'gopher://' is not served"),
     ]:
         assert words in one_sentence(coulis(*arguments, code=1))
 
 
 def test_too_few_pictures(coulis, pictures, tmp_path):
     first = sorted(p for p in pictures.rglob("*") if p.is_file())[0]
-    assert "two" in one_sentence(coulis("run", first, "-o", "one", code=1))
+    alone = coulis("run", first, "-o", "one", "--drop-features")
+    assert "no PCA: it needs at least two images" in alone.stderr and not (tmp_path / "one" / "reduced").exists()
+    assert len(vectors(read(tmp_path / "one", "features"), "features")) == 1
+    assert json.loads(coulis("run", first, "-o", "one", "--drop-features", "--json").stdout).get("pca") is None
+    assert len(vectors(read(tmp_path / "one", "features"), "features")) == 1
     assert "20" in one_sentence(coulis("run", pictures / "red", "-o", "out", "-k", 21, code=1))
     # Nothing was fitted yet, so the same folder takes another number of components.
     coulis("run", pictures / "red", "-o", "out", "-k", 20)

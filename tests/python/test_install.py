@@ -18,7 +18,8 @@ int main(void) {
     char path[4096];
     const float x[] = {1, 2, 3, 5, 8, 13};
     coulis_pca *pca;
-    if (coulis_pca_fit(x, 3, 2, NULL, &pca, &error) || coulis_model_find("efficientnet-lite0", path, sizeof path, &error))
+    if (coulis_pca_fit(x, 3, 2, NULL, &pca, &error) ||
+        coulis_model_find("efficientnet-lite0", path, sizeof path, &error))
         return puts(error.message), 1;
     printf("%s %s\n%s\n", COULIS_VERSION, coulis_version(), path);
     coulis_pca_free(pca);

@@ -120,7 +120,26 @@ COULIS_API int32_t coulis_core_count(void);
 
 /* ---- images --------------------------------------------------------------- */
 
-typedef enum coulis_resize { COULIS_RESIZE_SQUASH = 0, COULIS_RESIZE_CROP = 1 } coulis_resize;
+/* PUBLISHED: as the publisher of the network does, which its file says; a featurizer fills in the fields from `filter`
+ * on. AUTO: PUBLISHED for a network whose file says that this is its default, else SQUASH. */
+typedef enum coulis_resize {
+    COULIS_RESIZE_SQUASH = 0,
+    COULIS_RESIZE_CROP = 1,
+    COULIS_RESIZE_PUBLISHED = 2,
+    COULIS_RESIZE_AUTO = 3
+} coulis_resize;
+/* Pillow's filters, but BILINEAR_PLAIN: two pixels in each direction however small the result (no antialiasing), with
+ * OpenCV's bytes (cv2.resize, INTER_LINEAR). */
+typedef enum coulis_filter {
+    COULIS_FILTER_BICUBIC = 0,
+    COULIS_FILTER_BILINEAR = 1,
+    COULIS_FILTER_NEAREST = 2,
+    COULIS_FILTER_LANCZOS = 3,
+    COULIS_FILTER_BILINEAR_PLAIN = 4
+} coulis_filter;
+/* Where the centre begins when an odd number of pixels is left over: at the even one of the two (torchvision, timm), or
+ * the smaller (transformers). */
+typedef enum coulis_center { COULIS_CENTER_EVEN = 0, COULIS_CENTER_DOWN = 1 } coulis_center;
 typedef enum coulis_orient { COULIS_ORIENT_IGNORE = 0, COULIS_ORIENT_EXIF = 1 } coulis_orient;
 typedef enum coulis_alpha { COULIS_ALPHA_DROP = 0, COULIS_ALPHA_WHITE = 1 } coulis_alpha;
 /* FAST: a JPEG far larger than wanted is decoded at 1/2, 1/4 or 1/8 of its size, the smallest at which both sides
@@ -135,6 +154,11 @@ typedef struct coulis_image_options {
     int32_t decode;     /* coulis_decode */
     int64_t max_bytes;  /* size of a file at most; default 1 GiB */
     int64_t max_pixels; /* width times height at most; default 178,956,970, above which Pillow refuses too */
+    /* Only with COULIS_RESIZE_PUBLISHED: */
+    int32_t filter;        /* coulis_filter */
+    int32_t resize_width;  /* the whole image is resized to these sides, of which the centre of the wanted size is cut */
+    int32_t resize_height; /* out; 0: the shorter side becomes resize_width, or what is wanted if that is 0, too */
+    int32_t center;        /* coulis_center */
 } coulis_image_options;
 
 COULIS_API void coulis_image_options_init(coulis_image_options *options, size_t size);

@@ -28,6 +28,10 @@ class ImageOptions(ctypes.Structure):
         ("decode", c_int32),
         ("max_bytes", c_int64),
         ("max_pixels", c_int64),
+        ("filter", c_int32),
+        ("resize_width", c_int32),
+        ("resize_height", c_int32),
+        ("center", c_int32),
     ]
 
 

@@ -58,7 +58,10 @@ class Featurizer:
         classifier's scores before softmax.
     threads : int or None
         None for all cores. The result does not depend on it.
-    resize, orient, alpha, decode : str
+    resize : {"auto", "squash", "crop", "published"}
+        As in :func:`coulis.load_image`; "published": as the publisher of the network does, "auto": that, or "squash"
+        for the networks of version 0.1.
+    orient, alpha, decode : str
         As in :func:`coulis.load_image`.
     precision : {"float32", "bf16", "int8"}
         In how many bits the products of 1x1 convolutions and dense layers are computed. Where the processor has
@@ -84,7 +87,7 @@ class Featurizer:
         features="pooled",
         threads=None,
         *,
-        resize="squash",
+        resize="auto",
         orient="ignore",
         alpha="drop",
         decode="exact",

@@ -43,7 +43,7 @@ def run(
     components=0.99,
     model="efficientnet-lite0",
     features="pooled",
-    resize="squash",
+    resize="auto",
     orient="ignore",
     alpha="drop",
     decode="exact",
@@ -69,7 +69,7 @@ def run(
     features : {"pooled", "map", "logits"}
         What the network gives; see :class:`coulis.Featurizer`.
     resize, orient, alpha, decode : str
-        As in :func:`coulis.load_image`.
+        As in :class:`coulis.Featurizer`.
     precision : {"float32", "bf16", "int8"}
         Of products in the network; see :class:`coulis.Featurizer`.
     threads : int or None
@@ -108,7 +108,7 @@ def featurize(
     *,
     model="efficientnet-lite0",
     features="pooled",
-    resize="squash",
+    resize="auto",
     orient="ignore",
     alpha="drop",
     decode="exact",

@@ -12,7 +12,9 @@ static const struct {
 } options[] = {
     {"features", {"pooled", "map", "logits"}},
     {"precision", {"float32", "bf16", "int8"}},
-    {"resize", {"squash", "crop"}},
+    {"resize", {"squash", "crop", "published", "auto"}},
+    {"filter", {"bicubic", "bilinear", "nearest", "lanczos", "bilinear-plain"}},
+    {"center", {"even", "down"}},
     {"orient", {"ignore", "exif"}},
     {"alpha", {"drop", "white"}},
     {"decode", {"exact", "fast"}},

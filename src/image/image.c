@@ -10,6 +10,7 @@
 #include "image/decoder.h"
 #include "image/format.h"
 #include "image/orient.h"
+#include "image/plain.h"
 #include "image/resize.h"
 
 /* Twice Pillow's MAX_IMAGE_PIXELS, where its warning becomes an error. */
@@ -18,7 +19,7 @@
 /* A side of the result, at most: what JPEG allows, far beyond what a network takes. */
 #define MAX_SIDE 65535
 
-static const coulis_image_options defaults = {.size = sizeof defaults, .resize = COULIS_RESIZE_SQUASH,
+static const coulis_image_options defaults = {.size = sizeof defaults, .resize = COULIS_RESIZE_AUTO,
                                               .orient = COULIS_ORIENT_IGNORE, .alpha = COULIS_ALPHA_DROP,
                                               .decode = COULIS_DECODE_EXACT, .max_bytes = MAX_BYTES,
                                               .max_pixels = MAX_PIXELS};
@@ -36,10 +37,16 @@ coulis_status cl_image_options_read(const coulis_image_options *given, coulis_im
     *own = defaults;
     coulis_status status = cl_sized_read(given, "coulis_image_options", own, sizeof *own, error);
     if (!status) status = cl_check_option("resize", own->resize, error);
+    if (!status) status = cl_check_option("filter", own->filter, error);
+    if (!status) status = cl_check_option("center", own->center, error);
     if (!status) status = cl_check_option("orient", own->orient, error);
     if (!status) status = cl_check_option("alpha", own->alpha, error);
     if (!status) status = cl_check_option("decode", own->decode, error);
     if (status) return status;
+    if (own->resize_width < 0 || own->resize_width > MAX_SIDE || own->resize_height < 0 ||
+        own->resize_height > MAX_SIDE || (own->resize_height > 0 && own->resize_width == 0))
+        return cl_fail(error, COULIS_INVALID_ARGUMENT,
+                       "resize_width and resize_height must be 0 to %d, and a height needs a width", MAX_SIDE);
     if (own->max_bytes < 1 || own->max_pixels < 1)
         return cl_fail(error, COULIS_INVALID_ARGUMENT, "%s must be at least 1",
                        own->max_bytes < 1 ? "max_bytes" : "max_pixels");
@@ -64,6 +71,9 @@ static coulis_status open_decoder(cl_source *picture, cl_decoder **decoder) {
 }
 
 static coulis_status resize_rows(const cl_source *picture, cl_decoder *decoder, uint8_t *rgb) {
+    const coulis_image_options *options = picture->options;
+    if (options->resize == COULIS_RESIZE_PUBLISHED && options->filter == COULIS_FILTER_BILINEAR_PLAIN)
+        return cl_plain_resize(picture, decoder, rgb);
     cl_resizer *resizer;
     coulis_status status = cl_resizer_create(picture, decoder, cl_resize_kernel_for(cl_cpu()), &resizer);
     if (status) return status;

@@ -50,17 +50,25 @@ struct cl_resizer {
     int32_t sums[BLOCK_ROWS * 3];
 };
 
-/* The size torchvision's Resize(shorter side) gives, and where CenterCrop cuts: half of what is left,
- * rounded as Python rounds, a half to the even number. */
-static int64_t crop_offset(int64_t size, int64_t target) {
+/* Where torchvision's CenterCrop cuts: half of what is left, rounded as Python rounds, a half to the even number. */
+int64_t cl_resize_offset(const cl_source *picture, int64_t size, int64_t target) {
     int64_t left = size - target;
-    return left % 2 == 0 || left / 2 % 2 == 0 ? left / 2 : left / 2 + 1;
+    const coulis_image_options *o = picture->options;
+    bool down = o->resize == COULIS_RESIZE_PUBLISHED && o->center == COULIS_CENTER_DOWN;
+    return down || left % 2 == 0 || left / 2 % 2 == 0 ? left / 2 : left / 2 + 1;
 }
 
 void cl_resize_whole(const cl_source *picture, int64_t in_width, int64_t in_height, int64_t *width, int64_t *height) {
+    const coulis_image_options *o = picture->options;
     *width = picture->width;
     *height = picture->height;
-    if (picture->options->resize != COULIS_RESIZE_CROP) return;
+    if (o->resize != COULIS_RESIZE_CROP && o->resize != COULIS_RESIZE_PUBLISHED) return;
+    if (o->resize == COULIS_RESIZE_PUBLISHED && o->resize_width > 0) {
+        *width = o->resize_width;
+        *height = o->resize_height > 0 ? o->resize_height : o->resize_width;
+        if (o->resize_height > 0) return;
+    }
+    /* As torchvision's Resize(shorter side). */
     if (in_width * *height <= in_height * *width) *height = in_height * *width / in_width;
     else *width = in_width * *height / in_height;
 }
@@ -72,8 +80,11 @@ static bool init_axes(cl_resizer *r, const cl_source *picture, const cl_box *box
                     &out_width, &out_height);
     r->vertical_first = h > out_height && h - out_height > (w - out_width) * 2;
     cl_axis_part across = {w, box->left, box->right}, down = {h, box->top, box->bottom};
-    return cl_axis_init(&r->x, across, out_width, crop_offset(out_width, r->width), r->width) &&
-           cl_axis_init(&r->y, down, out_height, crop_offset(out_height, r->height), r->height);
+    const coulis_image_options *o = picture->options;
+    int32_t filter = o->resize == COULIS_RESIZE_PUBLISHED ? o->filter : COULIS_FILTER_BICUBIC;
+    int64_t left = cl_resize_offset(picture, out_width, r->width), top = cl_resize_offset(picture, out_height, r->height);
+    return cl_axis_init(&r->x, across, filter, out_width, left, r->width) &&
+           cl_axis_init(&r->y, down, filter, out_height, top, r->height);
 }
 
 static bool init_memory(cl_resizer *r) {

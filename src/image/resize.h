@@ -7,9 +7,12 @@
 
 typedef struct cl_resizer cl_resizer;
 
-/* The size that a whole picture is resized to, whose sides are as `in_width` to `in_height`: what is wanted, or, with
- * COULIS_RESIZE_CROP, the size out of which that is cut. */
+/* The size that a whole picture is resized to, whose sides are as `in_width` to `in_height`: what is wanted, or the size
+ * out of which that is cut. */
 void cl_resize_whole(const cl_source *picture, int64_t in_width, int64_t in_height, int64_t *width, int64_t *height);
+
+/* The first of `target` samples cut out of the middle of `size`. */
+int64_t cl_resize_offset(const cl_source *picture, int64_t size, int64_t target);
 
 /* From the rows of `decoder`, of which only size and box count here, to the size wanted. */
 coulis_status cl_resizer_create(const cl_source *picture, const cl_decoder *decoder, cl_resize_kernel kernel,

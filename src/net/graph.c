@@ -40,6 +40,29 @@ static coulis_status read_input(const cl_graph_reader *r, const cJSON *root, cl_
     return status;
 }
 
+/* "resize": how the publisher of the network brings an image to this size. */
+static coulis_status read_resize(const cl_graph_reader *r, const cJSON *root, cl_graph *graph) {
+    const cJSON *resize = cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(root, "input"), "resize");
+    if (!resize) return COULIS_OK;
+    const char *filter = cl_json_text(resize, "filter"), *center = cl_json_text(resize, "center");
+    graph->filter = filter ? coulis_option_number("filter", filter) : -1;
+    if (graph->filter < 0) return cl_refuse(r, "'filter' of 'resize' is missing or not known");
+    graph->center = center ? coulis_option_number("center", center) : COULIS_CENTER_EVEN;
+    if (graph->center < 0) return cl_refuse(r, "'center' of 'resize' is not known");
+    const cJSON *size = cJSON_GetObjectItemCaseSensitive(resize, "size");
+    bool pair = cJSON_IsArray(size) && cJSON_GetArraySize(size) == 2;
+    bool good = pair ? cl_json_whole(cJSON_GetArrayItem(size, 0), graph->height, SIDE_MAX, &graph->resize_height) &&
+                           cl_json_whole(cJSON_GetArrayItem(size, 1), graph->width, SIDE_MAX, &graph->resize_width)
+                     : cl_json_whole(size, graph->height > graph->width ? graph->height : graph->width, SIDE_MAX,
+                                     &graph->resize_width);
+    if (!good)
+        return cl_refuse(r, "'size' of 'resize' must be the shorter side or [height, width], not less than the input's "
+                            "and at most %d", SIDE_MAX);
+    graph->has_resize = true;
+    graph->resize_default = !cJSON_IsFalse(cJSON_GetObjectItemCaseSensitive(resize, "default"));
+    return COULIS_OK;
+}
+
 static coulis_status read_nodes(cl_graph_reader *r, const cJSON *root, cl_graph *graph) {
     const cJSON *list = cJSON_GetObjectItemCaseSensitive(root, "nodes");
     int count = cJSON_IsArray(list) ? cJSON_GetArraySize(list) : 0;
@@ -127,6 +150,7 @@ coulis_status cl_graph_parse(const char *text, const char *file, cl_graph **out,
         if (!graph->name) status = cl_refuse(&r, "the network has no 'name'");
     }
     if (status == COULIS_OK) status = read_input(&r, root, graph);
+    if (status == COULIS_OK) status = read_resize(&r, root, graph);
     if (status == COULIS_OK) status = read_nodes(&r, root, graph);
     if (status == COULIS_OK) status = read_features(&r, root, graph);
     if (status != COULIS_OK) {

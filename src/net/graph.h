@@ -81,6 +81,9 @@ typedef struct cl_graph {
     int32_t width, height;   /* of the input picture */
     bool bgr;                /* the network's channel order is blue, green, red */
     double mean[3], std[3];  /* (x - mean) / std, in the network's channel order */
+    bool has_resize;         /* the file says how the publisher resizes, as in coulis_image_options: */
+    bool resize_default;     /* it is what is done when nothing is asked for */
+    int32_t filter, resize_width, resize_height, center;
     cl_node *nodes;
     int32_t node_count;
     int32_t *inputs; /* of all nodes, one after another */

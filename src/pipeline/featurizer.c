@@ -24,6 +24,21 @@ struct coulis_featurizer {
     cl_pool *pool;    /* NULL when the caller brings the threads */
 };
 
+coulis_status cl_settle_resize(const coulis_model *model, coulis_image_options *image, coulis_error *error) {
+    const cl_graph *graph = cl_model_graph(model);
+    if (image->resize == COULIS_RESIZE_AUTO)
+        image->resize = graph->has_resize && graph->resize_default ? COULIS_RESIZE_PUBLISHED : COULIS_RESIZE_SQUASH;
+    if (image->resize != COULIS_RESIZE_PUBLISHED) return COULIS_OK;
+    if (!graph->has_resize)
+        return cl_fail(error, COULIS_INVALID_ARGUMENT, "model '%.80s' does not say how its publisher resizes images: "
+                       "use squash or crop", graph->name);
+    image->filter = graph->filter;
+    image->resize_width = graph->resize_width;
+    image->resize_height = graph->resize_height;
+    image->center = graph->center;
+    return COULIS_OK;
+}
+
 coulis_status cl_featurizer_create(const coulis_model *model, const coulis_featurizer_options *options,
                                    int32_t workers, coulis_featurizer **out, coulis_error *error) {
     const cl_graph *graph = cl_model_graph(model);
@@ -37,7 +52,8 @@ coulis_status cl_featurizer_create(const coulis_model *model, const coulis_featu
     f->width = graph->width;
     f->height = graph->height;
     f->workers = workers;
-    coulis_status status = cl_plan_create(model, node, options->precision, &f->plan, error);
+    coulis_status status = cl_settle_resize(model, &f->options, error);
+    if (status == COULIS_OK) status = cl_plan_create(model, node, options->precision, &f->plan, error);
     if (status == COULIS_OK) {
         f->scratch = cl_alloc_zero((size_t)workers, sizeof *f->scratch);
         if (!f->scratch) status = cl_fail_memory(error, "a featurizer", (size_t)workers * sizeof *f->scratch);

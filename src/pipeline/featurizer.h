@@ -10,6 +10,10 @@
 coulis_status cl_featurizer_create(const coulis_model *model, const coulis_featurizer_options *options,
                                    int32_t workers, coulis_featurizer **featurizer, coulis_error *error);
 
+/* Settles what COULIS_RESIZE_AUTO and COULIS_RESIZE_PUBLISHED mean for this network; COULIS_INVALID_ARGUMENT when
+ * its file does not say how the publisher resizes. */
+coulis_status cl_settle_resize(const coulis_model *model, coulis_image_options *image, coulis_error *error);
+
 /* A picture on its way: its bytes in, its vector and result out. */
 typedef struct cl_picture {
     const char *name; /* for messages; NULL for none */

@@ -12,6 +12,7 @@
 #include "pca/pca.h"
 #include "pipeline/clock.h"
 #include "pipeline/featurize.h"
+#include "pipeline/featurizer.h"
 #include "pipeline/options.h"
 #include "pipeline/output.h"
 #include "pipeline/recipe.h"
@@ -116,6 +117,8 @@ static coulis_status begin(job *j, const char *const *paths, int64_t path_count,
     coulis_status status = open_source(j, paths, path_count, output);
     took(j, COULIS_STAGE_LIST, began);
     if (status == COULIS_OK) status = coulis_model_open(j->options->model, 0, &j->model, j->error);
+    if (status != COULIS_OK) return status;
+    status = cl_settle_resize(j->model, &j->own.featurizer.image, j->error);
     if (status != COULIS_OK) return status;
     coulis_model_info_init(&j->model_info, sizeof j->model_info);
     status = coulis_model_describe(j->model, &j->model_info, j->error);

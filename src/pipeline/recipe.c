@@ -18,6 +18,13 @@ static int add_precision(cJSON *root, int32_t precision) {
            cJSON_AddStringToObject(root, "precision_instructions", reduced ? reduced->name : "none");
 }
 
+/* To what size a whole image is resized before its centre is cut out. */
+static int add_published(cJSON *root, const coulis_image_options *image) {
+    return cJSON_AddNumberToObject(root, "resize_width", image->resize_width) &&
+           cJSON_AddNumberToObject(root, "resize_height", image->resize_height) &&
+           add_word(root, "center", image->center);
+}
+
 /* Prints and releases a cJSON object; `good` says whether it was put together without want of memory. */
 static char *print(cJSON *root, int good) {
     char *printed = good ? cJSON_PrintUnformatted(root) : NULL;
@@ -43,7 +50,8 @@ char *cl_recipe_features(const coulis_job_options *options, const coulis_model_i
     else good = 0;
     cJSON_Delete(size);
     good = good && add_word(root, "resize", image->resize) &&
-           cJSON_AddStringToObject(root, "filter", "bicubic") &&
+           add_word(root, "filter", image->resize == COULIS_RESIZE_PUBLISHED ? image->filter : COULIS_FILTER_BICUBIC) &&
+           (image->resize != COULIS_RESIZE_PUBLISHED || add_published(root, image)) &&
            add_word(root, "orient", image->orient) &&
            add_word(root, "alpha", image->alpha) &&
            /* Only where it is not the default: results of versions without the option go on. */

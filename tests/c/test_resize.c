@@ -82,7 +82,7 @@ static void weights_sum_to_one(void) {
     static const int64_t sizes[][2] = {{1, 1}, {1, 224}, {2, 224}, {100, 224}, {224, 224}, {4000, 224}, {3, 1}};
     for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; s++) {
         cl_axis axis;
-        CHECK(cl_axis_init(&axis, whole(sizes[s][0]), sizes[s][1], 0, (int32_t)sizes[s][1]));
+        CHECK(cl_axis_init(&axis, whole(sizes[s][0]), COULIS_FILTER_BICUBIC, sizes[s][1], 0, (int32_t)sizes[s][1]));
         for (int32_t o = 0; o < axis.count; o++) {
             const int32_t *weights = cl_axis_weights(&axis, o, axis.first[o], axis.taps[o], NULL);
             int64_t sum = 0;
@@ -99,10 +99,10 @@ static void weights_sum_to_one(void) {
 /* A side of 10 million pixels has no table; weights then come in slices. */
 static void weights_without_a_table_are_the_same(void) {
     cl_axis axis;
-    CHECK(cl_axis_init(&axis, whole(10000000), 7, 0, 7));
+    CHECK(cl_axis_init(&axis, whole(10000000), COULIS_FILTER_BICUBIC, 7, 0, 7));
     CHECK(axis.table == NULL);
     cl_axis_free(&axis);
-    CHECK(cl_axis_init(&axis, whole(1000), 7, 0, 7) && axis.table);
+    CHECK(cl_axis_init(&axis, whole(1000), COULIS_FILTER_BICUBIC, 7, 0, 7) && axis.table);
     cl_axis bare = axis;
     bare.table = NULL;
     int32_t slice[100];
@@ -149,8 +149,8 @@ static plane one_pass(plane in, const cl_axis *axis, int vertical) {
 /* Pillow's rule for the order of the passes, stated again. */
 static plane long_way(plane in, int32_t width, int32_t height) {
     cl_axis x, y;
-    CHECK(cl_axis_init(&x, whole(in.width), width, 0, width));
-    CHECK(cl_axis_init(&y, whole(in.height), height, 0, height));
+    CHECK(cl_axis_init(&x, whole(in.width), COULIS_FILTER_BICUBIC, width, 0, width));
+    CHECK(cl_axis_init(&y, whole(in.height), COULIS_FILTER_BICUBIC, height, 0, height));
     int vertical_first = in.height - height > 0 && in.height - height > (in.width - width) * 2;
     plane between = one_pass(in, vertical_first ? &y : &x, vertical_first);
     plane out = one_pass(between, vertical_first ? &x : &y, !vertical_first);

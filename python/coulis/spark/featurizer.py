@@ -78,7 +78,7 @@ class ImageFeaturizer(
             outputCol="features",
             model="efficientnet-lite0",
             features="pooled",
-            resize="squash",
+            resize="auto",
             orient="ignore",
             alpha="drop",
             decode="exact",

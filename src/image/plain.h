@@ -1,0 +1,10 @@
+/* Resizing without antialiasing: COULIS_FILTER_BILINEAR_PLAIN. */
+#ifndef CL_IMAGE_PLAIN_H
+#define CL_IMAGE_PLAIN_H
+
+#include "image/decoder.h"
+
+/* Reads all rows of `decoder` and writes the wanted height x width x 3 bytes. */
+coulis_status cl_plain_resize(const cl_source *picture, cl_decoder *decoder, uint8_t *rgb);
+
+#endif

@@ -106,8 +106,9 @@ COULIS_API const char *coulis_status_name(int32_t status);
 COULIS_API int32_t coulis_status_number(const char *name);
 
 /* The words of the enums below. `option` is the enum's name without coulis_: "features", "precision", "resize",
- * "orient", "alpha", "decode", "solver" or "stage". Numbers begin at 0 without gaps: the first for which the word is
- * NULL ends the list. Static storage. coulis_option_number is the inverse, -1 for a word that names none. */
+ * "filter", "center", "orient", "alpha", "decode", "solver" or "stage". Numbers begin at 0 without gaps: the first for
+ * which the word is NULL ends the list. Static storage. coulis_option_number is the inverse, -1 for a word that names
+ * none. */
 COULIS_API const char *coulis_option_word(const char *option, int32_t number);
 COULIS_API int32_t coulis_option_number(const char *option, const char *word);
 
@@ -128,14 +129,14 @@ typedef enum coulis_resize {
     COULIS_RESIZE_PUBLISHED = 2,
     COULIS_RESIZE_AUTO = 3
 } coulis_resize;
-/* Pillow's filters, but BILINEAR_PLAIN: two pixels in each direction however small the result (no antialiasing), with
+/* Pillow's filters, but PLAIN: bilinear without antialiasing, two pixels in each direction however small the result, with
  * OpenCV's bytes (cv2.resize, INTER_LINEAR). */
 typedef enum coulis_filter {
     COULIS_FILTER_BICUBIC = 0,
     COULIS_FILTER_BILINEAR = 1,
     COULIS_FILTER_NEAREST = 2,
     COULIS_FILTER_LANCZOS = 3,
-    COULIS_FILTER_BILINEAR_PLAIN = 4
+    COULIS_FILTER_PLAIN = 4
 } coulis_filter;
 /* Where the centre begins when an odd number of pixels is left over: at the even one of the two (torchvision, timm), or
  * the smaller (transformers). */
@@ -156,8 +157,8 @@ typedef struct coulis_image_options {
     int64_t max_pixels; /* width times height at most; default 178,956,970, above which Pillow refuses too */
     /* Only with COULIS_RESIZE_PUBLISHED: */
     int32_t filter;        /* coulis_filter */
-    int32_t resize_width;  /* the whole image is resized to these sides, of which the centre of the wanted size is cut */
-    int32_t resize_height; /* out; 0: the shorter side becomes resize_width, or what is wanted if that is 0, too */
+    int32_t resize_width;  /* the whole image is resized to these sides, of which the centre of the wanted size is */
+    int32_t resize_height; /* cut out; 0: the shorter side becomes resize_width, or what is wanted if that is 0, too */
     int32_t center;        /* coulis_center */
 } coulis_image_options;
 

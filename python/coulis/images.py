@@ -30,7 +30,7 @@ def load_image(source, size=(224, 224), *, resize="squash", orient="ignore", alp
     decode : {"exact", "fast"}
         ``fast``: a JPEG far larger than `size` is decoded at 1/2, 1/4 or 1/8 of its own, the smallest at
         which both sides are still twice what they are resized to. Pixels change a little.
-    filter : {"bicubic", "bilinear", "nearest", "lanczos", "bilinear-plain"}
+    filter : {"bicubic", "bilinear", "nearest", "lanczos", "plain"}
         Pillow's filters, or OpenCV's ``INTER_LINEAR``, which does not antialias.
     resize_to : int or (int, int), optional
         What the shorter side becomes, or width and height, before the centre of `size` is cut out; `size` itself when

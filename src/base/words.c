@@ -13,7 +13,7 @@ static const struct {
     {"features", {"pooled", "map", "logits"}},
     {"precision", {"float32", "bf16", "int8"}},
     {"resize", {"squash", "crop", "published", "auto"}},
-    {"filter", {"bicubic", "bilinear", "nearest", "lanczos", "bilinear-plain"}},
+    {"filter", {"bicubic", "bilinear", "nearest", "lanczos", "plain"}},
     {"center", {"even", "down"}},
     {"orient", {"ignore", "exif"}},
     {"alpha", {"drop", "white"}},

@@ -28,7 +28,8 @@ typedef struct cl_axis {
     int32_t *table;  /* table_stride weights per wanted sample; NULL when that would be much memory */
 } cl_axis;
 
-/* `filter`: coulis_filter. False when memory is short; cl_axis_free either way. Neither first nor first + taps ever decreases. */
+/* `filter`: coulis_filter. False when memory is short; cl_axis_free either way. Neither first nor first + taps ever
+ * decreases. */
 _Bool cl_axis_init(cl_axis *axis, cl_axis_part part, int32_t filter, int64_t out, int64_t offset, int32_t count);
 void cl_axis_free(cl_axis *axis);
 

@@ -72,7 +72,7 @@ static coulis_status open_decoder(cl_source *picture, cl_decoder **decoder) {
 
 static coulis_status resize_rows(const cl_source *picture, cl_decoder *decoder, uint8_t *rgb) {
     const coulis_image_options *options = picture->options;
-    if (options->resize == COULIS_RESIZE_PUBLISHED && options->filter == COULIS_FILTER_BILINEAR_PLAIN)
+    if (options->resize == COULIS_RESIZE_PUBLISHED && options->filter == COULIS_FILTER_PLAIN)
         return cl_plain_resize(picture, decoder, rgb);
     cl_resizer *resizer;
     coulis_status status = cl_resizer_create(picture, decoder, cl_resize_kernel_for(cl_cpu()), &resizer);

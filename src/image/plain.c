@@ -1,5 +1,5 @@
-/* The arithmetic is that of OpenCV's resize for bytes with INTER_LINEAR: places in single precision, weights of 11 bits,
- * and between the two directions 7 more bits than the result has. Halving both sides exactly is a mean of four. */
+/* The arithmetic is that of OpenCV's resize for bytes with INTER_LINEAR: places in single precision, weights of 11
+ * bits, and between the two directions 7 more bits than the result has. Halving both sides exactly is a mean of four. */
 #include "image/plain.h"
 
 #include <math.h>

@@ -1,4 +1,4 @@
-/* Resizing without antialiasing: COULIS_FILTER_BILINEAR_PLAIN. */
+/* Resizing without antialiasing: COULIS_FILTER_PLAIN. */
 #ifndef CL_IMAGE_PLAIN_H
 #define CL_IMAGE_PLAIN_H
 

@@ -129,8 +129,8 @@ typedef enum coulis_resize {
     COULIS_RESIZE_PUBLISHED = 2,
     COULIS_RESIZE_AUTO = 3
 } coulis_resize;
-/* Pillow's filters, but PLAIN: bilinear without antialiasing, two pixels in each direction however small the result, with
- * OpenCV's bytes (cv2.resize, INTER_LINEAR). */
+/* Pillow's filters, but PLAIN: bilinear without antialiasing, two pixels in each direction however small the result,
+ * with OpenCV's bytes (cv2.resize, INTER_LINEAR). */
 typedef enum coulis_filter {
     COULIS_FILTER_BICUBIC = 0,
     COULIS_FILTER_BILINEAR = 1,

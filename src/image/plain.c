@@ -1,5 +1,6 @@
 /* The arithmetic is that of OpenCV's resize for bytes with INTER_LINEAR: places in single precision, weights of 11
- * bits, and between the two directions 7 more bits than the result has. Halving both sides exactly is a mean of four. */
+ * bits, and between the two directions 7 more bits than the result has. Halving both sides exactly is a mean of four.
+ */
 #include "image/plain.h"
 
 #include <math.h>
@@ -63,7 +64,8 @@ static bool make(plain *p, const cl_source *picture, const cl_decoder *decoder, 
     p->row = cl_alloc((size_t)decoder->width, 4);
     for (int i = 0; i < 2; i++) p->wide[i] = cl_alloc((size_t)p->width, 3 * sizeof(int32_t));
     if (!p->x || !p->y || !p->row || !p->wide[0] || !p->wide[1]) return false;
-    int64_t left = cl_resize_offset(picture, out_width, p->width), top = cl_resize_offset(picture, out_height, p->height);
+    int64_t left = cl_resize_offset(picture, out_width, p->width);
+    int64_t top = cl_resize_offset(picture, out_height, p->height);
     /* OpenCV divides twice. */
     double across = 1.0 / ((double)out_width / in_width), down = 1.0 / ((double)out_height / in_height);
     for (int32_t o = 0; o < p->width; o++) place(&p->x[o], across, box->left, left + o, decoder->width);

@@ -82,7 +82,8 @@ static bool init_axes(cl_resizer *r, const cl_source *picture, const cl_box *box
     cl_axis_part across = {w, box->left, box->right}, down = {h, box->top, box->bottom};
     const coulis_image_options *o = picture->options;
     int32_t filter = o->resize == COULIS_RESIZE_PUBLISHED ? o->filter : COULIS_FILTER_BICUBIC;
-    int64_t left = cl_resize_offset(picture, out_width, r->width), top = cl_resize_offset(picture, out_height, r->height);
+    int64_t left = cl_resize_offset(picture, out_width, r->width);
+    int64_t top = cl_resize_offset(picture, out_height, r->height);
     return cl_axis_init(&r->x, across, filter, out_width, left, r->width) &&
            cl_axis_init(&r->y, down, filter, out_height, top, r->height);
 }

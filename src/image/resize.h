@@ -7,8 +7,8 @@
 
 typedef struct cl_resizer cl_resizer;
 
-/* The size that a whole picture is resized to, whose sides are as `in_width` to `in_height`: what is wanted, or the size
- * out of which that is cut. */
+/* The size that a whole picture is resized to, whose sides are as `in_width` to `in_height`: what is wanted, or the
+ * size out of which that is cut. */
 void cl_resize_whole(const cl_source *picture, int64_t in_width, int64_t in_height, int64_t *width, int64_t *height);
 
 /* The first of `target` samples cut out of the middle of `size`. */

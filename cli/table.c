@@ -82,7 +82,7 @@ const cli_option cli_table[] = {
     {"components", 'k', CLI_COMPONENTS, AT(job.components), CLI_RUN | CLI_FIT, .value = "N|F",
      .help = "number of components, or share of the variance to reach, 0 < F < 1"},
     {"resize", 0, CLI_WORD, AT(image.resize), CLI_IMAGES,
-     .help = "to the network's size at once, or the shorter side and then the centre"},
+     .help = "to the network's size at once; the shorter side and then the centre; or as its publisher does"},
     {"orient", 0, CLI_WORD, AT(image.orient), CLI_IMAGES, .help = "EXIF orientation"},
     {"alpha", 0, CLI_WORD, AT(image.alpha), CLI_IMAGES, .help = "transparency: drop it, or put the image on white"},
     {"decode", 0, CLI_WORD, AT(image.decode), CLI_IMAGES,

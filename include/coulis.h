@@ -106,9 +106,9 @@ COULIS_API const char *coulis_status_name(int32_t status);
 COULIS_API int32_t coulis_status_number(const char *name);
 
 /* The words of the enums below. `option` is the enum's name without coulis_: "features", "precision", "resize",
- * "filter", "center", "orient", "alpha", "decode", "solver" or "stage". Numbers begin at 0 without gaps: the first for
- * which the word is NULL ends the list. Static storage. coulis_option_number is the inverse, -1 for a word that names
- * none. */
+ * "filter", "center", "orient", "alpha", "decode", "solver", "stage", "what" or "dtype". Numbers begin at 0 without
+ * gaps: the first for which the word is NULL ends the list. Static storage. coulis_option_number is the inverse, -1 for
+ * a word that names none. */
 COULIS_API const char *coulis_option_word(const char *option, int32_t number);
 COULIS_API int32_t coulis_option_number(const char *option, const char *word);
 
@@ -631,6 +631,73 @@ COULIS_API coulis_status coulis_job_fit(const char *input, const char *output, c
 COULIS_API coulis_status coulis_job_transform(const char *input, const char *pca, const char *output,
                                               const coulis_job_options *options, coulis_job_result *result,
                                               char **json, coulis_error *error);
+
+/* ---- collections: from vectors to answers ----------------------------------- */
+
+/* The functions below work on a folder that coulis_job_run or coulis_job_featurize wrote. They change nothing in it.
+ * Similarity is that of coulis_index: exact, and the same on any number of threads. A file they write appears whole or
+ * not at all, and replaces one of the same name. */
+
+typedef enum coulis_what { COULIS_WHAT_FEATURES = 0, COULIS_WHAT_PCA = 1 } coulis_what;
+typedef enum coulis_dtype { COULIS_DTYPE_FLOAT32 = 0, COULIS_DTYPE_FLOAT16 = 1 } coulis_dtype;
+
+typedef struct coulis_collection_options {
+    size_t size;
+    int32_t threads;   /* 0: all cores */
+    int32_t what;      /* coulis_what, for coulis_export */
+    int32_t dtype;     /* coulis_dtype, for coulis_export */
+    int32_t normalize; /* not 0: vectors of length 1, for coulis_export */
+    int64_t k;         /* images to find, or clusters; default 10 */
+    double threshold;  /* similarity from which images are duplicates, -1 to 1; default 0.98 */
+    int64_t seed;      /* of the first centres of k-means; default 1 */
+    int64_t max_bytes; /* of a report; default 40,000,000 */
+} coulis_collection_options;
+
+COULIS_API void coulis_collection_options_init(coulis_collection_options *options, size_t size);
+
+/* The images nearest to the mean of some queries. A query is the path of a row, or a row's number. Queries themselves
+ * are not among the result.
+ *
+ *  options   k, threads
+ *  json      out: [{"row": 5, "path": "...", "label": "...", "similarity": 0.93}, ...], the nearest first; released
+ *            with coulis_string_free
+ *
+ * Memory: paths and labels of all rows, and vectors a row group at a time. */
+COULIS_API coulis_status coulis_search(const char *folder, const char *const *queries, int64_t query_count,
+                                       const coulis_collection_options *options, char **json, coulis_error *error);
+
+/* Groups of duplicates: images whose files have the same SHA-256, and all pairs of vectors with a similarity of at
+ * least the threshold, joined to connected components. With `against` (NULL for none), pairs of one image of `folder`
+ * and one of `against`. Deletes nothing.
+ *
+ *  output    a .parquet or .csv of group, path, keep (the best of its group: the largest image, then the most bytes,
+ *            then the first path), similarity (to the best; null without a vector), kind ("best"; "file": the same
+ *            bytes; "pixels": the same vector; "similar"), label and, with `against`, collection
+ *  options   threshold, threads
+ *  summary   out, may be NULL: counts by label, and of groups across labels, as JSON
+ *
+ * Memory: all vectors, and for each some 0.5 KiB more. */
+COULIS_API coulis_status coulis_dedup(const char *folder, const char *against, const char *output,
+                                      const coulis_collection_options *options, char **summary, coulis_error *error);
+
+/* k-means: writes clusters.parquet (path, cluster, distance, label) into the folder `output`, NULL for `folder` itself.
+ * Clusters are numbered from 0, the largest first. Uses k, seed, threads. Source of the method: Lloyd, Least squares
+ * quantization in PCM, 1982, from the centres of Arthur and Vassilvitskii, k-means++, 2007, with the bounds of
+ * Hamerly, Making k-means even faster, 2010. */
+COULIS_API coulis_status coulis_cluster(const char *folder, const char *output,
+                                        const coulis_collection_options *options, char **summary,
+                                        coulis_error *error);
+
+/* Vectors as a .npy (a matrix of the rows that have a vector, in order), .csv or .parquet (path, label and the vector,
+ * of the same rows). Uses what, normalize, dtype, threads. */
+COULIS_API coulis_status coulis_export(const char *folder, const char *output,
+                                       const coulis_collection_options *options, char **summary, coulis_error *error);
+
+/* A report: one HTML file that opens offline, with a map of the images, thumbnails, neighbours, duplicates, failures,
+ * explained variance and the recipe. At most 20,000 images are shown, spread evenly. Uses threshold, seed, max_bytes,
+ * threads. The images are read again for their thumbnails. */
+COULIS_API coulis_status coulis_view(const char *folder, const char *output, const coulis_collection_options *options,
+                                     char **summary, coulis_error *error);
 
 #ifdef __cplusplus
 }

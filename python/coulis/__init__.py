@@ -4,6 +4,7 @@ The work is done by a C library; this package is a thin layer over it, see docs/
 """
 
 from . import _library
+from .collection import cluster, dedup, export, search, view
 from .error import Error
 from .featurizer import Featurizer, Result
 from .images import load_image
@@ -22,6 +23,9 @@ __all__ = [
     "Progress",
     "Result",
     "__version__",
+    "cluster",
+    "dedup",
+    "export",
     "featurize",
     "find_model",
     "fit",
@@ -29,7 +33,9 @@ __all__ = [
     "load_image",
     "read_table",
     "run",
+    "search",
     "transform",
+    "view",
 ]
 
 

@@ -138,6 +138,20 @@ class JobResult(ctypes.Structure):
     ]
 
 
+class CollectionOptions(ctypes.Structure):
+    _fields_ = [
+        ("size", c_size_t),
+        ("threads", c_int32),
+        ("what", c_int32),
+        ("dtype", c_int32),
+        ("normalize", c_int32),
+        ("k", c_int64),
+        ("threshold", c_double),
+        ("seed", c_int64),
+        ("max_bytes", c_int64),
+    ]
+
+
 # struct in the header -> its mirror here
 STRUCTS = {
     "coulis_error": ErrorStruct,
@@ -156,6 +170,7 @@ STRUCTS = {
     "coulis_source_options": SourceOptions,
     "coulis_job_options": JobOptions,
     "coulis_job_result": JobResult,
+    "coulis_collection_options": CollectionOptions,
 }
 
 STATUS_OK = 0
@@ -170,6 +185,7 @@ _DOUBLES = POINTER(c_double)
 _INT64S = POINTER(c_int64)
 _BYTES = POINTER(c_uint8)
 _STRINGS = POINTER(c_char_p)
+_COLLECTION = [POINTER(CollectionOptions), _STRINGS, _ERROR]
 _JOB = [POINTER(JobOptions), POINTER(JobResult), _STRINGS, _ERROR]
 
 # name -> (result, arguments)
@@ -248,6 +264,11 @@ FUNCTIONS = {
     "coulis_job_featurize": (_STATUS, [_STRINGS, c_int64, c_char_p] + _JOB),
     "coulis_job_fit": (_STATUS, [c_char_p, c_char_p] + _JOB),
     "coulis_job_transform": (_STATUS, [c_char_p, c_char_p, c_char_p] + _JOB),
+    "coulis_search": (_STATUS, [c_char_p, _STRINGS, c_int64] + _COLLECTION),
+    "coulis_dedup": (_STATUS, [c_char_p, c_char_p, c_char_p] + _COLLECTION),
+    "coulis_cluster": (_STATUS, [c_char_p, c_char_p] + _COLLECTION),
+    "coulis_export": (_STATUS, [c_char_p, c_char_p] + _COLLECTION),
+    "coulis_view": (_STATUS, [c_char_p, c_char_p] + _COLLECTION),
 }
 # Structs that begin with their size, each with its coulis_..._init.
 SIZED = {

@@ -20,6 +20,8 @@ static const struct {
     {"decode", {"exact", "fast"}},
     {"solver", {"auto", "covariance", "gram", "randomized"}},
     {"stage", {"list", "featurize", "fit", "transform"}},
+    {"what", {"features", "pca"}},
+    {"dtype", {"float32", "float16"}},
 };
 
 static const struct {

@@ -37,6 +37,7 @@ int main(int argc, char **argv) {
     INIT(coulis_moments_options, moments_options);
     INIT(coulis_job_options, job);
     INIT(coulis_job_result, result);
+    INIT(coulis_collection_options, collection);
     CHECK(coulis_image_load(argv[1], &image.it, 32, 32, rgb, &info.it, &error))
     check("coulis_image_load", info.guard);
 
@@ -63,6 +64,10 @@ int main(int argc, char **argv) {
     coulis_job_result_init(&result.it, sizeof result.it);
     CHECK(coulis_job_run(paths, 2, argv[3], &job.it, &result.it, NULL, &error)) /* done by then */
     check("coulis_job_run", result.guard);
+    char *json;
+    const char *query = "0";
+    CHECK(coulis_search(argv[3], &query, 1, &collection.it, &json, &error))
+    coulis_string_free(json);
     printf("%s %d %d\n", coulis_version(), argc, (int)sizeof job.it);
     PRINT
     return 0;

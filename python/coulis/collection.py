@@ -1,0 +1,152 @@
+"""From vectors to answers: neighbours, duplicates, clusters, exports and a report of what a job wrote."""
+
+import ctypes
+import json
+import tempfile
+from pathlib import Path
+
+from . import _library
+
+
+def search(folder, queries, *, k=10, threads=None):
+    """The images of a result that are nearest to some of its images.
+
+    Parameters
+    ----------
+    folder : str or os.PathLike
+        What :func:`coulis.run` or :func:`coulis.featurize` wrote.
+    queries : str, os.PathLike, int, or a list of these
+        Paths as the column ``path`` has them, or numbers of rows. Several stand for their mean.
+    k : int
+        How many images, besides the queries.
+    threads : int or None
+        None for all cores.
+
+    Returns
+    -------
+    list of dict
+        ``row``, ``path``, ``label`` and ``similarity`` (the cosine), the nearest first.
+
+    Raises
+    ------
+    Error
+        ``invalid_argument`` when a query is no row or has no vector.
+    """
+    if isinstance(queries, (list, tuple)):
+        asked = list(queries)
+    else:
+        asked = [queries]
+    texts = [str(query).encode() if isinstance(query, int) else _library.path_bytes(query) for query in asked]
+    array = (ctypes.c_char_p * len(texts))(*texts)
+    return _call("coulis_search", _options(threads, k=k), _library.path_bytes(folder), array, len(texts))
+
+
+def dedup(folder, output=None, *, against=None, threshold=0.98, threads=None):
+    """Groups of images that are the same, or nearly. Deletes nothing.
+
+    Two images belong together when their files have the same SHA-256, or their vectors a cosine of at least
+    `threshold`; groups are the connected components.
+
+    Parameters
+    ----------
+    folder : str or os.PathLike
+    output : str, os.PathLike or None
+        A ``.parquet`` or ``.csv`` to write; None: the rows are in the result.
+    against : str, os.PathLike or None
+        Another result: find the images of `folder` that it has, too, instead of those that `folder` has twice.
+    threshold : float
+        -1 to 1.
+    threads : int or None
+
+    Returns
+    -------
+    dict
+        Counts, by label and across labels; without `output`, ``rows`` too: a list of dicts with ``group``, ``path``,
+        ``keep``, ``similarity`` (to the best of the group; None without a vector), ``kind`` and ``label``, the best of
+        each group first.
+    """
+    options = _options(threads, threshold=float(threshold))
+    other = None if against is None else _library.path_bytes(against)
+    if output is not None:
+        return _call("coulis_dedup", options, _library.path_bytes(folder), other, _library.path_bytes(output))
+    with tempfile.TemporaryDirectory() as temporary:
+        path = Path(temporary) / "groups.csv"
+        summary = _call("coulis_dedup", options, _library.path_bytes(folder), other, _library.path_bytes(path))
+        summary["rows"] = _read_groups(path)
+    del summary["output"]
+    return summary
+
+
+def cluster(folder, k, output=None, *, seed=1, threads=None):
+    """k-means of the vectors: writes ``clusters.parquet`` (path, cluster, distance, label) into `output`, or `folder`.
+
+    Clusters are numbered from 0, the largest first. The same vectors, `k` and `seed` give the same clusters. Returns
+    the summary as a dict.
+    """
+    into = None if output is None else _library.path_bytes(output)
+    return _call("coulis_cluster", _options(threads, k=k, seed=seed), _library.path_bytes(folder), into)
+
+
+def export(folder, output, *, what="features", normalize=False, dtype="float32", threads=None):
+    """Vectors as a ``.npy``, ``.csv`` or ``.parquet``; rows without a vector are skipped.
+
+    Parameters
+    ----------
+    folder, output : str or os.PathLike
+    what : {"features", "pca"}
+    normalize : bool
+        Vectors of length 1.
+    dtype : {"float32", "float16"}
+
+    Returns
+    -------
+    dict
+    """
+    options = _options(
+        threads,
+        what=_library.choice("what", what),
+        normalize=int(bool(normalize)),
+        dtype=_library.choice("dtype", dtype),
+    )
+    return _call("coulis_export", options, _library.path_bytes(folder), _library.path_bytes(output))
+
+
+def view(folder, output, *, threshold=0.98, max_bytes=40_000_000, threads=None):
+    """A report as one HTML file that opens offline: a map of the images, their neighbours, duplicates, failures, the
+    explained variance and the recipe.
+
+    `threshold` is the similarity from which images count as duplicates; thumbnails get smaller until the file has at
+    most `max_bytes`. At most 20,000 images are shown. Returns the summary as a dict.
+    """
+    options = _options(threads, threshold=float(threshold), max_bytes=int(max_bytes))
+    return _call("coulis_view", options, _library.path_bytes(folder), _library.path_bytes(output))
+
+
+def _options(threads, **fields):
+    options = _library.new(_library.CollectionOptions)
+    options.threads = _library.threads_number(threads)
+    for name, value in fields.items():
+        setattr(options, name, value)
+    return options
+
+
+def _call(name, options, *arguments):
+    """Calls a function that gives JSON."""
+    text = ctypes.c_char_p()
+    _library.call(name, *arguments, ctypes.byref(options), ctypes.byref(text))
+    try:
+        return json.loads(text.value)
+    finally:
+        _library.library().coulis_string_free(text)
+
+
+def _read_groups(path):
+    import csv
+
+    with open(path, newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        row["group"] = int(row["group"])
+        row["keep"] = row["keep"] == "true"
+        row["similarity"] = float(row["similarity"]) if row["similarity"] else None
+    return rows

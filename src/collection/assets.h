@@ -1,0 +1,16 @@
+/* The files of a report's page, held in the library. */
+#ifndef CL_COLLECTION_ASSETS_H
+#define CL_COLLECTION_ASSETS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct cl_asset {
+    const char *bytes; /* NULL for none */
+    size_t size;
+} cl_asset;
+
+/* "PAGE", or what page.html names as @@NAME@@. None in a library that was built without Leaflet. */
+cl_asset cl_report_part(const char *name, size_t length);
+
+#endif

@@ -1,0 +1,23 @@
+/* What the jobs of this folder share. */
+#ifndef CL_COLLECTION_OPTIONS_H
+#define CL_COLLECTION_OPTIONS_H
+
+#include <cjson/cJSON.h>
+#include <stdbool.h>
+
+#include "collection/collection.h"
+#include "coulis.h"
+
+/* Reads and checks the caller's options, NULL for the defaults. */
+coulis_status cl_collection_options(const coulis_collection_options *given, coulis_collection_options *own,
+                                    coulis_error *error);
+
+/* Prints and releases a JSON value; `good` says whether it was put together without running out of memory. NULL when it
+ * was not. */
+char *cl_print_json(cJSON *value, bool good);
+
+/* Vectors of two tables can be compared when the same network, on images prepared the same way, made them.
+ * COULIS_CONFLICT names what differs. */
+coulis_status cl_recipes_alike(const cl_collection *a, const cl_collection *b, coulis_error *error);
+
+#endif

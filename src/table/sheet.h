@@ -1,0 +1,36 @@
+/* A table of a few named columns, written as Parquet or CSV. */
+#ifndef CL_TABLE_SHEET_H
+#define CL_TABLE_SHEET_H
+
+#include "coulis.h"
+
+typedef enum cl_sheet_kind {
+    CL_SHEET_TEXT,   /* const char *const *; NULL is null */
+    CL_SHEET_INT64,  /* int64_t */
+    CL_SHEET_FLOAT,  /* float; NaN is null */
+    CL_SHEET_BOOL,   /* uint8_t, 0 or 1 */
+    CL_SHEET_VECTOR, /* float, rows x length: list<float>, or a CSV column for each dimension */
+    CL_SHEET_HALVES  /* uint16_t, rows x length: the same of float16 */
+} cl_sheet_kind;
+
+typedef struct cl_sheet_column {
+    const char *name;
+    cl_sheet_kind kind;
+    const void *values;
+    int64_t length; /* dimensions of a vector */
+} cl_sheet_column;
+
+/* Whether the name of a file ends in `ending`, such as ".csv"; upper and lower case are the same. */
+int32_t cl_sheet_ends_in(const char *path, const char *ending);
+
+/* Writes `rows` rows to `path`, as its name says: .parquet, or .csv (RFC 4180, UTF-8, a header; floats with the digits
+ * that give the same float32 again). `recipe` goes into Parquet's key-value metadata under "coulis"; NULL for none. The
+ * file appears whole or not at all. COULIS_INVALID_ARGUMENT for another ending. */
+coulis_status cl_sheet_write(const char *path, const cl_sheet_column *columns, int32_t column_count, int64_t rows,
+                             const char *recipe, coulis_error *error);
+
+/* A float16 (IEEE 754), rounded to the nearest, ties to even; and back. Numbers too large become infinite. */
+uint16_t cl_half(float number);
+float cl_half_value(uint16_t half);
+
+#endif

@@ -16,8 +16,9 @@ typedef struct cli_options {
     coulis_image_options image;
     const char **paths; /* what is not an option, in order */
     int path_count;
-    const char *output, *pca;
-    double seconds;
+    coulis_collection_options collection;
+    const char *output, *pca, *against;
+    double seconds, megabytes;
     int32_t strict, json, quiet, no_progress, random_weights, speed, man;
 } cli_options;
 
@@ -25,6 +26,11 @@ int cli_run(const cli_options *options);
 int cli_featurize(const cli_options *options);
 int cli_fit(const cli_options *options);
 int cli_transform(const cli_options *options);
+int cli_search(const cli_options *options);
+int cli_dedup(const cli_options *options);
+int cli_cluster(const cli_options *options);
+int cli_export(const cli_options *options);
+int cli_view(const cli_options *options);
 int cli_models_list(const cli_options *options);
 int cli_models_show(const cli_options *options);
 int cli_models_path(const cli_options *options);

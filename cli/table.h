@@ -22,9 +22,16 @@ enum {
     CLI_VERSION = 1u << 10,
     CLI_HELP = 1u << 11,
     CLI_COMPLETION = 1u << 12,
+    CLI_SEARCH = 1u << 13,
+    CLI_DEDUP = 1u << 14,
+    CLI_CLUSTER = 1u << 15,
+    CLI_EXPORT = 1u << 16,
+    CLI_VIEW = 1u << 17,
 };
 #define CLI_IMAGES (CLI_RUN | CLI_FEATURIZE)            /* verbs that read images */
 #define CLI_JOBS (CLI_IMAGES | CLI_FIT | CLI_TRANSFORM) /* verbs that write a result */
+
+#define CLI_COLLECTIONS (CLI_SEARCH | CLI_DEDUP | CLI_CLUSTER | CLI_EXPORT | CLI_VIEW) /* verbs on a result */
 
 /* What a shell can complete a value with. */
 typedef enum cli_values { CLI_ANYTHING, CLI_FILES, CLI_FOLDERS, CLI_MODELS, CLI_VERBS, CLI_SHELLS } cli_values;

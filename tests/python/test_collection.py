@@ -1,6 +1,8 @@
 """Neighbours, duplicates, clusters and exports of a result, against NumPy in float64."""
 
 import csv
+import json
+import subprocess
 
 import coulis
 import numpy as np
@@ -326,3 +328,25 @@ def test_a_result_without_vectors_is_refused(result, tmp_path, pictures, lite0_p
     with pytest.raises(coulis.Error, match="--drop-features"):
         coulis.dedup(tmp_path / "out")
     assert coulis.export(tmp_path / "out", tmp_path / "x.npy", what="pca")["dimensions"] == 2
+
+# ---- the command ----
+
+
+def test_the_command(command, result, rows, tmp_path):
+    def say(*arguments, code=0):
+        done = subprocess.run([str(command), *map(str, arguments)], capture_output=True, text=True, timeout=120)
+        assert done.returncode == code, done.stderr
+        return done
+
+    lines = say("search", result, rows[0][0], "-k", 3).stdout.splitlines()
+    found = json.loads(say("search", result, rows[0][0], "-k", 3, "--json").stdout)
+    assert found == coulis.search(result, rows[0][0], k=3)
+    assert [line.split("  ")[-1] for line in lines] == [match["path"] for match in found]
+    assert "duplicates of a better one" in say("dedup", result, "-o", tmp_path / "g.csv").stderr
+    summary = json.loads(say("dedup", result, "-o", tmp_path / "g.parquet", "--threshold", 0.9, "--json").stdout)
+    assert summary["threshold"] == 0.9 and (tmp_path / "g.parquet").exists()
+    assert "4 clusters" in say("cluster", result, "-k", 4, "-o", tmp_path / "c").stderr
+    assert "2 rows without a vector" in say("export", result, "-o", tmp_path / "x.npy", "--normalize").stderr
+    assert say("export", result, "-o", tmp_path / "x.npy", "--quiet").stderr == ""
+    assert "neither a path" in say("search", result, "nowhere", code=1).stderr
+    assert "needs" in say("cluster", result, code=2).stderr

@@ -1,0 +1,119 @@
+/* The verbs on a result: search, dedup, cluster, export, view. */
+#include <cjson/cJSON.h>
+#include <stdio.h>
+
+#include "cli.h"
+
+static double number_of(const cJSON *object, const char *name) {
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
+    return cJSON_IsNumber(item) ? item->valuedouble : 0;
+}
+
+static const char *text_of(const cJSON *object, const char *name) {
+    const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, name));
+    return text ? text : "";
+}
+
+/* JSON to standard output, or lines by `print`; releases the text. */
+static int report(const cli_options *options, coulis_status status, const coulis_error *error, char *json,
+                  void (*print)(const cJSON *)) {
+    if (status != COULIS_OK) return cli_fail(status, error);
+    if (options->json) {
+        puts(json);
+    } else if (!options->quiet) {
+        cJSON *root = cJSON_Parse(json);
+        if (root) print(root);
+        cJSON_Delete(root);
+    }
+    coulis_string_free(json);
+    return EXIT_DONE;
+}
+
+/* similarity, label, path: the longest last. Standard output, as this is the result. */
+static void print_matches(const cJSON *matches) {
+    const cJSON *match;
+    cJSON_ArrayForEach(match, matches)
+        printf("%.4f  %-20s  %s\n", number_of(match, "similarity"), text_of(match, "label"), text_of(match, "path"));
+}
+
+int cli_search(const cli_options *options) {
+    coulis_error error;
+    char *json = NULL;
+    coulis_status status = coulis_search(options->paths[0], options->paths + 1, options->path_count - 1,
+                                         &options->collection, &json, &error);
+    return report(options, status, &error, json, print_matches);
+}
+
+static void print_groups(const cJSON *summary) {
+    const double groups = number_of(summary, "groups");
+    fprintf(stderr, "%.0f of %.0f images stand in %.0f groups; %.0f are duplicates of a better one\n",
+            number_of(summary, "images_in_groups"), number_of(summary, "images"), groups,
+            number_of(summary, "duplicates"));
+    if (number_of(summary, "groups_across_labels") > 0)
+        fprintf(stderr, "%.0f groups have several labels:\n", number_of(summary, "groups_across_labels"));
+    const cJSON *entry;
+    int lines = 0;
+    cJSON_ArrayForEach(entry, cJSON_GetObjectItemCaseSensitive(summary, "across_labels")) {
+        const cJSON *labels = cJSON_GetObjectItemCaseSensitive(entry, "labels");
+        if (lines++ == 10) break;
+        fprintf(stderr, "  %s and %s: %.0f\n", cJSON_GetStringValue(cJSON_GetArrayItem(labels, 0)),
+                cJSON_GetStringValue(cJSON_GetArrayItem(labels, 1)), number_of(entry, "groups"));
+    }
+    fprintf(stderr, "%.2f s, result in %s\n", number_of(summary, "seconds"), text_of(summary, "output"));
+}
+
+int cli_dedup(const cli_options *options) {
+    coulis_error error;
+    char *json = NULL;
+    coulis_status status = coulis_dedup(options->paths[0], options->against, options->output, &options->collection,
+                                        &json, &error);
+    return report(options, status, &error, json, print_groups);
+}
+
+static void print_clusters(const cJSON *summary) {
+    fprintf(stderr, "%.0f images in %.0f clusters, %.0f iterations%s\n%.2f s, result in %s\n",
+            number_of(summary, "images"), number_of(summary, "clusters"), number_of(summary, "iterations"),
+            cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(summary, "converged")) ? "" : " (not converged)",
+            number_of(summary, "seconds"), text_of(summary, "output"));
+}
+
+int cli_cluster(const cli_options *options) {
+    coulis_error error;
+    char *json = NULL;
+    coulis_status status = coulis_cluster(options->paths[0], options->output, &options->collection, &json, &error);
+    return report(options, status, &error, json, print_clusters);
+}
+
+static void print_export(const cJSON *summary) {
+    fprintf(stderr, "%.0f vectors of %.0f dimensions in %s", number_of(summary, "rows"),
+            number_of(summary, "dimensions"), text_of(summary, "output"));
+    if (number_of(summary, "skipped") > 0)
+        fprintf(stderr, "; %.0f rows without a vector skipped", number_of(summary, "skipped"));
+    fputc('\n', stderr);
+}
+
+int cli_export(const cli_options *options) {
+    coulis_error error;
+    char *json = NULL;
+    coulis_status status = coulis_export(options->paths[0], options->output, &options->collection, &json, &error);
+    return report(options, status, &error, json, print_export);
+}
+
+static void print_view(const cJSON *summary) {
+    fprintf(stderr, "%.0f images, %.1f MB, %.2f s: open %s in a browser\n", number_of(summary, "images"),
+            number_of(summary, "bytes") / 1e6, number_of(summary, "seconds"), text_of(summary, "output"));
+    if (number_of(summary, "thumbnail_pixels") == 0)
+        fputs("no thumbnails: they do not fit; --max-size allows a larger report\n", stderr);
+    else if (number_of(summary, "thumbnails_missing") > 0)
+        fprintf(stderr, "%.0f images could not be read again and have no thumbnail\n",
+                number_of(summary, "thumbnails_missing"));
+}
+
+int cli_view(const cli_options *options) {
+    coulis_error error;
+    char *json = NULL;
+    coulis_collection_options collection = options->collection;
+    collection.max_bytes = (int64_t)(options->megabytes * 1e6);
+    coulis_status status = coulis_view(options->paths[0], options->output, &collection, &json, &error);
+    return report(options, status, &error, json, print_view);
+}

@@ -7,9 +7,9 @@ import ctypes
 import functools
 import os
 from ctypes import POINTER, c_char, c_char_p, c_double, c_float, c_int32, c_int64, c_size_t, c_uint8, c_void_p
-from pathlib import Path
 
 from ._source_structs import Item, Source, SourceOptions
+from ._place import find
 from .error import error_of
 
 # ---- structs -------------------------------------------------------------------
@@ -282,28 +282,10 @@ FUNCTIONS.update({name: (None, [POINTER(kind), c_size_t]) for kind, name in SIZE
 # ---- finding and calling -----------------------------------------------------------
 
 
-def _find():
-    """Path of the shared library: COULIS_LIBRARY, beside this package, or a checkout's build folder."""
-    named = os.environ.get("COULIS_LIBRARY")
-    if named:
-        return Path(named)
-    here = Path(__file__).resolve().parent
-    beside = sorted(here.glob("libcoulis.so*"))
-    if beside:
-        return beside[0]
-    built = here.parents[1] / "build" / "libcoulis.so"
-    if built.exists():
-        return built
-    raise ImportError(
-        f"libcoulis.so is neither in {here} nor at {built}: build it with './run build', install the wheel, "
-        "or name it in the environment variable COULIS_LIBRARY"
-    )
-
-
 @functools.cache
 def library():
     """The loaded library, declared; loaded once, at the first use."""
-    path = _find()
+    path = find()
     try:
         loaded = ctypes.CDLL(str(path))
     except OSError as error:

@@ -139,6 +139,16 @@ static bool read_folder(const cli_option *row, const char *text, const char **ou
     return true;
 }
 
+bool cli_set_like(cli_options *options, const char *text) {
+    if (strcmp(text, "pillow") != 0) {
+        cli_usage("--like must be pillow, not '%s'", text);
+        return false;
+    }
+    options->image.orient = COULIS_ORIENT_IGNORE;
+    options->image.alpha = COULIS_ALPHA_DROP;
+    return true;
+}
+
 static bool read_value(const cli_option *row, const char *text, cli_options *options) {
     void *at = (char *)options + row->at;
     double number;

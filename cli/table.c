@@ -5,7 +5,7 @@
 const char cli_about[] = "coulis turns images into feature vectors, reduces them with PCA and writes Parquet.";
 
 const char cli_paths[] =
-    "PATH is an image (JPEG, PNG, WebP), a folder (searched recursively) or @list.txt (one path per line). A file "
+    "PATH is an image, a folder (searched recursively) or @list.txt (one path per line). A file "
     "whose own name begins with @ or - is given as ./@name. After -- everything is a PATH.";
 
 const char cli_exit_codes[] =
@@ -135,6 +135,15 @@ const cli_option cli_table[] = {
      .help = "to the network's size at once; the shorter side and then the centre; or as its publisher does"},
     {"orient", 0, CLI_WORD, AT(image.orient), CLI_IMAGES, .help = "EXIF orientation"},
     {"alpha", 0, CLI_WORD, AT(image.alpha), CLI_IMAGES, .help = "transparency: drop it, or put the image on white"},
+    {"like", 0, CLI_CALL, 0, CLI_IMAGES, .value = "pillow", .set = cli_set_like,
+     .help = "--orient ignore --alpha drop; options behind it still count"},
+    {"truncated", 0, CLI_WORD, AT(image.truncated), CLI_IMAGES,
+     .help = "an image cut short: refuse it, or keep the rows that are there"},
+    {"max-pixels", 0, CLI_INT64, AT(image.max_pixels), CLI_IMAGES, .value = "N",
+     .help = "width times height at most", .low = 1, .high = 1e15},
+    {"depth", 0, CLI_WORD, AT(image.depth), CLI_IMAGES,
+     .help = "grey of more than 8 bits: all above 255 is white, as in Pillow, or scaled to 8 bits"},
+    {"cmyk", 0, CLI_WORD, AT(image.cmyk), CLI_IMAGES, .help = "by a plain formula, or through the embedded profile"},
     {"decode", 0, CLI_WORD, AT(image.decode), CLI_IMAGES,
      .help = "fast: large JPEGs at a fraction of their size; changes pixels a little"},
     {"precision", 0, CLI_WORD, AT(featurizer.precision), CLI_IMAGES | CLI_BENCH,

@@ -84,6 +84,9 @@ extern const cli_option cli_table[];
 /* What a path may be, for help and the man page. */
 extern const char cli_about[], cli_paths[], cli_exit_codes[], cli_environment[];
 
+/* --like: the options that make what another program makes. */
+bool cli_set_like(cli_options *options, const char *text);
+
 /* Everything as it is when no option is given. */
 void cli_defaults(cli_options *options);
 

@@ -3,7 +3,8 @@ find_package(Threads REQUIRED)
 find_package(PkgConfig REQUIRED)
 find_package(JPEG REQUIRED)
 find_package(ZLIB REQUIRED)
-pkg_check_modules(COULIS_PKG REQUIRED IMPORTED_TARGET libwebp libwebpdemux)
+pkg_check_modules(COULIS_PKG REQUIRED IMPORTED_TARGET libwebp libwebpdemux lcms2 libtiff-4>=4.5
+  libopenjp2 libavif)
 pkg_check_modules(COULIS_JSON REQUIRED IMPORTED_TARGET libcjson)
 if(COULIS_STATIC_LAPACK)
   # The linker takes from the archives what coulis calls; the shared libraries are four times as large. The serial

@@ -23,7 +23,7 @@ static void must(int condition, const char *what) {
 }
 
 static void try_options(const uint8_t *data, size_t size, int32_t width, int32_t height, int32_t resize,
-                        int32_t orient, int32_t alpha, int32_t decode) {
+                        int32_t orient, int32_t alpha, int32_t decode, int32_t truncated, int32_t depth) {
     size_t count = (size_t)width * (size_t)height * 3;
     uint8_t *rgb = malloc(count);
     must(rgb != NULL, "memory for the result");
@@ -34,6 +34,8 @@ static void try_options(const uint8_t *data, size_t size, int32_t width, int32_t
     options.orient = orient;
     options.alpha = alpha;
     options.decode = decode;
+    options.truncated = truncated;
+    options.depth = depth;
     options.max_pixels = PIXELS_MAX;
     coulis_error error;
     coulis_image_info info;
@@ -52,9 +54,12 @@ static void try_options(const uint8_t *data, size_t size, int32_t width, int32_t
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    try_options(data, size, 32, 32, COULIS_RESIZE_SQUASH, COULIS_ORIENT_IGNORE, COULIS_ALPHA_DROP, COULIS_DECODE_EXACT);
-    try_options(data, size, 7, 61, COULIS_RESIZE_CROP, COULIS_ORIENT_EXIF, COULIS_ALPHA_WHITE, COULIS_DECODE_EXACT);
-    try_options(data, size, 5, 3, COULIS_RESIZE_CROP, COULIS_ORIENT_EXIF, COULIS_ALPHA_DROP, COULIS_DECODE_FAST);
+    try_options(data, size, 32, 32, COULIS_RESIZE_SQUASH, COULIS_ORIENT_IGNORE, COULIS_ALPHA_DROP, COULIS_DECODE_EXACT,
+                COULIS_TRUNCATED_REFUSE, COULIS_DEPTH_PILLOW);
+    try_options(data, size, 7, 61, COULIS_RESIZE_CROP, COULIS_ORIENT_EXIF, COULIS_ALPHA_WHITE, COULIS_DECODE_EXACT,
+                COULIS_TRUNCATED_KEEP, COULIS_DEPTH_SCALE);
+    try_options(data, size, 5, 3, COULIS_RESIZE_CROP, COULIS_ORIENT_EXIF, COULIS_ALPHA_DROP, COULIS_DECODE_FAST,
+                COULIS_TRUNCATED_KEEP, COULIS_DEPTH_PILLOW);
     return 0;
 }
 

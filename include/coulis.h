@@ -106,9 +106,9 @@ COULIS_API const char *coulis_status_name(int32_t status);
 COULIS_API int32_t coulis_status_number(const char *name);
 
 /* The words of the enums below. `option` is the enum's name without coulis_: "features", "precision", "resize",
- * "filter", "center", "orient", "alpha", "decode", "solver", "stage", "what" or "dtype". Numbers begin at 0 without
- * gaps: the first for which the word is NULL ends the list. Static storage. coulis_option_number is the inverse, -1 for
- * a word that names none. */
+ * "filter", "center", "orient", "alpha", "decode", "truncated", "depth", "cmyk", "solver", "stage", "what" or "dtype".
+ * Numbers begin at 0 without gaps: the first for which the word is NULL ends the list. Static storage.
+ * coulis_option_number is the inverse, -1 for a word that names none. */
 COULIS_API const char *coulis_option_word(const char *option, int32_t number);
 COULIS_API int32_t coulis_option_number(const char *option, const char *word);
 
@@ -121,8 +121,8 @@ COULIS_API int32_t coulis_core_count(void);
 
 /* ---- images --------------------------------------------------------------- */
 
-/* PUBLISHED: as the publisher of the network does, which its file says; a featurizer fills in the fields from `filter`
- * on. AUTO: PUBLISHED for a network whose file says that this is its default, else SQUASH. */
+/* PUBLISHED: as the publisher of the network does, which its file says; a featurizer fills in the fields `filter` to
+ * `center`. AUTO: PUBLISHED for a network whose file says that this is its default, else SQUASH. */
 typedef enum coulis_resize {
     COULIS_RESIZE_SQUASH = 0,
     COULIS_RESIZE_CROP = 1,
@@ -147,6 +147,15 @@ typedef enum coulis_alpha { COULIS_ALPHA_DROP = 0, COULIS_ALPHA_WHITE = 1 } coul
  * are still twice what they are resized to, and then resized as usual. Other pixels, about four times as fast. */
 typedef enum coulis_decode { COULIS_DECODE_EXACT = 0, COULIS_DECODE_FAST = 1 } coulis_decode;
 
+/* KEEP: an image cut short keeps the rows that are there; the rest is grey in a JPEG, black in other formats, as with
+ * Pillow's ImageFile.LOAD_TRUNCATED_IMAGES. */
+typedef enum coulis_truncated { COULIS_TRUNCATED_REFUSE = 0, COULIS_TRUNCATED_KEEP = 1 } coulis_truncated;
+/* What becomes of grey samples of more than 8 bits. PILLOW: values above 255 become 255. SCALE: the largest value that
+ * their bits can hold becomes 255. */
+typedef enum coulis_depth { COULIS_DEPTH_PILLOW = 0, COULIS_DEPTH_SCALE = 1 } coulis_depth;
+/* PROFILE: CMYK with an embedded ICC profile becomes sRGB through it (LittleCMS, perceptual intent). */
+typedef enum coulis_cmyk { COULIS_CMYK_PLAIN = 0, COULIS_CMYK_PROFILE = 1 } coulis_cmyk;
+
 typedef struct coulis_image_options {
     size_t size;
     int32_t resize;     /* coulis_resize */
@@ -160,6 +169,9 @@ typedef struct coulis_image_options {
     int32_t resize_width;  /* the whole image is resized to these sides, of which the centre of the wanted size is */
     int32_t resize_height; /* cut out; 0: the shorter side becomes resize_width, or what is wanted if that is 0, too */
     int32_t center;        /* coulis_center */
+    int32_t truncated;     /* coulis_truncated */
+    int32_t depth;         /* coulis_depth */
+    int32_t cmyk;          /* coulis_cmyk */
 } coulis_image_options;
 
 COULIS_API void coulis_image_options_init(coulis_image_options *options, size_t size);

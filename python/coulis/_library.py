@@ -32,6 +32,9 @@ class ImageOptions(ctypes.Structure):
         ("resize_width", c_int32),
         ("resize_height", c_int32),
         ("center", c_int32),
+        ("truncated", c_int32),
+        ("depth", c_int32),
+        ("cmyk", c_int32),
     ]
 
 
@@ -368,16 +371,6 @@ def threads_number(threads):
     if number != threads or not 1 <= number <= 0x7FFFFFFF:
         raise ValueError(f"threads must be None for all cores or at least 1, not {threads!r}")
     return number
-
-
-def image_options(resize, orient, alpha, decode):
-    """``coulis_image_options`` with the four words set."""
-    options = new(ImageOptions)
-    options.resize = choice("resize", resize)
-    options.orient = choice("orient", orient)
-    options.alpha = choice("alpha", alpha)
-    options.decode = choice("decode", decode)
-    return options
 
 
 def featurizer_options(features, precision, image, threads=None):

@@ -7,7 +7,7 @@ from typing import Optional
 
 import numpy
 
-from . import _library
+from . import _library, images
 from ._lock import Lock
 
 # Pictures handed to the library at once: enough to keep every core busy, few enough that Ctrl-C is
@@ -61,7 +61,7 @@ class Featurizer:
     resize : {"auto", "squash", "crop", "published"}
         As in :func:`coulis.load_image`; "published": as the publisher of the network does, "auto": that, or "squash"
         for the networks of version 0.1.
-    orient, alpha, decode : str
+    orient, alpha, decode, like, truncated, depth, cmyk, max_pixels
         As in :func:`coulis.load_image`.
     precision : {"float32", "bf16", "int8"}
         In how many bits the products of 1x1 convolutions and dense layers are computed. Where the processor has
@@ -88,16 +88,31 @@ class Featurizer:
         threads=None,
         *,
         resize="auto",
-        orient="ignore",
-        alpha="drop",
+        orient=None,
+        alpha=None,
         decode="exact",
+        like=None,
+        truncated="refuse",
+        depth="pillow",
+        cmyk="plain",
+        max_pixels=None,
         precision="float32",
         random_weights=False,
     ):
         self._model = ctypes.c_void_p()
         self._handle = ctypes.c_void_p()
         self._lock = Lock()  # the library wants one caller at a time
-        image = _library.image_options(resize, orient, alpha, decode)
+        image = images.image_options(
+            resize,
+            orient,
+            alpha,
+            decode,
+            like=like,
+            truncated=truncated,
+            depth=depth,
+            cmyk=cmyk,
+            max_pixels=max_pixels,
+        )
         options = _library.featurizer_options(features, precision, image, threads)
         how = _library.new(_library.ModelOptions)
         how.random_weights = int(bool(random_weights))

@@ -7,12 +7,58 @@ import numpy
 from . import _library
 
 
-def load_image(source, size=(224, 224), *, resize="squash", orient="ignore", alpha="drop", decode="exact",
-               filter="bicubic", resize_to=None, center="even"):
-    """Decode a JPEG, PNG or WebP and resize it.
+def image_options(
+    resize="squash",
+    orient=None,
+    alpha=None,
+    decode="exact",
+    *,
+    like=None,
+    truncated="refuse",
+    depth="pillow",
+    cmyk="plain",
+    max_pixels=None,
+):
+    """``coulis_image_options`` from words; None is the default of the library, or of what `like` names."""
+    if like not in (None, "pillow"):
+        raise ValueError(f"like must be None or 'pillow', not {like!r}")
+    options = _library.new(_library.ImageOptions)
+    options.resize = _library.choice("resize", resize)
+    options.orient = _library.choice("orient", ("ignore" if like else "exif") if orient is None else orient)
+    options.alpha = _library.choice("alpha", ("drop" if like else "white") if alpha is None else alpha)
+    options.decode = _library.choice("decode", decode)
+    options.truncated = _library.choice("truncated", truncated)
+    options.depth = _library.choice("depth", depth)
+    options.cmyk = _library.choice("cmyk", cmyk)
+    if max_pixels is not None:
+        number = int(max_pixels)
+        if number != max_pixels or not 1 <= number < 2**62:
+            raise ValueError(f"max_pixels must be a whole number from 1, not {max_pixels!r}")
+        options.max_pixels = number
+    return options
 
-    The bytes equal Pillow's ``Image.open(f).convert("RGB").resize(size, Image.BICUBIC)``, unless `resize` or `decode`
-    say otherwise.
+
+def load_image(
+    source,
+    size=(224, 224),
+    *,
+    resize="squash",
+    orient=None,
+    alpha=None,
+    decode="exact",
+    like=None,
+    truncated="refuse",
+    depth="pillow",
+    cmyk="plain",
+    max_pixels=None,
+    filter="bicubic",
+    resize_to=None,
+    center="even",
+):
+    """Decode an image and resize it.
+
+    With ``like="pillow"`` the bytes equal Pillow's ``Image.open(f).convert("RGB").resize(size, Image.BICUBIC)``;
+    without, the image is turned upright and put on white first. `resize` and `decode` may say otherwise.
 
     Parameters
     ----------
@@ -23,13 +69,24 @@ def load_image(source, size=(224, 224), *, resize="squash", orient="ignore", alp
     resize : {"squash", "crop", "published"}
         Stretch to `size`; or bring the shorter side to it and cut the centre out; or resize as `filter`, `resize_to`
         and `center` say, as publishers of networks do.
-    orient : {"ignore", "exif"}
-        Whether to turn the picture as its EXIF orientation says.
-    alpha : {"drop", "white"}
-        Leave transparency out, as Pillow does, or paint on white.
+    orient : {"exif", "ignore"}
+        Turn the image as its EXIF orientation says (the default), or not.
+    alpha : {"white", "drop"}
+        Paint what is transparent on white (the default), or ignore transparency, as Pillow does.
     decode : {"exact", "fast"}
         ``fast``: a JPEG far larger than `size` is decoded at 1/2, 1/4 or 1/8 of its own, the smallest at
         which both sides are still twice what they are resized to. Pixels change a little.
+    like : {None, "pillow"}
+        ``"pillow"``: `orient` is ``"ignore"`` and `alpha` is ``"drop"`` unless you say otherwise.
+    truncated : {"refuse", "keep"}
+        ``keep``: of an image cut short, keep the rows that are there; the rest is grey in a JPEG and black in other
+        formats, as with Pillow's ``ImageFile.LOAD_TRUNCATED_IMAGES``.
+    depth : {"pillow", "scale"}
+        Grey samples of more than 8 bits: values above 255 become 255, or all are scaled to 8 bits.
+    cmyk : {"plain", "profile"}
+        CMYK with an embedded ICC profile: convert by formula, as Pillow does, or through the profile.
+    max_pixels : int or None
+        Width times height at most; None for 178,956,970.
     filter : {"bicubic", "bilinear", "nearest", "lanczos", "plain"}
         Pillow's filters, or OpenCV's ``INTER_LINEAR``, which does not antialias.
     resize_to : int or (int, int), optional
@@ -53,7 +110,17 @@ def load_image(source, size=(224, 224), *, resize="squash", orient="ignore", alp
     width, height = (int(side) for side in size)
     if not 1 <= width <= 0x7FFF or not 1 <= height <= 0x7FFF:
         raise ValueError(f"size must be two numbers from 1 to 32767, not {size!r}")
-    options = _library.image_options(resize, orient, alpha, decode)
+    options = image_options(
+        resize,
+        orient,
+        alpha,
+        decode,
+        like=like,
+        truncated=truncated,
+        depth=depth,
+        cmyk=cmyk,
+        max_pixels=max_pixels,
+    )
     if resize == "published":
         options.filter = _library.choice("filter", filter)
         options.center = _library.choice("center", center)

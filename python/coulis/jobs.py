@@ -7,7 +7,7 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import _library
+from . import _library, images
 from .pca import components_number
 
 
@@ -44,9 +44,14 @@ def run(
     model="efficientnet-lite0",
     features="pooled",
     resize="auto",
-    orient="ignore",
-    alpha="drop",
+    orient=None,
+    alpha=None,
     decode="exact",
+    like=None,
+    truncated="refuse",
+    depth="pillow",
+    cmyk="plain",
+    max_pixels=None,
     precision="float32",
     threads=None,
     rows_per_file=10000,
@@ -68,7 +73,7 @@ def run(
         Name or file of the network.
     features : {"pooled", "map", "logits"}
         What the network gives; see :class:`coulis.Featurizer`.
-    resize, orient, alpha, decode : str
+    resize, orient, alpha, decode, like, truncated, depth, cmyk, max_pixels
         As in :class:`coulis.Featurizer`.
     precision : {"float32", "bf16", "int8"}
         Of products in the network; see :class:`coulis.Featurizer`.
@@ -97,7 +102,18 @@ def run(
         Ctrl-C; what is done is kept, and the same call resumes.
     """
     options = _options(components, threads, overwrite)
-    _picture_options(options, model, features, resize, orient, alpha, decode, precision, rows_per_file)
+    image = images.image_options(
+        resize,
+        orient,
+        alpha,
+        decode,
+        like=like,
+        truncated=truncated,
+        depth=depth,
+        cmyk=cmyk,
+        max_pixels=max_pixels,
+    )
+    _picture_options(options, model, features, image, precision, rows_per_file)
     options.drop_features = int(bool(drop_features))
     return _job("coulis_job_run", [*_paths(paths), _library.path_bytes(output)], options, progress)
 
@@ -109,9 +125,14 @@ def featurize(
     model="efficientnet-lite0",
     features="pooled",
     resize="auto",
-    orient="ignore",
-    alpha="drop",
+    orient=None,
+    alpha=None,
     decode="exact",
+    like=None,
+    truncated="refuse",
+    depth="pillow",
+    cmyk="plain",
+    max_pixels=None,
     precision="float32",
     threads=None,
     rows_per_file=10000,
@@ -123,7 +144,18 @@ def featurize(
     Parameters, result and errors are those of :func:`run`.
     """
     options = _options(0.99, threads, overwrite)
-    _picture_options(options, model, features, resize, orient, alpha, decode, precision, rows_per_file)
+    image = images.image_options(
+        resize,
+        orient,
+        alpha,
+        decode,
+        like=like,
+        truncated=truncated,
+        depth=depth,
+        cmyk=cmyk,
+        max_pixels=max_pixels,
+    )
+    _picture_options(options, model, features, image, precision, rows_per_file)
     return _job("coulis_job_featurize", [*_paths(paths), _library.path_bytes(output)], options, progress)
 
 
@@ -197,9 +229,8 @@ def _options(components, threads, overwrite):
     return options
 
 
-def _picture_options(options, model, features, resize, orient, alpha, decode, precision, rows_per_file):
+def _picture_options(options, model, features, image, precision, rows_per_file):
     options.model = _library.path_bytes(model)
-    image = _library.image_options(resize, orient, alpha, decode)
     options.featurizer = ctypes.pointer(_library.featurizer_options(features, precision, image))
     if not 1 <= int(rows_per_file) <= 2**62:
         raise ValueError(f"rows_per_file must be at least 1, not {rows_per_file!r}")

@@ -29,5 +29,10 @@ struct cl_decoder {
 coulis_status cl_jpeg_open(cl_source *picture, cl_decoder **decoder);
 coulis_status cl_png_open(cl_source *picture, cl_decoder **decoder);
 coulis_status cl_webp_open(cl_source *picture, cl_decoder **decoder);
+coulis_status cl_gif_open(cl_source *picture, cl_decoder **decoder);
+coulis_status cl_bmp_open(cl_source *picture, cl_decoder **decoder);
+coulis_status cl_tiff_open(cl_source *picture, cl_decoder **decoder);
+coulis_status cl_avif_open(cl_source *picture, cl_decoder **decoder);
+coulis_status cl_jp2_open(cl_source *picture, cl_decoder **decoder);
 
 #endif

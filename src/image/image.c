@@ -20,7 +20,7 @@
 #define MAX_SIDE 65535
 
 static const coulis_image_options defaults = {.size = sizeof defaults, .resize = COULIS_RESIZE_AUTO,
-                                              .orient = COULIS_ORIENT_IGNORE, .alpha = COULIS_ALPHA_DROP,
+                                              .orient = COULIS_ORIENT_EXIF, .alpha = COULIS_ALPHA_WHITE,
                                               .decode = COULIS_DECODE_EXACT, .max_bytes = MAX_BYTES,
                                               .max_pixels = MAX_PIXELS};
 
@@ -42,6 +42,9 @@ coulis_status cl_image_options_read(const coulis_image_options *given, coulis_im
     if (!status) status = cl_check_option("orient", own->orient, error);
     if (!status) status = cl_check_option("alpha", own->alpha, error);
     if (!status) status = cl_check_option("decode", own->decode, error);
+    if (!status) status = cl_check_option("truncated", own->truncated, error);
+    if (!status) status = cl_check_option("depth", own->depth, error);
+    if (!status) status = cl_check_option("cmyk", own->cmyk, error);
     if (status) return status;
     if (own->resize_width < 0 || own->resize_width > MAX_SIDE || own->resize_height < 0 ||
         own->resize_height > MAX_SIDE || (own->resize_height > 0 && own->resize_width == 0))

@@ -10,9 +10,11 @@
 #include <jpeglib.h>
 #include <jerror.h>
 
+#include "base/error.h"
 #include "base/memory.h"
 #include "image/decoder.h"
 #include "image/jpeg_header.h"
+#include "image/over_white.h"
 #include "image/resize.h"
 
 #define PIECE 65536
@@ -51,6 +53,9 @@ typedef struct jpeg {
     size_t skip;       /* bytes of the next piece to pass over */
     size_t line_bytes; /* room in `line` */
     uint8_t *line;     /* a row as libjpeg gives it, when it cannot go straight to the caller */
+    bool keep;         /* rows of an image cut short are wanted */
+    bool ended;        /* the end was reached before the last row: no more rows come */
+    uint8_t *tail;     /* what libjpeg had not read at the end of the file, and the marker that is missing there */
 } jpeg;
 
 static void ignore(j_decompress_ptr info) { (void)info; }
@@ -83,11 +88,27 @@ static void count_scans(j_common_ptr info) {
     }
 }
 
+/* Once, at the end of a file cut short, the marker that ends an image: libjpeg then fills up what is missing, as it
+ * does for Pillow. False when that is not wanted, or did not help. */
+static bool pretend_end(jpeg *j) {
+    size_t left = j->source.bytes_in_buffer;
+    if (!j->keep || j->tail) return false;
+    j->tail = cl_alloc(left + 2, 1);
+    if (!j->tail) return false;
+    if (left) memcpy(j->tail, j->source.next_input_byte, left);
+    j->tail[left] = 0xFF;
+    j->tail[left + 1] = JPEG_EOI;
+    j->source.next_input_byte = j->tail;
+    j->source.bytes_in_buffer = left + 2;
+    if (j->skip) skip_input(&j->info, (long)j->skip);
+    return true;
+}
+
 /* Hands over the next piece; false at the end of the file. */
 static bool more_input(jpeg *j) {
     do {
         size_t left = j->picture->size - j->given;
-        if (left == 0) return false;
+        if (left == 0) return pretend_end(j);
         size_t piece = left < PIECE ? left : PIECE;
         j->given += piece;
         j->source.bytes_in_buffer += piece;
@@ -97,6 +118,7 @@ static bool more_input(jpeg *j) {
 }
 
 static size_t position(const jpeg *j) {
+    if (j->tail) return j->picture->size;
     return j->source.next_input_byte ? (size_t)(j->source.next_input_byte - j->picture->bytes) : 0;
 }
 
@@ -132,29 +154,36 @@ static void expand_gray(uint8_t *row, const uint8_t *line, size_t width) {
     }
 }
 
-/* a * b / 255, rounded, as Pillow does it. */
-static int multiply_255(int a, int b) {
-    int product = a * b + 128;
-    return ((product >> 8) + product) >> 8;
-}
-
 /* The file holds inverted CMYK, as Adobe writes it: c is 255 - line[0] and so on. */
 static void convert_cmyk(uint8_t *row, const uint8_t *line, size_t width) {
     for (size_t x = 0; x < width; x++, line += 4, row += 4) {
-        int white = line[3];
-        for (int i = 0; i < 3; i++) row[i] = (uint8_t)(white - multiply_255(255 - line[i], white));
+        uint8_t white = line[3];
+        for (int i = 0; i < 3; i++) row[i] = (uint8_t)(white - cl_multiply_255((uint8_t)(255 - line[i]), white));
     }
+}
+
+/* Where the data end with `status`, and rows that are there are wanted, the rest is what Pillow has in an image that
+ * nothing was written to: black, or in CMYK no ink. */
+static coulis_status end_early(jpeg *j, coulis_status status, uint8_t *const *rows, int32_t count) {
+    if (!j->keep || status != COULIS_UNREADABLE || j->too_many_scans) return status;
+    for (int32_t i = 0; i < count; i++) memset(rows[i], j->layers == 4 ? 255 : 0, (size_t)j->base.width * 4);
+    j->ended = true;
+    cl_clear(j->picture->error);
+    return COULIS_OK;
 }
 
 static coulis_status read_rows(cl_decoder *decoder, uint8_t *const *rows, int32_t count) {
     jpeg *j = (jpeg *)decoder;
     size_t width = (size_t)j->base.width;
-    if (setjmp(j->on_error)) return fail_library(j);
+    volatile int32_t done = 0;
+    if (setjmp(j->on_error)) return end_early(j, fail_library(j), rows + done, count - done);
+    if (j->ended) return end_early(j, COULIS_UNREADABLE, rows, count);
     for (int32_t i = 0; i < count; i++) {
+        done = i;
         bool direct = j->layers == 3 && j->info.output_width == (JDIMENSION)width;
         uint8_t *line = direct ? rows[i] : j->line;
         while (jpeg_read_scanlines(&j->info, &line, 1) != 1) {
-            if (!more_input(j)) return fail_truncated(j);
+            if (!more_input(j)) return end_early(j, fail_truncated(j), rows + i, count - i);
         }
         if (direct) continue;
         if (j->layers == 1) expand_gray(rows[i], line, width);
@@ -167,6 +196,7 @@ static coulis_status read_rows(cl_decoder *decoder, uint8_t *const *rows, int32_
 /* What follows the last row may be missing, but what is there must not be wrong. */
 static coulis_status finish(cl_decoder *decoder) {
     jpeg *j = (jpeg *)decoder;
+    if (j->keep) return COULIS_OK;
     if (setjmp(j->on_error)) return fail_library(j);
     jpeg_finish_decompress(&j->info);
     return COULIS_OK;
@@ -176,6 +206,7 @@ static void close_jpeg(cl_decoder *decoder) {
     jpeg *j = (jpeg *)decoder;
     if (j->created) jpeg_destroy_decompress(&j->info);
     cl_free(j->line);
+    cl_free(j->tail);
     cl_free(j);
 }
 
@@ -262,7 +293,9 @@ coulis_status cl_jpeg_open(cl_source *picture, cl_decoder **decoder) {
     j->fraction = fraction;
     j->line_bytes = (size_t)j->base.width * (header.layers == 1 ? 1 : 4);
     j->line = cl_alloc_zero(j->line_bytes, 1);
+    j->keep = picture->options->truncated == COULIS_TRUNCATED_KEEP;
     status = j->line ? start(j) : cl_source_fail_memory(picture);
+    if (status) status = end_early(j, status, NULL, 0);
     if (status) close_jpeg(&j->base);
     else *decoder = &j->base;
     return status;

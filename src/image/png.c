@@ -2,6 +2,7 @@
 #include <string.h>
 #include <zlib.h>
 
+#include "base/error.h"
 #include "base/memory.h"
 #include "image/decoder.h"
 #include "image/png_chunks.h"
@@ -22,7 +23,8 @@ typedef struct png {
     uint32_t in_chunk;                 /* bytes of the data chunk at hand not read yet */
     z_stream z;
     bool inflating;
-    bool at_end;        /* the data ended, orderly, before the last row */
+    bool at_end;        /* the data ended, orderly, before the last row; */
+    bool cut;           /* or not, but the rows that are there are wanted */
     uint32_t row;       /* the picture's next row */
     size_t row_bytes;   /* of one packed row */
     uint8_t *current, *previous; /* packed rows, with the filter's byte before */
@@ -95,6 +97,15 @@ static coulis_status next_packed_row(png *p, size_t size) {
     return COULIS_OK;
 }
 
+/* Whether the rows before a fault are wanted without the rest, which then counts as ended. */
+static bool keeps(png *p, coulis_status status) {
+    const cl_source *picture = p->stream.picture;
+    if (status != COULIS_UNREADABLE || picture->options->truncated != COULIS_TRUNCATED_KEEP) return false;
+    cl_clear(picture->error);
+    p->at_end = p->cut = true;
+    return true;
+}
+
 static void swap_rows(png *p) {
     uint8_t *row = p->current;
     p->current = p->previous;
@@ -108,7 +119,9 @@ static coulis_status next_row(png *p) {
     if (p->columns < (uint32_t)p->base.width || !has_data) memset(p->pixels, 0, (size_t)p->base.width * pixel);
     if (!has_data) return COULIS_OK;
     coulis_status status = next_packed_row(p, p->row_bytes);
-    if (status) return status;
+    if (status && !keeps(p, status)) return status;
+    if (status) memset(p->pixels, 0, (size_t)p->base.width * pixel);
+    if (status) return COULIS_OK;
     cl_png_unpack(&p->stream, p->current + 1, p->pixels + p->left * pixel, p->columns);
     swap_rows(p);
     return COULIS_OK;
@@ -159,7 +172,7 @@ static coulis_status read_passes(png *p) {
     }
     p->row = 0;
     cl_free(scratch);
-    return status;
+    return status && keeps(p, status) ? COULIS_OK : status;
 }
 
 /* Chunks after the data: Pillow reads on to the end, and refuses the picture when one is wrong. */
@@ -197,8 +210,9 @@ static coulis_status check_palette(const png *p) {
 
 static coulis_status finish(cl_decoder *decoder) {
     png *p = (png *)decoder;
-    coulis_status status = read_to_end(&p->stream, p->in_chunk, p->animated);
-    return status ? status : check_palette(p);
+    coulis_status status = p->cut ? COULIS_OK : read_to_end(&p->stream, p->in_chunk, p->animated);
+    if (status && !keeps(p, status)) return status;
+    return check_palette(p);
 }
 
 static void close_png(cl_decoder *decoder) {
@@ -244,6 +258,8 @@ static void choose_colors(png *p, const cl_png_stream *s) {
     cl_png_colors *c = &p->colors;
     c->mode = s->mode;
     c->white = s->picture->options->alpha == COULIS_ALPHA_WHITE;
+    c->scale = s->picture->options->depth == COULIS_DEPTH_SCALE;
+    c->wide_key = s->color_key[0];
     for (uint32_t i = 0; i < 256; i++) {
         /* Entries that the file does not have are black. */
         if (3 * i + 3 <= p->palette_bytes) memcpy(c->palette[i], p->palette + 3 * i, 3);

@@ -119,6 +119,15 @@ static void palette_to_rgb(const cl_png_colors *colors, const uint8_t *pixels, u
     }
 }
 
+/* 0 to 65535 becomes 0 to 255, rounded. */
+static void scale_gray16(const cl_png_colors *colors, const uint8_t *pixels, uint8_t *rgb, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        uint32_t value = (uint32_t)pixels[2 * i] << 8 | pixels[2 * i + 1];
+        bool clear = colors->white && colors->has_color_key && value == colors->wide_key;
+        set_gray(rgb + 4 * i, clear ? 255 : (uint8_t)((value * 255 + 32767) / 65535));
+    }
+}
+
 void cl_png_to_rgb(const cl_png_colors *colors, const uint8_t *pixels, uint8_t *rgb, size_t count) {
     switch (colors->mode) {
     case CL_PNG_PALETTE: palette_to_rgb(colors, pixels, rgb, count); return;
@@ -127,7 +136,11 @@ void cl_png_to_rgb(const cl_png_colors *colors, const uint8_t *pixels, uint8_t *
         if (!colors->white) break;
         for (size_t i = 0; i < count; i++) blend_white(rgb + 4 * i, pixels + 4 * i, pixels[4 * i + 3]);
         return;
-    case CL_PNG_GRAY16: /* big-endian; what does not fit in a byte is white */
+    case CL_PNG_GRAY16: /* big-endian; unless it is scaled, what does not fit in a byte is white */
+        if (colors->scale) {
+            scale_gray16(colors, pixels, rgb, count);
+            return;
+        }
         for (size_t i = 0; i < count; i++) set_gray(rgb + 4 * i, pixels[2 * i] ? 255 : pixels[2 * i + 1]);
         break;
     case CL_PNG_BILEVEL:

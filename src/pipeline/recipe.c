@@ -56,6 +56,9 @@ char *cl_recipe_features(const coulis_job_options *options, const coulis_model_i
            add_word(root, "alpha", image->alpha) &&
            /* Only where it is not the default: results of versions without the option go on. */
            (image->decode == COULIS_DECODE_EXACT || add_word(root, "decode", image->decode)) &&
+           (image->truncated == COULIS_TRUNCATED_REFUSE || add_word(root, "truncated", image->truncated)) &&
+           (image->depth == COULIS_DEPTH_PILLOW || add_word(root, "depth", image->depth)) &&
+           (image->cmyk == COULIS_CMYK_PLAIN || add_word(root, "cmyk", image->cmyk)) &&
            (precision == COULIS_PRECISION_FLOAT32 || add_precision(root, precision)) &&
            cJSON_AddNumberToObject(root, "max_bytes", (double)image->max_bytes) &&
            cJSON_AddNumberToObject(root, "max_pixels", (double)image->max_pixels) &&

@@ -222,13 +222,9 @@ static void what_is_no_picture_is_named(void) {
         size_t size;
         const char *looks_like;
     } others[] = {
-        {"GIF89a\1\0\1\0", 10, "looks like GIF"},
-        {"BM\x46\0\0\0", 6, "looks like BMP"},
-        {"II*\0\x08\0\0\0", 8, "looks like TIFF"},
-        {"\0\0\0\x20"                    "ftypavif\0\0", 14, "looks like AVIF"},
+        {"\0\0\0\x20"                    "ftypisom\0\0", 14, "looks like MP4"},
         {"\0\0\0\x20"                    "ftypheic\0\0", 14, "looks like HEIF"},
         {"8BPS\0\1", 6, "looks like Photoshop PSD"},
-        {"\0\0\0\x0cjP  \r\n\x87\n", 12, "looks like JPEG 2000"},
         {"\0\0\1\0\1\0", 6, "looks like Windows icon"},
         {"%PDF-1.7\n", 9, "looks like PDF"},
         {"P6\n1 1\n255\nabc", 14, "looks like PNM"},

@@ -57,6 +57,12 @@ def odd_images():
 
 
 @pytest.fixture(scope="session")
+def more_formats():
+    """The folder more-formats, or a skip."""
+    return _data("more-formats")
+
+
+@pytest.fixture(scope="session")
 def lite0_path():
     """The model file of efficientnet-lite0, or a skip."""
     import coulis

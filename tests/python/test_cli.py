@@ -211,7 +211,7 @@ def dirty(tmp_path):
     (folder / "cut.jpg").write_bytes((folder / "a-good.jpg").read_bytes()[:700])
     (folder / "empty.jpg").touch()
     (folder / "notes.txt").write_text("not a picture")
-    Image.new("RGB", (8, 8)).save(folder / "other.bmp")
+    Image.new("RGB", (8, 8)).save(folder / "other.ico")
     (folder / "gone.jpg").symlink_to(folder / "nowhere.jpg")
     png = bytearray((folder / "b-good.png").read_bytes())
     png[16:24] = (60000).to_bytes(4, "big") * 2  # width and height
@@ -229,7 +229,7 @@ def test_every_input_has_its_row(coulis, dirty, tmp_path):
     rows = {os.path.basename(r["path"]): r for r in table.to_pylist()}
     assert {name: row["status"] for name, row in rows.items()} == {
         "a-good.jpg": "ok", "b-good.png": "ok", "caf\ufffd.jpg": "ok", "cut.jpg": "unreadable", "empty.jpg": "empty",
-        "notes.txt": "unsupported", "other.bmp": "unsupported", "gone.jpg": "missing", "huge.png": "too_large"}
+        "notes.txt": "unsupported", "other.ico": "unsupported", "gone.jpg": "missing", "huge.png": "too_large"}
     for row in rows.values():
         good = row["status"] == "ok"
         assert (row["error"] is None) == good and (row["features"] is not None) == good

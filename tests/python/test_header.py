@@ -18,8 +18,8 @@ VALUES = {
     "float": ctypes.c_float,
     "coulis_status": ctypes.c_int32,
 }
-OPTIONS = ("features", "precision", "resize", "filter", "center", "orient", "alpha", "decode", "solver", "stage",
-           "what", "dtype")
+OPTIONS = ("features", "precision", "resize", "filter", "center", "orient", "alpha", "decode", "truncated", "depth",
+           "cmyk", "solver", "stage", "what", "dtype")
 
 
 @pytest.fixture(scope="module")

@@ -5,10 +5,7 @@ COULIS_TEST_FULL=1 compares all of fruits-360's test pictures instead of every e
 
 import io
 import os
-import platform
-import shutil
 import struct
-import subprocess
 import warnings
 import zlib
 from pathlib import Path
@@ -26,15 +23,18 @@ DIFFERENCES = Path(__file__).parents[1] / "data" / "jpeg_library_differences.txt
 PICTURE_STATUSES = {"unreadable", "unsupported", "too_large", "empty", "missing"}
 OPTIONS = [
     {},
+    {"like": "pillow"},
+    {"like": "pillow", "resize": "crop"},
+    {"alpha": "drop"},
+    {"orient": "ignore"},
     {"resize": "crop"},
-    {"orient": "exif"},
-    {"alpha": "white"},
-    {"resize": "crop", "orient": "exif", "alpha": "white"},
 ]
 
 
-def by_pillow(data, size=(224, 224), resize="squash", orient="ignore", alpha="drop"):
+def by_pillow(data, size=(224, 224), resize="squash", orient=None, alpha=None, like=None):
     """What coulis promises, in Pillow's words."""
+    orient = orient or ("ignore" if like else "exif")
+    alpha = alpha or ("drop" if like else "white")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         image = Image.open(io.BytesIO(data))
@@ -248,10 +248,11 @@ def test_png_chunks_that_refuse_a_picture():
         for place in ({"before": [(name, data)]}, {"after": [(name, data)]}):
             picture_bytes = png((4, 4), 8, 0, raw, **place)
             expected = "equal" if accepted else "both refuse"
-            assert assert_same(picture_bytes, (8, 8)) == expected, (name, data[:20], place)
+            assert assert_same(picture_bytes, (8, 8), like="pillow") == expected, (name, data[:20], place)
     text = (b"tEXt", b"a\0" + bytes(8 << 20))
-    assert assert_same(png((4, 4), 8, 0, raw, [text] * 8), (8, 8)) == "equal"
-    assert assert_same(png((4, 4), 8, 0, raw, [text] * 8 + [(b"tEXt", b"a\0b")]), (8, 8)) == "both refuse"
+    assert assert_same(png((4, 4), 8, 0, raw, [text] * 8), (8, 8), like="pillow") == "equal"
+    more = [text] * 8 + [(b"tEXt", b"a\0b")]
+    assert assert_same(png((4, 4), 8, 0, raw, more), (8, 8), like="pillow") == "both refuse"
 
 
 def test_png_palettes():
@@ -274,9 +275,9 @@ def test_orientation():
             data = saved(image, kind, exif=exif)
             for options in OPTIONS:
                 assert assert_same(data, (24, 24), **options) == "equal"
-            turned = coulis.load_image(data, (24, 24), orient="exif")
+            turned = coulis.load_image(data, (24, 24))
             assert np.array_equal(turned, plain) == (orientation not in range(2, 9))
-            assert np.array_equal(coulis.load_image(data, (24, 24)), plain)
+            assert np.array_equal(coulis.load_image(data, (24, 24), orient="ignore"), plain)
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
@@ -289,7 +290,7 @@ def test_malformed_exif_never_refuses(kind):
     plain = coulis.load_image(saved(image, kind), (24, 24))
     for fault in faults:
         data = saved(image, kind, exif=b"Exif\0\0" + fault)
-        assert np.array_equal(coulis.load_image(data, (24, 24)), plain)
+        assert np.array_equal(coulis.load_image(data, (24, 24), like="pillow"), plain)
         try:
             expected = by_pillow(data, (24, 24), orient="exif")
         except Exception:
@@ -310,7 +311,7 @@ def test_orientation_in_xmp():
 
 
 def test_statuses(tmp_path):
-    examples = {"empty": b"", "unsupported": b"GIF89a\1\0\1\0\0\0\0", "unreadable": b"\xff\xd8\xff\xe0"}
+    examples = {"empty": b"", "unsupported": b"%PDF-1.7\n", "unreadable": b"\xff\xd8\xff\xe0"}
     for status, data in examples.items():
         with pytest.raises(coulis.Error) as caught:
             coulis.load_image(data)
@@ -383,38 +384,3 @@ def test_fuzzed_jpegs(odd_images):
     turbo_2_1 = library_of_coulis() in ("libjpeg.so.62.3.0", "libjpeg.so.8.2.2")
     if turbo_2_1 and features.version("libjpeg_turbo") == "3.2.0":
         assert found == listed
-
-
-@pytest.mark.quick(0)
-def test_replay_with_sanitizers(odd_images, repository, tmp_path):
-    """fuzz_image over every odd picture, with address and undefined-behaviour sanitizers."""
-    compiler = shutil.which("gcc") or shutil.which("clang")
-    if not compiler:
-        pytest.skip("no C compiler")
-    source = repository / "src"
-    sources = [*sorted((source / "image").glob("*.c")), *sorted((source / "kernels" / "resize").glob("*.c"))]
-    base = ("error.c", "memory.c", "files.c", "sized.c", "words.c")
-    sources += [source / "base" / name for name in base] + [source / "cpu" / "cpu.c"]
-    sources.append(repository / "fuzz" / "fuzz_image.c")
-    x86 = platform.machine() in ("x86_64", "AMD64")
-    avx512 = ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl"]
-    sets = {"avx2": ["-mavx2", "-mfma"], "avx512": avx512, "neon": []}
-    common = ["-std=gnu11", "-O1", "-g", "-D_GNU_SOURCE", "-DCOULIS_FUZZ_MAIN"]
-    common += [f"-I{source}", f"-I{repository / 'include'}"]
-    common += ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-    objects = []
-    for number, path in enumerate(sources):
-        if path.stem in sets and x86 == (path.stem == "neon"):
-            continue
-        objects.append(tmp_path / f"{number}.o")
-        subprocess.run([compiler, *common, *sets.get(path.stem, []), "-c", path, "-o", objects[-1]], check=True)
-    program = tmp_path / "fuzz_image"
-    libraries = ["-ljpeg", "-lz", "-lwebpdemux", "-lwebp", "-lm", "-lpthread"]
-    linked = subprocess.run([compiler, *common, *objects, "-o", program, *libraries], capture_output=True, text=True)
-    if "cannot find" in linked.stderr:
-        pytest.skip("the sanitizers' libraries are not installed")
-    assert linked.returncode == 0, linked.stderr
-    paths = files(odd_images)
-    done = subprocess.run([program, *paths], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.strip() == f"{len(paths)} files replayed"

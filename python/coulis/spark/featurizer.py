@@ -32,7 +32,8 @@ class ImageFeaturizer(
         Name or path of a network; a file that came with the job (``--files``) is found by its name. It is
         opened on the executors, once in each Python worker, and uses ``spark.task.cpus`` threads.
     features : {"pooled", "map", "logits"}
-    resize, orient, alpha, decode : str
+    resize, orient, alpha, decode, like, truncated, depth, cmyk : str
+    maxPixels : int
         As in :func:`coulis.load_image`.
     precision : {"float32", "bf16", "int8"}
         As in :class:`coulis.Featurizer`.
@@ -48,6 +49,11 @@ class ImageFeaturizer(
     orient = _frames.option_param("orient", "what is done with EXIF orientation")
     alpha = _frames.option_param("alpha", "what is done with transparency")
     decode = _frames.option_param("decode", "how a large JPEG is decoded")
+    like = Param(Params._dummy(), "like", "pillow: other defaults of orient and alpha", _frames.word("pillow"))
+    truncated = _frames.option_param("truncated", "what becomes of an image cut short")
+    depth = _frames.option_param("depth", "what becomes of grey samples of more than 8 bits")
+    cmyk = _frames.option_param("cmyk", "how CMYK with a profile is converted")
+    maxPixels = Param(Params._dummy(), "maxPixels", "width times height at most", TypeConverters.toInt)
     precision = _frames.option_param("precision", "of most products in the network")
     statusCol = _frames.text_param("statusCol", "column of the status")
     errorCol = _frames.text_param("errorCol", "column of the sentence that says what failed")
@@ -66,6 +72,11 @@ class ImageFeaturizer(
         orient=None,
         alpha=None,
         decode=None,
+        like=None,
+        truncated=None,
+        depth=None,
+        cmyk=None,
+        maxPixels=None,
         precision=None,
         statusCol=None,
         errorCol=None,
@@ -79,9 +90,12 @@ class ImageFeaturizer(
             model="efficientnet-lite0",
             features="pooled",
             resize="auto",
-            orient="ignore",
-            alpha="drop",
+            orient="exif",
+            alpha="white",
             decode="exact",
+            truncated="refuse",
+            depth="pillow",
+            cmyk="plain",
             precision="float32",
             statusCol="status",
             errorCol="error",
@@ -97,6 +111,11 @@ class ImageFeaturizer(
             orient=orient,
             alpha=alpha,
             decode=decode,
+            like=like,
+            truncated=truncated,
+            depth=depth,
+            cmyk=cmyk,
+            maxPixels=maxPixels,
             precision=precision,
             statusCol=statusCol,
             errorCol=errorCol,
@@ -138,7 +157,13 @@ class ImageFeaturizer(
                 f"not {kind.simpleString()}"
             )
         options = {name: value(name) for name in
-                   ("model", "features", "resize", "orient", "alpha", "decode", "precision")}
+                   ("model", "features", "resize", "decode", "truncated", "depth", "cmyk", "precision")}
+        if self.isDefined(self.like):
+            options["like"] = value(self.like)
+        if self.isDefined(self.maxPixels):
+            options["max_pixels"] = value(self.maxPixels)
+        # What is not set follows from `like`.
+        options.update({name: value(name) for name in ("orient", "alpha") if self.isSet(name)})
         options["random_weights"] = value(self.randomWeights)
         types = (ArrayType(FloatType()), StringType(), StringType())
         schema = _frames.with_fields(dataset.schema, **dict(zip(names, types)))

@@ -27,5 +27,5 @@ apt+=(-o Dir::Etc::sourcelist=/dev/null -o "Dir::Etc::sourceparts=$state/parts")
 for package in "$state"/cache/archives/*.deb; do dpkg-deb --extract "$package" "$ROOT"; done
 rm -rf "$state"
 # What the packages' scripts would link, and links that lead out of the folder.
-find "$ROOT" -type l -lname '/*' | while read -r link; do ln -sfn "$ROOT$(readlink "$link")" "$link"; done
+find "$ROOT" -type l -lname "/*" | while read -r link; do ln -sfn "$ROOT$(readlink "$link")" "$link"; done
 echo "${PACKAGES[*]}" >"$stamp"

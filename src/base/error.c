@@ -13,6 +13,11 @@ void cl_clear(coulis_error *error) {
     }
 }
 
+coulis_status cl_done(coulis_status status, coulis_error *error) {
+    if (status == COULIS_OK) cl_clear(error);
+    return status;
+}
+
 coulis_status cl_fail(coulis_error *error, coulis_status status, const char *format, ...) {
     if (!error) return status;
     error->status = (int32_t)status;

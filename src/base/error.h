@@ -16,4 +16,8 @@ coulis_status cl_fail_memory(coulis_error *error, const char *what, size_t bytes
 /* Sets `error` (when not NULL) to COULIS_OK and an empty message. */
 void cl_clear(coulis_error *error);
 
+/* The last line of a public function: on success nothing stands in `error`, whatever was tried in between. Returns
+ * `status`. */
+coulis_status cl_done(coulis_status status, coulis_error *error);
+
 #endif

@@ -73,5 +73,5 @@ coulis_status coulis_cluster(const char *folder, const char *output, const couli
     cl_pool_free(pool);
     cl_collection_close(&c);
     cl_free(path);
-    return status;
+    return cl_done(status, error);
 }

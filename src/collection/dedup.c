@@ -254,5 +254,5 @@ coulis_status coulis_dedup(const char *folder, const char *against, const char *
     cl_free(d.members);
     cl_collection_close(&d.all[0]);
     cl_collection_close(&d.all[1]);
-    return status;
+    return cl_done(status, error);
 }

@@ -89,5 +89,5 @@ coulis_status coulis_export(const char *folder, const char *output, const coulis
     cl_free(halves);
     cl_pool_free(pool);
     cl_collection_close(&c);
-    return status;
+    return cl_done(status, error);
 }

@@ -126,5 +126,5 @@ coulis_status coulis_search(const char *folder, const char *const *queries, int6
     cl_free(vector);
     cl_free(asked);
     cl_collection_close(&c);
-    return status;
+    return cl_done(status, error);
 }

@@ -174,5 +174,5 @@ coulis_status coulis_view(const char *folder, const char *output, const coulis_c
     free_sheets(&s);
     cl_report_free(&r);
     cl_pool_free(pool);
-    return status;
+    return cl_done(status, error);
 }

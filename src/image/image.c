@@ -140,7 +140,7 @@ coulis_status coulis_image_decode(const void *bytes, size_t size, const coulis_i
     coulis_status status = cl_image_options_read(options, &own, error);
     if (!status)
         status = cl_image_decode(NULL, bytes, size, &own, width, height, rgb, &stored_width, &stored_height, error);
-    return put_info(info, stored_width, stored_height, status, error);
+    return cl_done(put_info(info, stored_width, stored_height, status, error), error);
 }
 
 coulis_status coulis_image_load(const char *path, const coulis_image_options *options, int32_t width, int32_t height,
@@ -156,5 +156,5 @@ coulis_status coulis_image_load(const char *path, const coulis_image_options *op
     if (!status)
         status = cl_image_decode(path, bytes, size, &own, width, height, rgb, &stored_width, &stored_height, error);
     cl_free(bytes);
-    return put_info(info, stored_width, stored_height, status, error);
+    return cl_done(put_info(info, stored_width, stored_height, status, error), error);
 }

@@ -40,7 +40,7 @@ coulis_status coulis_index_create(const float *vectors, int64_t rows, int64_t co
     }
     made->vectors = (cl_vectors){vectors, rows, cols, made->squares};
     *index = made;
-    return COULIS_OK;
+    return cl_done(COULIS_OK, error);
 }
 
 void coulis_index_free(coulis_index *index) {
@@ -69,7 +69,7 @@ coulis_status coulis_index_search(coulis_index *index, const float *queries, int
     if (k < 1 || k > index->vectors.rows)
         return cl_fail(error, COULIS_INVALID_ARGUMENT, "k must be from 1 to the number of vectors, %lld, not %lld",
                        (long long)index->vectors.rows, (long long)k);
-    if (count == 0) return COULIS_OK;
+    if (count == 0) return cl_done(COULIS_OK, error);
     double *squares = cl_alloc((size_t)count, sizeof *squares);
     if (!squares) return cl_fail_memory(error, "the queries", (size_t)count * sizeof *squares);
     const int64_t cols = index->vectors.cols, batch = cl_search_batch(cols, k, index->pool);
@@ -80,7 +80,7 @@ coulis_status coulis_index_search(coulis_index *index, const float *queries, int
         status = search(index, &part, k, similarity + first * k, row + first * k, error);
     }
     cl_free(squares);
-    return status;
+    return cl_done(status, error);
 }
 
 /* ---- pairs ---------------------------------------------------------------------- */
@@ -140,7 +140,7 @@ coulis_status coulis_index_pairs(coulis_index *index, const coulis_index *other,
         cl_fail(error, status, "out of memory for the pairs above %g; a higher threshold has fewer", threshold);
     if (status) coulis_pairs_free(all);
     else *pairs = all;
-    return status;
+    return cl_done(status, error);
 }
 
 void coulis_pairs_free(coulis_pairs *pairs) {

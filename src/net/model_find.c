@@ -79,7 +79,7 @@ coulis_status cl_model_find(const char *name, bool graph_only, char *path, size_
 }
 
 coulis_status coulis_model_find(const char *name, char *path, size_t capacity, coulis_error *error) {
-    return cl_model_find(name, false, path, capacity, error);
+    return cl_done(cl_model_find(name, false, path, capacity, error), error);
 }
 
 typedef struct found {
@@ -139,5 +139,5 @@ coulis_status coulis_model_list(void (*each)(void *context, const char *name, co
         cl_free(list[i].path);
     }
     cl_free(list);
-    return good ? COULIS_OK : cl_fail_memory(error, "the list of models", count * sizeof *list);
+    return cl_done(good ? COULIS_OK : cl_fail_memory(error, "the list of models", count * sizeof *list), error);
 }

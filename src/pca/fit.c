@@ -107,7 +107,7 @@ coulis_status coulis_moments_finish(const coulis_moments *m, const coulis_pca_op
     if (status) return status;
     if (wanted.solver != COULIS_SOLVER_AUTO && wanted.solver != COULIS_SOLVER_COVARIANCE)
         return cl_fail(error, COULIS_INVALID_ARGUMENT, "moments can be solved by covariance alone");
-    return finish(m, wanted.components, pca, error);
+    return cl_done(finish(m, wanted.components, pca, error), error);
 }
 
 static coulis_status fit_covariance(const cl_rows *rows, double components, cl_pool *pool, coulis_pca **pca,
@@ -184,5 +184,5 @@ coulis_status coulis_pca_fit(const float *x, int64_t rows, int64_t cols, const c
     cl_rows source = cl_rows_of_memory(&memory, x, rows, cols);
     status = cl_pca_fit(&source, &wanted, pool, pca, error);
     cl_pool_free(pool);
-    return status;
+    return cl_done(status, error);
 }

@@ -120,7 +120,7 @@ coulis_status coulis_pca_save(const coulis_pca *pca, const char *path, coulis_er
     cJSON_free(samples);
     cJSON_free(total);
     cJSON_free(bound);
-    return status;
+    return cl_done(status, error);
 }
 
 /* The tensor `name` of the given type and rank. */
@@ -193,5 +193,5 @@ coulis_status coulis_pca_load(const char *path, coulis_pca **pca, coulis_error *
     if (status) return status;
     status = read_model(file, path, pca, error);
     cl_safetensors_close(file);
-    return status;
+    return cl_done(status, error);
 }

@@ -131,7 +131,7 @@ coulis_status coulis_moments_create(int64_t cols, const coulis_moments_options *
     }
     made->owns_pool = true;
     *moments = made;
-    return COULIS_OK;
+    return cl_done(COULIS_OK, error);
 }
 
 void coulis_moments_free(coulis_moments *m) {
@@ -232,7 +232,7 @@ coulis_status coulis_moments_update(coulis_moments *m, const float *x, int64_t r
         x += count * m->cols;
         rows -= count;
     }
-    return status;
+    return cl_done(status, error);
 }
 
 /* ---- merging -------------------------------------------------------------------------------------- */
@@ -271,7 +271,7 @@ static coulis_status check_merge(const coulis_moments *m, const coulis_moments *
 coulis_status coulis_moments_merge(coulis_moments *m, const coulis_moments *other, coulis_error *error) {
     if (!m || !other) return cl_fail(error, COULIS_INVALID_ARGUMENT, "moments_merge wants two moments");
     coulis_status status = check_merge(m, other, error);
-    if (status || coulis_moments_rows(other) == 0) return status;
+    if (status || coulis_moments_rows(other) == 0) return cl_done(status, error);
     /* All memory first, so that a failure leaves m as it was. */
     cl_moments_node *copies = cl_alloc_zero((size_t)other->count, sizeof *copies);
     if (!copies) return cl_fail_memory(error, "sums of rows", (size_t)other->count * sizeof *copies);
@@ -296,7 +296,7 @@ coulis_status coulis_moments_merge(coulis_moments *m, const coulis_moments *othe
         if (other->rest_rows) m->rest_rows = other->rest_rows;
     }
     cl_free(copies);
-    return status;
+    return cl_done(status, error);
 }
 
 /* ---- the total -------------------------------------------------------------------------------------- */

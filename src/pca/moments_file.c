@@ -49,7 +49,7 @@ coulis_status coulis_moments_save(const coulis_moments *m, void **bytes, size_t 
     if (m->rest_rows) memcpy(at, m->rest, rest_size(&h));
     *bytes = made;
     *size = total;
-    return COULIS_OK;
+    return cl_done(COULIS_OK, error);
 }
 
 void coulis_bytes_free(void *bytes) { cl_free(bytes); }
@@ -143,5 +143,5 @@ coulis_status coulis_moments_load(const void *bytes, size_t size, const coulis_m
     m->rest_rows = h.rest_rows;
     if (status) coulis_moments_free(m);
     else *moments = m;
-    return status;
+    return cl_done(status, error);
 }

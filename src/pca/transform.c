@@ -82,7 +82,7 @@ coulis_status coulis_pca_transform(const coulis_pca *pca, const float *x, int64_
     if (status) return status;
     status = cl_pca_transform(pca, x, rows, pool, scores, error);
     cl_pool_free(pool);
-    return status;
+    return cl_done(status, error);
 }
 
 coulis_status coulis_pca_inverse_transform(const coulis_pca *pca, const float *scores, int64_t rows, float *x,
@@ -103,5 +103,5 @@ coulis_status coulis_pca_inverse_transform(const coulis_pca *pca, const float *s
             for (int64_t i = 0; i < width; i++) x[r * pca->cols + c + i] = (float)sums[i];
         }
     }
-    return COULIS_OK;
+    return cl_done(COULIS_OK, error);
 }

@@ -18,12 +18,18 @@ PROGRAM = r"""
 
 #define GUARDED(kind, name) struct { kind it; unsigned char guard[256]; } name; memset(&name, 0xA5, sizeof name)
 #define INIT(kind, name) GUARDED(kind, name); kind##_init(&name.it, sizeof name.it); check(#kind, name.guard)
-#define CHECK(call) if ((call) != COULIS_OK) { printf("%s: %s\n", #call, error.message); return 1; }
+#define CHECK(call) \
+    error.status = 99; \
+    strcpy(error.message, "of the call before"); \
+    if ((call) != COULIS_OK) { printf("%s: %s\n", #call, error.message); return 1; } \
+    if (error.status != COULIS_OK || error.message[0]) { printf("%s left '%s'\n", #call, error.message); return 1; }
 
 static void check(const char *what, const unsigned char *guard) {
     for (int i = 0; i < 256; i++)
         if (guard[i] != 0xA5) { printf("%s: wrote behind the struct\n", what); exit(1); }
 }
+
+static void each(void *context, const char *name, const char *path) { *(int *)context += name && path; }
 
 int main(int argc, char **argv) {
     coulis_error error;
@@ -38,8 +44,13 @@ int main(int argc, char **argv) {
     INIT(coulis_job_options, job);
     INIT(coulis_job_result, result);
     INIT(coulis_collection_options, collection);
+    INIT(coulis_source_options, choose);
     CHECK(coulis_image_load(argv[1], &image.it, 32, 32, rgb, &info.it, &error))
     check("coulis_image_load", info.guard);
+    void *file = malloc(1 << 20);
+    FILE *stream = fopen(argv[1], "rb");
+    size_t size = stream ? fread(file, 1, 1 << 20, stream) : 0;
+    CHECK(coulis_image_decode(file, size, NULL, 32, 32, rgb, NULL, &error))
 
     coulis_model *model;
     coulis_featurizer *featurizer;
@@ -47,26 +58,79 @@ int main(int argc, char **argv) {
     CHECK(coulis_model_describe(model, &model_info.it, &error))
     check("coulis_model_describe", model_info.guard);
     CHECK(coulis_featurizer_create(model, &featurizer_options.it, &featurizer, &error))
+    static unsigned char pixels[224 * 224 * 3];
+    static float vector[1280];
+    coulis_input input = {.path = argv[1], .bytes = file, .byte_count = size};
+    coulis_result outcome;
+    CHECK(coulis_featurizer_run(featurizer, &input, 1, vector, &outcome, &error))
+    CHECK(coulis_featurizer_run_pixels(featurizer, pixels, 1, vector, &error))
     coulis_featurizer_free(featurizer);
     coulis_model_close(model);
+    char path[4096];
+    int models = 0;
+    CHECK(coulis_model_find("efficientnet-lite0", path, sizeof path, &error))
+    CHECK(coulis_model_list(each, &models, &error))
 
     const float x[] = {1, 2, 3, 5, 8, 13};
     coulis_pca *pca;
     coulis_moments *moments;
     CHECK(coulis_pca_fit(x, 3, 2, &pca_options.it, &pca, &error))
+    float scores[6], back[6];
+    snprintf(path, sizeof path, "%s.pca", argv[3]);
+    CHECK(coulis_pca_transform(pca, x, 3, 1, scores, &error))
+    CHECK(coulis_pca_inverse_transform(pca, scores, 3, back, &error))
+    CHECK(coulis_pca_save(pca, path, &error))
     coulis_pca_free(pca);
+    CHECK(coulis_pca_load(path, &pca, &error))
+    coulis_pca_free(pca);
+    coulis_moments *others;
+    void *bytes;
     CHECK(coulis_moments_create(2, &moments_options.it, &moments, &error))
+    CHECK(coulis_moments_create(2, NULL, &others, &error))
+    CHECK(coulis_moments_update(moments, x, 3, &error))
+    CHECK(coulis_moments_merge(moments, others, &error))
+    CHECK(coulis_moments_finish(moments, NULL, &pca, &error))
+    CHECK(coulis_moments_save(moments, &bytes, &size, &error))
+    coulis_moments_free(others);
+    CHECK(coulis_moments_load(bytes, size, NULL, &others, &error))
+    coulis_bytes_free(bytes);
+    coulis_moments_free(others);
     coulis_moments_free(moments);
+    coulis_pca_free(pca);
+
+    coulis_index *index;
+    coulis_pairs *pairs;
+    int64_t rows[3];
+    CHECK(coulis_index_create(x, 3, 2, 1, &index, &error))
+    CHECK(coulis_index_search(index, x, 1, 3, scores, rows, &error))
+    CHECK(coulis_index_pairs(index, NULL, 0.5, &pairs, &error))
+    coulis_pairs_free(pairs);
+    coulis_index_free(index);
 
     const char *paths[] = {argv[1], argv[2]};
     CHECK(coulis_job_run(paths, 2, argv[3], &job.it, &result.it, NULL, &error))
     check("coulis_job_run", result.guard);
+    char other[4096], vectors[4096];
+    snprintf(other, sizeof other, "%s.more/pca", argv[3]);
+    snprintf(vectors, sizeof vectors, "%s.vectors", argv[3]);
+    CHECK(coulis_job_featurize(paths, 2, vectors, NULL, NULL, NULL, &error))
+    snprintf(path, sizeof path, "%s.fit", argv[3]);
+    CHECK(coulis_job_fit(vectors, path, NULL, NULL, NULL, &error))
+    CHECK(coulis_job_transform(vectors, path, other, NULL, NULL, NULL, &error))
+    coulis_source *source;
+    CHECK(coulis_source_open(paths, 2, &choose.it, NULL, &source, &error))
+    coulis_source_close(source);
     coulis_job_result_init(&result.it, sizeof result.it);
     CHECK(coulis_job_run(paths, 2, argv[3], &job.it, &result.it, NULL, &error)) /* done by then */
     check("coulis_job_run", result.guard);
     char *json;
     const char *query = "0";
     CHECK(coulis_search(argv[3], &query, 1, &collection.it, &json, &error))
+    snprintf(path, sizeof path, "%s.parquet", argv[3]);
+    CHECK(coulis_dedup(argv[3], NULL, path, NULL, NULL, &error))
+    CHECK(coulis_export(argv[3], path, NULL, NULL, &error))
+    snprintf(path, sizeof path, "%s.html", argv[3]);
+    CHECK(coulis_view(argv[3], path, NULL, NULL, &error))
     coulis_string_free(json);
     printf("%s %d %d\n", coulis_version(), argc, (int)sizeof job.it);
     PRINT
@@ -109,7 +173,8 @@ def build_and_run(command, repository, tmp_path):
                         "-o", str(program), f"-L{library}", "-lcoulis", f"-Wl,-rpath,{library}"], check=True)
         for number in (1, 2):
             draw_picture(number).save(tmp_path / f"{number}.png")
-        shutil.rmtree(tmp_path / "out", ignore_errors=True)
+        for made in tmp_path.glob("out*"):
+            shutil.rmtree(made) if made.is_dir() else made.unlink()
         return subprocess.run([program, tmp_path / "1.png", tmp_path / "2.png", tmp_path / "out"],
                               capture_output=True, text=True)
 
@@ -125,6 +190,14 @@ def test_every_struct_that_grows_is_tried(header):
     assert len(sized_structs(header)) >= 9
     for name in sized_structs(header):
         assert f"INIT({name}, " in PROGRAM
+
+
+def test_every_call_that_can_fail_is_tried(header):
+    """On success nothing may stand in `error`: CHECK puts something there first."""
+    names = re.findall(r"COULIS_API coulis_status (coulis_\w+)\(", header)
+    assert len(names) > 20
+    for name in names:
+        assert f"CHECK({name}(" in PROGRAM or name == "coulis_cluster", name  # which needs more images than k
 
 
 @pytest.mark.parametrize("missing", [0, 1, 2, 100])

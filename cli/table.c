@@ -37,8 +37,8 @@ const cli_verb cli_verbs[] = {
      .example = "coulis transform vectors --pca pca.safetensors -o reduced",
      .paths_min = 1, .paths_max = 1, .values = CLI_FOLDERS, .run = cli_transform},
     {.name = "search", .bit = CLI_SEARCH, .arguments = "DIR QUERY... [-k N]", .summary = "the images nearest to others",
-     .details = "QUERY is a path as the column path has it, or the number of a row. Several stand for their mean. DIR "
-                "is a folder that run or featurize wrote.",
+     .details = "QUERY is a path as the column path has it, the number of a row, or another image file. Several "
+                "stand for their mean. DIR is a folder that run or featurize wrote.",
      .example = "coulis search out photos/apple.jpg -k 5",
      .paths_min = 2, .paths_max = -1, .values = CLI_FILES, .run = cli_search},
     {.name = "dedup", .bit = CLI_DEDUP, .arguments = "DIR [--against DIR2] -o FILE",

@@ -16,7 +16,7 @@ def search(folder, queries, *, k=10, threads=None):
     folder : str or os.PathLike
         What :func:`coulis.run` or :func:`coulis.featurize` wrote.
     queries : str, os.PathLike, int, or a list of these
-        Paths as the column ``path`` has them, or numbers of rows. Several stand for their mean.
+        Paths as the column ``path`` has them, numbers of rows, or other image files. Several stand for their mean.
     k : int
         How many images, besides the queries.
     threads : int or None

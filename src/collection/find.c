@@ -32,8 +32,7 @@ static coulis_status add_query(const cl_collection *c, const char *query, double
                            item->error ? item->error : coulis_status_name(item->status));
         status = cl_collection_read(c, item->vector, 1, vector, error);
     } else {
-        status = cl_fail(error, COULIS_INVALID_ARGUMENT,
-                         "%s: is neither a path in the table of %s nor the number of a row", query, c->folder);
+        status = cl_featurize_query(c, query, vector, error);
     }
     if (status) return status;
     const double square = cl_dot(vector, vector, c->vectors.cols), scale = square > 0 ? 1 / sqrt(square) : 0;

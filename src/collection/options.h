@@ -16,6 +16,10 @@ coulis_status cl_collection_options(const coulis_collection_options *given, coul
  * was not. */
 char *cl_print_json(cJSON *value, bool good);
 
+/* The vector of the image file `path`, by the network and preprocessing that the table's recipe names. */
+coulis_status cl_featurize_query(const cl_collection *collection, const char *path, float *vector,
+                                 coulis_error *error);
+
 /* Vectors of two tables can be compared when the same network, on images prepared the same way, made them.
  * COULIS_CONFLICT names what differs. */
 coulis_status cl_recipes_alike(const cl_collection *a, const cl_collection *b, coulis_error *error);

@@ -94,6 +94,23 @@ def test_search_with_more_than_there_are(result, rows):
     assert len(coulis.search(result, 0, k=1000)) == len(rows[0]) - 1
 
 
+def test_search_for_a_file(result, rows, tmp_path):
+    """An image that is not in the table goes through the same network and preprocessing."""
+    paths, _, _, table = rows
+    (tmp_path / "query.png").write_bytes(open(paths[11], "rb").read())
+    found = coulis.search(result, tmp_path / "query.png", k=3)
+    assert found[0]["path"] == paths[11] and found[0]["similarity"] == 1
+    draw_picture(500, (90, 70)).save(tmp_path / "new.png")
+    vector = coulis.Featurizer().featurize([tmp_path / "new.png"]).values
+    x = np.array([row["features"] for row in table if row["features"] is not None], np.float32)
+    assert [match["path"] for match in coulis.search(result, tmp_path / "new.png", k=3)] == [
+        paths[i] for i in coulis.Index(x).search(vector, 3)[1][0]
+    ]
+    (tmp_path / "bad.png").write_bytes(b"no image")
+    with pytest.raises(coulis.Error, match="cannot be searched for"):
+        coulis.search(result, tmp_path / "bad.png")
+
+
 def test_search_refuses_what_is_no_row(result, rows):
     with pytest.raises(coulis.Error, match="neither a path"):
         coulis.search(result, "nowhere.jpg")

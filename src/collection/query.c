@@ -1,0 +1,39 @@
+/* The vector of an image that is not in a table, made as the table's were. */
+#include <string.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "collection/options.h"
+#include "pipeline/output.h"
+#include "pipeline/recipe_read.h"
+
+coulis_status cl_featurize_query(const cl_collection *c, const char *path, float *vector, coulis_error *error) {
+    if (!cl_path_exists(path))
+        return cl_fail(error, COULIS_MISSING,
+                       "%s: is neither a path in the table of %s, the number of a row, nor a file", path, c->folder);
+    const char *recipe = cl_table_recipe(c->table);
+    char *name = NULL;
+    coulis_model *model = NULL;
+    coulis_featurizer *featurizer = NULL;
+    cl_featurizer_options own;
+    coulis_status status = cl_featurizer_options_read(NULL, &own, error);
+    if (!status) status = cl_recipe_read(recipe, c->folder, &own, &name, error);
+    own.featurizer.threads = 1;
+    if (!status) status = cl_recipe_open_model(recipe, c->folder, name, &model, error);
+    if (!status) status = coulis_featurizer_create(model, &own.featurizer, &featurizer, error);
+    if (!status && coulis_featurizer_length(featurizer) != c->vectors.cols)
+        status = cl_fail(error, COULIS_CONFLICT, "%s: its vectors have %lld dimensions, those of its network %lld",
+                         c->folder, (long long)c->vectors.cols, (long long)coulis_featurizer_length(featurizer));
+    if (!status) {
+        const coulis_input input = {.path = path};
+        coulis_result result;
+        status = coulis_featurizer_run(featurizer, &input, 1, vector, &result, error);
+        if (!status && result.error.status)
+            status = cl_fail(error, COULIS_INVALID_ARGUMENT, "%s: cannot be searched for: %s", path,
+                             result.error.message);
+    }
+    coulis_featurizer_free(featurizer);
+    coulis_model_close(model);
+    cl_free(name);
+    return status;
+}

@@ -96,7 +96,7 @@ int main(int argc, char **argv) {
     coulis_model_options_init(&options, sizeof options);
     options.random_weights = 1;
     if (coulis_model_open(argv[1], &options, &model, &error) != COULIS_OK) fail(error.message);
-    cl_plan *plan = plan_to(model, cl_model_graph(model)->pooled);
+    cl_plan *plan = plan_to(model, cl_model_graph(model)->features[0]);
     kernels = plan->kernels;
     const size_t size = (size_t)plan->values[0].size;
     uint8_t *pictures = cl_alloc(CL_PLAN_PICTURES, size);

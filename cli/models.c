@@ -36,7 +36,23 @@ static double speed(const coulis_model *model) {
     return pictures / seconds;
 }
 
-static cJSON *model_json(const char *name, const char *path, const coulis_model_info *info) {
+/* The features a network has, and the dimensions of each: its default, then the others in brackets. */
+static const char *features_text(const coulis_model *model, const coulis_model_info *info, char text[256]) {
+    char others[200] = "";
+    for (int32_t kind = 0; kind < COULIS_FEATURES_DEFAULT; kind++) {
+        const long long length = (long long)coulis_model_features_length(model, kind);
+        if (length == 0 || kind == info->default_features) continue;
+        const size_t end = strlen(others);
+        snprintf(others + end, sizeof others - end, "%s%s %lld", end ? ", " : "", coulis_option_word("features", kind),
+                 length);
+    }
+    snprintf(text, 256, "%s %lld%s%s%s", coulis_option_word("features", info->default_features),
+             (long long)coulis_model_features_length(model, info->default_features), *others ? " (" : "", others,
+             *others ? ")" : "");
+    return text;
+}
+
+static cJSON *model_json(const char *name, const char *path, const coulis_model *model, const coulis_model_info *info) {
     cJSON *object = cJSON_CreateObject();
     cJSON_AddStringToObject(object, "name", name);
     cJSON_AddStringToObject(object, "path", path);
@@ -44,9 +60,12 @@ static cJSON *model_json(const char *name, const char *path, const coulis_model_
     cJSON_AddNumberToObject(object, "megabytes", megabytes(path));
     cJSON_AddNumberToObject(object, "input_width", info->input_width);
     cJSON_AddNumberToObject(object, "input_height", info->input_height);
-    cJSON_AddNumberToObject(object, "pooled", (double)info->pooled_length);
-    cJSON_AddNumberToObject(object, "map", (double)info->map_length);
-    cJSON_AddNumberToObject(object, "logits", (double)info->logits_length);
+    cJSON_AddStringToObject(object, "default_features", coulis_option_word("features", info->default_features));
+    for (int32_t kind = 0; kind < COULIS_FEATURES_DEFAULT; kind++) {
+        const int64_t length = coulis_model_features_length(model, kind);
+        if (length > 0 || kind <= COULIS_FEATURES_LOGITS)
+            cJSON_AddNumberToObject(object, coulis_option_word("features", kind), (double)length);
+    }
     cJSON_AddNumberToObject(object, "parameters", (double)info->parameters);
     cJSON_AddNumberToObject(object, "multiply_adds", (double)info->multiply_adds);
     cJSON_AddStringToObject(object, "source", info->source);
@@ -75,14 +94,15 @@ static void list_one(void *context, const char *name, const char *path) {
     if (!open_model(path, &model, &info, &error)) {
         fprintf(stderr, "coulis: %s\n", error.message);
     } else if (list->array) {
-        cJSON *object = model_json(name, path, &info);
+        cJSON *object = model_json(name, path, model, &info);
         if (list->speed) cJSON_AddNumberToObject(object, "images_per_second", speed(model));
         cJSON_AddItemToArray(list->array, object);
     } else {
-        printf("%-22s %8.1f MB  %4dx%-4d  %7lld  %8lld  ", name, megabytes(path), info.input_width,
-               info.input_height, (long long)info.pooled_length, (long long)info.map_length);
+        char features[256];
+        printf("%-22s %8.1f MB  %4dx%-4d  ", name, megabytes(path), info.input_width, info.input_height);
         if (list->speed) printf("%8.1f  ", speed(model));
-        printf("%s%s\n", info.licence, ends_in(path, ".json") ? " (graph only, no weights)" : "");
+        printf("%-40s  %s%s\n", features_text(model, &info, features), info.licence,
+               ends_in(path, ".json") ? " (graph only, no weights)" : "");
     }
     coulis_model_close(model);
 }
@@ -91,8 +111,8 @@ int cli_models_list(const cli_options *options) {
     coulis_error error;
     listing list = {.array = options->json ? cJSON_CreateArray() : NULL, .speed = options->speed != 0};
     if (!list.array)
-        printf("%-22s %11s  %9s  %7s  %8s  %s%s\n", "name", "size", "input", "pooled", "map",
-               list.speed ? "images/s  " : "", "licence");
+        printf("%-22s %11s  %9s  %s%-40s  %s\n", "name", "size", "input", list.speed ? "images/s  " : "",
+               "features: dimensions", "licence");
     coulis_status status = coulis_model_list(list_one, &list, &error);
     if (list.array) print_json(list.array);
     return status == COULIS_OK ? EXIT_DONE : cli_fail(status, &error);
@@ -128,15 +148,15 @@ int cli_models_show(const cli_options *options) {
         return cli_fail(COULIS_MISSING, &error);
     }
     if (options->json) {
-        print_json(model_json(info.name, path, &info));
+        print_json(model_json(info.name, path, model, &info));
     } else {
+        char features[256];
         printf("name           %s\nfile           %s (%.1f MB)\nsource         %s\nlicence        %s\n"
-               "SHA-256        %s\ninput          %d x %d\npooled         %lld dimensions\n"
-               "map            %lld dimensions\nlogits         %lld dimensions\nparameters     %lld\n"
+               "SHA-256        %s\ninput          %d x %d\nfeatures       %s\nparameters     %lld\n"
                "multiply-adds  %lld per image\n",
                info.name, path, megabytes(path), info.source, info.licence, info.sha256, info.input_width,
-               info.input_height, (long long)info.pooled_length, (long long)info.map_length,
-               (long long)info.logits_length, (long long)info.parameters, (long long)info.multiply_adds);
+               info.input_height, features_text(model, &info, features), (long long)info.parameters,
+               (long long)info.multiply_adds);
     }
     coulis_model_close(model);
     return EXIT_DONE;

@@ -128,7 +128,8 @@ const cli_option cli_table[] = {
     {"model", 0, CLI_TEXT, AT(job.model), CLI_IMAGES | CLI_BENCH, .value = "NAME|FILE", .values = CLI_MODELS,
      .help = "network"},
     {"features", 0, CLI_WORD, AT(featurizer.features), CLI_IMAGES | CLI_BENCH,
-     .help = "averaged vector; the last feature map, flattened; class scores"},
+     .help = "averaged vector; feature map, flattened; class scores; class token; mean of the patches; all tokens; "
+             "vector shared with texts; the one the network's publisher calls the embedding"},
     {"components", 'k', CLI_COMPONENTS, AT(job.components), CLI_RUN | CLI_FIT, .value = "N|F",
      .help = "number of components, or share of the variance to reach, 0 < F < 1"},
     {"resize", 0, CLI_WORD, AT(image.resize), CLI_IMAGES,

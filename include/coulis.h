@@ -216,7 +216,9 @@ typedef struct coulis_model_info {
     int64_t map_length;     /* dimensions of a vector of the feature map */
     int64_t logits_length;  /* classes, 0 when the file has no classifier */
     int64_t parameters;     /* numbers in the weights */
-    int64_t multiply_adds;  /* of one image up to the pooled vector */
+    int64_t multiply_adds;  /* of one image up to the default features */
+    int32_t default_features; /* coulis_features: what COULIS_FEATURES_DEFAULT means for this network */
+    int32_t reserved;         /* 0 */
 } coulis_model_info;
 
 COULIS_API void coulis_model_info_init(coulis_model_info *info, size_t size);
@@ -251,12 +253,20 @@ COULIS_API void coulis_model_close(coulis_model *model);
 COULIS_API coulis_status coulis_model_describe(const coulis_model *model, coulis_model_info *info,
                                                coulis_error *error);
 
+/* Dimensions of a vector of these coulis_features; 0 when the network does not have them. */
+COULIS_API int64_t coulis_model_features_length(const coulis_model *model, int32_t features);
+
 /* ---- featurizer ------------------------------------------------------------ */
 
 typedef enum coulis_features {
-    COULIS_FEATURES_POOLED = 0, /* the last feature map averaged over its area */
+    COULIS_FEATURES_POOLED = 0, /* the last feature map averaged over its area, or what a transformer pools */
     COULIS_FEATURES_MAP = 1,    /* the last feature map, flattened height, width, channel */
-    COULIS_FEATURES_LOGITS = 2  /* the classifier's scores before softmax */
+    COULIS_FEATURES_LOGITS = 2, /* the classifier's scores before softmax */
+    COULIS_FEATURES_CLS = 3,         /* a transformer's class token */
+    COULIS_FEATURES_TOKENS_MEAN = 4, /* the mean of the tokens of its patches */
+    COULIS_FEATURES_TOKENS = 5,      /* all its tokens, one after another */
+    COULIS_FEATURES_PROJECTED = 6,   /* the vector in the space that images share with texts */
+    COULIS_FEATURES_DEFAULT = 7      /* the one of these that the network's publisher calls the embedding */
 } coulis_features;
 
 /* In how many bits the products of 1x1 convolutions and dense layers are computed; all else is float32. Where the
@@ -278,7 +288,7 @@ typedef struct coulis_featurizer_options {
     int32_t reserved;                  /* 0 */
 } coulis_featurizer_options;
 
-/* Pooled features, float32, all cores. */
+/* The network's default features, float32, all cores. */
 COULIS_API void coulis_featurizer_options_init(coulis_featurizer_options *options, size_t size);
 
 /* One image: bytes in memory, or, when `bytes` is NULL, a path. Its layout never changes. */

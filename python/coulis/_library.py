@@ -56,6 +56,8 @@ class ModelInfo(ctypes.Structure):
         ("logits_length", c_int64),
         ("parameters", c_int64),
         ("multiply_adds", c_int64),
+        ("default_features", c_int32),
+        ("reserved", c_int32),
     ]
 
 
@@ -213,6 +215,7 @@ FUNCTIONS = {
     "coulis_model_open": (_STATUS, [c_char_p, POINTER(ModelOptions), POINTER(_HANDLE), _ERROR]),
     "coulis_model_close": (None, [_HANDLE]),
     "coulis_model_describe": (_STATUS, [_HANDLE, POINTER(ModelInfo), _ERROR]),
+    "coulis_model_features_length": (c_int64, [_HANDLE, c_int32]),
     "coulis_featurizer_create": (_STATUS, [_HANDLE, POINTER(FeaturizerOptions), POINTER(_HANDLE), _ERROR]),
     "coulis_featurizer_free": (None, [_HANDLE]),
     "coulis_featurizer_length": (c_int64, [_HANDLE]),

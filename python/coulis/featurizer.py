@@ -53,9 +53,11 @@ class Featurizer:
     ----------
     model : str or os.PathLike
         Name (``"efficientnet-lite0"``) or path of a model file; see :func:`coulis.find_model`.
-    features : {"pooled", "map", "logits"}
-        The last feature map averaged over its area; flattened height, width, channel; or the
-        classifier's scores before softmax.
+    features : {"default", "pooled", "map", "logits", "cls", "tokens-mean", "tokens", "projected"}
+        ``"default"``: what the network's publisher calls the embedding. ``"pooled"``: the last feature map averaged
+        over its area. ``"map"``: that map flattened height, width, channel. ``"logits"``: the classifier's scores
+        before softmax. Of transformers: ``"cls"``, the class token; ``"tokens-mean"``, the mean of the patches;
+        ``"tokens"``, all tokens; ``"projected"``, the vector in the space that images share with texts.
     threads : int or None
         None for all cores. The result does not depend on it.
     resize : {"auto", "squash", "crop", "published"}
@@ -84,7 +86,7 @@ class Featurizer:
     def __init__(
         self,
         model="efficientnet-lite0",
-        features="pooled",
+        features="default",
         threads=None,
         *,
         resize="auto",

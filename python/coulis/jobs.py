@@ -42,7 +42,7 @@ def run(
     *,
     components=0.99,
     model="efficientnet-lite0",
-    features="pooled",
+    features="default",
     resize="auto",
     orient=None,
     alpha=None,
@@ -71,7 +71,7 @@ def run(
         A count, a share 0 < F < 1 of the total variance to reach, or None for as many as there are.
     model : str or os.PathLike
         Name or file of the network.
-    features : {"pooled", "map", "logits"}
+    features : {"default", "pooled", "map", "logits", "cls", "tokens-mean", "tokens", "projected"}
         What the network gives; see :class:`coulis.Featurizer`.
     resize, orient, alpha, decode, like, truncated, depth, cmyk, max_pixels
         As in :class:`coulis.Featurizer`.
@@ -123,7 +123,7 @@ def featurize(
     output,
     *,
     model="efficientnet-lite0",
-    features="pooled",
+    features="default",
     resize="auto",
     orient=None,
     alpha=None,

@@ -10,7 +10,7 @@ static const struct {
     const char *option;
     const char *words[WORDS_MAX + 1]; /* by number; NULL behind the last */
 } options[] = {
-    {"features", {"pooled", "map", "logits"}},
+    {"features", {"pooled", "map", "logits", "cls", "tokens-mean", "tokens", "projected", "default"}},
     {"precision", {"float32", "bf16", "int8"}},
     {"resize", {"squash", "crop", "published", "auto"}},
     {"filter", {"bicubic", "bilinear", "nearest", "lanczos", "plain"}},

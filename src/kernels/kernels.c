@@ -17,6 +17,8 @@
                         const float *shift, float low, float high, float *out);                                  \
     void cl_maximum_##set(const float *const *pixels, int64_t count, int64_t channels, float *out);              \
     void cl_sum_##set(const float *const *pixels, int64_t count, int64_t channels, float factor, float *out);    \
+    void cl_layer_norm_##set(const cl_layer_norm *rows);                                                         \
+    void cl_softmax_##set(const cl_softmax *rows);                                                               \
     static const cl_kernels set##_kernels = {                                                                    \
         .name = #set,                                                                                            \
         .lanes = lane_count,                                                                                     \
@@ -31,6 +33,8 @@
         .scale = cl_scale_##set,                                                                                 \
         .maximum = cl_maximum_##set,                                                                             \
         .sum = cl_sum_##set,                                                                                     \
+        .layer_norm = cl_layer_norm_##set,                                                                       \
+        .softmax = cl_softmax_##set,                                                                             \
     };
 
 TABLE(scalar, 4)

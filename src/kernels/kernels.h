@@ -89,13 +89,36 @@ typedef enum cl_activation_kind {
     CL_HARD_SIGMOID, /* max(0, min(1, alpha x + beta)) */
     CL_SWISH,        /* x sigmoid(x) */
     CL_HARD_SWISH,   /* x max(0, min(1, alpha x + beta)) */
-    CL_EXP
+    CL_EXP,
+    CL_TANH,
+    CL_GELU_ERF,   /* x / 2 (1 + erf(x / sqrt(2))) */
+    CL_GELU_TANH,  /* x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) */
+    CL_GELU_QUICK  /* x sigmoid(1.702 x) */
 } cl_activation_kind;
 
 typedef struct cl_activation {
     cl_activation_kind what;
     float alpha, beta; /* 0 where there are none */
 } cl_activation;
+
+/* out = (in - mean) / sqrt(variance + epsilon) * scale + shift of each row, mean and variance over its `channels`
+ * numbers. Rows are `stride` apart, and out may be in. */
+typedef struct cl_layer_norm {
+    int64_t rows, channels, stride;
+    double epsilon;
+    const float *in, *scale, *shift; /* scale and shift padded */
+    float *out;
+} cl_layer_norm;
+
+/* Each row of `count` numbers becomes exp(scale * (x - the largest)), and its sum is written aside. Rows are `stride`
+ * numbers apart, padded; what pads them becomes 0. */
+typedef struct cl_softmax {
+    int64_t rows, count, stride;
+    int64_t seen; /* row r has only `seen` + r + 1 numbers, if those are fewer than count; the rest become 0 */
+    float scale;  /* positive */
+    float *data;
+    float *sums; /* one for each row */
+} cl_softmax;
 
 typedef struct cl_kernels {
     const char *name;
@@ -123,6 +146,9 @@ typedef struct cl_kernels {
     void (*maximum)(const float *const *pixels, int64_t count, int64_t channels, float *out);
     /* out[c] = factor * sum over the given pixels. */
     void (*sum)(const float *const *pixels, int64_t count, int64_t channels, float factor, float *out);
+
+    void (*layer_norm)(const cl_layer_norm *rows);
+    void (*softmax)(const cl_softmax *rows);
 } cl_kernels;
 
 /* Channels as a map has room for them: filled up to whole registers. */

@@ -62,7 +62,7 @@ static cl_step *fuse(const fusion *f, const cl_step *step) {
     if (step->ops == &cl_step_arithmetic) return step->node->op == CL_OP_ADD ? fuse_add(f, step) : NULL;
     if (step->ops == &cl_step_activation) return fuse_activation(f, step);
     if (step->ops != &cl_step_scale) return NULL;
-    return step->node->op == CL_OP_BATCH_NORM ? fuse_norm(f, step) : fuse_clamp(f, step);
+    return cl_is_norm(step->node) ? fuse_norm(f, step) : fuse_clamp(f, step);
 }
 
 /* Closes the gaps that fused steps left, in steps and values. */

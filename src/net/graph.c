@@ -97,14 +97,22 @@ static coulis_status read_nodes(cl_graph_reader *r, const cJSON *root, cl_graph 
 
 static coulis_status read_features(const cl_graph_reader *r, const cJSON *root, cl_graph *graph) {
     const cJSON *features = cJSON_GetObjectItemCaseSensitive(root, "features");
-    const char *const keys[] = {"map", "pooled", "logits"};
-    int32_t *const nodes[] = {&graph->map, &graph->pooled, &graph->logits};
-    for (int i = 0; i < 3; i++) {
-        const char *name = cl_json_text(features, keys[i]);
-        *nodes[i] = name ? cl_graph_find(graph, name) : -1;
-        if (*nodes[i] <= 0 && (name || i < 2)) return cl_refuse(r, "'features' must name a node under '%s'", keys[i]);
+    const char *meant = cl_json_text(features, "default");
+    if (!meant) meant = coulis_option_word("features", COULIS_FEATURES_POOLED);
+    graph->default_features = -1;
+    for (int32_t kind = 0; kind < COULIS_FEATURES_DEFAULT; kind++) {
+        const char *key = coulis_option_word("features", kind), *name = cl_json_text(features, key);
+        graph->features[kind] = name ? cl_graph_find(graph, name) : -1;
+        if (name && graph->features[kind] <= 0) return cl_refuse(r, "'features' must name a node under '%s'", key);
+        if (name && strcmp(key, meant) == 0) graph->default_features = kind;
     }
+    if (graph->default_features < 0) return cl_refuse(r, "'features' must name a node under '%.40s'", meant);
     return COULIS_OK;
+}
+
+int32_t cl_graph_features(const cl_graph *graph, int32_t features) {
+    if (features == COULIS_FEATURES_DEFAULT) features = graph->default_features;
+    return features >= 0 && features < COULIS_FEATURES_DEFAULT ? graph->features[features] : -1;
 }
 
 /* Zeros before a convolution become its own padding, as far as that is less wide than its window. */
@@ -182,6 +190,9 @@ int64_t cl_graph_multiply_adds(const cl_graph *graph, int32_t output) {
         const cl_node *node = &graph->nodes[i];
         if (node->op == CL_OP_CONV || node->op == CL_OP_DENSE)
             total += (double)cl_weight_count(&node->weights[CL_WEIGHT]) * node->height * node->width;
+        if (node->op != CL_OP_ATTENTION && node->op != CL_OP_ATTENTION_POOL) continue;
+        const cl_node *keys = &graph->nodes[node->inputs[node->input_count - 1]];
+        total += 2.0 * node->channels * node->height * node->width * keys->height * keys->width;
     }
     return total < 9e18 ? (int64_t)total : INT64_MAX;
 }

@@ -32,13 +32,36 @@ typedef enum cl_op {
     CL_OP_MAX_POOL,
     CL_OP_AVERAGE_POOL,
     CL_OP_GLOBAL_MAX_POOL,
-    CL_OP_GLOBAL_AVERAGE_POOL
+    CL_OP_GLOBAL_AVERAGE_POOL,
+    CL_OP_SCALE,
+    CL_OP_PRELU,
+    CL_OP_TANH,
+    CL_OP_GELU,
+    CL_OP_POWER,
+    CL_OP_LAYER_NORM,
+    CL_OP_L2_NORM,
+    CL_OP_GRN,
+    CL_OP_LOCAL_RESPONSE_NORM,
+    CL_OP_TOKENS,
+    CL_OP_TAKE,
+    CL_OP_ATTENTION,
+    CL_OP_ATTENTION_POOL
 } cl_op;
 
 /* Where a node's weights stand, by operator.
  *   conv, dense   weight, bias
- *   batch_norm    scale, shift, mean, variance */
-enum { CL_WEIGHT = 0, CL_BIAS = 1, CL_SCALE = 0, CL_SHIFT = 1, CL_MEAN = 2, CL_VARIANCE = 3 };
+ *   batch_norm    scale, shift, mean, variance
+ *   scale, layer_norm, grn   scale, shift
+ *   prelu         slope
+ *   tokens        prefix, position
+ *   attention_pool   query */
+enum {
+    CL_WEIGHT = 0, CL_BIAS = 1,
+    CL_SCALE = 0, CL_SHIFT = 1, CL_MEAN = 2, CL_VARIANCE = 3,
+    CL_SLOPE = 0,
+    CL_PREFIX = 0, CL_POSITION = 1,
+    CL_QUERY = 0
+};
 #define CL_WEIGHTS_MAX 4
 
 /* A tensor of the file that a node needs. */
@@ -47,6 +70,9 @@ typedef struct cl_weight {
     int32_t rank;
     int64_t shape[4];
 } cl_weight;
+
+/* The three ways to compute GELU that publishers have. */
+typedef enum cl_gelu { CL_FORM_ERF, CL_FORM_TANH, CL_FORM_QUICK } cl_gelu;
 
 /* The tallest and widest kernel or pooling window. */
 #define CL_KERNEL_MAX 64
@@ -65,13 +91,18 @@ typedef struct cl_node {
     cl_window window;
     union { /* fields of one operator or several of a kind */
         int32_t groups;                      /* conv, shuffle */
-        int32_t first;                       /* slice: the first channel */
+        int32_t first;                       /* slice: the first channel; take: the first row */
         bool count_padding;                  /* average_pool: padded places count in the divisor */
-        double epsilon;                      /* batch_norm */
+        double epsilon;                      /* batch_norm, layer_norm, l2_norm, grn */
         double slope;                        /* leaky_relu */
         double value;                        /* pad */
         struct { double low, high; } clip;
         struct { double alpha, beta; } hard; /* hard_sigmoid */
+        cl_gelu form;                        /* gelu */
+        double exponent;                     /* power */
+        struct { int32_t size; double alpha, beta, bias; } local; /* local_response_norm */
+        int32_t before;                      /* tokens: those before the rows of the input */
+        struct { int32_t heads; double scale; bool causal; } attention;
     };
     cl_weight weights[CL_WEIGHTS_MAX];
 } cl_node;
@@ -87,7 +118,8 @@ typedef struct cl_graph {
     cl_node *nodes;
     int32_t node_count;
     int32_t *inputs; /* of all nodes, one after another */
-    int32_t map, pooled, logits; /* nodes whose output is that feature; -1 for none */
+    int32_t features[COULIS_FEATURES_DEFAULT]; /* nodes whose output is that coulis_features; -1 for none */
+    int32_t default_features;                  /* which of them is meant where none is named */
     void *json; /* owns the strings */
 } cl_graph;
 
@@ -99,6 +131,9 @@ void cl_graph_free(cl_graph *graph);
 
 /* Numbers in a weight; 0 when there is none. */
 int64_t cl_weight_count(const cl_weight *weight);
+
+/* The node whose output is that coulis_features; -1 when the network has none. */
+int32_t cl_graph_features(const cl_graph *graph, int32_t features);
 
 /* Multiply-adds of one picture from the input to `output`. */
 int64_t cl_graph_multiply_adds(const cl_graph *graph, int32_t output);

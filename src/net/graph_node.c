@@ -8,7 +8,6 @@
 
 static coulis_status read_dense(const cl_graph_reader *r, const cJSON *json, const cl_graph *graph, cl_node *node) {
     (void)graph;
-    if (node->height != 1 || node->width != 1) return cl_refuse(r, "'dense' needs an input of 1x1 pixels");
     return cl_read_whole(r, json, "units", 1, CL_CHANNELS_MAX, &node->channels);
 }
 
@@ -104,8 +103,33 @@ static coulis_status read_global(const cl_graph_reader *r, const cJSON *json, co
     return COULIS_OK;
 }
 
+static coulis_status read_gelu(const cl_graph_reader *r, const cJSON *json, const cl_graph *graph, cl_node *node) {
+    (void)graph;
+    static const char *const forms[] = {[CL_FORM_ERF] = "erf", [CL_FORM_TANH] = "tanh", [CL_FORM_QUICK] = "quick"};
+    const char *form = cl_json_text(json, "form");
+    for (int i = 0; form && i < 3; i++) {
+        if (strcmp(form, forms[i]) != 0) continue;
+        node->form = (cl_gelu)i;
+        return COULIS_OK;
+    }
+    return cl_refuse(r, "'form' must be \"erf\", \"tanh\" or \"quick\"");
+}
+
+static coulis_status read_power(const cl_graph_reader *r, const cJSON *json, const cl_graph *graph, cl_node *node) {
+    (void)graph;
+    return cl_read_number(r, json, "exponent", false, 1e-3, 1e3, &node->exponent);
+}
+
+static coulis_status read_local(const cl_graph_reader *r, const cJSON *json, const cl_graph *graph, cl_node *node) {
+    (void)graph;
+    coulis_status status = cl_read_whole(r, json, "size", 1, CL_KERNEL_MAX, &node->local.size);
+    if (status == COULIS_OK) status = cl_read_number(r, json, "alpha", false, 0, 1e6, &node->local.alpha);
+    if (status == COULIS_OK) status = cl_read_number(r, json, "beta", false, 1e-3, 1e3, &node->local.beta);
+    return status == COULIS_OK ? cl_read_number(r, json, "bias", false, 1e-6, 1e6, &node->local.bias) : status;
+}
+
 /* The shape of a weight. */
-typedef enum shape { PER_CHANNEL, OF_CONV, OF_DENSE } shape;
+typedef enum shape { PER_CHANNEL, OF_CONV, OF_DENSE, OF_PREFIX, OF_POSITION } shape;
 
 static const struct {
     const char *name;
@@ -145,6 +169,20 @@ static const struct {
     [CL_OP_AVERAGE_POOL] = {"average_pool", 1, 1, cl_read_pool, {{0}}},
     [CL_OP_GLOBAL_MAX_POOL] = {"global_max_pool", 1, 1, read_global, {{0}}},
     [CL_OP_GLOBAL_AVERAGE_POOL] = {"global_average_pool", 1, 1, read_global, {{0}}},
+    [CL_OP_SCALE] = {"scale", 1, 1, NULL, {{"scale", PER_CHANNEL, false}, {"shift", PER_CHANNEL, true}}},
+    [CL_OP_PRELU] = {"prelu", 1, 1, NULL, {{"slope", PER_CHANNEL, false}}},
+    [CL_OP_TANH] = {"tanh", 1, 1, NULL, {{0}}},
+    [CL_OP_GELU] = {"gelu", 1, 1, read_gelu, {{0}}},
+    [CL_OP_POWER] = {"power", 1, 1, read_power, {{0}}},
+    [CL_OP_LAYER_NORM] = {"layer_norm", 1, 1, read_norm,
+                          {{"scale", PER_CHANNEL, true}, {"shift", PER_CHANNEL, true}}},
+    [CL_OP_L2_NORM] = {"l2_norm", 1, 1, read_norm, {{0}}},
+    [CL_OP_GRN] = {"grn", 1, 1, read_norm, {{"scale", PER_CHANNEL, false}, {"shift", PER_CHANNEL, false}}},
+    [CL_OP_LOCAL_RESPONSE_NORM] = {"local_response_norm", 1, 1, read_local, {{0}}},
+    [CL_OP_TOKENS] = {"tokens", 1, 1, cl_read_tokens, {{"prefix", OF_PREFIX, true}, {"position", OF_POSITION, true}}},
+    [CL_OP_TAKE] = {"take", 1, 1, cl_read_take, {{0}}},
+    [CL_OP_ATTENTION] = {"attention", 1, 2, cl_read_attention, {{0}}},
+    [CL_OP_ATTENTION_POOL] = {"attention_pool", 1, 1, cl_read_attention_pool, {{"query", PER_CHANNEL, false}}},
 };
 #define OPERATORS ((int)(sizeof operators / sizeof operators[0]))
 
@@ -179,6 +217,8 @@ static cl_weight weight_of(const cl_graph *graph, const cl_node *node, const cha
         return (cl_weight){name, 4, {node->channels, inputs / node->groups, node->window.kernel[0],
                                      node->window.kernel[1]}};
     case OF_DENSE: return (cl_weight){name, 2, {node->channels, inputs}};
+    case OF_PREFIX: return (cl_weight){name, 2, {node->before, node->channels}};
+    case OF_POSITION: return (cl_weight){name, 2, {node->height - node->before, node->channels}};
     case PER_CHANNEL: break;
     }
     return (cl_weight){name, 1, {node->channels}};

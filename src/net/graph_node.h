@@ -49,6 +49,9 @@ typedef coulis_status cl_node_reader(const cl_graph_reader *r, const cJSON *json
 /* Those with a window. */
 cl_node_reader cl_read_conv, cl_read_pool, cl_read_pad;
 
+/* Those of transformers. */
+cl_node_reader cl_read_tokens, cl_read_take, cl_read_attention, cl_read_attention_pool;
+
 /* Number of the node of that name among those read so far; -1 for none. */
 int32_t cl_graph_find(const cl_graph *graph, const char *name);
 

@@ -73,6 +73,7 @@ coulis_status cl_plan_lay_out(cl_plan *plan, coulis_error *error) {
         const int64_t needed = step->ops->scratch ? step->ops->scratch(plan, step) : 0;
         if (needed > scratch) scratch = needed;
     }
+    if (scratch > WORKSPACE_MAX) return cl_fail(error, COULIS_BAD_MODEL, "the network needs too much memory to run");
     plan->scratch_offset = end;
     plan->workspace_count = end + scratch;
     return COULIS_OK;

@@ -105,7 +105,7 @@ static coulis_status draw_weights(coulis_model *model, const char *path, coulis_
             const cl_weight *weight = &node->weights[which];
             const int64_t count = cl_weight_count(weight);
             if (count == 0) continue;
-            bool normalises = node->op == CL_OP_BATCH_NORM;
+            bool normalises = node->op == CL_OP_BATCH_NORM || node->op == CL_OP_SCALE || node->op == CL_OP_LAYER_NORM;
             float fan_in = weight->rank > 1 ? (float)(count / weight->shape[0]) : 1.0f;
             float range = weight->rank > 1 ? sqrtf(6.0f / fan_in) : 0.1f;
             float centre = normalises && (which == CL_SCALE || which == CL_VARIANCE) ? 1.0f : 0.0f;
@@ -207,15 +207,20 @@ coulis_status coulis_model_describe(const coulis_model *model, coulis_model_info
         .sha256 = cl_model_sha256(model),
         .input_width = graph->width,
         .input_height = graph->height,
-        .pooled_length = numbers_in(graph, graph->pooled),
-        .map_length = numbers_in(graph, graph->map),
-        .logits_length = numbers_in(graph, graph->logits),
+        .pooled_length = numbers_in(graph, graph->features[COULIS_FEATURES_POOLED]),
+        .map_length = numbers_in(graph, graph->features[COULIS_FEATURES_MAP]),
+        .logits_length = numbers_in(graph, graph->features[COULIS_FEATURES_LOGITS]),
         .parameters = model->parameters,
-        .multiply_adds = cl_graph_multiply_adds(graph, graph->pooled),
+        .multiply_adds = cl_graph_multiply_adds(graph, graph->features[graph->default_features]),
+        .default_features = graph->default_features,
     };
     if (!cl_sized_write(info, &own, sizeof own))
         return cl_fail(error, COULIS_INVALID_ARGUMENT,
                        "coulis_model_info: not set up; call coulis_model_info_init first");
     cl_clear(error);
     return COULIS_OK;
+}
+
+int64_t coulis_model_features_length(const coulis_model *model, int32_t features) {
+    return model ? numbers_in(model->graph, cl_graph_features(model->graph, features)) : 0;
 }

@@ -10,6 +10,11 @@ void cl_pack_fold(const coulis_model *model, const cl_node *norm, int64_t c, dou
     *shift = 0;
     if (!norm) return;
     const float *gamma = cl_model_weight(model, norm, CL_SCALE), *beta = cl_model_weight(model, norm, CL_SHIFT);
+    if (norm->op == CL_OP_SCALE) {
+        *scale = (double)gamma[c];
+        *shift = beta ? (double)beta[c] : 0;
+        return;
+    }
     const float *mean = cl_model_weight(model, norm, CL_MEAN), *variance = cl_model_weight(model, norm, CL_VARIANCE);
     *scale = (double)gamma[c] / sqrt((double)variance[c] + norm->epsilon);
     *shift = (double)beta[c] - (double)mean[c] * *scale;

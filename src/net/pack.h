@@ -7,7 +7,7 @@
 /* Memory for `weights` and `bias` numbers, zeroed. */
 coulis_status cl_pack_room(cl_step *step, int64_t weights, int64_t bias, coulis_error *error);
 
-/* What a normalisation does to channel c: y = scale * x + shift, in float64; NULL: nothing. */
+/* What a batch normalisation or scale does to channel c: y = scale * x + shift, in float64; NULL: nothing. */
 void cl_pack_fold(const coulis_model *model, const cl_node *norm, int64_t c, double *scale, double *shift);
 
 /* The bias of channel c after that. */

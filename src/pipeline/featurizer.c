@@ -39,13 +39,23 @@ coulis_status cl_settle_resize(const coulis_model *model, coulis_image_options *
     return COULIS_OK;
 }
 
+/* Names the features that there are. */
+static coulis_status no_features(const cl_graph *graph, int32_t features, coulis_error *error) {
+    char known[128] = ""; /* seven words of at most 12 letters */
+    for (int32_t kind = 0; kind < COULIS_FEATURES_DEFAULT; kind++) {
+        if (graph->features[kind] < 0) continue;
+        strcat(known, *known ? ", " : "");
+        strcat(known, coulis_option_word("features", kind));
+    }
+    return cl_fail(error, COULIS_INVALID_ARGUMENT, "model '%.80s' has no %s; it has: %s", graph->name,
+                   coulis_option_word("features", features), known);
+}
+
 coulis_status cl_featurizer_create(const coulis_model *model, const coulis_featurizer_options *options,
                                    int32_t workers, coulis_featurizer **out, coulis_error *error) {
     const cl_graph *graph = cl_model_graph(model);
-    int32_t node = options->features == COULIS_FEATURES_POOLED ? graph->pooled
-                   : options->features == COULIS_FEATURES_MAP  ? graph->map : graph->logits;
-    if (node < 0)
-        return cl_fail(error, COULIS_INVALID_ARGUMENT, "model '%.80s' has no classifier, so no logits", graph->name);
+    const int32_t node = cl_graph_features(graph, options->features);
+    if (node < 0) return no_features(graph, options->features, error);
     coulis_featurizer *f = cl_alloc_zero(1, sizeof *f);
     if (!f) return cl_fail_memory(error, "a featurizer", sizeof *f);
     f->options = *options->image;

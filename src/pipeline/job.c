@@ -124,8 +124,8 @@ static coulis_status begin(job *j, const char *const *paths, int64_t path_count,
     status = coulis_model_describe(j->model, &j->model_info, j->error);
     if (status != COULIS_OK) return status;
     j->summary.model = &j->model_info;
-    const int64_t lengths[] = {j->model_info.pooled_length, j->model_info.map_length, j->model_info.logits_length};
-    const int64_t length = j->summary.result.length = lengths[j->options->featurizer->features];
+    const int64_t length = coulis_model_features_length(j->model, j->options->featurizer->features);
+    j->summary.result.length = length;
     j->summary.threads = j->options->threads > 0 ? j->options->threads : coulis_core_count();
     j->features_recipe = cl_recipe_features(j->options, &j->model_info, length, &j->source);
     return j->features_recipe ? COULIS_OK : cl_fail_memory(j->error, "the recipe", 0);

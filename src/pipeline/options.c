@@ -9,7 +9,7 @@
 #define THREADS_MAX 1024
 
 void coulis_featurizer_options_init(coulis_featurizer_options *options, size_t size) {
-    const coulis_featurizer_options defaults = {.size = sizeof defaults};
+    const coulis_featurizer_options defaults = {.size = sizeof defaults, .features = COULIS_FEATURES_DEFAULT};
     cl_sized_init(options, size, &defaults, sizeof defaults);
 }
 

@@ -36,7 +36,7 @@ static char *print(cJSON *root, int good) {
 
 char *cl_recipe_features(const coulis_job_options *options, const coulis_model_info *model, int64_t length,
                          const coulis_source *source) {
-    const int32_t precision = options->featurizer->precision;
+    const int32_t precision = options->featurizer->precision, features = options->featurizer->features;
     const coulis_image_options *image = options->featurizer->image;
     cJSON *root = cJSON_CreateObject(), *size = cJSON_CreateArray();
     int good = root && size && cJSON_AddItemToArray(size, cJSON_CreateNumber(model->input_width)) &&
@@ -44,7 +44,7 @@ char *cl_recipe_features(const coulis_job_options *options, const coulis_model_i
                cJSON_AddStringToObject(root, "coulis", coulis_version()) &&
                cJSON_AddStringToObject(root, "model", model->name) &&
                cJSON_AddStringToObject(root, "model_sha256", model->sha256) &&
-               add_word(root, "features", options->featurizer->features) &&
+               add_word(root, "features", features == COULIS_FEATURES_DEFAULT ? model->default_features : features) &&
                cJSON_AddNumberToObject(root, "length", (double)length);
     if (good && cJSON_AddItemToObject(root, "input_size", size)) size = NULL; /* the root's now */
     else good = 0;

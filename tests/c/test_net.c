@@ -50,7 +50,37 @@ static const char nodes[] =
     NODE("corner", "conv", "'padded'", ",'weight':'w','channels':30,'kernel':[9,9],'stride':[9,9]") ","
     NODE("corner_mean", "global_average_pool", "'corner'", "") ","
     NODE("all", "concat", "'dense','corner_mean'", "") ","
-    NODE("softmax", "softmax", "'all'", "");
+    NODE("softmax", "softmax", "'all'", "") ","
+    NODE("tokens", "tokens", "'relu6'", ",'prefix':'p','before':3,'position':'q'") ","
+    NODE("first", "layer_norm", "'tokens'", ",'scale':'a','shift':'b','epsilon':1e-6") ","
+    NODE("qkv", "dense", "'first'", ",'weight':'w','bias':'b','units':72") ","
+    NODE("attention", "attention", "'qkv'", ",'heads':3") ","
+    NODE("back", "dense", "'attention'", ",'weight':'w','bias':'b','units':20") ","
+    NODE("layer_scale", "scale", "'back'", ",'scale':'a'") ","
+    NODE("residual", "add", "'layer_scale','tokens'", "") ","
+    NODE("second_norm", "layer_norm", "'residual'", ",'epsilon':1e-6") ","
+    NODE("wide", "dense", "'second_norm'", ",'weight':'w','units':40") ","
+    NODE("gelu", "gelu", "'wide'", ",'form':'erf'") ","
+    NODE("left", "slice", "'gelu'", ",'first':0,'channels':20") ","
+    NODE("right", "slice", "'gelu'", ",'first':20,'channels':20") ","
+    NODE("quick", "gelu", "'right'", ",'form':'quick'") ","
+    NODE("both", "multiply", "'left','quick'", "") ","
+    NODE("cls", "take", "'both'", ",'first':0,'count':1") ","
+    NODE("patches", "take", "'both'", ",'first':3,'count':49") ","
+    NODE("pooling", "attention_pool", "'wide'", ",'heads':4,'query':'q','scale':0.3") ","
+    NODE("cross", "attention", "'cls','wide'", ",'heads':2") ","
+    NODE("causal", "attention", "'qkv'", ",'heads':1,'causal':true") ","
+    NODE("tanh", "tanh", "'cross'", "") ","
+    NODE("tanh_gelu", "gelu", "'tanh'", ",'form':'tanh'") ","
+    NODE("length_1", "l2_norm", "'tanh_gelu'", ",'epsilon':1e-12") ","
+    CONV("seven", "gated", "'channels':12,'kernel':[7,7],'padding':'same','groups':12") ","
+    NODE("channel_norm", "layer_norm", "'seven'", ",'scale':'a','shift':'b','epsilon':1e-6") ","
+    NODE("widened", "dense", "'channel_norm'", ",'weight':'w','bias':'b','units':24") ","
+    NODE("widened_gelu", "gelu", "'widened'", ",'form':'tanh'") ","
+    NODE("grn", "grn", "'widened_gelu'", ",'scale':'a','shift':'b','epsilon':1e-6") ","
+    NODE("prelu", "prelu", "'grn'", ",'slope':'s'") ","
+    NODE("local", "local_response_norm", "'prelu'", ",'size':5,'alpha':1e-3,'beta':0.75,'bias':1") ","
+    NODE("power", "power", "'local'", ",'exponent':3");
 
 static coulis_status open_model(coulis_model **model, coulis_error *error) {
     coulis_model_options options;
@@ -130,7 +160,8 @@ static void want_of_memory_is_an_error(void) {
         cl_test_fail_allocation(n);
         coulis_status status = open_model(&model, &error);
         if (status == COULIS_OK)
-            status = cl_plan_create(model, cl_model_graph(model)->pooled, COULIS_PRECISION_FLOAT32, &plan, &error);
+            status = cl_plan_create(model, cl_graph_features(cl_model_graph(model), COULIS_FEATURES_POOLED),
+                                    COULIS_PRECISION_FLOAT32, &plan, &error);
         cl_test_fail_allocation(0);
         cl_plan_free(plan);
         coulis_model_close(model);

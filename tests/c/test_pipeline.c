@@ -241,7 +241,7 @@ static void options_are_checked(void) {
     options.featurizer = &featurizer;
     featurizer.features = COULIS_FEATURES_LOGITS;
     CHECK(run_into("x", &options, &error) == COULIS_INVALID_ARGUMENT);
-    CHECK(strstr(error.message, "no classifier") != NULL);
+    CHECK(strstr(error.message, "has no logits") != NULL);
     CHECK(coulis_job_run(NULL, 0, "x", &options, NULL, NULL, &error) == COULIS_INVALID_ARGUMENT);
 }
 

@@ -98,7 +98,7 @@ class Tiny:
     def __call__(self, op, *inputs, **fields):
         self.count += 1
         name = f"n{self.count}.{op}"
-        if op in ("conv", "batch_norm", "dense"):
+        if op != "add" and hasattr(self.graph, op):
             return getattr(self.graph, op)(name, *inputs, **fields)
         return self.graph.add(name, op, inputs, **fields)
 

@@ -387,7 +387,7 @@ def test_models(coulis, lite0_path):
     assert shown["pooled"] == 1280 and shown["map"] == 62720 and shown["licence"]
     path = coulis("models", "path", "efficientnet-lite0").stdout.strip()
     assert os.path.samefile(path, lite0_path)
-    assert "2048 dimensions" in coulis("models", "show", "resnet50").stdout  # its graph alone
+    assert "pooled 2048" in coulis("models", "show", "resnet50").stdout  # its graph alone
     assert "nonet" in one_sentence(coulis("models", "show", "nonet", code=1))
 
 

@@ -133,7 +133,7 @@ def test_every_enum_has_its_words(header):
     for option in OPTIONS:
         members = re.findall(rf"\bCOULIS_{option.upper()}_(\w+)\s*=\s*(\d+)", header)
         assert [(word, str(number)) for number, word in enumerate(_library.words(option))] == [
-            (member.lower(), number) for member, number in members
+            (member.lower().replace("_", "-"), number) for member, number in members
         ]
         for number, word in enumerate(_library.words(option)):
             assert _library.library().coulis_option_number(option.encode(), word.encode()) == number

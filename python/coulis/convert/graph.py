@@ -76,9 +76,9 @@ class Graph:
             fields["position"] = f"{name}.position"
         return self.add(name, "tokens", [source], **fields)
 
-    def attention(self, name, source, heads, **fields):
-        """Softmax attention of tokens whose q, k and v lie one after another in `source`."""
-        return self.add(name, "attention", [source], heads=heads, **fields)
+    def attention(self, name, *sources, heads, **fields):
+        """Softmax attention of tokens: q, k and v one after another in one source, or k and v in a second one."""
+        return self.add(name, "attention", sources, heads=heads, **fields)
 
     def attention_pool(self, name, source, heads, **fields):
         """The same with a query of its own; k and v lie one after another in `source`."""

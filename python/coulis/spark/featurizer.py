@@ -31,7 +31,7 @@ class ImageFeaturizer(
     model : str
         Name or path of a network; a file that came with the job (``--files``) is found by its name. It is
         opened on the executors, once in each Python worker, and uses ``spark.task.cpus`` threads.
-    features : {"pooled", "map", "logits"}
+    features : {"default", "pooled", "map", "logits", "cls", "tokens-mean", "tokens", "projected"}
     resize, orient, alpha, decode, like, truncated, depth, cmyk : str
     maxPixels : int
         As in :func:`coulis.load_image`.
@@ -88,7 +88,7 @@ class ImageFeaturizer(
             inputCol="content",
             outputCol="features",
             model="efficientnet-lite0",
-            features="pooled",
+            features="default",
             resize="auto",
             orient="exif",
             alpha="white",

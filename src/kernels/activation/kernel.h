@@ -1,41 +1,26 @@
-/* Activations that are no clamp. README.md beside this file has the error of exp and where its constants come from. */
+/* Activations that are no clamp. README.md beside this file has their errors. */
+#include "kernels/functions.h"
 #include "kernels/kernels.h"
-#include "kernels/vector.h"
-
-/* Beyond these exp is taken as at them: so 2^n below, and 1 over exp, are normal numbers. */
-#define EXP_LOWEST -87.0f
-#define EXP_HIGHEST 87.0f
-
-/* Adding it leaves a whole number in the lowest bits, and as exponent field that number's power of two. */
-#define ROUNDING (0x1.8p23f + 127.0f)
 
 void KERNEL(cl_activate)(const cl_activation *activation, int64_t count, const float *in, float *out);
-
-/* exp(x) = 2^n exp(r), r from -ln 2 / 2 to ln 2 / 2. */
-CL_INLINE vf exponential(vf x) {
-    x = vf_clamp(x, vf_set1(EXP_LOWEST), vf_set1(EXP_HIGHEST));
-    const vf shifted = vf_fma(x, vf_set1(0x1.715476p+0f), vf_set1(ROUNDING)); /* 1 / ln 2 */
-    const vf n = vf_sub(shifted, vf_set1(ROUNDING));
-    /* ln 2 in two parts, the first so short that n times it is exact. */
-    vf r = vf_fma(n, vf_set1(-0x1.63p-1f), x);
-    r = vf_fma(n, vf_set1(0x1.bd0106p-13f), r);
-    vf q = vf_fma(vf_set1(0x1.6a2356p-10f), r, vf_set1(0x1.123a72p-7f));
-    q = vf_fma(q, r, vf_set1(0x1.5558f4p-5f));
-    q = vf_fma(q, r, vf_set1(0x1.555490p-3f));
-    q = vf_fma(q, r, vf_set1(0x1.fffffcp-2f));
-    q = vf_fma(q, vf_mul(r, r), r);
-    return vf_mul(vf_add(q, vf_set1(1.0f)), vf_exponent(shifted));
-}
-
-CL_INLINE vf sigmoid(vf x) {
-    const vf one = vf_set1(1.0f);
-    return vf_div(one, vf_add(one, exponential(vf_sub(vf_zero(), x))));
-}
 
 CL_INLINE vf hard_sigmoid(vf x, vf a, vf b) { return vf_clamp(vf_fma(x, a, b), vf_zero(), vf_set1(1.0f)); }
 
 /* One of the two clamps is 0. */
 CL_INLINE vf leaky(vf x, vf slope) { return vf_fma(vf_min(x, vf_zero()), slope, vf_max(x, vf_zero())); }
+
+/* x / 2 (1 + erf(x / sqrt(2))) */
+CL_INLINE vf gelu_erf(vf x) {
+    const vf half = vf_mul(x, vf_set1(0.5f));
+    return vf_fma(half, error_function(x), half);
+}
+
+/* x / 2 (1 + tanh(y)) is x sigmoid(2 y), which loses no digits where tanh is near -1. The constants are 2 sqrt(2 / pi)
+ * and 0.044715 times that. */
+CL_INLINE vf gelu_tanh(vf x) {
+    const vf y = vf_fma(vf_mul(x, x), vf_set1(0.07135481627f), vf_set1(1.595769122f));
+    return vf_mul(x, sigmoid(vf_mul(x, y)));
+}
 
 /* `what` is a constant after inlining. */
 CL_INLINE void all_of(const cl_activation_kind what, const cl_activation *activation, int64_t count, const float *in,
@@ -51,6 +36,10 @@ CL_INLINE void all_of(const cl_activation_kind what, const cl_activation *activa
         case CL_SWISH: y = vf_mul(x, sigmoid(x)); break;
         case CL_HARD_SWISH: y = vf_mul(x, hard_sigmoid(x, a, b)); break;
         case CL_EXP: y = exponential(x); break;
+        case CL_TANH: y = hyperbolic_tangent(x); break;
+        case CL_GELU_ERF: y = gelu_erf(x); break;
+        case CL_GELU_TANH: y = gelu_tanh(x); break;
+        case CL_GELU_QUICK: y = vf_mul(x, sigmoid(vf_mul(x, vf_set1(1.702f)))); break;
         case CL_ACTIVATION_NONE: break;
         }
         vf_store(out + i, y);
@@ -65,6 +54,10 @@ void KERNEL(cl_activate)(const cl_activation *activation, int64_t count, const f
     case CL_SWISH: all_of(CL_SWISH, activation, count, in, out); break;
     case CL_HARD_SWISH: all_of(CL_HARD_SWISH, activation, count, in, out); break;
     case CL_EXP: all_of(CL_EXP, activation, count, in, out); break;
+    case CL_TANH: all_of(CL_TANH, activation, count, in, out); break;
+    case CL_GELU_ERF: all_of(CL_GELU_ERF, activation, count, in, out); break;
+    case CL_GELU_TANH: all_of(CL_GELU_TANH, activation, count, in, out); break;
+    case CL_GELU_QUICK: all_of(CL_GELU_QUICK, activation, count, in, out); break;
     case CL_ACTIVATION_NONE: break;
     }
 }

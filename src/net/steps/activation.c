@@ -26,6 +26,12 @@ static void lower(const cl_plan *plan, cl_step *step) {
         step->activation = (cl_activation){CL_HARD_SIGMOID, (float)node->hard.alpha, (float)node->hard.beta};
         break;
     case CL_OP_SWISH: step->activation.what = CL_SWISH; break;
+    case CL_OP_TANH: step->activation.what = CL_TANH; break;
+    case CL_OP_GELU:
+        step->activation.what = node->form == CL_FORM_ERF    ? CL_GELU_ERF
+                                : node->form == CL_FORM_TANH ? CL_GELU_TANH
+                                                             : CL_GELU_QUICK;
+        break;
     default: step->activation = (cl_activation){CL_HARD_SWISH, (float)(1.0 / 6), 0.5f}; break;
     }
 }
@@ -33,7 +39,7 @@ static void lower(const cl_plan *plan, cl_step *step) {
 static bool accepts(const cl_graph *graph, const cl_node *node) {
     (void)graph;
     return node->op == CL_OP_LEAKY_RELU || node->op == CL_OP_SIGMOID || node->op == CL_OP_HARD_SIGMOID ||
-           node->op == CL_OP_SWISH || node->op == CL_OP_HARD_SWISH;
+           node->op == CL_OP_SWISH || node->op == CL_OP_HARD_SWISH || node->op == CL_OP_TANH || node->op == CL_OP_GELU;
 }
 
 const cl_step_ops cl_step_activation = {

@@ -7,7 +7,7 @@ static coulis_status pack(const cl_plan *plan, const coulis_model *model, cl_ste
     int64_t stride = cl_step_output(plan, step)->stride;
     coulis_status status = cl_pack_room(step, stride, stride, error);
     if (status != COULIS_OK) return status;
-    const cl_node *norm = step->node->op == CL_OP_BATCH_NORM ? step->node : NULL;
+    const cl_node *norm = cl_is_norm(step->node) ? step->node : NULL;
     for (int64_t c = 0; c < step->node->channels; c++) {
         double scale, shift;
         cl_pack_fold(model, norm, c, &scale, &shift);
@@ -36,15 +36,14 @@ static void run_lines(const cl_run *run, const cl_step *step, int32_t y, int32_t
 static void lower(const cl_plan *plan, cl_step *step) {
     (void)plan;
     const cl_node *node = step->node;
-    if (node->op == CL_OP_BATCH_NORM) return;
+    if (cl_is_norm(node)) return;
     step->low = node->op == CL_OP_CLIP ? (float)node->clip.low : 0;
     step->high = node->op == CL_OP_CLIP ? (float)node->clip.high : node->op == CL_OP_RELU6 ? 6 : INFINITY;
 }
 
 static bool accepts(const cl_graph *graph, const cl_node *node) {
     (void)graph;
-    return node->op == CL_OP_BATCH_NORM || node->op == CL_OP_RELU || node->op == CL_OP_RELU6 ||
-           node->op == CL_OP_CLIP;
+    return cl_is_norm(node) || node->op == CL_OP_RELU || node->op == CL_OP_RELU6 || node->op == CL_OP_CLIP;
 }
 
 const cl_step_ops cl_step_scale = {

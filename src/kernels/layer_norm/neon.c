@@ -1,0 +1,2 @@
+#define CL_NEON
+#include "kernels/layer_norm/kernel.h"

@@ -1,0 +1,2 @@
+#define CL_NEON
+#include "kernels/softmax/kernel.h"

@@ -1,0 +1,19 @@
+/* Some of the rows: a token, or the tokens of the patches. */
+#include <string.h>
+
+#include "net/step.h"
+
+static void run_all(const cl_run *run, const cl_step *step) {
+    const cl_value *from = cl_step_input(run->plan, step), *to = cl_step_output(run->plan, step);
+    const float *in = cl_value_data(run, step->inputs[0]) + step->node->first * from->stride;
+    float *out = cl_value_data(run, step->output);
+    for (int64_t p = 0; p < run->pictures; p++)
+        memcpy(out + p * to->size, in + p * from->size, (size_t)to->size * sizeof *out);
+}
+
+static bool accepts(const cl_graph *graph, const cl_node *node) {
+    (void)graph;
+    return node->op == CL_OP_TAKE;
+}
+
+const cl_step_ops cl_step_take = {.name = "take", .flags = CL_STEP_ACTIVATES, .accepts = accepts, .run = run_all};

@@ -1,0 +1,103 @@
+"""Damaged model files of transformers: each is refused with a sentence that names file and node."""
+
+import coulis
+import pytest
+import test_transformers
+from coulis.convert import graph, safetensors_file
+from net_helpers import Tiny
+
+def damaged(change, tmp_path):
+    """Opens a file of which `change(nodes, tensors, description)` has altered parts."""
+    description = test_transformers.net_like_siglip(Tiny())
+    tensors = graph.random_tensors(description, 1)
+    nodes = {}  # the first of each operator
+    for node in description["nodes"]:
+        nodes.setdefault(node["op"], node)
+    change(nodes, tensors, description)
+    path = tmp_path / "damaged.safetensors"
+    safetensors_file.write(path, tensors, graph.metadata(description))
+    return coulis.Featurizer(path)
+
+
+def field(which, **fields):
+    return lambda nodes, tensors, description: nodes[which].update(fields)
+
+
+def gone(op, key):
+    return lambda nodes, tensors, description: nodes[op].pop(key)
+
+
+def tensor(op, key, *shape):
+    def change(nodes, tensors, description):
+        name = nodes[op][key]
+        tensors[name] = tensors[name].ravel()[:1].repeat(shape[0] * (shape[1] if shape[1:] else 1)).reshape(shape)
+
+    return change
+
+
+DAMAGED = {
+    "heads that do not divide": field("attention", heads=5),
+    "no heads": gone("attention", "heads"),
+    "0 heads": field("attention", heads=0),
+    "heads huge": field("attention", heads=2**31),
+    "heads of a fraction": field("attention", heads=1.5),
+    "heads is text": field("attention", heads="2"),
+    "scale is 0": field("attention", scale=0),
+    "scale is negative": field("attention", scale=-1),
+    "scale is text": field("attention", scale="1"),
+    "causal is a number": field("attention", causal=1),
+    "three inputs": field("attention", inputs=["image"] * 3),
+    "k and v that do not fit": field("attention", inputs=["n1.conv", "n1.conv"]),
+    "causal attention of two inputs": field("attention", inputs=["n1.conv", "n14.dense"], causal=True),
+    "channels that are no q, k and v": field("attention", inputs=["n12.layer_norm"], heads=1),
+    "channels that are no k and v": field("attention_pool", inputs=["image"]),
+    "a causal query": field("attention_pool", causal=False),
+    "query not named": gone("attention_pool", "query"),
+    "query of another length": tensor("attention_pool", "query", 25),
+    "query missing": field("attention_pool", query="nothing"),
+    "prefix without before": field("tokens", prefix="n2.tokens.position"),
+    "before without prefix": field("tokens", before=1),
+    "before negative": field("tokens", before=-1, prefix="n2.tokens.position"),
+    "before huge": field("tokens", before=10**6, prefix="n2.tokens.position"),
+    "prefix of another shape": field("tokens", before=1, prefix="n2.tokens.position"),
+    "position of another shape": tensor("tokens", "position", 11, 24),
+    "position turned round": tensor("tokens", "position", 24, 12),
+    "position missing": field("tokens", position="nothing"),
+    "form unknown": field("gelu", form="exact"),
+    "form missing": gone("gelu", "form"),
+    "form is a number": field("gelu", form=1),
+    "epsilon missing": gone("layer_norm", "epsilon"),
+    "epsilon negative": field("layer_norm", epsilon=-1e-6),
+    "scale of another length": tensor("layer_norm", "scale", 23),
+    "dense of other units": field("dense", units=71),
+    "dense without weight": gone("dense", "weight"),
+    "take before the first": field("gelu", op="take", first=-1, count=1),
+    "take after the last": field("gelu", op="take", first=0, count=13),
+    "take of nothing": field("gelu", op="take", first=0, count=0),
+    "take without count": field("gelu", op="take", first=0),
+    "grn without scale": field("gelu", op="grn", epsilon=1e-6),
+    "prelu without slope": field("gelu", op="prelu"),
+    "power without exponent": field("gelu", op="power"),
+    "power of 0": field("gelu", op="power", exponent=0),
+    "power of text": field("gelu", op="power", exponent="3"),
+    "l2_norm without epsilon": field("gelu", op="l2_norm"),
+    "local of 65 channels": field("gelu", op="local_response_norm", size=65, alpha=1, beta=1, bias=1),
+    "local without bias": field("gelu", op="local_response_norm", size=5, alpha=1, beta=1),
+    "local with negative alpha": field("gelu", op="local_response_norm", size=5, alpha=-1, beta=1, bias=1),
+    "scale node without scale": field("gelu", op="scale"),
+    "default that is not there": lambda nodes, tensors, d: d["features"].update(default="cls"),
+    "default unknown": lambda nodes, tensors, d: d["features"].update(default="best"),
+    "neither default nor pooled": lambda nodes, tensors, d: d["features"].pop("pooled"),
+    "features of nothing": lambda nodes, tensors, d: d["features"].update(cls="nothing"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_damaged_file_is_refused_with_a_sentence(name, tmp_path):
+    with pytest.raises(coulis.Error) as caught:
+        damaged(DAMAGED[name], tmp_path)
+    assert caught.value.status == "bad_model" and "damaged.safetensors" in str(caught.value)
+
+
+def test_the_file_that_is_damaged_above_is_good(tmp_path):
+    assert damaged(lambda nodes, tensors, description: None, tmp_path).length == 24

@@ -6,21 +6,24 @@ find_package(ZLIB REQUIRED)
 pkg_check_modules(COULIS_PKG REQUIRED IMPORTED_TARGET libwebp libwebpdemux lcms2 libtiff-4>=4.5
   libopenjp2 libavif)
 pkg_check_modules(COULIS_JSON REQUIRED IMPORTED_TARGET libcjson)
-if(COULIS_STATIC_LAPACK)
-  # The linker takes from the archives what coulis calls; the shared libraries are four times as large. The serial
-  # OpenBLAS starts no threads of its own. LAPACK's Fortran needs its run-time library, named by its
-  # file because the link to it belongs to the Fortran compiler.
-  set(folder "${CMAKE_LIBRARY_ARCHITECTURE}/openblas-serial") # below CMAKE_SYSROOT when there is one
-  find_library(COULIS_OPENBLAS_ARCHIVE libopenblas.a PATHS "/usr/lib/${folder}" NO_DEFAULT_PATH REQUIRED)
-  find_path(COULIS_OPENBLAS_HEADERS cblas.h PATHS "/usr/include/${folder}" NO_DEFAULT_PATH REQUIRED)
-  find_library(COULIS_LAPACKE_ARCHIVE liblapacke.a REQUIRED)
-  set(COULIS_LAPACK_LDFLAGS "${COULIS_LAPACKE_ARCHIVE}" "${COULIS_OPENBLAS_ARCHIVE}" -l:libgfortran.so.5)
+# From the archives the linker takes what coulis calls; the shared libraries are four times as large. And the serial
+# OpenBLAS starts no threads of its own: the other one does as it is loaded, and where it cannot, it sends the process
+# SIGINT, or waits for ever for threads that it never had.
+set(folder "${CMAKE_LIBRARY_ARCHITECTURE}/openblas-serial")
+find_library(COULIS_OPENBLAS_ARCHIVE libopenblas.a PATHS "/usr/lib/${folder}" NO_DEFAULT_PATH)
+find_path(COULIS_OPENBLAS_HEADERS cblas.h PATHS "/usr/include/${folder}" NO_DEFAULT_PATH)
+find_library(COULIS_LAPACKE_ARCHIVE liblapacke.a)
+if(COULIS_OPENBLAS_ARCHIVE AND COULIS_OPENBLAS_HEADERS AND COULIS_LAPACKE_ARCHIVE AND NOT COULIS_LAPACK STREQUAL shared)
+  # LAPACK's Fortran needs its run-time library, named by its file because the link to it belongs to the compiler.
   add_library(coulis_lapack INTERFACE)
   target_include_directories(coulis_lapack SYSTEM INTERFACE "${COULIS_OPENBLAS_HEADERS}")
-  target_link_libraries(coulis_lapack INTERFACE ${COULIS_LAPACK_LDFLAGS})
+  target_link_libraries(coulis_lapack INTERFACE "${COULIS_LAPACKE_ARCHIVE}" "${COULIS_OPENBLAS_ARCHIVE}"
+    -l:libgfortran.so.5)
+elseif(COULIS_LAPACK STREQUAL static)
+  message(FATAL_ERROR "COULIS_LAPACK=static needs the archives of libopenblas-serial-dev and liblapacke-dev")
 else()
-  pkg_check_modules(COULIS_LAPACK REQUIRED IMPORTED_TARGET openblas lapacke)
-  add_library(coulis_lapack ALIAS PkgConfig::COULIS_LAPACK)
+  pkg_check_modules(COULIS_LAPACK_PKG REQUIRED IMPORTED_TARGET openblas lapacke)
+  add_library(coulis_lapack ALIAS PkgConfig::COULIS_LAPACK_PKG)
 endif()
 
 if(NOT EXISTS "${COULIS_CARQUET_DIR}/CMakeLists.txt")

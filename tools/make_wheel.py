@@ -86,7 +86,7 @@ def main():
     run(sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "--no-deps",
         "--no-build-isolation", "-w", str(raw), "--config-settings=build-dir=build/wheel",
         f"--config-settings=cmake.define.COULIS_CARQUET_DIR={CARQUET}",
-        "--config-settings=cmake.define.COULIS_STATIC_LAPACK=ON", str(ROOT))
+        "--config-settings=cmake.define.COULIS_LAPACK=static", str(ROOT))
     (made,) = raw.glob("*.whl")
     run(sys.executable, "-m", "auditwheel", "repair", "--wheel-dir", str(DIST), str(made))
     (wheel,) = DIST.glob("*.whl")

@@ -172,6 +172,7 @@ typedef struct coulis_image_options {
     int32_t truncated;     /* coulis_truncated */
     int32_t depth;         /* coulis_depth */
     int32_t cmyk;          /* coulis_cmyk */
+    int32_t reserved;      /* 0 */
 } coulis_image_options;
 
 COULIS_API void coulis_image_options_init(coulis_image_options *options, size_t size);

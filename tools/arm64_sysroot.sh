@@ -4,8 +4,9 @@
 # Does nothing when the folder holds them already.
 set -euo pipefail
 ROOT=$(realpath -m "$1")
-PACKAGES=(libc6-dev linux-libc-dev libgcc-s1 libgcc-12-dev libjpeg-dev libwebp-dev libopenblas-serial-dev liblapacke-dev
-    libgfortran5 libzstd-dev liblz4-dev zlib1g-dev libcjson-dev)
+# The libraries that ./run installs for a build; of OpenBLAS the serial one, which is linked statically.
+mapfile -t PACKAGES < <(grep -oE '\b(lib[a-z0-9.+-]+|zlib1g)-dev\b' "$(dirname "$0")/../run" | grep -v 'openblas\|clang' | sort -u)
+PACKAGES+=(libopenblas-serial-dev libgfortran5 libgcc-s1 libgcc-12-dev)
 
 stamp=$ROOT/.packages
 [ "$(cat "$stamp" 2>/dev/null)" != "${PACKAGES[*]}" ] || exit 0

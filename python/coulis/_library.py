@@ -35,6 +35,7 @@ class ImageOptions(ctypes.Structure):
         ("truncated", c_int32),
         ("depth", c_int32),
         ("cmyk", c_int32),
+        ("reserved", c_int32),
     ]
 
 

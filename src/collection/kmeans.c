@@ -142,7 +142,9 @@ static int64_t choose(fit *f, int64_t row, const float *scores, double length) {
      * the bias. */
     const double error = cl_product_error(cols + 8) * (length * f->largest + f->largest * f->largest);
     double best = -INFINITY, nearest = INFINITY, second = -INFINITY;
-    for (int64_t c = 0; c < k; c++) best = fmax(best, (double)scores[c]);
+    /* No fmax in these two loops: gcc 12 for 64-bit ARM fails on it. */
+    for (int64_t c = 0; c < k; c++)
+        if ((double)scores[c] > best) best = (double)scores[c];
     int64_t chosen = -1;
     for (int64_t c = 0; c < k; c++) {
         if ((double)scores[c] < best - 2 * error) continue;
@@ -153,7 +155,7 @@ static int64_t choose(fit *f, int64_t row, const float *scores, double length) {
         }
     }
     for (int64_t c = 0; c < k; c++)
-        if (c != chosen) second = fmax(second, (double)scores[c]);
+        if (c != chosen && (double)scores[c] > second) second = (double)scores[c];
     f->upper[row] = sqrt(nearest) * (1 + MARGIN);
     f->lower[row] = sqrt(fmax(0, length * length - 2 * (second + error))) * (1 - MARGIN);
     return chosen;

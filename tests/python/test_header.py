@@ -106,6 +106,8 @@ def test_structs_and_enums_are_laid_out_as_the_compiler_does(header, repository,
     for name, fields in structs.items():
         kind = _library.STRUCTS[name]
         assert [field for field, _ in kind._fields_] == fields, name
+        last = getattr(kind, fields[-1])
+        assert last.offset + last.size == ctypes.sizeof(kind), f"{name} ends with padding, where a new field would lie"
         lines.append(f'printf("{name} %zu\\n", sizeof({name}));')
         expected.append(f"{name} {ctypes.sizeof(kind)}")
         for field in fields:

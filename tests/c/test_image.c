@@ -203,10 +203,10 @@ static void arguments_are_checked(void) {
     CHECK(decode_with(&jpeg, &bad) == invalid);                           \
     CHECK(strstr(error.message, bad.size ? #member : "coulis_image_options_init") && untouched())
     REFUSES(size, 0);
-    REFUSES(resize, 2);
+    REFUSES(resize, 99);
     REFUSES(orient, -1);
-    REFUSES(alpha, 2);
-    REFUSES(decode, 2);
+    REFUSES(alpha, 99);
+    REFUSES(decode, 99);
     REFUSES(max_bytes, 0);
     REFUSES(max_pixels, 0);
     coulis_image_info info = {0};

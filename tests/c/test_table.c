@@ -228,7 +228,9 @@ static coulis_status read_all(const char *from, int64_t *sum) {
 /* Without the flush of cl_file_write, which thousands of damaged files would wait for. */
 static bool write_bytes(const uint8_t *bytes, size_t size) {
     FILE *file = fopen(path, "wb");
-    return file && (fwrite(bytes, 1, size, file) == size) & (fclose(file) == 0);
+    if (!file) return false;
+    const bool written = fwrite(bytes, 1, size, file) == size;
+    return fclose(file) == 0 && written;
 }
 
 static void survives_damage(void) {

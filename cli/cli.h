@@ -26,6 +26,7 @@ int cli_run(const cli_options *options);
 int cli_featurize(const cli_options *options);
 int cli_fit(const cli_options *options);
 int cli_transform(const cli_options *options);
+int cli_verify(const cli_options *options);
 int cli_search(const cli_options *options);
 int cli_dedup(const cli_options *options);
 int cli_cluster(const cli_options *options);

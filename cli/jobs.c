@@ -1,4 +1,6 @@
 /* The verbs that write: run, featurize, fit, transform. */
+#include <stdio.h>
+
 #include "cli.h"
 
 /* One job from the beginning of its progress to the report. */
@@ -49,4 +51,16 @@ int cli_transform(const cli_options *options) {
     begin(&call, options);
     return finish(&call, coulis_job_transform(options->paths[0], options->pca, options->output, &call.job,
                                               &call.result, &call.json, &call.error), false, false);
+}
+
+int cli_verify(const cli_options *options) {
+    coulis_error error;
+    char *json = NULL;
+    coulis_status status = coulis_job_verify(options->paths[0], &json, &error);
+    if (status != COULIS_OK) return cli_fail(status, &error);
+    if (options->json) fputs(json, stdout);
+    else if (!options->quiet)
+        fprintf(stderr, "%s: every digest, row and recipe is as it was written\n", options->paths[0]);
+    coulis_string_free(json);
+    return EXIT_DONE;
 }

@@ -313,6 +313,9 @@ COULIS_API void coulis_featurizer_free(coulis_featurizer *featurizer);
 /* Dimensions of a vector. */
 COULIS_API int64_t coulis_featurizer_length(const coulis_featurizer *featurizer);
 
+/* What decides the vectors, as a JSON object: see coulis_pca_recipe. Lives as long as the featurizer. */
+COULIS_API const char *coulis_featurizer_recipe(const coulis_featurizer *featurizer);
+
 /* Featurizes `count` images. `values` is count x length; the row of an image that failed is filled with zeros and its
  * result says why. The call itself fails only when out of memory or on wrong arguments; `values` and `results` are
  * undefined then. */
@@ -370,10 +373,24 @@ COULIS_API void coulis_pca_free(coulis_pca *pca);
 
 /* The file is safetensors with `mean` F64 (cols), `components` F32 (k, cols),
  * `explained_variance` and `explained_variance_ratio` F64 (k), and in its metadata
- * `samples`, `total_variance`, `solver` and `error_bound`; a file without the last two, as version 0.1.0 wrote
- * them, is read as that of an exact solver. A file appears whole or not at all. */
+ * `samples`, `total_variance`, `solver`, `error_bound`, and under `coulis` the recipe where it is known. A file without
+ * `solver` and `error_bound`, as version 0.1.0 wrote them, is read as that of an exact solver. A file appears whole or
+ * not at all. */
 COULIS_API coulis_status coulis_pca_save(const coulis_pca *pca, const char *path, coulis_error *error);
 COULIS_API coulis_status coulis_pca_load(const char *path, coulis_pca **pca, coulis_error *error);
+
+/* The recipe of the vectors it was fitted to, a JSON object (network and its SHA-256, features, preprocessing,
+ * precision, instruction set, version); NULL when it is not known, as of a matrix. Lives until it is set again. */
+COULIS_API const char *coulis_pca_recipe(const coulis_pca *pca);
+
+/* Sets the recipe, a JSON object, or NULL for none; it is copied. */
+COULIS_API coulis_status coulis_pca_set_recipe(coulis_pca *pca, const char *recipe, coulis_error *error);
+
+/* Whether vectors of the recipe `vectors` may be transformed by `pca`: COULIS_CONFLICT with a sentence that names the
+ * first difference. What only says which images a table holds is not compared; where either recipe is not known, they
+ * may. `name` names the PCA in the sentence; NULL for none. */
+COULIS_API coulis_status coulis_pca_check_recipe(const coulis_pca *pca, const char *vectors, const char *name,
+                                                 coulis_error *error);
 
 COULIS_API int64_t coulis_pca_components_count(const coulis_pca *pca); /* k */
 COULIS_API int64_t coulis_pca_columns(const coulis_pca *pca);
@@ -589,7 +606,7 @@ typedef struct coulis_job_options {
     int32_t threads;                             /* 0: all cores */
     int32_t drop_features;                       /* not 0: keep only the reduced vectors */
     int32_t overwrite;                           /* not 0: start again */
-    int32_t reserved;                            /* 0 */
+    int32_t allow_other_recipe;                  /* not 0: transform also vectors of another recipe than the PCA's */
     /* Called from one thread at a time, a few times a second; returns not 0 to stop after the current part. May be
      * NULL. */
     int32_t (*progress)(void *context, const coulis_progress *progress);
@@ -654,6 +671,14 @@ COULIS_API coulis_status coulis_job_fit(const char *input, const char *output, c
 COULIS_API coulis_status coulis_job_transform(const char *input, const char *pca, const char *output,
                                               const coulis_job_options *options, coulis_job_result *result,
                                               char **json, coulis_error *error);
+
+/* Holds the finished result in `output` (of run, featurize or transform) against its own run.json: every file is there
+ * with its size, SHA-256, rows, recipe and place, and none besides; run.json itself is as it was written.
+ * COULIS_BAD_DATA or COULIS_CONFLICT with a sentence that names the first difference; COULIS_MISSING when there is no
+ * run.json.
+ *
+ *  json   out, may be NULL: a JSON object with files, rows and bytes; released with coulis_string_free */
+COULIS_API coulis_status coulis_job_verify(const char *output, char **json, coulis_error *error);
 
 /* ---- collections: from vectors to answers ----------------------------------- */
 

@@ -1,6 +1,7 @@
 """Pictures to feature vectors, in memory."""
 
 import ctypes
+import json
 import os
 from dataclasses import dataclass
 from typing import Optional
@@ -29,6 +30,9 @@ class Result:
         One sentence for a picture that failed, None when ok.
     width, height : int32 (n,)
         Of the picture as stored, in pixels; 0 when unknown.
+    recipe : dict or None
+        What decides the vectors: network and its SHA-256, features, preprocessing, precision, instruction set and
+        version. :class:`coulis.PCA` takes a result in place of a matrix, and compares.
     """
 
     values: numpy.ndarray
@@ -36,6 +40,7 @@ class Result:
     error: list[Optional[str]]
     width: numpy.ndarray
     height: numpy.ndarray
+    recipe: Optional[dict] = None
 
     def __len__(self):
         return len(self.status)
@@ -128,6 +133,12 @@ class Featurizer:
         self.model = {name: v.decode() if isinstance(v, bytes) else v for name, v in fields.items()}
 
     @property
+    def recipe(self):
+        """What decides the vectors, a dict; see :class:`coulis.Result`."""
+        with self._lock:
+            return json.loads(_library.library().coulis_featurizer_recipe(self._open()).decode("utf-8"))
+
+    @property
     def length(self):
         """Numbers in a vector."""
         return self._length
@@ -150,7 +161,8 @@ class Featurizer:
         pictures = list(pictures)
         count = len(pictures)
         values = numpy.zeros((count, self._length), numpy.float32)
-        result = Result(values, [], [], numpy.zeros(count, numpy.int32), numpy.zeros(count, numpy.int32))
+        sides = numpy.zeros(count, numpy.int32), numpy.zeros(count, numpy.int32)
+        result = Result(values, [], [], *sides, self.recipe)
         for first in range(0, count, _CHUNK):
             self._chunk(pictures[first : first + _CHUNK], first, result)
         return result

@@ -169,14 +169,47 @@ def fit(input, output, *, components=0.99, threads=None, overwrite=False, progre
     return _job("coulis_job_fit", [_library.path_bytes(input), _library.path_bytes(output)], options, progress)
 
 
-def transform(input, pca, output, *, threads=None, overwrite=False, progress=None):
+def transform(
+    input, pca, output, *, threads=None, overwrite=False, allow_other_recipe=False, progress=None
+):
     """Scores of the vectors in the folder `input` by the PCA in the file `pca`, in ``output/reduced``.
 
-    Returns the summary as a dict; raises as :func:`run` does.
+    Vectors of another recipe than those the PCA was fitted to (another network, preprocessing, ...) are refused
+    with a sentence that names the difference, unless `allow_other_recipe`. Returns the summary as a dict, in which
+    ``explained_variance_share`` is that of these rows; raises as :func:`run` does.
     """
     options = _options(0.99, threads, overwrite)
+    options.allow_other_recipe = int(bool(allow_other_recipe))
     paths = [_library.path_bytes(path) for path in (input, pca, output)]
     return _job("coulis_job_transform", paths, options, progress)
+
+
+def verify(directory):
+    """Holds a finished result against its own ``run.json``: every digest, row and recipe.
+
+    Parameters
+    ----------
+    directory : str or os.PathLike
+        The output of :func:`run`, :func:`featurize` or :func:`transform`.
+
+    Returns
+    -------
+    dict
+        ``files``, ``rows`` and ``bytes`` that were checked.
+
+    Raises
+    ------
+    Error
+        With a sentence that names the first difference: ``bad_data``, ``conflict`` for a PCA of another recipe,
+        ``missing`` when there is no ``run.json``.
+    """
+    text = ctypes.c_char_p()
+    try:
+        _library.call("coulis_job_verify", _library.path_bytes(directory), ctypes.byref(text))
+        return json.loads(text.value.decode("utf-8"))
+    finally:
+        if text:
+            _library.library().coulis_string_free(text)
 
 
 def read_table(directory, kind=None):

@@ -1,6 +1,7 @@
 """Principal component analysis with scikit-learn's names."""
 
 import ctypes
+import json
 import numbers
 import os
 import tempfile
@@ -12,6 +13,7 @@ from . import _library
 from ._handle import Handle
 from .error import InputError
 from .estimator import Estimator, matrix
+from .featurizer import Result
 from .likelihood import Likelihood
 from .moments import COLUMNS_MAX, Parts, fit_rows
 
@@ -32,6 +34,7 @@ LAZY = (
     "n_components_",
     "solver_",
     "error_bound_",
+    "recipe_",
 )
 
 
@@ -76,6 +79,9 @@ class PCA(Estimator, Likelihood):
         The one that was used.
     error_bound_ : float
         By how much an explained variance ratio may be wrong: 0 for the exact solvers.
+    recipe_ : dict or None
+        What the vectors it was fitted to were made by: of a :class:`coulis.Result`, or in a file that a job wrote.
+        None for a matrix.
     """
 
     _handle = None  # the library's model, once fitted
@@ -94,8 +100,8 @@ class PCA(Estimator, Likelihood):
 
         Parameters
         ----------
-        X : array_like (n, d)
-            Finite numbers, taken as float32.
+        X : array_like (n, d), or coulis.Result
+            Finite numbers, taken as float32. Of a result, the rows that have a vector; and its recipe is kept.
         y : None
             Not used; there for scikit-learn's pipelines.
 
@@ -110,7 +116,9 @@ class PCA(Estimator, Likelihood):
             Fewer rows than two or than components, a solver that does not take this shape
             (``invalid_argument``); NaN or infinity (``numeric``). Both are a ValueError too.
         """
+        X, recipe = _vectors(X)
         self._fit(X, matrix(X, type(self).__name__, rows=2))
+        self._set_recipe(recipe)
         return self
 
     def partial_fit(self, X, y=None):
@@ -147,15 +155,24 @@ class PCA(Estimator, Likelihood):
 
     def fit_transform(self, X, y=None):
         """``fit(X).transform(X)``."""
+        X, recipe = _vectors(X)
         x = matrix(X, type(self).__name__, rows=2)
         self._fit(X, x)
+        self._set_recipe(recipe)
         return self._contained(self._scores(x), X)
 
     # ---- using -----------------------------------------------------------------------
 
-    def transform(self, X):
-        """Scores of `X`: (X - mean_) times components_ transposed; float32 (n, k)."""
+    def transform(self, X, *, allow_other_recipe=False):
+        """Scores of `X`: (X - mean_) times components_ transposed; float32 (n, k).
+
+        `X` may be a :class:`coulis.Result`, whose rows with a vector are taken. One of another recipe than the PCA was
+        fitted to is an Error (``conflict``) that names the difference, unless `allow_other_recipe`.
+        """
         self._model()
+        X, recipe = _vectors(X)
+        if not allow_other_recipe:
+            self._check_recipe(recipe)
         x = matrix(X, type(self).__name__)
         self._compare(X, x.shape[1])
         return self._contained(self._scores(x), X)
@@ -269,6 +286,16 @@ class PCA(Estimator, Likelihood):
         self._remember(X, x.shape[1])
         self._parts = None
 
+    def _set_recipe(self, recipe):
+        """Keeps the recipe of the vectors, a dict, with the library's model, which saves it."""
+        text = None if recipe is None else json.dumps(recipe).encode("utf-8")
+        _library.call("coulis_pca_set_recipe", self._handle, text)
+        self.recipe_ = recipe
+
+    def _check_recipe(self, recipe):
+        if recipe is not None:
+            _library.call("coulis_pca_check_recipe", self._model(), json.dumps(recipe).encode("utf-8"), None)
+
     def _scores(self, x):
         model = self._model()
         scores = numpy.empty((x.shape[0], self.n_components_), numpy.float32)
@@ -314,7 +341,16 @@ class PCA(Estimator, Likelihood):
         self.noise_variance_ = max(left, 0.0) / rest if rest > 0 else 0.0
         self.solver_ = USED[lib.coulis_pca_solver(handle)]
         self.error_bound_ = lib.coulis_pca_error_bound(handle)
+        recipe = lib.coulis_pca_recipe(handle)
+        self.recipe_ = json.loads(recipe.decode("utf-8")) if recipe else None
         self._handle = handle
+
+
+def _vectors(X):
+    """The matrix in `X`, and its recipe when that is a :class:`coulis.Result`."""
+    if isinstance(X, Result):
+        return X.values[X.ok], X.recipe
+    return X, None
 
 
 def _loaded(path):

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -114,43 +115,122 @@ bool cl_file_state_equal(const cl_file_state *one, const cl_file_state *other) {
            one->bytes == other->bytes && one->modified == other->modified;
 }
 
+coulis_status cl_file_sha256(const char *path, int64_t *bytes, char sha256[CL_SHA256_TEXT], coulis_error *error) {
+    FILE *stream;
+    uint64_t size;
+    coulis_status status = cl_file_open(path, &stream, &size, error);
+    if (status) return status;
+    uint8_t block[65536];
+    cl_sha256 hash;
+    cl_sha256_begin(&hash);
+    *bytes = 0;
+    for (size_t n; (n = fread(block, 1, sizeof block, stream)) > 0; *bytes += (int64_t)n)
+        cl_sha256_add(&hash, block, n);
+    if (ferror(stream)) status = fail_system(error, "read", path, errno);
+    fclose(stream);
+    cl_sha256_end(&hash, sha256);
+    return status;
+}
+
 /* The length of the folder part of `path`, its last slash included; 0 when there is none. */
 static size_t folder_length(const char *path) {
     const char *slash = strrchr(path, '/');
     return slash ? (size_t)(slash - path) + 1 : 0;
 }
 
-coulis_status cl_new_file_begin(cl_new_file *file, const char *path, coulis_error *error) {
-    size_t length = strlen(path), folder = folder_length(path);
-    cl_new_file made = {.path = cl_strdup(path), .temporary = cl_alloc(length + sizeof "..tmp", 1)};
-    if (!made.path || !made.temporary) {
-        cl_free(made.path);
-        cl_free(made.temporary);
-        return cl_fail_memory(error, "a file name", length);
+/* ---- a new file ---- */
+
+/* Behind the stream of a new file: all that is written passes here, so that its digest needs no reading. */
+struct cl_sink {
+    int descriptor;
+    int64_t bytes;
+    cl_sha256 hash;
+};
+
+static ssize_t sink_write(void *cookie, const char *bytes, size_t size) {
+    struct cl_sink *sink = cookie;
+    for (size_t done = 0; done < size;) {
+        ssize_t n = write(sink->descriptor, bytes + done, size - done);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) return 0; /* stdio's word for a failure here */
+        done += (size_t)n;
     }
-    memcpy(made.temporary, path, folder);
-    snprintf(made.temporary + folder, length + sizeof "..tmp" - folder, ".%s.tmp", path + folder);
-    made.stream = fopen(made.temporary, "wbe");
-    if (!made.stream) {
-        coulis_status status = fail_write(error, path, errno);
-        cl_free(made.path);
-        cl_free(made.temporary);
-        return status;
+    cl_sha256_add(&sink->hash, bytes, size);
+    sink->bytes += (int64_t)size;
+    return (ssize_t)size;
+}
+
+/* Opens `path` for writing and locks it, so that two processes never write to one file; -1 and errno. */
+static int open_locked(const char *path) {
+    for (;;) {
+        int descriptor = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+        if (descriptor < 0) return -1;
+        struct stat held, named;
+        int number = 0;
+        if (flock(descriptor, LOCK_EX | LOCK_NB) != 0 || fstat(descriptor, &held) != 0) number = errno;
+        bool same = !number && stat(path, &named) == 0 && named.st_dev == held.st_dev && named.st_ino == held.st_ino;
+        if (same && ftruncate(descriptor, 0) != 0) number = errno;
+        if (same && !number) return descriptor;
+        close(descriptor);
+        errno = number;
+        if (number) return -1;
+        /* Another process had it and has renamed it meanwhile: the name is free. */
     }
-    *file = made;
-    return COULIS_OK;
+}
+
+/* Opens the stream through the sink. */
+static int open_stream(cl_new_file *file) {
+    file->sink = cl_alloc_zero(1, sizeof *file->sink);
+    if (!file->sink) return ENOMEM;
+    cl_sha256_begin(&file->sink->hash);
+    file->sink->descriptor = open_locked(file->temporary);
+    if (file->sink->descriptor < 0) return errno;
+    file->stream = fopencookie(file->sink, "w", (cookie_io_functions_t){.write = sink_write});
+    if (file->stream) return 0;
+    close(file->sink->descriptor);
+    unlink(file->temporary);
+    return ENOMEM;
 }
 
 static void release(cl_new_file *file) {
+    cl_free(file->sink);
     cl_free(file->path);
     cl_free(file->temporary);
     memset(file, 0, sizeof *file);
 }
 
+coulis_status cl_new_file_begin(cl_new_file *file, const char *path, coulis_error *error) {
+    size_t length = strlen(path), folder = folder_length(path);
+    cl_new_file made = {.path = cl_strdup(path), .temporary = cl_alloc(length + sizeof "..tmp", 1)};
+    if (!made.path || !made.temporary) {
+        release(&made);
+        return cl_fail_memory(error, "a file name", length);
+    }
+    memcpy(made.temporary, path, folder);
+    snprintf(made.temporary + folder, length + sizeof "..tmp" - folder, ".%s.tmp", path + folder);
+    int number = open_stream(&made);
+    if (number) {
+        release(&made);
+        if (number == EWOULDBLOCK)
+            return cl_fail(error, COULIS_CONFLICT, "cannot write '%s': another process is writing it", path);
+        if (number == ENOMEM) return cl_fail_memory(error, path, sizeof *made.sink);
+        return fail_write(error, path, number);
+    }
+    *file = made;
+    return COULIS_OK;
+}
+
+/* Closes stream and descriptor. */
+static void close_stream(cl_new_file *file) {
+    if (fclose(file->stream) != 0) cl_new_file_failed(file);
+    file->stream = NULL;
+    if (close(file->sink->descriptor) != 0) cl_new_file_failed(file);
+}
+
 void cl_new_file_abort(cl_new_file *file) {
-    if (!file->stream) return;
-    fclose(file->stream);
-    unlink(file->temporary);
+    if (!file->path) return;
+    unlink(file->temporary); /* before the lock goes: the name is ours still */
+    if (file->stream) close_stream(file);
     release(file);
 }
 
@@ -169,6 +249,20 @@ static int flush_folder(const char *path) {
     return number;
 }
 
+coulis_status cl_flush_folder(const char *path, coulis_error *error) {
+    char *inside = cl_alloc(strlen(path) + 2, 1);
+    if (!inside) return cl_fail_memory(error, path, strlen(path) + 2);
+    snprintf(inside, strlen(path) + 2, "%s/", path);
+    int number = flush_folder(inside);
+    cl_free(inside);
+    return number ? fail_write(error, path, number) : COULIS_OK;
+}
+
+coulis_status cl_remove(const char *path, coulis_error *error) {
+    if (remove(path) == 0 || errno == ENOENT) return COULIS_OK;
+    return cl_fail(error, COULIS_IO, "%s: cannot be removed: %s", path, strerror(errno));
+}
+
 void cl_new_file_failed(cl_new_file *file) {
     if (!file->number) file->number = errno ? errno : EIO;
 }
@@ -177,15 +271,30 @@ void cl_new_file_write(cl_new_file *file, const void *bytes, size_t size) {
     if (!file->number && fwrite(bytes, 1, size, file->stream) != size) cl_new_file_failed(file);
 }
 
-coulis_status cl_new_file_commit(cl_new_file *file, coulis_error *error) {
-    if (!file->number && (ferror(file->stream) || fflush(file->stream) != 0 || fsync(fileno(file->stream)) != 0))
+coulis_status cl_new_file_flush(cl_new_file *file, coulis_error *error) {
+    errno = 0;
+    if (!file->number && (ferror(file->stream) || fflush(file->stream) != 0 || fsync(file->sink->descriptor) != 0))
         cl_new_file_failed(file);
-    if (fclose(file->stream) != 0) cl_new_file_failed(file);
-    if (!file->number && rename(file->temporary, file->path) != 0) cl_new_file_failed(file);
+    if (file->number) {
+        coulis_status status = fail_write(error, file->path, file->number);
+        cl_new_file_abort(file);
+        return status;
+    }
+    file->flushed = true;
+    file->bytes = file->sink->bytes;
+    cl_sha256_end(&file->sink->hash, file->sha256);
+    return COULIS_OK;
+}
+
+coulis_status cl_new_file_commit(cl_new_file *file, coulis_error *error) {
+    coulis_status status = file->flushed ? COULIS_OK : cl_new_file_flush(file, error);
+    if (status) return status;
+    if (rename(file->temporary, file->path) != 0) cl_new_file_failed(file);
     int number = file->number;
     if (number) unlink(file->temporary);
-    else number = flush_folder(file->path);
-    coulis_status status = number ? fail_write(error, file->path, number) : COULIS_OK;
+    close_stream(file);
+    if (!number) number = file->number ? file->number : flush_folder(file->path);
+    if (number) status = fail_write(error, file->path, number);
     release(file);
     return status;
 }
@@ -208,7 +317,10 @@ coulis_status cl_make_folders(const char *path, coulis_error *error) {
         char kept = *end;
         *end = '\0';
         struct stat info;
-        if (mkdir(prefix, 0777) != 0) {
+        if (mkdir(prefix, 0777) == 0) {
+            int number = flush_folder(prefix);
+            if (number) status = fail_write(error, prefix, number);
+        } else {
             int number = errno;
             /* Not EEXIST alone: a read-only parent says EROFS of a folder that is there. */
             if (stat(prefix, &info) != 0)

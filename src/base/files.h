@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "base/sha256.h"
 #include "coulis.h"
 
 /* Whether an errno says that the machine is out of something (descriptors, memory, space) or that its network is down,
@@ -45,9 +46,14 @@ typedef struct cl_new_file {
     char *path;
     char *temporary;
     FILE *stream;
-    int number; /* errno of the first write that failed */
+    struct cl_sink *sink; /* what the stream writes to: counts and hashes */
+    int number;           /* errno of the first write that failed */
+    bool flushed;
+    int64_t bytes;                /* once it is flushed */
+    char sha256[CL_SHA256_TEXT]; /* likewise */
 } cl_new_file;
 
+/* COULIS_CONFLICT when another process is writing a file of that name. */
 coulis_status cl_new_file_begin(cl_new_file *file, const char *path, coulis_error *error);
 
 /* Writes to the stream; after a failure it does nothing, and commit tells of it. */
@@ -55,6 +61,10 @@ void cl_new_file_write(cl_new_file *file, const void *bytes, size_t size);
 
 /* For those who write to the stream themselves: call right after a write failed, while errno says why. */
 void cl_new_file_failed(cl_new_file *file);
+
+/* Everything is written: flushes the file to disk, so that its size and digest are known before it has its name.
+ * On failure `file` is released and the temporary file removed. */
+coulis_status cl_new_file_flush(cl_new_file *file, coulis_error *error);
 
 /* Flushes the file to disk, renames it to its name and flushes the folder. Releases `file` in any
  * case; on failure the temporary file is removed and nothing stands under the final name that
@@ -67,7 +77,16 @@ void cl_new_file_abort(cl_new_file *file);
 /* The three above for bytes that are all there. */
 coulis_status cl_file_write(const char *path, const void *bytes, size_t size, coulis_error *error);
 
-/* Makes the folder `path` and those above it that are missing. */
+/* Makes the folder `path` and those above it that are missing, and flushes the folders that hold their names. */
 coulis_status cl_make_folders(const char *path, coulis_error *error);
+
+/* Removes a file, or an empty folder; one that is not there is no error. */
+coulis_status cl_remove(const char *path, coulis_error *error);
+
+/* Flushes the folder `path`: what was made, renamed and removed in it stays so when power is lost. */
+coulis_status cl_flush_folder(const char *path, coulis_error *error);
+
+/* SHA-256 of a file as it is read now. */
+coulis_status cl_file_sha256(const char *path, int64_t *bytes, char sha256[CL_SHA256_TEXT], coulis_error *error);
 
 #endif

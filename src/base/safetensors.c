@@ -283,24 +283,30 @@ static char *write_header(const cl_tensor *tensors, int32_t tensor_count, const 
     return text;
 }
 
-coulis_status cl_safetensors_write(const char *path, const cl_tensor *tensors, int32_t tensor_count,
-                                   const char *const *metadata, int32_t metadata_count, coulis_error *error) {
+coulis_status cl_safetensors_stage(const char *path, const cl_tensor *tensors, int32_t tensor_count,
+                                   const char *const *metadata, int32_t metadata_count, cl_new_file *file,
+                                   coulis_error *error) {
     char *text = write_header(tensors, tensor_count, metadata, metadata_count);
     if (!text) return cl_fail_memory(error, "the header of a safetensors file", (size_t)tensor_count * 256);
-    cl_new_file file;
-    coulis_status status = cl_new_file_begin(&file, path, error);
+    coulis_status status = cl_new_file_begin(file, path, error);
     if (!status) {
         /* Spaces up to a multiple of 8, so that the data section is aligned in the file too. */
         size_t length = strlen(text), padded = (length + 7) / 8 * 8;
         uint8_t prefix[8];
         for (int i = 0; i < 8; i++) prefix[i] = (uint8_t)((uint64_t)padded >> (8 * i));
-        cl_new_file_write(&file, prefix, sizeof prefix);
-        cl_new_file_write(&file, text, length);
-        cl_new_file_write(&file, "       ", padded - length);
+        cl_new_file_write(file, prefix, sizeof prefix);
+        cl_new_file_write(file, text, length);
+        cl_new_file_write(file, "       ", padded - length);
         for (int32_t i = 0; i < tensor_count; i++)
-            cl_new_file_write(&file, tensors[i].data, tensor_bytes(&tensors[i]));
-        status = cl_new_file_commit(&file, error);
+            cl_new_file_write(file, tensors[i].data, tensor_bytes(&tensors[i]));
     }
     cJSON_free(text);
     return status;
+}
+
+coulis_status cl_safetensors_write(const char *path, const cl_tensor *tensors, int32_t tensor_count,
+                                   const char *const *metadata, int32_t metadata_count, coulis_error *error) {
+    cl_new_file file;
+    coulis_status status = cl_safetensors_stage(path, tensors, tensor_count, metadata, metadata_count, &file, error);
+    return status ? status : cl_new_file_commit(&file, error);
 }

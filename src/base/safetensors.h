@@ -3,7 +3,7 @@
 #ifndef CL_BASE_SAFETENSORS_H
 #define CL_BASE_SAFETENSORS_H
 
-#include "coulis.h"
+#include "base/files.h"
 
 #define CL_TENSOR_RANK_MAX 4
 
@@ -39,7 +39,10 @@ const char *cl_safetensors_sha256(const cl_safetensors *file);
 /* Writes tensors in the given order, with `metadata_count` pairs key, value in
  * `metadata` (2 * metadata_count strings): to a temporary file beside `path`, flushed to disk,
  * then renamed, so that the file appears whole or not at all. The same arguments
- * give the same bytes. */
+ * give the same bytes. The first stops before the flush: cl_new_file_commit does the rest. */
+coulis_status cl_safetensors_stage(const char *path, const cl_tensor *tensors, int32_t tensor_count,
+                                   const char *const *metadata, int32_t metadata_count, cl_new_file *file,
+                                   coulis_error *error);
 coulis_status cl_safetensors_write(const char *path, const cl_tensor *tensors, int32_t tensor_count,
                                    const char *const *metadata, int32_t metadata_count, coulis_error *error);
 

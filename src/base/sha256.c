@@ -88,14 +88,14 @@ static int has_sha_ni(void) {
 }
 #endif
 
-static void blocks(uint32_t state[8], const uint8_t *bytes, size_t count) {
+static void blocks(cl_sha256 *hash, const uint8_t *bytes, size_t count) {
 #if defined(__x86_64__)
-    if (has_sha_ni()) {
-        blocks_sha_ni(state, bytes, count);
+    if (hash->fast) {
+        blocks_sha_ni(hash->state, bytes, count);
         return;
     }
 #endif
-    blocks_portable(state, bytes, count);
+    blocks_portable(hash->state, bytes, count);
 }
 
 void cl_sha256_begin(cl_sha256 *hash) {
@@ -103,6 +103,9 @@ void cl_sha256_begin(cl_sha256 *hash) {
                                       0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
     memset(hash, 0, sizeof *hash);
     memcpy(hash->state, start, sizeof start);
+#if defined(__x86_64__)
+    hash->fast = has_sha_ni(); /* once: CPUID leaves a virtual machine, which takes far longer than a block */
+#endif
 }
 
 void cl_sha256_add(cl_sha256 *hash, const void *data, size_t size) {
@@ -115,9 +118,9 @@ void cl_sha256_add(cl_sha256 *hash, const void *data, size_t size) {
         bytes += taken;
         size -= taken;
         if (held + taken < 64) return;
-        blocks(hash->state, hash->block, 1);
+        blocks(hash, hash->block, 1);
     }
-    if (size >= 64) blocks(hash->state, bytes, size / 64);
+    if (size >= 64) blocks(hash, bytes, size / 64);
     if (size % 64) memcpy(hash->block, bytes + size / 64 * 64, size % 64);
 }
 

@@ -11,6 +11,7 @@ typedef struct cl_sha256 {
     uint32_t state[8];
     uint64_t length; /* bytes so far */
     uint8_t block[64];
+    int fast; /* the processor has instructions for it */
 } cl_sha256;
 
 void cl_sha256_begin(cl_sha256 *hash);

@@ -3,6 +3,7 @@
 #include <cjson/cJSON.h>
 #include <float.h>
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -35,6 +36,7 @@ void coulis_pca_free(coulis_pca *pca) {
     cl_free(pca->variance);
     cl_free(pca->ratio);
     cl_free(pca->components);
+    cl_free(pca->recipe);
     cl_free(pca);
 }
 
@@ -100,8 +102,28 @@ static int parse_number(const char *text, double *number) {
     return good;
 }
 
-coulis_status coulis_pca_save(const coulis_pca *pca, const char *path, coulis_error *error) {
-    if (!pca || !path) return cl_fail(error, COULIS_INVALID_ARGUMENT, "pca_save wants a model and a path");
+const char *coulis_pca_recipe(const coulis_pca *pca) { return pca ? pca->recipe : NULL; }
+
+coulis_status coulis_pca_set_recipe(coulis_pca *pca, const char *recipe, coulis_error *error) {
+    if (!pca) return cl_fail(error, COULIS_INVALID_ARGUMENT, "pca_set_recipe: no model given");
+    cJSON *parsed = recipe ? cJSON_Parse(recipe) : NULL;
+    if (recipe && !cJSON_IsObject(parsed)) {
+        cJSON_Delete(parsed);
+        return cl_fail(error, COULIS_INVALID_ARGUMENT, "pca_set_recipe: the recipe is not a JSON object");
+    }
+    /* Printed anew, so that equal recipes give equal files however they were laid out. */
+    char *printed = parsed ? cJSON_PrintUnformatted(parsed) : NULL;
+    char *copy = printed ? cl_strdup(printed) : NULL;
+    cJSON_free(printed);
+    cJSON_Delete(parsed);
+    if (recipe && !copy) return cl_fail_memory(error, "a recipe", strlen(recipe));
+    cl_free(pca->recipe);
+    pca->recipe = copy;
+    cl_clear(error);
+    return COULIS_OK;
+}
+
+coulis_status cl_pca_stage(const coulis_pca *pca, const char *path, cl_new_file *file, coulis_error *error) {
     const cl_tensor tensors[] = {
         {.name = "mean", .dtype = CL_F64, .rank = 1, .shape = {pca->cols}, .count = pca->cols, .data = pca->mean},
         {.name = "explained_variance", .dtype = CL_F64, .rank = 1, .shape = {pca->count}, .count = pca->count,
@@ -113,14 +135,22 @@ coulis_status coulis_pca_save(const coulis_pca *pca, const char *path, coulis_er
     char *samples = print_number((double)pca->samples), *total = print_number(pca->total_variance);
     char *bound = print_number(pca->error_bound);
     const char *metadata[] = {"samples", samples, "total_variance", total,
-                              "solver", coulis_option_word("solver", pca->solver), "error_bound", bound};
+                              "solver", coulis_option_word("solver", pca->solver), "error_bound", bound,
+                              "coulis", pca->recipe};
     coulis_status status;
     if (!samples || !total || !bound) status = cl_fail_memory(error, "a number", 32);
-    else status = cl_safetensors_write(path, tensors, 4, metadata, 4, error);
+    else status = cl_safetensors_stage(path, tensors, 4, metadata, pca->recipe ? 5 : 4, file, error);
     cJSON_free(samples);
     cJSON_free(total);
     cJSON_free(bound);
     return cl_done(status, error);
+}
+
+coulis_status coulis_pca_save(const coulis_pca *pca, const char *path, coulis_error *error) {
+    if (!pca || !path) return cl_fail(error, COULIS_INVALID_ARGUMENT, "pca_save wants a model and a path");
+    cl_new_file file;
+    coulis_status status = cl_pca_stage(pca, path, &file, error);
+    return status ? status : cl_new_file_commit(&file, error);
 }
 
 /* The tensor `name` of the given type and rank. */
@@ -177,6 +207,14 @@ static coulis_status read_model(const cl_safetensors *file, const char *path, co
     memcpy(made->variance, variance->data, (size_t)count * sizeof *made->variance);
     memcpy(made->ratio, ratio->data, (size_t)count * sizeof *made->ratio);
     memcpy(made->components, components->data, (size_t)(count * cols) * sizeof *made->components);
+    const char *recipe = cl_safetensors_metadata(file, "coulis");
+    status = recipe ? coulis_pca_set_recipe(made, recipe, NULL) : COULIS_OK;
+    if (status) {
+        coulis_pca_free(made);
+        return status == COULIS_NO_MEMORY
+                   ? cl_fail_memory(error, "a recipe", strlen(recipe))
+                   : cl_fail(error, COULIS_BAD_DATA, "'%s' is no PCA file: its recipe is not a JSON object", path);
+    }
     if (!all_finite(made)) {
         coulis_pca_free(made);
         return cl_fail(error, COULIS_BAD_DATA, "'%s' holds a number that is infinite or none", path);

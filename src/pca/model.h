@@ -2,6 +2,7 @@
 #ifndef CL_PCA_MODEL_H
 #define CL_PCA_MODEL_H
 
+#include "base/files.h"
 #include "base/threads.h"
 
 struct coulis_pca {
@@ -13,7 +14,11 @@ struct coulis_pca {
     double *variance;   /* count, of the scores along each component */
     double *ratio;      /* count, variance / total_variance */
     float *components;  /* count x cols */
+    char *recipe;       /* of the vectors it was fitted to, JSON; NULL when they had none */
 };
+
+/* Writes the file under its temporary name: coulis_pca_save but for the flush and the rename. */
+coulis_status cl_pca_stage(const coulis_pca *pca, const char *path, cl_new_file *file, coulis_error *error);
 
 /* A model with room for its arrays. */
 coulis_status cl_pca_alloc(int64_t count, int64_t cols, coulis_pca **pca, coulis_error *error);

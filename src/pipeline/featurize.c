@@ -147,9 +147,16 @@ static coulis_status make_parts(sink *s, coulis_error *error) {
     }
 }
 
+/* For cl_making_plan: of the image of a row that was kept. */
+static bool is_current(const void *context, int64_t part, int64_t row, const cl_row *made) {
+    const cl_images *images = context;
+    const cl_file_state now = images->state(images->context, part * images->rows_per_file + row);
+    return cl_file_state_equal(&now, &made->file);
+}
+
 coulis_status cl_featurize(const coulis_source *source, const coulis_model *model, const coulis_job_options *options,
-                           const char *folder, const char *recipe, int64_t *rows, int64_t *resumed,
-                           coulis_error *error) {
+                           const cl_images *images, const char *folder, const char *recipe, cl_parts *parts,
+                           int64_t *rows, int64_t *resumed, coulis_error *error) {
     int32_t workers = options->threads > 0 ? options->threads : coulis_core_count();
     coulis_featurizer *featurizer = NULL;
     coulis_status status = cl_featurizer_create(model, options->featurizer, workers, &featurizer, error);
@@ -161,7 +168,8 @@ coulis_status cl_featurize(const coulis_source *source, const coulis_model *mode
     if (chunk_rows > (group_rows * 3 + 7) / 8) chunk_rows = (group_rows * 3 + 7) / 8;
     sink s = {.options = options, .rows_per_part = options->rows_per_file, .total = source->count,
               .making_plan = {.folder = folder, .column = "features", .recipe = recipe, .length = length,
-                              .group_rows = group_rows},
+                              .group_rows = group_rows, .parts = parts,
+                              .is_current = images->state ? is_current : NULL, .context = images},
               .progress = {.size = sizeof s.progress, .stage = COULIS_STAGE_FEATURIZE, .total = source->count}};
     const cl_stream_plan plan = {.rows_per_part = s.rows_per_part, .rows_per_chunk = chunk_rows,
                                  .rows_there = rows_there, .context = &s};

@@ -8,6 +8,7 @@
 #include "image/image.h"
 #include "net/plan.h"
 #include "pipeline/options.h"
+#include "pipeline/recipe.h"
 #include "source/location.h"
 
 typedef struct scratch {
@@ -22,6 +23,7 @@ struct coulis_featurizer {
     int32_t workers;
     scratch *scratch; /* one per worker */
     cl_pool *pool;    /* NULL when the caller brings the threads */
+    char *recipe;
 };
 
 coulis_status cl_settle_resize(const coulis_model *model, coulis_image_options *image, coulis_error *error) {
@@ -76,6 +78,13 @@ coulis_status cl_featurizer_create(const coulis_model *model, const coulis_featu
             status = cl_fail_memory(error, "the network's workspace",
                                     count * sizeof(float) + pixels * 3 * CL_FEATURIZER_PICTURES);
     }
+    coulis_model_info info;
+    coulis_model_info_init(&info, sizeof info);
+    if (status == COULIS_OK) status = coulis_model_describe(model, &info, error);
+    coulis_featurizer_options settled = *options;
+    settled.image = &f->options;
+    if (status == COULIS_OK && !(f->recipe = cl_recipe_vectors(&settled, &info, f->plan->length)))
+        status = cl_fail_memory(error, "the recipe", 0);
     if (status != COULIS_OK) {
         coulis_featurizer_free(f);
         return status;
@@ -113,7 +122,12 @@ void coulis_featurizer_free(coulis_featurizer *featurizer) {
     cl_free(featurizer->scratch);
     cl_plan_free(featurizer->plan);
     cl_pool_free(featurizer->pool);
+    cl_free(featurizer->recipe);
     cl_free(featurizer);
+}
+
+const char *coulis_featurizer_recipe(const coulis_featurizer *featurizer) {
+    return featurizer ? featurizer->recipe : NULL;
 }
 
 int64_t coulis_featurizer_length(const coulis_featurizer *featurizer) {

@@ -5,18 +5,20 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/memory.h"
-#include "base/safetensors.h"
 #include "base/sized.h"
 #include "base/text.h"
 #include "base/threads.h"
+#include "pca/model.h"
 #include "pca/pca.h"
 #include "pipeline/clock.h"
 #include "pipeline/featurize.h"
 #include "pipeline/featurizer.h"
 #include "pipeline/options.h"
 #include "pipeline/output.h"
+#include "pipeline/overwrite.h"
 #include "pipeline/recipe.h"
 #include "pipeline/reduce.h"
+#include "pipeline/review.h"
 #include "pipeline/summary.h"
 #include "source/location.h"
 #include "source/inputs.h"
@@ -73,11 +75,16 @@ static coulis_status finish(job *j, const char *output, const char *recipe) {
     j->summary.output = output;
     j->summary.recipe = recipe;
     j->summary.pca = j->pca;
+    if (j->output.run) {
+        j->summary.parts = &j->output.parts;
+        j->summary.root = j->output.root;
+        j->summary.reduced_only = j->options->drop_features && j->pca;
+    }
     cl_summary_complete(&j->summary);
     char *text = cl_summary_json(&j->summary);
     if (!text) return cl_fail_memory(j->error, "the summary", 0);
     if (j->output.run) {
-        coulis_status status = cl_file_write(j->output.run, text, strlen(text), j->error);
+        coulis_status status = cl_output_finish(&j->output, text, j->error);
         if (status != COULIS_OK) {
             cl_free(text);
             return status;
@@ -131,12 +138,29 @@ static coulis_status begin(job *j, const char *const *paths, int64_t path_count,
     return j->features_recipe ? COULIS_OK : cl_fail_memory(j->error, "the recipe", 0);
 }
 
+/* The PCA says to which vectors it was fitted. */
+static coulis_status give_recipe(job *j, const char *table) {
+    char *recipe = table ? cl_recipe_of_vectors(table) : NULL;
+    coulis_status status = recipe ? coulis_pca_set_recipe(j->pca, recipe, j->error) : COULIS_OK;
+    cl_free(recipe);
+    return status;
+}
+
+static cl_file_state state_of_image(const void *context, int64_t row) { return cl_inputs_state(context, row); }
+
 /* Makes the vectors that are missing and counts the rows by status. */
 static coulis_status make_features(job *j) {
     const double began = cl_seconds();
-    int64_t rows = 0;
-    coulis_status status = cl_featurize(&j->source, j->model, j->options, j->output.features, j->features_recipe, &rows,
-                                        &j->summary.result.resumed, j->error);
+    int64_t missing, rows = 0;
+    const bool tells = j->inputs && cl_inputs_tell_states(j->inputs);
+    const cl_images images = {.count = j->source.count, .rows_per_file = j->options->rows_per_file,
+                              .state = tells ? state_of_image : NULL, .context = j->inputs};
+    coulis_status status = cl_review_features(&j->output.parts, &images, j->features_recipe, &missing, j->error);
+    /* A PCA of other vectors than these will be. */
+    if (status == COULIS_OK && missing > 0 && j->recipe) status = cl_output_forget_pca(&j->output, j->error);
+    if (status == COULIS_OK)
+        status = cl_featurize(&j->source, j->model, j->options, &images, j->output.features, j->features_recipe,
+                              &j->output.parts, &rows, &j->summary.result.resumed, j->error);
     took(j, COULIS_STAGE_FEATURIZE, began);
     if (status == COULIS_OK && rows == 0)
         status = cl_fail(j->error, COULIS_MISSING, "there are no images in what was given");
@@ -148,11 +172,31 @@ static coulis_status make_features(job *j) {
     return status;
 }
 
+/* Saves the PCA with the recipe of its vectors, and writes it down before it has its name. */
+static coulis_status save_pca(job *j) {
+    cl_part_record record = {.kind = CL_KIND_PCA, .facts.rows = coulis_pca_components_count(j->pca)};
+    coulis_status status = give_recipe(j, j->features_recipe);
+    cl_new_file file;
+    if (status == COULIS_OK) status = cl_pca_stage(j->pca, j->output.pca, &file, j->error);
+    if (status == COULIS_OK) status = cl_new_file_flush(&file, j->error);
+    if (status != COULIS_OK) return status;
+    record.facts.bytes = file.bytes;
+    memcpy(record.facts.sha256, file.sha256, sizeof record.facts.sha256);
+    status = cl_parts_promise(&j->output.parts, &record, j->error);
+    if (status == COULIS_OK) return cl_new_file_commit(&file, j->error);
+    cl_new_file_abort(&file);
+    return status;
+}
+
 /* Fits the PCA, or takes the one that an earlier run of the same recipe saved. */
 static coulis_status make_pca(job *j) {
     const double began = cl_seconds();
-    coulis_status status;
-    if (cl_path_exists(j->output.pca)) {
+    bool there;
+    coulis_status status = cl_review_pca(&j->output.parts, &there, j->error);
+    /* Scores of a PCA that is not there any more must not stand beside those of another. */
+    if (status == COULIS_OK && !there) status = cl_output_forget_pca(&j->output, j->error);
+    if (status != COULIS_OK) return status;
+    if (there) {
         status = coulis_pca_load(j->output.pca, &j->pca, j->error);
     } else if (cl_table_vectors(j->table) == 0) {
         status = cl_fail(j->error, COULIS_INVALID_ARGUMENT,
@@ -161,39 +205,62 @@ static coulis_status make_pca(job *j) {
                          (long long)cl_table_rows(j->table), j->output.features);
     } else {
         status = cl_fit_table(j->table, j->options, j->pool, &j->pca, j->error);
-        if (status == COULIS_OK) status = coulis_pca_save(j->pca, j->output.pca, j->error);
+        if (status == COULIS_OK) status = save_pca(j);
     }
     took(j, COULIS_STAGE_FIT, began);
     return status;
 }
 
-static coulis_status make_reduced(job *j, const char *recipe) {
+static coulis_status make_reduced(job *j, const char *recipe, const char *pca_sha256, cl_spread *spread) {
     const double began = cl_seconds();
-    coulis_status status = cl_transform_table(j->table, j->pca, j->options, j->pool, j->output.reduced, recipe,
-                                              j->error);
+    const cl_scores_to to = {.folder = j->output.reduced, .recipe = recipe, .pca_sha256 = pca_sha256,
+                             .parts = &j->output.parts, .spread = spread};
+    coulis_status status = cl_review_reduced(&j->output.parts, cl_table_parts(j->table), recipe, pca_sha256, j->error);
+    if (status == COULIS_OK) status = cl_transform_table(j->table, j->pca, j->options, j->pool, &to, j->error);
     took(j, COULIS_STAGE_TRANSFORM, began);
     return status;
 }
 
+/* run.json of a finished job, which says that the vectors are not part of the result any more. */
+static coulis_status drop_from_summary(job *j) {
+    char *text = cl_summary_without_features(j->output.summary);
+    if (!text) return cl_fail_memory(j->error, "the summary", 0);
+    cl_free(j->output.summary);
+    j->output.summary = text;
+    return cl_file_write(j->output.run, text, strlen(text), j->error);
+}
+
+/* Whether the vectors are not to stay: where a PCA has been made of them. */
+static bool drops(const job *j, bool reduce) {
+    return reduce && j->options->drop_features && cl_parts_find(&j->output.parts, CL_KIND_PCA, 0);
+}
+
 /* What there is to do in the folder of output; `reduce` says whether the vectors are reduced too. */
 static coulis_status run_stages(job *j, const char *output, const char *recipe, bool reduce) {
-    coulis_status status = cl_output_open(output, recipe, j->options->overwrite != 0, &j->output, j->error);
+    coulis_status status = cl_output_open(output, recipe, j->inputs ? j->inputs->root : NULL,
+                                          j->options->overwrite != 0, &j->output, j->error);
     if (status != COULIS_OK) return status;
     if (j->output.complete) {
-        status = take_finished(j);
+        if (drops(j, reduce)) status = cl_overwrite_find(&j->output, CL_KIND_FEATURES, j->error);
+        if (status == COULIS_OK && drops(j, reduce)) status = drop_from_summary(j);
+        if (status == COULIS_OK) status = take_finished(j);
     } else {
         status = make_features(j);
         /* One vector alone has no principal components: its job is to have been made. */
         if (reduce && !(status == COULIS_OK && cl_table_vectors(j->table) == 1)) {
             if (status == COULIS_OK) status = cl_pool_create(j->options->threads, &j->pool, j->error);
             if (status == COULIS_OK) status = make_pca(j);
-            if (status == COULIS_OK) status = make_reduced(j, recipe);
+            if (status == COULIS_OK) {
+                char sha256[CL_SHA256_TEXT]; /* the list of parts moves as it grows */
+                memcpy(sha256, cl_parts_find(&j->output.parts, CL_KIND_PCA, 0)->facts.sha256, sizeof sha256);
+                status = make_reduced(j, recipe, sha256, NULL);
+            }
         }
         if (status == COULIS_OK) status = finish(j, output, recipe);
     }
     /* Only after run.json says complete: the vectors are not needed again. */
-    if (status == COULIS_OK && reduce && j->options->drop_features && j->summary.result.components > 0)
-        status = cl_output_remove_parts(j->output.features, j->error);
+    if (status == COULIS_OK && drops(j, reduce))
+        status = cl_output_remove_parts(&j->output, CL_KIND_FEATURES, j->error);
     return status;
 }
 
@@ -223,7 +290,7 @@ static coulis_status over_pictures(job *j, const char *const *paths, int64_t pat
     coulis_status status = check_output(output, j->error);
     if (status == COULIS_OK) status = begin(j, paths, path_count, output);
     if (status == COULIS_OK && reduce) {
-        j->recipe = cl_recipe_reduced(j->features_recipe, j->options->components, NULL);
+        j->recipe = cl_recipe_reduced(j->features_recipe, j->options->components, NULL, NULL);
         if (!j->recipe) status = cl_fail_memory(j->error, "the recipe", 0);
     }
     return status == COULIS_OK ? run_stages(j, output, reduce ? j->recipe : j->features_recipe, reduce) : status;
@@ -256,6 +323,8 @@ static coulis_status open_vectors(job *j, const char *input) {
     if (status != COULIS_OK) return status;
     j->summary.result.length = cl_table_length(j->table);
     j->summary.threads = cl_pool_threads(j->pool);
+    status = cl_check_recipes(j->table, j->error);
+    if (status != COULIS_OK) return status;
     if (cl_table_vectors(j->table) == 0)
         return cl_fail(j->error, COULIS_INVALID_ARGUMENT, "%s: none of its %lld rows has a vector", input,
                        (long long)cl_table_rows(j->table));
@@ -271,10 +340,11 @@ static coulis_status fit(job *j, const char *input, const char *output) {
     status = open_vectors(j, input);
     const double began = cl_seconds();
     if (status == COULIS_OK) status = cl_fit_table(j->table, j->options, j->pool, &j->pca, j->error);
+    if (status == COULIS_OK) status = give_recipe(j, cl_table_recipe(j->table));
     if (status == COULIS_OK) status = coulis_pca_save(j->pca, output, j->error);
     took(j, COULIS_STAGE_FIT, began);
     if (status != COULIS_OK) return status;
-    j->recipe = cl_recipe_reduced(cl_table_recipe(j->table), j->options->components, NULL);
+    j->recipe = cl_recipe_reduced(cl_table_recipe(j->table), j->options->components, NULL, NULL);
     return j->recipe ? finish(j, output, j->recipe) : cl_fail_memory(j->error, "the recipe", 0);
 }
 
@@ -285,15 +355,28 @@ coulis_status coulis_job_fit(const char *input, const char *output, const coulis
     return end_job(&j, status ? status : fit(&j, input, output));
 }
 
-/* SHA-256 of the file a PCA came from, as part of the recipe of its scores. */
-static coulis_status transform_recipe(job *j, const char *pca) {
-    cl_safetensors *file;
-    coulis_status status = cl_safetensors_open(pca, COULIS_BAD_DATA, &file, j->error);
+/* The recipe of scores holds the digests of both files they are made of. */
+static coulis_status transform_recipe(job *j, const char *pca, char pca_sha256[CL_SHA256_TEXT]) {
+    char table[CL_SHA256_TEXT];
+    int64_t bytes;
+    coulis_status status = cl_file_sha256(pca, &bytes, pca_sha256, j->error);
+    if (status == COULIS_OK) status = cl_table_sha256(j->table, table, j->error);
     if (status != COULIS_OK) return status;
-    j->recipe = cl_recipe_reduced(cl_table_recipe(j->table), (double)coulis_pca_components_count(j->pca),
-                                  cl_safetensors_sha256(file));
-    cl_safetensors_close(file);
+    j->recipe = cl_recipe_reduced(cl_table_recipe(j->table), (double)coulis_pca_components_count(j->pca), pca_sha256,
+                                  table);
     return j->recipe ? COULIS_OK : cl_fail_memory(j->error, "the recipe", 0);
+}
+
+/* The scores, and what share of the rows' variance they hold. */
+static coulis_status make_transformed(job *j, const char *output, const char *pca_sha256) {
+    cl_spread spread;
+    coulis_status status = cl_spread_begin(&spread, j->pca, j->error);
+    if (status == COULIS_OK) status = make_reduced(j, j->recipe, pca_sha256, &spread);
+    const double share = status == COULIS_OK ? cl_spread_share(&spread) : 0;
+    j->summary.share = &share;
+    if (status == COULIS_OK) status = finish(j, output, j->recipe);
+    cl_spread_free(&spread);
+    return status;
 }
 
 static coulis_status transform(job *j, const char *input, const char *pca, const char *output) {
@@ -301,13 +384,14 @@ static coulis_status transform(job *j, const char *input, const char *pca, const
     coulis_status status = check_output(output, j->error);
     if (status == COULIS_OK) status = coulis_pca_load(pca, &j->pca, j->error);
     if (status == COULIS_OK) status = open_vectors(j, input);
-    if (status == COULIS_OK) status = transform_recipe(j, pca);
+    if (status == COULIS_OK && !j->options->allow_other_recipe)
+        status = coulis_pca_check_recipe(j->pca, cl_table_recipe(j->table), pca, j->error);
+    char sha256[CL_SHA256_TEXT];
+    if (status == COULIS_OK) status = transform_recipe(j, pca, sha256);
     if (status == COULIS_OK)
-        status = cl_output_open(output, j->recipe, j->options->overwrite != 0, &j->output, j->error);
+        status = cl_output_open(output, j->recipe, NULL, j->options->overwrite != 0, &j->output, j->error);
     if (status != COULIS_OK) return status;
-    if (j->output.complete) return take_finished(j);
-    status = make_reduced(j, j->recipe);
-    return status == COULIS_OK ? finish(j, output, j->recipe) : status;
+    return j->output.complete ? take_finished(j) : make_transformed(j, output, sha256);
 }
 
 coulis_status coulis_job_transform(const char *input, const char *pca, const char *output,

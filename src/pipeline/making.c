@@ -38,9 +38,10 @@ static char *piece_recipe(const cl_making_plan *plan, int64_t first) {
 
 static coulis_status no_memory(coulis_error *error) { return cl_fail_memory(error, "a path", 0); }
 
-coulis_status cl_making_forget(const char *folder, int64_t part, coulis_error *error) {
+/* Removes the pieces from number `first` on. */
+static coulis_status forget_from(const char *folder, int64_t part, int64_t first, coulis_error *error) {
     coulis_status status = COULIS_OK;
-    int64_t count = 0;
+    int64_t count = first;
     for (bool there = true; there && !status;) {
         char *path = piece_path(folder, part, count);
         if (!path) return no_memory(error);
@@ -48,7 +49,7 @@ coulis_status cl_making_forget(const char *folder, int64_t part, coulis_error *e
         count += there;
         cl_free(path);
     }
-    while (count > 0 && !status) {
+    while (count > first && !status) {
         char *path = piece_path(folder, part, --count);
         if (!path) return no_memory(error);
         if (unlink(path) != 0 && errno != ENOENT)
@@ -56,6 +57,10 @@ coulis_status cl_making_forget(const char *folder, int64_t part, coulis_error *e
         cl_free(path);
     }
     return status;
+}
+
+coulis_status cl_making_forget(const char *folder, int64_t part, coulis_error *error) {
+    return forget_from(folder, part, 0, error);
 }
 
 /* Opens piece `number`, which must hold the rows from `first` on; NULL in *reader when there is none that does. */
@@ -81,15 +86,20 @@ static coulis_status open_piece(const cl_making_plan *plan, int64_t number, int6
     return status;
 }
 
-/* Whether every row of a piece can be read. */
-static coulis_status check_piece(cl_part_reader *reader, bool *good, coulis_error *error) {
+/* Whether every row of a piece, the first of which is row `row` of the part, can be read and is of an image as it is
+ * now. */
+static coulis_status check_piece(const cl_making_plan *plan, cl_part_reader *reader, int64_t row, bool *good,
+                                 coulis_error *error) {
     coulis_status status = COULIS_OK;
+    bool current = true;
     for (int32_t group = 0; !status && group < cl_part_reader_row_groups(reader); group++) {
         const cl_row *rows;
         int64_t count;
         status = cl_part_reader_read(reader, group, 1, &rows, &count, error);
+        for (int64_t i = 0; !status && current && plan->is_current && i < count; i++)
+            current = plan->is_current(plan->context, plan->part, row++, &rows[i]);
     }
-    *good = status == COULIS_OK;
+    *good = status == COULIS_OK && current;
     return status == COULIS_BAD_DATA ? COULIS_OK : status;
 }
 
@@ -98,12 +108,13 @@ coulis_status cl_making_kept(const cl_making_plan *plan, int64_t *rows, coulis_e
     for (int64_t number = 0; *rows < plan->rows; number++) {
         cl_part_reader *reader;
         coulis_status status = open_piece(plan, number, *rows, &reader, error);
-        if (status || !reader) return status;
-        bool good;
-        status = check_piece(reader, &good, error);
+        if (status) return status;
+        bool good = false;
+        if (reader) status = check_piece(plan, reader, *rows, &good, error);
         if (good) *rows += cl_part_reader_rows(reader);
         cl_part_reader_close(reader);
-        if (status || !good) return status;
+        if (status) return status;
+        if (!good) return forget_from(plan->folder, plan->part, number, error);
     }
     return COULIS_OK;
 }
@@ -228,7 +239,7 @@ coulis_status cl_making_open(const cl_making_plan *plan, cl_making **out, coulis
 coulis_status cl_making_commit(cl_making *making, coulis_error *error) {
     coulis_status status = making->count > 0 ? end_group(making, error) : COULIS_OK;
     if (!status) {
-        status = cl_part_writer_commit(making->writer, error);
+        status = cl_parts_commit(making->plan.parts, CL_KIND_FEATURES, making->plan.part, NULL, making->writer, error);
         making->writer = NULL;
     }
     if (!status && making->pieces > 0) status = cl_making_forget(making->plan.folder, making->plan.part, error);

@@ -6,7 +6,9 @@
 #ifndef CL_PIPELINE_MAKING_H
 #define CL_PIPELINE_MAKING_H
 
-#include "table/part.h"
+#include <stdbool.h>
+
+#include "pipeline/parts.h"
 
 typedef struct cl_making cl_making;
 
@@ -16,10 +18,15 @@ typedef struct cl_making_plan {
     int64_t part, length; /* its number; numbers in a vector */
     int64_t rows;         /* of the whole part */
     int64_t group_rows;   /* of a row group */
+    cl_parts *parts;      /* where the finished part is written down, as of the kind "features" */
+    /* Whether an image is as it was when its row was made; `row` counts from the first of the part. NULL: it is. */
+    bool (*is_current)(const void *context, int64_t part, int64_t row, const cl_row *made);
+    const void *context;
 } cl_making_plan;
 
 /* How many rows of the part an earlier run kept: pieces of the same plan from the first row on, without a gap. Pieces
- * that are damaged or of another plan do not count. */
+ * that are damaged, of another plan or of images that have changed do not count; they and those after them are
+ * removed. */
 coulis_status cl_making_kept(const cl_making_plan *plan, int64_t *rows, coulis_error *error);
 
 /* Begins the part with the rows that were kept. */
@@ -31,7 +38,7 @@ coulis_status cl_making_add(cl_making *making, const cl_row *rows, int64_t count
 /* Keeps the rows added so far, for a job that is to stop. */
 coulis_status cl_making_keep(cl_making *making, coulis_error *error);
 
-/* All rows are there: gives the part its name and removes its pieces. Releases `making` in any case. */
+/* All rows are there: writes the part down, gives it its name and removes its pieces. Releases `making` in any case. */
 coulis_status cl_making_commit(cl_making *making, coulis_error *error);
 
 /* Releases `making`; its pieces stay. NULL is allowed. */

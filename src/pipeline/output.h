@@ -4,14 +4,16 @@
 
 #include <stdbool.h>
 
-#include "coulis.h"
+#include "pipeline/parts.h"
 
 typedef struct cl_output {
     char *folder;
     char *features, *reduced, *pca, *run; /* paths in it */
     int lock;                             /* descriptor of the folder, locked */
-    bool complete;                        /* run.json says the job of this recipe is done */
+    bool complete;                        /* run.json says the job of this recipe is done, and its files are there */
     char *summary;                        /* then its content */
+    char *root;                           /* folder to which the inputs' relative paths refer, NULL for none */
+    cl_parts parts;                       /* what is there already, and what this run adds */
 } cl_output;
 
 /* Makes the folder if need be, locks it, and compares `recipe` with that in its run.json:
@@ -19,15 +21,26 @@ typedef struct cl_output {
  *   no run.json           the folder must be empty, unfinished writes of run.json aside; one with `recipe` is written
  *   the same recipe       what is there is kept, left-over temporary files are removed
  *   the same but for its "components", and PCA not yet fitted    likewise
- *   another, or `overwrite`    COULIS_CONFLICT; with `overwrite` the results (and nothing else) are removed first
- */
-coulis_status cl_output_open(const char *folder, const char *recipe, bool overwrite, cl_output *output,
-                             coulis_error *error);
+ *   another, or another `root`    COULIS_CONFLICT
+ *   `overwrite`           run.json is taken away first, then the files that coulis wrote (overwrite.h)
+ *
+ * `root`: the folder to which relative paths of the inputs refer, NULL when there are none. */
+coulis_status cl_output_open(const char *folder, const char *recipe, const char *root, bool overwrite,
+                             cl_output *output, coulis_error *error);
 void cl_output_close(cl_output *output);
 
-/* Removes a folder of parts, nothing but files named part-NNNNN.parquet and their temporary ones. A folder
+/* Removes the PCA and the scores, for good: the vectors are about to change, or to be reduced anew. */
+coulis_status cl_output_forget_pca(cl_output *output, coulis_error *error);
+
+/* Writes the final run.json; then the journal is not needed any more. */
+coulis_status cl_output_finish(cl_output *output, const char *summary, coulis_error *error);
+
+/* Removes the parts of one kind that are written down, and their folder when nothing else is in it. */
+coulis_status cl_output_remove_parts(cl_output *output, cl_kind kind, coulis_error *error);
+
+/* Removes from `folder` what an unfinished write left, and with `pieces` those of unfinished parts (making.h). A folder
  * that is not there is no error. */
-coulis_status cl_output_remove_parts(const char *folder, coulis_error *error);
+coulis_status cl_output_sweep(const char *folder, bool pieces, coulis_error *error);
 
 /* The path of part `number` in `folder`; NULL when memory is short; released with cl_free. */
 char *cl_part_path(const char *folder, int64_t number);

@@ -8,6 +8,7 @@
 #include "pca/pca.h"
 #include "pipeline/clock.h"
 #include "pipeline/output.h"
+#include "pipeline/recipe.h"
 
 /* Progress of a fit, handed on in the job's own terms. */
 typedef struct fit_progress {
@@ -65,70 +66,100 @@ static coulis_status make_block(block *b, int64_t rows, int64_t length, int64_t 
     return COULIS_OK;
 }
 
-/* Turns the vectors of one row group into scores and writes it. */
-static coulis_status transform_group(cl_part_reader *reader, int32_t group, const coulis_pca *pca, cl_pool *pool,
-                                     block *b, cl_part_writer *writer, int64_t *rows_done, coulis_error *error) {
+/* What is done with the scores of a table. */
+typedef struct transforming {
+    const coulis_pca *pca;
+    const coulis_job_options *options;
+    cl_pool *pool;
+    const cl_scores_to *to;
+    block block;
+    coulis_progress progress;
+    double began;
+} transforming;
+
+/* The vectors of one row group and their scores, packed together; *rows get scores for vectors. */
+static coulis_status score_group(transforming *t, cl_part_reader *reader, int32_t group, int64_t *count,
+                                 coulis_error *error) {
     const cl_row *rows;
-    int64_t count, valid = 0;
-    const int64_t length = coulis_pca_columns(pca), components = coulis_pca_components_count(pca);
-    coulis_status status = cl_part_reader_read(reader, group, 1, &rows, &count, error);
-    if (status == COULIS_OK) status = make_block(b, count, length, components, error);
+    int64_t valid = 0;
+    block *b = &t->block;
+    const int64_t length = coulis_pca_columns(t->pca), components = coulis_pca_components_count(t->pca);
+    coulis_status status = cl_part_reader_read(reader, group, 1, &rows, count, error);
+    if (status == COULIS_OK) status = make_block(b, *count, length, components, error);
     if (status != COULIS_OK) return status;
-    for (int64_t i = 0; i < count; i++) {
+    for (int64_t i = 0; i < *count; i++) {
         b->rows[i] = rows[i];
         if (!rows[i].vector) continue;
         memcpy(b->vectors + valid * length, rows[i].vector, (size_t)length * sizeof(float));
         b->rows[i].vector = b->scores + valid++ * components;
     }
-    if (valid > 0) status = cl_pca_transform(pca, b->vectors, valid, pool, b->scores, error);
-    if (status == COULIS_OK) status = cl_part_writer_write(writer, b->rows, count, error);
-    *rows_done += count;
+    if (valid > 0) status = cl_pca_transform(t->pca, b->vectors, valid, t->pool, b->scores, error);
+    if (status == COULIS_OK && t->to->spread) cl_spread_add(t->to->spread, b->vectors, b->scores, valid);
+    t->progress.done += *count;
     return status;
 }
 
 /* Tells of progress; what has been done of a part is not kept when that ends the job, as it takes seconds. */
-static coulis_status report(const coulis_job_options *options, coulis_progress *progress, double began,
-                            coulis_error *error) {
-    progress->seconds = cl_seconds() - began;
-    if (!options->progress || !options->progress(options->context, progress) || progress->done == progress->total)
+static coulis_status report(transforming *t, coulis_error *error) {
+    coulis_progress *progress = &t->progress;
+    progress->seconds = cl_seconds() - t->began;
+    if (!t->options->progress || !t->options->progress(t->options->context, progress) ||
+        progress->done == progress->total)
         return COULIS_OK;
     return cl_fail(error, COULIS_INTERRUPTED, "interrupted after %lld of %lld rows; rerun the same command to resume",
                    (long long)progress->done, (long long)progress->total);
 }
 
+static coulis_status make_scores(transforming *t, cl_part_reader *reader, int32_t part, const char *path,
+                                 coulis_error *error) {
+    cl_part_writer *writer = NULL;
+    coulis_status status = cl_part_writer_open(path, "pca", coulis_pca_components_count(t->pca), t->to->recipe, &writer,
+                                               error);
+    const int32_t groups = cl_part_reader_row_groups(reader);
+    for (int32_t g = 0; status == COULIS_OK && g < groups; g++) {
+        int64_t count;
+        status = score_group(t, reader, g, &count, error);
+        if (status == COULIS_OK) status = cl_part_writer_write(writer, t->block.rows, count, error);
+        if (status == COULIS_OK && g + 1 < groups) status = report(t, error);
+    }
+    if (status == COULIS_OK)
+        status = cl_parts_commit(t->to->parts, CL_KIND_REDUCED, part, t->to->pca_sha256, writer, error);
+    else cl_part_writer_abort(writer);
+    return status == COULIS_OK ? report(t, error) : status;
+}
+
+/* A part that an earlier run wrote: its rows count, and their spread, if that is wanted. */
+static coulis_status pass_over(transforming *t, cl_part_reader *reader, coulis_error *error) {
+    const int64_t rows = cl_part_reader_rows(reader), done = t->progress.done;
+    coulis_status status = COULIS_OK;
+    for (int32_t g = 0; t->to->spread && status == COULIS_OK && g < cl_part_reader_row_groups(reader); g++) {
+        int64_t count;
+        status = score_group(t, reader, g, &count, error);
+    }
+    t->progress.resumed += rows;
+    t->progress.done = done + rows;
+    return status;
+}
+
 coulis_status cl_transform_table(cl_table *table, const coulis_pca *pca, const coulis_job_options *options,
-                                 cl_pool *pool, const char *folder, const char *recipe, coulis_error *error) {
+                                 cl_pool *pool, const cl_scores_to *to, coulis_error *error) {
     if (cl_table_vectors(table) > 0 && cl_table_length(table) != coulis_pca_columns(pca))
-        return cl_fail(error, COULIS_INVALID_ARGUMENT, "the vectors have %lld numbers, the PCA was fitted to %lld",
+        return cl_fail(error, COULIS_INVALID_ARGUMENT,
+                       "the vectors have %lld dimensions, the PCA was fitted to vectors of %lld",
                        (long long)cl_table_length(table), (long long)coulis_pca_columns(pca));
-    coulis_status status = cl_make_folders(folder, error);
-    coulis_progress progress = {.size = sizeof progress, .stage = COULIS_STAGE_TRANSFORM,
-                                .total = cl_table_rows(table)};
-    const double began = cl_seconds();
-    block b = {0};
+    transforming t = {.pca = pca, .options = options, .pool = pool, .to = to, .began = cl_seconds(),
+                      .progress = {.size = sizeof t.progress, .stage = COULIS_STAGE_TRANSFORM,
+                                   .total = cl_table_rows(table)}};
+    coulis_status status = cl_make_folders(to->folder, error);
     for (int32_t part = 0; status == COULIS_OK && part < cl_table_parts(table); part++) {
         cl_part_reader *reader = cl_table_part(table, part);
-        char *path = cl_part_path(folder, part);
-        if (!path) {
-            status = cl_fail_memory(error, "a path", strlen(folder));
-        } else if (cl_path_exists(path)) { /* a part has its name only when it is whole */
-            progress.resumed += cl_part_reader_rows(reader);
-            progress.done += cl_part_reader_rows(reader);
-        } else {
-            cl_part_writer *writer = NULL;
-            status = cl_part_writer_open(path, "pca", coulis_pca_components_count(pca), recipe, &writer, error);
-            const int32_t groups = cl_part_reader_row_groups(reader);
-            for (int32_t g = 0; status == COULIS_OK && g < groups; g++) {
-                status = transform_group(reader, g, pca, pool, &b, writer, &progress.done, error);
-                if (status == COULIS_OK && g + 1 < groups) status = report(options, &progress, began, error);
-            }
-            if (status == COULIS_OK) status = cl_part_writer_commit(writer, error);
-            else cl_part_writer_abort(writer);
-            if (status == COULIS_OK) status = report(options, &progress, began, error);
-        }
+        char *path = cl_part_path(to->folder, part);
+        if (!path) status = cl_fail_memory(error, "a path", strlen(to->folder));
+        else if (cl_path_exists(path)) status = pass_over(&t, reader, error);
+        else status = make_scores(&t, reader, part, path, error);
         cl_free(path);
     }
-    free_block(&b);
+    free_block(&t.block);
     return status;
 }
 
@@ -146,4 +177,33 @@ coulis_status cl_count_statuses(cl_table *table, int64_t counts[COULIS_MISSING +
         }
     }
     return COULIS_OK;
+}
+
+coulis_status cl_check_recipes(cl_table *table, coulis_error *error) {
+    const char *first = cl_table_recipe(table);
+    for (int32_t part = 1; part < cl_table_parts(table); part++) {
+        const cl_part_reader *reader = cl_table_part(table, part);
+        const char *recipe = cl_part_reader_recipe(reader);
+        if (recipe && first && strcmp(recipe, first) == 0) continue;
+        if (!recipe && !first) continue;
+        if (!recipe || !first || cl_recipe_compare(recipe, first, NULL, NULL) != COULIS_OK)
+            return cl_fail(error, COULIS_BAD_DATA,
+                           "%s: its vectors were made by another recipe than those of the parts before it",
+                           cl_part_reader_path(reader));
+    }
+    return COULIS_OK;
+}
+
+coulis_status cl_table_sha256(cl_table *table, char sha256[CL_SHA256_TEXT], coulis_error *error) {
+    cl_sha256 hash;
+    cl_sha256_begin(&hash);
+    coulis_status status = COULIS_OK;
+    for (int32_t part = 0; status == COULIS_OK && part < cl_table_parts(table); part++) {
+        char digest[CL_SHA256_TEXT];
+        int64_t bytes;
+        status = cl_file_sha256(cl_part_reader_path(cl_table_part(table, part)), &bytes, digest, error);
+        if (status == COULIS_OK) cl_sha256_add(&hash, digest, sizeof digest);
+    }
+    cl_sha256_end(&hash, sha256);
+    return status;
 }

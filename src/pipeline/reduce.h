@@ -3,16 +3,32 @@
 #define CL_PIPELINE_REDUCE_H
 
 #include "base/threads.h"
+#include "pipeline/parts.h"
+#include "pipeline/spread.h"
 #include "table/table.h"
 
 /* Fits a PCA to the vectors of `table`, reporting progress as COULIS_STAGE_FIT. */
 coulis_status cl_fit_table(cl_table *table, const coulis_job_options *options, cl_pool *pool, coulis_pca **pca,
                            coulis_error *error);
 
-/* Writes the scores of every part of `table` that is not in `folder` yet, under `recipe`; stops
- * after the part at hand when options->progress says so. */
+/* Where scores go. */
+typedef struct cl_scores_to {
+    const char *folder, *recipe;
+    const char *pca_sha256; /* of the PCA's file */
+    cl_parts *parts;        /* where finished parts are written down */
+    cl_spread *spread;      /* what becomes of the variance of the rows (spread.h); NULL: not wanted */
+} cl_scores_to;
+
+/* Writes the scores of every part of `table` that is not in `to->folder` yet (what is there has been reviewed); stops
+ * when options->progress says so. */
 coulis_status cl_transform_table(cl_table *table, const coulis_pca *pca, const coulis_job_options *options,
-                                 cl_pool *pool, const char *folder, const char *recipe, coulis_error *error);
+                                 cl_pool *pool, const cl_scores_to *to, coulis_error *error);
+
+/* COULIS_BAD_DATA when the vectors of two parts were not made by one recipe. */
+coulis_status cl_check_recipes(cl_table *table, coulis_error *error);
+
+/* SHA-256 over the digests of all parts: nothing less tells two tables of other programs from one another. */
+coulis_status cl_table_sha256(cl_table *table, char sha256[CL_SHA256_TEXT], coulis_error *error);
 
 /* How many rows have each status: counts[status], 0 to COULIS_MISSING. */
 coulis_status cl_count_statuses(cl_table *table, int64_t counts[COULIS_MISSING + 1], coulis_error *error);

@@ -32,6 +32,7 @@ void cl_summary_complete(cl_summary *s) {
     const double *ratio = coulis_pca_explained_variance_ratio(s->pca);
     r->components = coulis_pca_components_count(s->pca);
     for (int64_t i = 0; i < r->components; i++) r->explained_variance += ratio[i];
+    if (s->share) r->explained_variance = *s->share;
     r->error_bound = coulis_pca_error_bound(s->pca);
 }
 
@@ -55,7 +56,23 @@ static cJSON *seconds_object(const cl_summary *s) {
     return object;
 }
 
-static cJSON *pca_object(const coulis_pca *pca, const coulis_job_result *r) {
+/* Share of the variance of the rows that the PCA was fitted to. */
+static double fitted_share(const coulis_pca *pca) {
+    const double *ratio = coulis_pca_explained_variance_ratio(pca);
+    double share = 0;
+    for (int64_t i = 0; i < coulis_pca_components_count(pca); i++) share += ratio[i];
+    return share;
+}
+
+/* The file in the folder of output. */
+static int add_file(cJSON *object, const cl_part_record *record) {
+    return !record || (cJSON_AddNumberToObject(object, "bytes", (double)record->facts.bytes) &&
+                       cJSON_AddStringToObject(object, "sha256", record->facts.sha256));
+}
+
+static cJSON *pca_object(const cl_summary *s) {
+    const coulis_pca *pca = s->pca;
+    const coulis_job_result *r = &s->result;
     const int64_t k = r->components;
     const double *variance = coulis_pca_explained_variance(pca), *ratio = coulis_pca_explained_variance_ratio(pca);
     cJSON *object = cJSON_CreateObject();
@@ -63,10 +80,12 @@ static cJSON *pca_object(const coulis_pca *pca, const coulis_job_result *r) {
                cJSON_AddNumberToObject(object, "samples", (double)coulis_pca_samples(pca)) &&
                cJSON_AddNumberToObject(object, "total_variance", coulis_pca_total_variance(pca)) &&
                cJSON_AddNumberToObject(object, "explained_variance_share", r->explained_variance) &&
+               (!s->share || cJSON_AddNumberToObject(object, "fitted_variance_share", fitted_share(pca))) &&
                cJSON_AddStringToObject(object, "solver", coulis_option_word("solver", coulis_pca_solver(pca))) &&
                cJSON_AddNumberToObject(object, "error_bound", r->error_bound) &&
                add(object, "explained_variance", cJSON_CreateDoubleArray(variance, (int)k)) &&
-               add(object, "explained_variance_ratio", cJSON_CreateDoubleArray(ratio, (int)k));
+               add(object, "explained_variance_ratio", cJSON_CreateDoubleArray(ratio, (int)k)) &&
+               add_file(object, s->parts ? cl_parts_find(s->parts, CL_KIND_PCA, 0) : NULL);
     if (good) return object;
     cJSON_Delete(object);
     return NULL;
@@ -89,6 +108,51 @@ static double peak_memory(void) {
     return getrusage(RUSAGE_SELF, &usage) == 0 ? (double)usage.ru_maxrss * 1024.0 : 0.0; /* Linux counts in KiB */
 }
 
+/* SHA-256 over the text without blanks, so that it does not matter how a program lays it out. */
+static int digest(const cJSON *root, char sha256[CL_SHA256_TEXT]) {
+    char *text = cJSON_PrintUnformatted(root);
+    if (!text) return 0;
+    cl_sha256 hash;
+    cl_sha256_begin(&hash);
+    cl_sha256_add(&hash, text, strlen(text));
+    cl_sha256_end(&hash, sha256);
+    cJSON_free(text);
+    return 1;
+}
+
+/* The text of a summary with its own digest at the end; releases `root`. */
+static char *print(cJSON *root, int good) {
+    char sha256[CL_SHA256_TEXT];
+    good = good && digest(root, sha256) && cJSON_AddStringToObject(root, "sha256", sha256);
+    char *printed = good ? cJSON_Print(root) : NULL;
+    char *text = printed ? cl_format("%s\n", printed) : NULL;
+    cJSON_free(printed);
+    cJSON_Delete(root);
+    return text;
+}
+
+bool cl_summary_is_sound(const cJSON *root) {
+    cJSON *rest = cJSON_Duplicate(root, 1);
+    cJSON *own = cJSON_DetachItemFromObjectCaseSensitive(rest, "sha256");
+    char sha256[CL_SHA256_TEXT];
+    bool sound = cJSON_IsString(own) && digest(rest, sha256) && strcmp(own->valuestring, sha256) == 0;
+    cJSON_Delete(own);
+    cJSON_Delete(rest);
+    return sound;
+}
+
+char *cl_summary_without_features(const char *text) {
+    cJSON *root = cJSON_Parse(text);
+    cJSON *parts = cJSON_GetObjectItemCaseSensitive(root, "parts");
+    for (int i = cJSON_GetArraySize(parts) - 1; i >= 0; i--) {
+        const cJSON *name = cJSON_GetObjectItemCaseSensitive(cJSON_GetArrayItem(parts, i), "name");
+        if (cJSON_IsString(name) && strncmp(name->valuestring, "features/", 9) == 0)
+            cJSON_DeleteItemFromArray(parts, i);
+    }
+    cJSON_DeleteItemFromObjectCaseSensitive(root, "sha256");
+    return print(root, root != NULL);
+}
+
 char *cl_summary_json(const cl_summary *s) {
     cJSON *root = cJSON_CreateObject();
     char *folder = cl_utf8_copy(s->output);
@@ -96,9 +160,10 @@ char *cl_summary_json(const cl_summary *s) {
     int good = root && folder && cJSON_AddBoolToObject(root, "complete", 1) &&
                cJSON_AddStringToObject(root, "coulis", coulis_version()) &&
                cJSON_AddStringToObject(root, "output", folder) &&
-               add(root, "recipe", cJSON_Parse(s->recipe)) && add(root, "counts", counts_object(r)) &&
+               add(root, "recipe", cJSON_Parse(s->recipe)) &&
+               (!s->root || cJSON_AddStringToObject(root, "root", s->root)) && add(root, "counts", counts_object(r)) &&
                cJSON_AddNumberToObject(root, "vector_length", (double)r->length);
-    if (good && s->pca) good = add(root, "pca", pca_object(s->pca, r));
+    if (good && s->pca) good = add(root, "pca", pca_object(s));
     if (good && s->model) good = add(root, "model", model_object(s->model));
     good = good && add(root, "seconds", seconds_object(s));
     if (good && s->stages >> COULIS_STAGE_FEATURIZE & 1)
@@ -106,12 +171,9 @@ char *cl_summary_json(const cl_summary *s) {
     good = good && cJSON_AddStringToObject(root, "instruction_set", coulis_instruction_set()) &&
            cJSON_AddNumberToObject(root, "threads", s->threads) &&
            cJSON_AddNumberToObject(root, "peak_memory_bytes", peak_memory());
-    char *printed = good ? cJSON_Print(root) : NULL;
-    char *text = printed ? cl_format("%s\n", printed) : NULL;
-    cJSON_free(printed);
-    cJSON_Delete(root);
+    if (good && s->parts) good = add(root, "parts", cl_parts_json(s->parts, !s->reduced_only));
     cl_free(folder);
-    return text;
+    return print(root, good);
 }
 
 static double number(const cJSON *object, const char *name) {

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/memory.h"
@@ -59,6 +60,37 @@ static void identify(cl_inputs *inputs) {
         cl_sha256_add(&hash, inputs->options.label, strlen(inputs->options.label));
     cl_sha256_end(&hash, inputs->sha256);
     inputs->table.identity = inputs->sha256;
+}
+
+/* Names that are relative mean other files in another folder. */
+static coulis_status find_root(cl_inputs *inputs, coulis_error *error) {
+    bool relative = false;
+    for (int64_t i = 0; i < inputs->list.count && !relative; i++) {
+        const char *name = cl_list_name(&inputs->list, i);
+        relative = name[0] != '/' && !cl_location_has_scheme(name);
+    }
+    if (!relative) return COULIS_OK;
+    char *here = getcwd(NULL, 0);
+    if (!here) return cl_fail(error, COULIS_IO, "the working folder has no name: %s", strerror(errno));
+    inputs->root = cl_strdup(here);
+    free(here);
+    return inputs->root ? COULIS_OK : cl_fail_memory(error, "the working folder", 0);
+}
+
+bool cl_inputs_tell_states(const cl_inputs *inputs) {
+    for (int64_t i = 0; i < inputs->list.count; i++)
+        if (inputs->list.entries[i].kind == CL_ENTRY_MANY) return false;
+    return inputs->table.count == inputs->list.count;
+}
+
+cl_file_state cl_inputs_state(const cl_inputs *inputs, int64_t i) {
+    const cl_entry *entry = &inputs->list.entries[i];
+    const char *name = cl_list_name(&inputs->list, i);
+    if (!cl_location_has_scheme(name)) return cl_file_state_at(name);
+    cl_file_state state = {.has_bytes = entry->bytes >= 0, .has_modified = entry->modified != CL_NO_TIME};
+    if (state.has_bytes) state.bytes = entry->bytes;
+    if (state.has_modified) state.modified = entry->modified;
+    return state;
 }
 
 /* ---- the table of functions ---- */
@@ -149,6 +181,11 @@ coulis_status cl_inputs_open(const char *const *paths, int64_t count, const coul
         return status;
     }
     identify(inputs);
+    status = find_root(inputs, error);
+    if (status != COULIS_OK) {
+        cl_inputs_close(inputs);
+        return status;
+    }
     coulis_source *table = &inputs->table;
     table->size = sizeof *table;
     table->context = inputs;
@@ -168,6 +205,7 @@ void cl_inputs_close(cl_inputs *inputs) {
     cl_free(inputs->label);
     cl_free(inputs->dots);
     cl_free(inputs->dots_name);
+    cl_free(inputs->root);
     cl_free(inputs);
 }
 

@@ -2,6 +2,9 @@
 #ifndef CL_SOURCE_INPUTS_H
 #define CL_SOURCE_INPUTS_H
 
+#include <stdbool.h>
+
+#include "base/files.h"
 #include "base/sha256.h"
 #include "source/choose.h"
 #include "source/label.h"
@@ -26,12 +29,18 @@ typedef struct cl_inputs {
     size_t label_capacity;
     char *dots, *dots_name; /* a path that ends in "." or "..", and the real name of that folder */
     char sha256[CL_SHA256_TEXT];
+    char *root; /* the working folder, when a name is relative to it; NULL when none is */
 } cl_inputs;
 
 /* What coulis_source_open does, as the type it is. Released with cl_inputs_close. */
 coulis_status cl_inputs_open(const char *const *paths, int64_t count, const coulis_source_options *options,
                              const char *output, cl_inputs **inputs, coulis_error *error);
 void cl_inputs_close(cl_inputs *inputs);
+
+/* Whether every item is a file of its own, so that cl_inputs_state can tell of it. */
+bool cl_inputs_tell_states(const cl_inputs *inputs);
+/* The state of an item's file as it is now; what the listing said where that is elsewhere. By any thread. */
+cl_file_state cl_inputs_state(const cl_inputs *inputs, int64_t i);
 
 /* ---- the kinds of PATH, each in a file of its own: they append to inputs->list ---- */
 

@@ -27,5 +27,8 @@ static inline int cl_column_is_wide(int column) { return column == CL_COLUMN_BYT
 
 /* The key of the recipe among the file's key-value metadata. */
 #define CL_RECIPE_KEY "coulis"
+/* Likewise: the number of the part, and SHA-256 of the PCA's file. */
+#define CL_PART_KEY "coulis.part"
+#define CL_PCA_KEY "coulis.pca_sha256"
 
 #endif

@@ -35,7 +35,20 @@ coulis_status cl_part_writer_open(const char *path, const char *column, int64_t 
  * on nothing but the vector length (see cl_row_group_rows). */
 coulis_status cl_part_writer_write(cl_part_writer *writer, const cl_row *rows, int64_t count, coulis_error *error);
 
-/* Writes the footer, flushes the file to disk, renames it to its name and flushes the
+/* Says in the footer which part of its table this is, and of which PCA (SHA-256 of its file; NULL for none) its scores
+ * are: so a part that took another's name is told from it without reading its rows. */
+coulis_status cl_part_writer_mark(cl_part_writer *writer, int64_t number, const char *pca_sha256, coulis_error *error);
+
+/* A finished file. */
+typedef struct cl_part_facts {
+    int64_t rows, bytes;
+    char sha256[CL_SHA256_TEXT];
+} cl_part_facts;
+
+/* Writes the footer and flushes the file to disk, still under its temporary name. On failure the writer is released. */
+coulis_status cl_part_writer_seal(cl_part_writer *writer, cl_part_facts *facts, coulis_error *error);
+
+/* Unless it is sealed, writes the footer, flushes the file to disk, renames it to its name and flushes the
  * folder. The writer is released in any case; on failure the temporary file is removed. */
 coulis_status cl_part_writer_commit(cl_part_writer *writer, coulis_error *error);
 
@@ -53,6 +66,7 @@ coulis_status cl_part_reader_open(const char *path, const char *column, cl_part_
                                   coulis_error *error);
 void cl_part_reader_close(cl_part_reader *reader);
 
+const char *cl_part_reader_path(const cl_part_reader *reader);
 int64_t cl_part_reader_rows(const cl_part_reader *reader);
 /* Numbers in each vector; 0 when no row has one. Differing lengths are refused at open or at read. */
 int64_t cl_part_reader_length(const cl_part_reader *reader);
@@ -62,6 +76,9 @@ void cl_part_reader_rest(cl_part_reader *reader);
 
 /* The metadata under "coulis", or NULL. Lives as long as the reader. */
 const char *cl_part_reader_recipe(const cl_part_reader *reader);
+/* What cl_part_writer_mark said: -1 and NULL where nothing was. */
+int64_t cl_part_reader_number(const cl_part_reader *reader);
+const char *cl_part_reader_pca(const cl_part_reader *reader);
 int32_t cl_part_reader_row_groups(const cl_part_reader *reader);
 
 /* Reads one row group. *rows (count *count) and all they point to belong to the reader and

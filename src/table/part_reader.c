@@ -1,11 +1,13 @@
 #include <carquet/carquet.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "base/files.h"
 #include "base/memory.h"
 #include "table/columns.h"
+#include "table/part_columns.h"
 #include "table/parquet_memory.h"
 #include "table/part.h"
 
@@ -17,7 +19,8 @@
 #define BATCH 65536
 
 struct cl_part_reader {
-    char *path, *column, *recipe;
+    char *path, *column, *recipe, *pca;
+    int64_t number;
     FILE *stream;              /* NULL while at rest, and so is parquet */
     carquet_reader_t *parquet;
     int64_t rows, length;
@@ -45,51 +48,6 @@ static coulis_status bad(const cl_part_reader *reader, const char *what, coulis_
     return cl_fail(error, COULIS_BAD_DATA, "'%s' is no table of coulis: %s", reader->path, what);
 }
 
-/* The leaf of a column, -1 when the file has none of that name. */
-static int32_t find_leaf(const carquet_schema_t *schema, const char *name) {
-    for (int32_t i = 0; i < carquet_schema_num_columns(schema); i++) {
-        const char *path[4] = {NULL};
-        if (carquet_schema_column_path(schema, i, path, 4) >= 1 && path[0] && strcmp(path[0], name) == 0) return i;
-    }
-    return -1;
-}
-
-/* Whether a leaf has the type and shape of `column`. Required and optional are both taken for the columns
- * that must not be null, as other writers know only the latter. */
-static int has_type(const carquet_schema_t *schema, int32_t leaf, int column) {
-    const char *path[4] = {NULL};
-    int is_vector = column == CL_COLUMN_VECTOR;
-    carquet_physical_type_t type = is_vector                   ? CARQUET_PHYSICAL_FLOAT
-                                   : cl_column_is_text(column) ? CARQUET_PHYSICAL_BYTE_ARRAY
-                                   : cl_column_is_wide(column) ? CARQUET_PHYSICAL_INT64
-                                                               : CARQUET_PHYSICAL_INT32;
-    int16_t definition = carquet_schema_max_def_level(schema, leaf);
-    return carquet_schema_column_type(schema, leaf) == type &&
-           carquet_schema_column_path(schema, leaf, path, 4) == (is_vector ? 3 : 1) &&
-           carquet_schema_max_rep_level(schema, leaf) == is_vector && definition >= 2 * is_vector &&
-           definition <= 1 + 2 * is_vector;
-}
-
-/* Finds the columns by their names and checks their types. */
-static coulis_status check_schema(cl_part_reader *reader, coulis_error *error) {
-    const carquet_schema_t *schema = carquet_reader_schema(reader->parquet);
-    if (!schema) return bad(reader, "it has no columns", error);
-    for (int column = 0; column < CL_COLUMNS; column++) {
-        const char *name = column == CL_COLUMN_VECTOR ? reader->column : cl_column_names[column];
-        int32_t leaf = reader->leaves[column] = find_leaf(schema, name);
-        if (column > CL_COLUMN_VECTOR) { /* another program's column of that name may be anything */
-            if (leaf >= 0 && !has_type(schema, leaf, column)) reader->leaves[column] = -1;
-        } else if (leaf < 0) {
-            return cl_fail(error, COULIS_BAD_DATA, "'%s' is no table of coulis: it has no column '%s'", reader->path,
-                           name);
-        } else if (!has_type(schema, leaf, column)) {
-            return cl_fail(error, COULIS_BAD_DATA, "'%s' is no table of coulis: the column '%s' has another type",
-                           reader->path, name);
-        }
-    }
-    return COULIS_OK;
-}
-
 static void close_file(cl_part_reader *reader) {
     carquet_reader_close(reader->parquet);
     if (reader->stream) fclose(reader->stream);
@@ -108,7 +66,10 @@ static coulis_status open_file(cl_part_reader *reader, coulis_error *error) {
     if (status) return status;
     cl_parquet_memory_begin();
     reader->parquet = carquet_reader_open_file(reader->stream, &options, &problem);
-    status = reader->parquet ? check_schema(reader, error) : fail(reader, &problem, error);
+    if (reader->parquet)
+        status = cl_find_columns(carquet_reader_schema(reader->parquet), reader->path, reader->column, reader->leaves,
+                                 error);
+    else status = fail(reader, &problem, error);
     if (status) close_file(reader);
     return status;
 }
@@ -182,6 +143,17 @@ static coulis_status check_counts(cl_part_reader *reader, coulis_error *error) {
     return rows == reader->rows ? COULIS_OK : bad(reader, "its row groups do not add up to its rows", error);
 }
 
+/* What stands beside the table in the footer: recipe, number and PCA. */
+static coulis_status read_notes(cl_part_reader *reader, coulis_error *error) {
+    const char *recipe = carquet_reader_find_metadata(reader->parquet, CL_RECIPE_KEY);
+    const char *pca = carquet_reader_find_metadata(reader->parquet, CL_PCA_KEY);
+    const char *number = carquet_reader_find_metadata(reader->parquet, CL_PART_KEY);
+    reader->number = number && number[0] >= '0' && number[0] <= '9' ? strtoll(number, NULL, 10) : -1;
+    if (recipe && !(reader->recipe = cl_strdup(recipe))) return cl_fail_memory(error, reader->path, strlen(recipe));
+    if (pca && !(reader->pca = cl_strdup(pca))) return cl_fail_memory(error, reader->path, strlen(pca));
+    return COULIS_OK;
+}
+
 coulis_status cl_part_reader_open(const char *path, const char *column, cl_part_reader **reader,
                                   coulis_error *error) {
     cl_part_reader *made = cl_alloc_zero(1, sizeof *made);
@@ -192,8 +164,7 @@ coulis_status cl_part_reader_open(const char *path, const char *column, cl_part_
     if (!made->path || !made->column) status = cl_fail_memory(error, path, strlen(path));
     if (!status) status = open_file(made, error);
     if (!status) status = check_counts(made, error);
-    const char *recipe = status ? NULL : carquet_reader_find_metadata(made->parquet, CL_RECIPE_KEY);
-    if (recipe && !(made->recipe = cl_strdup(recipe))) status = cl_fail_memory(error, path, strlen(recipe));
+    if (!status) status = read_notes(made, error);
     if (status) cl_part_reader_close(made);
     else *reader = made;
     return status;
@@ -210,12 +181,16 @@ void cl_part_reader_close(cl_part_reader *reader) {
     cl_free(reader->path);
     cl_free(reader->column);
     cl_free(reader->recipe);
+    cl_free(reader->pca);
     cl_free(reader);
 }
 
+const char *cl_part_reader_path(const cl_part_reader *reader) { return reader->path; }
 int64_t cl_part_reader_rows(const cl_part_reader *reader) { return reader->rows; }
 int64_t cl_part_reader_length(const cl_part_reader *reader) { return reader->length; }
 const char *cl_part_reader_recipe(const cl_part_reader *reader) { return reader->recipe; }
+int64_t cl_part_reader_number(const cl_part_reader *reader) { return reader->number; }
+const char *cl_part_reader_pca(const cl_part_reader *reader) { return reader->pca; }
 int32_t cl_part_reader_row_groups(const cl_part_reader *reader) { return reader->groups; }
 
 /* ---- one row group -------------------------------------------------------------------- */

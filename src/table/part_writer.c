@@ -12,6 +12,7 @@
 struct cl_part_writer {
     cl_new_file file;
     carquet_writer_t *parquet;
+    int64_t rows;                    /* written so far */
     int64_t length, slice;           /* numbers in a vector, and in a slice: at least one vector */
     float *values;                   /* slice */
     int16_t *definition, *repetition; /* slice */
@@ -236,28 +237,54 @@ coulis_status cl_part_writer_write(cl_part_writer *writer, const cl_row *rows, i
     int number = errno;
     cl_free(scratch);
     cl_free(present);
-    return status ? fail(writer, status, number, error) : COULIS_OK;
+    if (status) return fail(writer, status, number, error);
+    writer->rows += count;
+    return COULIS_OK;
+}
+
+coulis_status cl_part_writer_mark(cl_part_writer *writer, int64_t number, const char *pca_sha256,
+                                  coulis_error *error) {
+    char text[24];
+    snprintf(text, sizeof text, "%lld", (long long)number);
+    cl_parquet_memory_begin();
+    carquet_status_t status = carquet_writer_add_metadata(writer->parquet, CL_PART_KEY, text);
+    if (!status && pca_sha256) status = carquet_writer_add_metadata(writer->parquet, CL_PCA_KEY, pca_sha256);
+    status = checked(status);
+    return status ? fail(writer, status, errno, error) : COULIS_OK;
+}
+
+/* Writes the footer and flushes; on failure the writer is released. */
+static coulis_status seal(cl_part_writer *writer, coulis_error *error) {
+    if (!writer->parquet) return COULIS_OK; /* it is sealed */
+    errno = 0;
+    cl_parquet_memory_begin();
+    carquet_status_t problem = checked(carquet_writer_close(writer->parquet));
+    int number = errno;
+    writer->parquet = NULL;
+    coulis_status status = problem ? fail(writer, problem, number, error) : cl_new_file_flush(&writer->file, error);
+    if (status) cl_part_writer_abort(writer);
+    return status;
+}
+
+coulis_status cl_part_writer_seal(cl_part_writer *writer, cl_part_facts *facts, coulis_error *error) {
+    coulis_status status = seal(writer, error);
+    if (status) return status;
+    *facts = (cl_part_facts){.rows = writer->rows, .bytes = writer->file.bytes};
+    memcpy(facts->sha256, writer->file.sha256, sizeof facts->sha256);
+    return COULIS_OK;
 }
 
 coulis_status cl_part_writer_commit(cl_part_writer *writer, coulis_error *error) {
-    errno = 0;
-    cl_parquet_memory_begin();
-    carquet_status_t status = checked(carquet_writer_close(writer->parquet));
-    int number = errno;
-    writer->parquet = NULL;
-    if (status) {
-        coulis_status failed = fail(writer, status, number, error);
-        cl_part_writer_abort(writer);
-        return failed;
-    }
-    coulis_status outcome = cl_new_file_commit(&writer->file, error);
+    coulis_status status = seal(writer, error);
+    if (status) return status;
+    status = cl_new_file_commit(&writer->file, error);
     release(writer);
-    return outcome;
+    return status;
 }
 
 void cl_part_writer_abort(cl_part_writer *writer) {
     if (!writer) return;
-    carquet_writer_abort(writer->parquet);
+    if (writer->parquet) carquet_writer_abort(writer->parquet);
     cl_new_file_abort(&writer->file);
     release(writer);
 }

@@ -1,0 +1,16 @@
+/* Which of a file's columns are those of a part. */
+#ifndef CL_TABLE_PART_COLUMNS_H
+#define CL_TABLE_PART_COLUMNS_H
+
+#include <carquet/carquet.h>
+
+#include "coulis.h"
+#include "table/columns.h"
+
+/* Finds the columns by their names, the vector's under the name `vector`, and checks their types: leaves[c] gets the
+ * number of column c in the file. Those of the file may be missing or of another type, and are -1 then; COULIS_BAD_DATA
+ * with a sentence on the file `path` when another is. */
+coulis_status cl_find_columns(const carquet_schema_t *schema, const char *path, const char *vector,
+                              int32_t leaves[CL_COLUMNS], coulis_error *error);
+
+#endif

@@ -45,8 +45,9 @@
  *  - Releasing a handle is its last use: nobody else may be using it.
  *  - The library starts threads (for a featurizer, moments, or a job) and ends them when the handle is released or the
  *    call returns. They block all signals, which therefore reach the program's own threads.
- *  - After fork without exec, the child may use the library, but not handles of its parent: their threads are not
- *    there. It may not release them either.
+ *  - After fork, parent and child each have a copy of every handle, and may use and release theirs; a child starts
+ *    threads of its own at the first use. A handle that was in use by another thread at the fork is lost in the child:
+ *    it may be neither used nor released there.
  *  - Callbacks are called by the thread that made the call, except where said otherwise. They may not call back with
  *    the same handle, nor leave by longjmp or an exception.
  *  - The library prints nothing, ends no process, installs no signal handler, changes neither locale nor working

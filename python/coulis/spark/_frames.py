@@ -13,6 +13,7 @@ from pyspark.sql import Column, functions
 from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import ArrayType, FloatType, NumericType, StructField, StructType
 
+from .. import _library
 from . import _worker
 
 # Bytes of an Arrow batch, about: large enough that its own cost does not show, small beside an executor's memory.

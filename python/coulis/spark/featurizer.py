@@ -6,7 +6,6 @@ from pyspark.ml.param.shared import HasInputCol, HasOutputCol
 from pyspark.ml.util import DefaultParamsReadable, DefaultParamsWritable
 from pyspark.sql.types import ArrayType, BinaryType, FloatType, StringType
 
-from .. import _library
 from . import _frames, _worker
 
 _PICTURE_BYTES = 1 << 18  # of a usual picture file: what a row of pictures is taken to weigh

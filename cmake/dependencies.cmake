@@ -15,14 +15,15 @@ find_path(COULIS_OPENBLAS_HEADERS cblas.h PATHS "/usr/include/${folder}" NO_DEFA
 find_library(COULIS_LAPACKE_ARCHIVE liblapacke.a)
 if(COULIS_OPENBLAS_ARCHIVE AND COULIS_OPENBLAS_HEADERS AND COULIS_LAPACKE_ARCHIVE AND NOT COULIS_LAPACK STREQUAL shared)
   # LAPACK's Fortran needs its run-time library, named by its file because the link to it belongs to the compiler.
+  set(COULIS_LAPACK_NEEDS "${COULIS_LAPACKE_ARCHIVE}" "${COULIS_OPENBLAS_ARCHIVE}" -l:libgfortran.so.5)
   add_library(coulis_lapack INTERFACE)
   target_include_directories(coulis_lapack SYSTEM INTERFACE "${COULIS_OPENBLAS_HEADERS}")
-  target_link_libraries(coulis_lapack INTERFACE "${COULIS_LAPACKE_ARCHIVE}" "${COULIS_OPENBLAS_ARCHIVE}"
-    -l:libgfortran.so.5)
+  target_link_libraries(coulis_lapack INTERFACE ${COULIS_LAPACK_NEEDS})
 elseif(COULIS_LAPACK STREQUAL static)
   message(FATAL_ERROR "COULIS_LAPACK=static needs the archives of libopenblas-serial-dev and liblapacke-dev")
 else()
   pkg_check_modules(COULIS_LAPACK_PKG REQUIRED IMPORTED_TARGET openblas lapacke)
+  set(COULIS_LAPACK_NEEDS ${COULIS_LAPACK_PKG_LDFLAGS})
   add_library(coulis_lapack ALIAS PkgConfig::COULIS_LAPACK_PKG)
 endif()
 

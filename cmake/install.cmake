@@ -25,7 +25,7 @@ else()
   install(FILES include/coulis.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 
   # What a program that links the static library needs; the shared libraries named here know what they need themselves.
-  set(COULIS_NEEDS ${COULIS_PKG_LDFLAGS} ${COULIS_JSON_LDFLAGS} ${COULIS_LAPACK_LDFLAGS} -ljpeg -lz -lzstd -llz4 -lm
+  set(COULIS_NEEDS ${COULIS_PKG_LDFLAGS} ${COULIS_JSON_LDFLAGS} ${COULIS_LAPACK_NEEDS} -ljpeg -lz -lzstd -llz4 -lm
     -pthread)
   list(REMOVE_DUPLICATES COULIS_NEEDS)
   list(JOIN COULIS_NEEDS " " COULIS_NEEDS_TEXT)

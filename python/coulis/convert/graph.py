@@ -87,14 +87,18 @@ class Graph:
 
 def describe(recipe, nodes):
     """The description that a model file carries: a recipe's facts and the nodes."""
-    source = recipe["source"]
+    source, size = recipe["source"], dict(recipe["input"])
+    if "resize" in recipe:
+        size["resize"] = {key: value for key, value in recipe["resize"].items() if key != "default"}
+        if recipe["resize"].get("default", "published") != "published":
+            size["resize"]["default"] = False
     return {
         "format": 1,
         "name": recipe["name"],
         "source": source["title"],
         "licence": source["licence"],
         "source_sha256": source.get("sha256", ""),
-        "input": dict(recipe["input"]),
+        "input": size,
         "nodes": nodes,
         "features": dict(recipe["features"]),
     }

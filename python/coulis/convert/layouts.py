@@ -9,28 +9,19 @@ names and shapes of its tensors. What surrounds the network may differ: a prefix
 from collections import namedtuple
 from math import prod
 
-from . import efficientnet_lite, mobilenet_v3, recipe, resnet, resnet50
+from . import efficientnet_lite, mobilenet_v3, recipe, resnet, resnet50, vit
 from .graph import describe, shapes
+from .made import Made
 
 FAMILIES = {
     "efficientnet-lite": efficientnet_lite,
     "mobilenet-v3-torchvision": mobilenet_v3,
     "resnet-keras": resnet50,
     "resnet-torchvision": resnet,
+    "vit": vit,
 }
 FLOATS = ("<f4", "<f2", "<f8")
 PREFIXES_DEEP = 4  # dots in a prefix, such as "model.module.backbone.visual."
-
-Made = namedtuple("Made", "sources work")
-Made.__doc__ = """A tensor of the model file that is put together from several of the weights file.
-
-Attributes
-----------
-sources : tuple of str
-    Their names.
-work : callable
-    Takes the arrays and gives one; ValueError where they do not fit.
-"""
 
 Place = namedtuple("Place", "chosen style prefix")
 Place.__doc__ = """Where a network was found: the recipe, how its tensors are named, and what is before each name."""
@@ -39,15 +30,16 @@ Place.__doc__ = """Where a network was found: the recipe, how its tensors are na
 def build(chosen, classes=1000, style=None):
     """Nodes of a recipe's network, and the file's name of every tensor; 0 classes for none."""
     family = FAMILIES[chosen["family"]]
-    more = {"style": style or styles(family)[0]} if hasattr(family, "STYLES") else {}
+    more = {"style": style or styles(chosen)[0]} if hasattr(family, "STYLES") else {}
     if getattr(family, "SIZED", False):
         more["size"] = (chosen["input"]["height"], chosen["input"]["width"])
     return family.build(chosen["variant"], classes, **more)
 
 
-def styles(family):
-    """How the tensors of a family may be named."""
-    return getattr(family, "STYLES", ("",))
+def styles(chosen):
+    """How the tensors of a recipe's network may be named."""
+    family = FAMILIES[chosen["family"]]
+    return family.styles_of(chosen["variant"]) if hasattr(family, "styles_of") else getattr(family, "STYLES", ("",))
 
 
 def _classifier(chosen, style):
@@ -82,7 +74,7 @@ def fit(chosen, state, style=None, prefix="", notes=None):
         When a tensor is missing, left over, or of another shape or type than the graph says.
     """
     family, keras = FAMILIES[chosen["family"]], chosen["from"] == "keras"
-    style = style or styles(family)[0]
+    style = style or styles(chosen)[0]
     notes = [] if notes is None else notes
     inside = {name[len(prefix):]: values for name, values in state.items() if name.startswith(prefix)}
     if hasattr(family, "arrange"):
@@ -92,8 +84,10 @@ def fit(chosen, state, style=None, prefix="", notes=None):
     nodes, names = build(chosen, classes, style)
     description = describe(chosen, nodes)
     kept = {node["name"] for node in nodes}
-    description["features"] = {kind: node for kind, node in description["features"].items()
-                               if kind == "default" or node in kept}
+    features = {kind: node for kind, node in description["features"].items() if kind == "default" or node in kept}
+    if features.get("default", "pooled") not in features:
+        features["default"] = next(iter(features))
+    description["features"] = features
     tensors = {}
     for name, shape in shapes(description)[1].items():
         tensors[name] = _tensor(names[name], shape, inside, prefix, keras)
@@ -232,7 +226,7 @@ def choose(state, kind, published=lambda chosen: False, layout=None, notes=None)
     tried, fitting = [], []
     prefixes = _prefixes(state) if kind == "torch" else [""]
     for chosen in known:
-        for style in styles(FAMILIES[chosen["family"]]):
+        for style in styles(chosen):
             likeness, there, count, prefix = _overlap(chosen, style, state, prefixes)
             place, reason = Place(chosen, style, prefix), ""
             if likeness or len(known) == 1:

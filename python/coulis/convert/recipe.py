@@ -17,7 +17,7 @@ _REQUIRED = {
     "": ("name", "from", "family", "variant"),
     "source": ("title", "licence"),
     "input": ("width", "height", "channels", "mean", "std"),
-    "features": ("map", "pooled"),
+    "features": (),
 }
 
 

@@ -9,12 +9,14 @@ names and shapes of its tensors. What surrounds the network may differ: a prefix
 from collections import namedtuple
 from math import prod
 
-from . import efficientnet_lite, mobilenet_v3, recipe, resnet, resnet50, vit
+from . import convnext, efficientnet_lite, inverted, mobilenet_v3, recipe, resnet, resnet50, vit
 from .graph import describe, shapes
 from .made import Made
 
 FAMILIES = {
+    "convnext": convnext,
     "efficientnet-lite": efficientnet_lite,
+    "inverted": inverted,
     "mobilenet-v3-torchvision": mobilenet_v3,
     "resnet-keras": resnet50,
     "resnet-torchvision": resnet,
@@ -80,7 +82,12 @@ def fit(chosen, state, style=None, prefix="", notes=None):
     if hasattr(family, "arrange"):
         inside = family.arrange(inside)
     inside = {name: values for name, values in inside.items() if values.ndim and values.dtype.kind == "f"}
-    inside, classes = _head(_classifier(chosen, style), inside, keras, notes)
+    classifier, bare = _classifier(chosen, style), build(chosen, 0, style)[1].values()
+    if prefix:  # transformers has the network under a prefix and the classifier beside it
+        root = classifier.split(".")[0] + "."
+        inside.update({name: values for name, values in state.items()
+                       if name.startswith(root) and name not in inside and values.ndim})
+    inside, classes = _head(classifier, {source for name in bare for source in _sources(name)}, inside, keras, notes)
     nodes, names = build(chosen, classes, style)
     description = describe(chosen, nodes)
     kept = {node["name"] for node in nodes}
@@ -96,25 +103,26 @@ def fit(chosen, state, style=None, prefix="", notes=None):
     unused = [name for name in inside if name not in used and not name.startswith(tuple(beside))]
     if unused:
         raise ValueError(f"the tensor {prefix}{unused[0]} belongs to no layer of {chosen['name']}")
-    outside = [name for name in state if not name.startswith(prefix)]
+    outside = [name for name in state if not name.startswith(prefix) and name not in used]
     if outside:
         notes.append(f"left out: {len(outside)} tensors that do not begin with {prefix!r}, such as {outside[0]}")
     return description, tensors
 
 
-def _head(classifier, state, keras, notes):
+def _head(classifier, others, state, keras, notes):
     """The tensors with the classifier under the name it has in a graph, and its number of classes; 0 for none.
 
     Whoever trains a network of their own replaces the classifier: by one behind a dropout, which only has another
-    name, or by more layers, which are left out.
+    name, or by more layers, which are left out. `others`: the tensors of the rest of the network.
     """
     weight, bias = ("/kernel", "/bias") if keras else (".weight", ".bias")
     root = classifier.split(".")[0]
-    head = {name: values for name, values in state.items() if name.startswith((root + ".", root + "/"))}
+    head = {name: values for name, values in state.items()
+            if name.startswith((root + ".", root + "/")) and name not in others}
     if classifier + weight in head and (classifier + bias in head or "." in classifier):
         values = head[classifier + weight]
-        others = [name for name in head if not name.startswith(classifier) and "." not in classifier]
-        if values.ndim in (2, 4) and not others:
+        more = [name for name in head if not name.startswith(classifier) and "." not in classifier]
+        if values.ndim in (2, 4) and not more:
             return state, values.shape[1 if keras else 0]
     rest = {name: values for name, values in state.items() if name not in head}
     if not head:

@@ -1,7 +1,7 @@
 """Position embeddings for another size of image: interpolated as the publishers' own code does.
 
 They lie on a square grid. All of them use PyTorch's bicubic interpolation (Keys, Cubic Convolution Interpolation for
-Digital Image Processing, 1981), with a = -0.75, or -0.5 where it is antialiased, and differ in where the new points lie.
+Digital Image Processing, 1981), with a = -0.75, or -0.5 where it is antialiased, and differ in where new points lie.
 """
 
 import numpy
@@ -21,8 +21,8 @@ def weights(old, new, how):
     ----------
     how : {"antialias", "plain", "offset", "corners"}
         timm, open_clip and DINOv2 with registers antialias; "plain" does not; DINOv2 without registers adds 0.1 to the
-        new size before it takes the scale, so that rounding never loses a row ("offset"); torchvision puts the outermost
-        points on each other ("corners").
+        new size before it takes the scale, so that rounding never loses a row ("offset"); torchvision puts the
+        outermost points on each other ("corners").
     """
     scale = {"offset": old / (new + 0.1), "corners": (old - 1) / max(new - 1, 1)}.get(how, old / new)
     points = numpy.arange(new) * scale if how == "corners" else (numpy.arange(new) + 0.5) * scale - 0.5

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 _TABLE = re.compile(r"\[([a-z0-9_]+)\]")
-_PAIR = re.compile(r"([a-z0-9_]+) *= *(.+)")
+_PAIR = re.compile(r"([a-z0-9_-]+) *= *(.+)")
 _STRING = re.compile(r'"([^"\\]*)"')
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 

@@ -1,4 +1,4 @@
-"""ResNet as torchvision builds it: the graph, and where its tensors lie in torchvision's files.
+"""ResNet as torchvision, timm and transformers build it: the graph, and where its tensors lie in their files.
 
 He et al., Deep Residual Learning for Image Recognition, 2015, table 1. Unlike Keras (resnet50.py), torchvision has the
 stride of a bottleneck in its 3x3 convolution, and convolutions without bias.
@@ -8,17 +8,31 @@ from .efficientnet_lite import torch_norm
 from .graph import Graph
 
 # variant -> blocks of each stage, and how many times wider a block's output is than its inside
-VARIANTS = {"18": ((2, 2, 2, 2), 1), "50": ((3, 4, 6, 3), 4)}
+VARIANTS = {"18": ((2, 2, 2, 2), 1), "34": ((3, 4, 6, 3), 1), "50": ((3, 4, 6, 3), 4), "101": ((3, 4, 23, 3), 4),
+            "152": ((3, 8, 36, 3), 4)}
 EPSILON = 1e-5  # PyTorch's default
+STYLES = ("torchvision", "transformers")  # timm's names are torchvision's
 
 
-def classifier(variant):
+def classifier(variant, style):
     """What the file calls the classifier."""
-    return "fc"
+    return "fc" if style == "torchvision" else "classifier.1"
 
 
-def build(variant, classes=1000):
-    """The nodes, and torchvision's name of every tensor: (list of dict, dict of str to str)."""
+def _places(style, stage, repeat, index):
+    """Names of convolution and norm of a block's layer; `index` is None for the shortcut."""
+    if style == "torchvision":
+        start = f"layer{stage}.{repeat}"
+        if index is None:
+            return f"{start}.downsample.0", f"{start}.downsample.1"
+        return f"{start}.conv{index + 1}", f"{start}.bn{index + 1}"
+    start = f"encoder.stages.{stage - 1}.layers.{repeat}"
+    start = f"{start}.shortcut" if index is None else f"{start}.layer.{index}"
+    return f"{start}.convolution", f"{start}.normalization"
+
+
+def build(variant, classes=1000, style="torchvision"):
+    """The nodes, and the file's name of every tensor: (list of dict, dict of str to str)."""
     blocks, expansion = VARIANTS[variant]
     graph, names = Graph(), {}
 
@@ -29,7 +43,9 @@ def build(variant, classes=1000):
         names.update(torch_norm(node, norm_name))
         return graph.add(f"{name}.relu", "relu", [node]) if activation else node
 
-    node = layer("stem", "image", "conv1", "bn1", channels=64, kernel=7, stride=2)
+    stem = ("conv1", "bn1") if style == "torchvision" else (
+        "embedder.embedder.convolution", "embedder.embedder.normalization")
+    node = layer("stem", "image", *stem, channels=64, kernel=7, stride=2)
     node = graph.add("stem.pool", "max_pool", [node], kernel=[3, 3], stride=[2, 2], padding=[1, 1, 1, 1])
     channels = 64
     for stage, repeats in enumerate(blocks, 1):
@@ -43,8 +59,7 @@ def build(variant, classes=1000):
                 node = layer(
                     f"{name}.{index + 1}",
                     node,
-                    f"{name}.conv{index + 1}",
-                    f"{name}.bn{index + 1}",
+                    *_places(style, stage, repeat, index),
                     activation=not last,
                     channels=inner * (expansion if last else 1),
                     kernel=kernel,
@@ -54,8 +69,7 @@ def build(variant, classes=1000):
                 start = layer(
                     f"{name}.downsample",
                     start,
-                    f"{name}.downsample.0",
-                    f"{name}.downsample.1",
+                    *_places(style, stage, repeat, None),
                     activation=False,
                     channels=inner * expansion,
                     kernel=1,
@@ -67,5 +81,5 @@ def build(variant, classes=1000):
     node = graph.add("pool", "global_average_pool", [node])
     if classes:
         node = graph.dense("fc", node, classes)
-        names.update({f"{node}.{part}": f"fc.{part}" for part in ("weight", "bias")})
+        names.update({f"{node}.{part}": f"{classifier(variant, style)}.{part}" for part in ("weight", "bias")})
     return graph.nodes, names

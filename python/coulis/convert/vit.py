@@ -46,7 +46,8 @@ BESIDE = ("text_model.", "text_projection.", "logit_scale", "logit_bias", "mask_
 
 # Every part of a network under the name that timm, transformers and the others have for it. A tuple: q, k and v apart.
 _TIMM = {
-    "patch": "patch_embed.proj", "cls": "cls_token", "registers": "reg_token", "position": "pos_embed", "pre": "norm_pre",
+    "patch": "patch_embed.proj", "cls": "cls_token", "registers": "reg_token", "position": "pos_embed",
+    "pre": "norm_pre",
     "n1": "blocks.{}.norm1", "qkv": "blocks.{}.attn.qkv", "proj": "blocks.{}.attn.proj", "ls1": "blocks.{}.ls1.gamma",
     "n2": "blocks.{}.norm2", "fc1": "blocks.{}.mlp.fc1", "fc2": "blocks.{}.mlp.fc2", "ls2": "blocks.{}.ls2.gamma",
     "norm": "norm", "head": "head", "probe": "attn_pool.latent", "pool_q": "attn_pool.q", "pool_kv": "attn_pool.kv",

@@ -173,6 +173,8 @@ const cli_option cli_table[] = {
      .help = "what wrote FILE"},
     {"layout", 0, CLI_PASSED, 0, CLI_MODELS_ADD, .value = "RECIPE",
      .help = "the known network whose layout FILE has, where its tensors do not tell"},
+    {"config", 0, CLI_PASSED, 0, CLI_MODELS_ADD, .value = "FILE", .values = CLI_FILES,
+     .help = "Hugging Face's or timm's config.json or preprocessor_config.json, read by itself when beside FILE"},
     {"entry", 0, CLI_PASSED, 0, CLI_MODELS_ADD, .value = "KEY",
      .help = "torch: the entry of the file that holds the weights, where several could"},
     {"preprocessing", 0, CLI_PASSED, 0, CLI_MODELS_ADD, .value = "KIND",

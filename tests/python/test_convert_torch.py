@@ -190,7 +190,8 @@ def test_how_pictures_are_prepared_can_be_said(tmp_path):
     given = onnx_import.Options(preprocessing="caffe", std=[2, 2, 2], width=96, height=64, licence="CC0", source="me")
     description, _ = add.convert(source, "n", "torch", None, given)
     assert description["input"] == {
-        "width": 96, "height": 64, "channels": "BGR", "mean": (103.939, 116.779, 123.68), "std": [2, 2, 2]}
+        "width": 96, "height": 64, "channels": "BGR", "mean": (103.939, 116.779, 123.68), "std": [2, 2, 2],
+        "resize": {"size": 256 * 96 // 224, "filter": "bilinear", "default": False}}
     assert (description["licence"], description["source"], description["name"]) == ("CC0", "me", "n")
 
 

@@ -23,6 +23,9 @@ def _parser():
     one.add_argument("--from", dest="kind", required=True, choices=("keras", "torch", "onnx"), help="what wrote FILE")
     one.add_argument("--layout", metavar="RECIPE", help="the known network whose layout FILE has, when its tensors do "
                                                         "not tell ('coulis models get' lists them)")
+    one.add_argument("--config", metavar="FILE", action="append", help="config.json or preprocessor_config.json of "
+                                                                       "Hugging Face, or timm's config.json; read by "
+                                                                       "itself when beside FILE")
     one.add_argument("--entry", metavar="KEY", help="torch: the entry of a checkpoint that holds the weights, such as "
                                                     "model or ema, when not the one that is found")
     one.add_argument("--preprocessing", choices=sorted(onnx_import.PREPROCESSING),

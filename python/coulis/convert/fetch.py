@@ -2,6 +2,7 @@
 
 import http.client
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -13,6 +14,7 @@ from pathlib import Path
 from . import weight_files
 
 BLOCK = 1 << 18
+SHA256 = re.compile("[0-9a-f]{64}")
 TIMEOUT = 30  # seconds without a byte
 TRIES = 4  # connections that break off, before it is given up for now
 
@@ -50,7 +52,8 @@ def download(url, part, source, quiet=False):
     part : pathlib.Path
         Stays where a transfer broke off, for the next try; is removed when its hash is wrong.
     source : dict
-        The recipe's [source], with the hash.
+        The recipe's [source], with the hash; where it has none, the file must have the SHA-256 that the server states,
+        if it does.
 
     Raises
     ------
@@ -65,9 +68,10 @@ def download(url, part, source, quiet=False):
     progress.say(f"fetching {url}")
     for again in (True, False):
         begun = part.stat().st_size if part.exists() else 0
-        _transfer(url, part, progress)
+        stated = {}
+        _transfer(url, part, progress, stated)
         try:
-            weight_files.check_published(part, source)
+            weight_files.check_published(part, source if "md5" in source or "sha256" in source else stated)
             return
         except ValueError as error:
             part.unlink()
@@ -77,13 +81,31 @@ def download(url, part, source, quiet=False):
             progress.say("what was there of it does not fit; fetching it again from the beginning")
 
 
-def _transfer(url, part, progress):
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Follows redirections and keeps the SHA-256 that a server of large files states on the way (X-Linked-ETag)."""
+
+    def __init__(self, stated):
+        self.stated = stated
+
+    def redirect_request(self, request, file, code, message, headers, address):
+        note_hash(headers, self.stated)
+        return super().redirect_request(request, file, code, message, headers, address)
+
+
+def note_hash(headers, stated):
+    """Puts the SHA-256 that an answer states, if it does, into `stated`."""
+    found = SHA256.fullmatch((headers.get("X-Linked-ETag") or headers.get("ETag") or "").strip('"').lower())
+    if found:
+        stated["sha256"] = found.group()
+
+
+def _transfer(url, part, progress, stated):
     """Fill `part` up to its end, over as many connections as make headway."""
     failures, reason = 0, ""
     while failures < TRIES:
         before = part.stat().st_size if part.exists() else 0
         try:
-            if _connection(url, part, before, progress):
+            if _connection(url, part, before, progress, stated):
                 return
             reason = "the connection broke off"
         except urllib.error.HTTPError as error:
@@ -98,17 +120,18 @@ def _transfer(url, part, progress):
                       "same command goes on behind it")
 
 
-def _connection(url, part, begun, progress):
+def _connection(url, part, begun, progress, stated):
     """One request; whether the file is whole after it."""
     request = urllib.request.Request(url, headers={"User-Agent": "coulis", "Accept-Encoding": "identity"})
     if begun:
         request.add_header("Range", f"bytes={begun}-")
     try:
-        response = urllib.request.urlopen(request, timeout=TIMEOUT)
+        response = urllib.request.build_opener(_Redirects(stated)).open(request, timeout=TIMEOUT)
     except urllib.error.HTTPError as error:
         if error.code == 416 and begun:
             return True  # there is nothing behind what is here; its hash will tell
         raise
+    note_hash(response.headers, stated)
     with response:
         length = response.headers.get("Content-Length")
         resumed = response.status == 206 and (response.headers.get("Content-Range") or "").startswith(f"bytes {begun}-")

@@ -175,6 +175,13 @@ def _as_ours(values, rank, keras):
     return values
 
 
+def _told(chosen, facts):
+    """Whether a config.json names this recipe, and nothing in it speaks against it."""
+    own = chosen.get("config", {})
+    given = [key for key in facts if key in own]
+    return bool(given) and all(own[key] == facts[key] for key in given)
+
+
 def _prefixes(state):
     """What may stand before the names of a network: "", and the beginnings of names up to a dot."""
     found = {"": None}
@@ -202,7 +209,7 @@ def _overlap(chosen, style, state, prefixes):
     return best
 
 
-def choose(state, kind, published=lambda chosen: False, layout=None, notes=None):
+def choose(state, kind, published=lambda chosen: False, layout=None, notes=None, facts=None):
     """Where among the known layouts the tensors of a file are.
 
     Parameters
@@ -215,6 +222,8 @@ def choose(state, kind, published=lambda chosen: False, layout=None, notes=None)
         Take this recipe.
     notes : list of str, optional
         Takes sentences on what was assumed.
+    facts : dict, optional
+        What a config.json says: decides between layouts that look the same.
 
     Returns
     -------
@@ -247,7 +256,15 @@ def choose(state, kind, published=lambda chosen: False, layout=None, notes=None)
     exact = [place for place in fitting if published(place.chosen)]
     if exact:
         return exact[0]
-    alike = {place.chosen["name"]: place for place in reversed(fitting)}
+    told = [place for place in fitting if facts and _told(place.chosen, facts)]
+    alike = {place.chosen["name"]: place for place in reversed(told or fitting)}
+    if told:
+        notes = None
+    # Recipes of one graph that prepare images alike differ in nothing but where their weights come from.
+    same = {str([place.chosen[key] for key in ("family", "variant", "input")] + [place.chosen.get("resize")]): place
+            for place in reversed(list(alike.values()))}
+    if len(same) == 1 and alike:
+        alike = dict([next(iter(alike.items()))])
     if len(alike) == 1:
         (found,) = alike.values()
         if notes is not None and layout is None:

@@ -24,8 +24,8 @@ PREPROCESSING = {
 
 Options = namedtuple(
     "Options",
-    "preprocessing channels mean std width height map pooled logits source licence entry",
-    defaults=(None,) * 9 + ("", "", None),
+    "preprocessing channels mean std width height map pooled logits source licence entry config resize",
+    defaults=(None,) * 9 + ("", "", None, (), None),
 )
 Options.__doc__ = """What a file does not say of itself; None, or empty text, for what is not given.
 
@@ -45,6 +45,10 @@ source, licence : str
     Facts for people, kept in the model file.
 entry : str
     Of a checkpoint of PyTorch, the entry that holds the weights.
+config : sequence of paths
+    Configuration files of Hugging Face, timm or open_clip.
+resize : tuple
+    How the publisher resizes, as in a model file, to which height and width.
 """
 
 
@@ -294,6 +298,8 @@ def _finish(model, builder, name, features, options):
                 "sha256": model.sha256,
             },
             "input": {"width": builder.sizes["image"][1], "height": builder.sizes["image"][0], **preprocessing},
+            **({"resize": options.resize[0]} if options.resize and options.resize[1:] == builder.sizes["image"][:2]
+               else {}),
             "features": features,
         },
         nodes,

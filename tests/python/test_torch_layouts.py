@@ -1,6 +1,7 @@
 """The known networks, in the files of every project that has them, against these projects' own networks."""
 
 import json
+import os
 
 import coulis
 import numpy
@@ -65,7 +66,7 @@ NETS = {
                                     headless),
     "dinov2 224": ("dinov2-vits14", of("vit_small_patch14_dinov2", img_size=224), headless),
     "dinov2 of transformers": ("dinov2-vits14", lambda: (seeded(transformers.Dinov2Model(transformers.Dinov2Config(
-        hidden_size=384, num_attention_heads=6, image_size=518))), None), lambda net, x: net(x).pooler_output),
+        hidden_size=384, num_attention_heads=6, image_size=518, patch_size=14))), None), lambda net, x: net(x).pooler_output),
     "clip b/32": ("clip-vit-b-32", lambda: (seeded(transformers.CLIPVisionModelWithProjection(
         transformers.CLIPVisionConfig(patch_size=32))), None), lambda net, x: net(x).image_embeds),
     "clip b/16 with its texts": ("clip-vit-b-16", lambda: (seeded(transformers.CLIPModel(transformers.CLIPConfig(
@@ -96,7 +97,12 @@ NETS = {
 }
 
 
-@pytest.mark.parametrize("name", NETS)
+# A sample in the ordinary run: each takes seconds to make and to convert.
+SAMPLE = ("dinov2 registers 518 -> 224", "clip b/32", "siglip", "convnext", "resnet50 of transformers",
+          "efficientnet b0")
+
+
+@pytest.mark.parametrize("name", NETS if os.environ.get("COULIS_TEST_LONG") else SAMPLE)
 def test_vectors_are_those_of_the_network_itself(name, tmp_path):
     layout, make, run = NETS[name]
     net, state = make()

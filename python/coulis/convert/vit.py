@@ -184,7 +184,7 @@ class _Writer:
         name = f"block{index}"
         node = self.norm(f"{name}.norm1", node, "n1", index)
         node = self.dense(f"{name}.qkv", node, "qkv", 3 * net.channels, index)
-        node = self.graph.attention(f"{name}.attention", node, net.heads)
+        node = self.graph.attention(f"{name}.attention", node, heads=net.heads)
         node = self.dense(f"{name}.proj", node, "proj", net.channels, index)
         node = self.layer_scale(f"{name}.scale1", node, "ls1", index)
         node = start = self.graph.add(f"{name}.add1", "add", [node, start])
@@ -214,7 +214,7 @@ class _Writer:
             weight, bias = (f"{parts['pool_q']}.{part}" for part in ("weight", "bias"))
             self.names.update({f"pool.kv.{part}": f"{parts['pool_kv']}.{part}" for part in ("weight", "bias")})
         self.names["pool.query"] = Made((parts["probe"], weight, bias), asked)
-        node = graph.attention_pool("pool", node, net.heads)
+        node = graph.attention_pool("pool", node, heads=net.heads)
         start = node = self.dense("pool.proj", node, "pool_proj", channels)
         node = self.norm("pool.norm", node, "pool_norm")
         node = self.dense("pool.fc1", node, "pool_fc1", 4 * channels)

@@ -66,7 +66,8 @@ NETS = {
                                     headless),
     "dinov2 224": ("dinov2-vits14", of("vit_small_patch14_dinov2", img_size=224), headless),
     "dinov2 of transformers": ("dinov2-vits14", lambda: (seeded(transformers.Dinov2Model(transformers.Dinov2Config(
-        hidden_size=384, num_attention_heads=6, image_size=518, patch_size=14))), None), lambda net, x: net(x).pooler_output),
+        hidden_size=384, num_attention_heads=6, image_size=518, patch_size=14))), None),
+        lambda net, x: net(x).pooler_output),
     "clip b/32": ("clip-vit-b-32", lambda: (seeded(transformers.CLIPVisionModelWithProjection(
         transformers.CLIPVisionConfig(patch_size=32))), None), lambda net, x: net(x).image_embeds),
     "clip b/16 with its texts": ("clip-vit-b-16", lambda: (seeded(transformers.CLIPModel(transformers.CLIPConfig(

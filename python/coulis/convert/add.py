@@ -49,6 +49,9 @@ def convert(path, name, kind, layout=None, given=onnx_import.Options(), notes=No
     facts = {"source": given.source, "licence": given.licence, "source_sha256": weights.sha256, "name": name}
     description.update({key: value for key, value in facts.items() if value})
     changed = {key: getattr(given, key) for key in ("channels", "mean", "std")}
+    if weights.rescaling:  # in the file, before the network: x * scale + offset, in place of the layout's own
+        scale, offset = weights.rescaling
+        description["input"].update(channels="RGB", mean=[-offset / scale] * 3, std=[1 / scale] * 3)
     if given.preprocessing:
         words = dict(zip(("channels", "mean", "std"), onnx_import.PREPROCESSING[given.preprocessing]))
         changed = {key: words.get(key) if value is None else value for key, value in changed.items()}

@@ -2,9 +2,12 @@
 
 Only plain datasets are read: little-endian float32 whose numbers lie in the file itself, in one piece. Links to
 elsewhere, virtual datasets, external storage and filters (which may load plugins) are refused before anything of
-them is read, and so is a dataset that claims more bytes than the file has. Attributes are not looked at.
+them is read, and so is a dataset that claims more bytes than the file has. Of attributes, the
+description of the model is read: it says what is done to an image before the network.
 """
 
+import json
+import math
 from io import BytesIO
 
 GROUPS_DEEP = 8  # a model within a model within a file has 4
@@ -45,6 +48,52 @@ def read(data, name="the file"):
         raise ValueError(f"{name} cannot be read as Keras' weights: {error}") from None
     except (OSError, RuntimeError, KeyError, TypeError, UnicodeError, OverflowError) as error:
         raise ValueError(f"{name} is no HDF5 file, or damaged: {str(error)[:200]}") from None
+
+
+CONFIG_MAX = 16 << 20  # bytes of the description; ResNet152's has 400,000
+# Layers that change an image, or could; those of the networks that are known are not among them.
+BEFORE = {"Normalization", "Resizing", "CenterCrop", "Lambda", "TFOpLambda", "SlicingOpLambda", "Subtract", "GetItem",
+          "Divide", "TrueDivide", "Multiply"}
+
+
+def rescaling(data, name="the file"):
+    """What a layer Rescaling in front of the network does: (scale, offset), or None without one.
+
+    Raises
+    ------
+    ValueError
+        When another layer prepares the image, which would be lost; one sentence.
+    """
+    import h5py
+
+    try:
+        with h5py.File(BytesIO(data), "r") as file:
+            text = file.attrs.get("model_config", "{}") if "model_config" in file.attrs else "{}"
+        text = text.decode() if isinstance(text, bytes) else text
+        layers = list(_layers(json.loads(text), 0)) if isinstance(text, str) and len(text) <= CONFIG_MAX else []
+    except (OSError, RuntimeError, AttributeError, KeyError, TypeError, OverflowError, ValueError,
+            RecursionError):
+        raise ValueError(f"{name}: its description of the model is damaged") from None
+    others = sorted({kind for kind, _ in layers} & BEFORE)
+    found = [config for kind, config in layers if kind == "Rescaling"]
+    if others or len(found) > 1:
+        raise ValueError(f"{name}: it has a layer {others[0] if others else 'Rescaling more than once'}, which is not "
+                         "read from a file of this kind; export it as ONNX")
+    if not found:
+        return None
+    numbers = [found[0].get("scale", 1.0), found[0].get("offset", 0.0)]
+    if not all(type(number) in (int, float) and math.isfinite(number) for number in numbers) or numbers[0] == 0:
+        raise ValueError(f"{name}: its layer Rescaling has factors for each channel, which are not read; export it "
+                         "as ONNX")
+    return tuple(map(float, numbers))
+
+
+def _layers(config, depth):
+    """(class name, configuration) of every layer, also of models within models."""
+    if isinstance(config, dict) and depth < GROUPS_DEEP:
+        for layer in (config.get("config") or {}).get("layers") or []:
+            yield str(layer.get("class_name")), layer.get("config") or {}
+            yield from _layers(layer, depth + 1)
 
 
 class _Walk:

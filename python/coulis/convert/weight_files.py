@@ -16,9 +16,10 @@ class Weights:
     def __init__(self, path, kind, entry=None):
         data = _member(_bytes(path), path)
         self.sha256 = hashlib.sha256(data).hexdigest()
-        self._data = data
+        self._data, self.rescaling = data, None
         if kind == "keras":
             self.state = h5_file.read(data, path)
+            self.rescaling = h5_file.rescaling(data, path)
         elif torch_zip.is_one(data):
             self.state = torch_zip.read(data, path, entry)
         elif data[8:9] == b"{":

@@ -25,6 +25,7 @@ typedef struct cli_options {
 int cli_run(const cli_options *options);
 int cli_featurize(const cli_options *options);
 int cli_fit(const cli_options *options);
+int cli_apply(const cli_options *options);
 int cli_transform(const cli_options *options);
 int cli_verify(const cli_options *options);
 int cli_search(const cli_options *options);

@@ -1,4 +1,5 @@
 /* The verbs that write: run, featurize, fit, transform. */
+#include <cjson/cJSON.h>
 #include <stdio.h>
 
 #include "cli.h"
@@ -44,6 +45,32 @@ int cli_fit(const cli_options *options) {
     begin(&call, options);
     return finish(&call, coulis_job_fit(options->paths[0], options->output, &call.job, &call.result, &call.json,
                                         &call.error), false, false);
+}
+
+/* How far below the share of the fit that of other images may be before it is worth a warning: the components then miss
+ * much of what tells these images apart. */
+#define SHARE_MISSING 0.05
+
+/* Says what the components keep of these images beside what they kept of those they were fitted to. */
+static void compare_shares(const char *json) {
+    cJSON *root = cJSON_Parse(json);
+    const cJSON *pca = cJSON_GetObjectItemCaseSensitive(root, "pca");
+    const cJSON *share = cJSON_GetObjectItemCaseSensitive(pca, "explained_variance_share");
+    const cJSON *fitted = cJSON_GetObjectItemCaseSensitive(pca, "fitted_variance_share");
+    if (cJSON_IsNumber(share) && cJSON_IsNumber(fitted) && share->valuedouble < fitted->valuedouble - SHARE_MISSING)
+        fprintf(stderr, "coulis: warning: the components keep %.1f %% of the variance of these images, but %.1f %% of "
+                        "those they were fitted to; these images differ from them (fit a PCA to both)\n",
+                100 * share->valuedouble, 100 * fitted->valuedouble);
+    cJSON_Delete(root);
+}
+
+int cli_apply(const cli_options *options) {
+    job_call call;
+    begin(&call, options);
+    const coulis_status status = coulis_job_apply(options->paths, options->path_count, options->pca, options->output,
+                                                  &call.job, &call.result, &call.json, &call.error);
+    if (status == COULIS_OK) compare_shares(call.json);
+    return finish(&call, status, true, true);
 }
 
 int cli_transform(const cli_options *options) {

@@ -40,6 +40,12 @@ const cli_verb cli_verbs[] = {
      .details = "DIR is a finished result of run, featurize or transform. Exit code 1 with a sentence that names the "
                 "first difference from what was written.",
      .example = "coulis verify out", .paths_min = 1, .paths_max = 1, .values = CLI_FOLDERS, .run = cli_verify},
+    {.name = "apply", .bit = CLI_APPLY, .arguments = "PATH... --pca PCA -o DIR",
+     .summary = "new images by the network and PCA of a run",
+     .details = "PCA is a folder that run wrote, or the file of a PCA. It says which network and preprocessing its "
+                "vectors come from. The summary says how much of these images' variance the components keep.",
+     .example = "coulis apply new-photos --pca out -o new-out",
+     .paths_min = 1, .paths_max = -1, .values = CLI_FILES, .run = cli_apply},
     {.name = "search", .bit = CLI_SEARCH, .arguments = "DIR QUERY... [-k N]", .summary = "the images nearest to others",
      .details = "QUERY is a path as the column path has it, the number of a row, or another image file. Several "
                 "stand for their mean. DIR is a folder that run or featurize wrote.",
@@ -97,7 +103,7 @@ const cli_verb cli_verbs[] = {
 
 /* For each verb, help lists its options in this order. */
 const cli_option cli_table[] = {
-    {"output", 'o', CLI_RESULT, AT(output), CLI_IMAGES | CLI_TRANSFORM, .required = true, .value = "DIR",
+    {"output", 'o', CLI_RESULT, AT(output), CLI_IMAGES | CLI_APPLY | CLI_TRANSFORM, .required = true, .value = "DIR",
      .values = CLI_FOLDERS, .help = "folder of the result"},
     {"output", 'o', CLI_TEXT, AT(output), CLI_FIT, .required = true, .value = "PCA", .values = CLI_FILES,
      .help = "file to write the PCA to"},
@@ -127,6 +133,8 @@ const cli_option cli_table[] = {
      .high = 2000},
     {"threads", 0, CLI_INT32, AT(collection.threads), CLI_COLLECTIONS, .value = "N", .help = "threads",
      .initial = "all cores", .low = 1, .high = 1024},
+    {"pca", 0, CLI_TEXT, AT(pca), CLI_APPLY, .required = true, .value = "PCA", .values = CLI_FILES,
+     .help = "folder of a run, or file of a PCA"},
     {"pca", 0, CLI_TEXT, AT(pca), CLI_TRANSFORM, .required = true, .value = "PCA", .values = CLI_FILES,
      .help = "PCA file that fit wrote, or the pca.safetensors of a run"},
     {"model", 0, CLI_TEXT, AT(job.model), CLI_IMAGES | CLI_BENCH, .value = "NAME|FILE", .values = CLI_MODELS,
@@ -155,14 +163,15 @@ const cli_option cli_table[] = {
      .help = "of products in the network; lower ones change vectors a little"},
     {"threads", 0, CLI_INT32, AT(job.threads), CLI_JOBS | CLI_BENCH, .value = "N", .help = "threads",
      .initial = "all cores", .low = 1, .high = 1024},
-    {"rows-per-file", 0, CLI_INT64, AT(job.rows_per_file), CLI_IMAGES, .value = "N", .help = "rows in a Parquet file",
+    {"rows-per-file", 0, CLI_INT64, AT(job.rows_per_file), CLI_IMAGES | CLI_APPLY, .value = "N",
+     .help = "rows in a Parquet file",
      .low = 1, .high = 100000000},
-    {"drop-features", 0, CLI_FLAG, AT(job.drop_features), CLI_RUN, .help = "keep only the reduced vectors"},
+    {"drop-features", 0, CLI_FLAG, AT(job.drop_features), CLI_RUN | CLI_APPLY, .help = "keep only the reduced vectors"},
     {"overwrite", 0, CLI_FLAG, AT(job.overwrite), CLI_JOBS,
      .help = "start again; without it, an unfinished result of the same recipe is resumed"},
     {"allow-other-recipe", 0, CLI_FLAG, AT(job.allow_other_recipe), CLI_TRANSFORM,
      .help = "transform also vectors of another recipe than those the PCA was fitted to"},
-    {"strict", 0, CLI_FLAG, AT(strict), CLI_IMAGES, .help = "exit 1 when any image failed"},
+    {"strict", 0, CLI_FLAG, AT(strict), CLI_IMAGES | CLI_APPLY, .help = "exit 1 when any image failed"},
     {"random-weights", 0, CLI_FLAG, AT(random_weights), CLI_BENCH,
      .help = "seeded weights, for a network whose graph is available but not its weights"},
     {"seconds", 0, CLI_REAL, AT(seconds), CLI_BENCH, .value = "S", .help = "how long to measure", .low = 0.1,

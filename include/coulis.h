@@ -614,6 +614,7 @@ typedef struct coulis_job_options {
     void *context;
     const coulis_source_options *choose; /* how paths are read; NULL: the defaults */
     const coulis_source *source;         /* read this instead of paths, of which there are none then; NULL: paths */
+    const char *pca;                     /* coulis_job_run: use the PCA in this file, fit none; NULL: fit */
 } coulis_job_options;
 
 COULIS_API void coulis_job_options_init(coulis_job_options *options, size_t size);
@@ -656,6 +657,17 @@ COULIS_API void coulis_string_free(char *string);
 COULIS_API coulis_status coulis_job_run(const char *const *paths, int64_t path_count, const char *output,
                                         const coulis_job_options *options, coulis_job_result *result, char **json,
                                         coulis_error *error);
+
+/* The same with the components of an earlier job and exactly the network and preprocessing that its PCA's recipe names:
+ * those of `options` are not used. The network is looked for by its name and must have the same SHA-256.
+ *
+ *  pca   a file, or a folder that holds pca.safetensors
+ *
+ * result->explained_variance is the share of these images' variance that the components keep. COULIS_BAD_DATA when the
+ * PCA has no recipe, as files of versions before 0.2 have none. */
+COULIS_API coulis_status coulis_job_apply(const char *const *paths, int64_t path_count, const char *pca,
+                                          const char *output, const coulis_job_options *options,
+                                          coulis_job_result *result, char **json, coulis_error *error);
 
 /* Vectors only: writes output/features and output/run.json. */
 COULIS_API coulis_status coulis_job_featurize(const char *const *paths, int64_t path_count, const char *output,

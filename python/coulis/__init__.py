@@ -9,7 +9,7 @@ from .error import Error
 from .featurizer import Featurizer, Result
 from .images import load_image
 from .index import Index
-from .jobs import Progress, featurize, fit, read_table, run, transform, verify
+from .jobs import Progress, apply, featurize, fit, read_table, run, transform, verify
 from .model_files import find_model, list_models
 from .moments import Moments
 from .pca import PCA
@@ -23,6 +23,7 @@ __all__ = [
     "Progress",
     "Result",
     "__version__",
+    "apply",
     "cluster",
     "dedup",
     "export",

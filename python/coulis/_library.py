@@ -125,6 +125,7 @@ class JobOptions(ctypes.Structure):
         ("context", c_void_p),
         ("choose", POINTER(SourceOptions)),
         ("source", c_void_p),  # a coulis_source: this package gives paths
+        ("pca", c_char_p),
     ]
 
 
@@ -272,6 +273,7 @@ FUNCTIONS = {
     "coulis_source_close": (None, [POINTER(Source)]),
     "coulis_string_free": (None, [c_char_p]),
     "coulis_job_run": (_STATUS, [_STRINGS, c_int64, c_char_p] + _JOB),
+    "coulis_job_apply": (_STATUS, [_STRINGS, c_int64, c_char_p, c_char_p] + _JOB),
     "coulis_job_featurize": (_STATUS, [_STRINGS, c_int64, c_char_p] + _JOB),
     "coulis_job_fit": (_STATUS, [c_char_p, c_char_p] + _JOB),
     "coulis_job_verify": (_STATUS, [c_char_p, _STRINGS, _ERROR]),

@@ -10,6 +10,7 @@ import numpy
 
 from . import _library, images
 from ._lock import Lock
+from .error import InputError
 
 # Pictures handed to the library at once: enough to keep every core busy, few enough that Ctrl-C is
 # heard every few seconds. Results do not depend on it.
@@ -131,6 +132,30 @@ class Featurizer:
         _library.call("coulis_model_describe", self._model, ctypes.byref(info))
         fields = {name: getattr(info, name) for name, _ in info._fields_ if name != "size"}
         self.model = {name: v.decode() if isinstance(v, bytes) else v for name, v in fields.items()}
+
+    @classmethod
+    def from_pca(cls, pca, *, threads=None):
+        """The featurizer whose vectors a PCA was fitted to: its network and preprocessing.
+
+        `pca` is a folder that :func:`coulis.run` wrote, or the file of a PCA. ``bad_data`` when that does not say what
+        its vectors come from, ``conflict`` when the network of that name is another one here.
+        """
+        from .pca import PCA
+
+        path = os.path.join(pca, "pca.safetensors") if os.path.isdir(pca) else pca
+        recipe = PCA.load(path).recipe_
+        if not recipe or "model" not in recipe:
+            raise InputError(f"{os.fspath(path)}: does not say which network its vectors come from", "bad_data", 14)
+        words = ("resize", "orient", "alpha", "decode", "truncated", "depth", "cmyk", "precision")
+        chosen = {word: recipe[word] for word in words if word in recipe}
+        featurizer = cls(recipe["model"], recipe["features"], threads, **chosen)
+        if featurizer.recipe["model_sha256"] != recipe["model_sha256"]:
+            raise InputError(
+                f"{os.fspath(path)}: its vectors come from another network {recipe['model']!r} than the one here",
+                "conflict",
+                16,
+            )
+        return featurizer
 
     @property
     def recipe(self):

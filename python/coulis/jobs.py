@@ -118,6 +118,41 @@ def run(
     return _job("coulis_job_run", [*_paths(paths), _library.path_bytes(output)], options, progress)
 
 
+def apply(
+    paths,
+    pca,
+    output,
+    *,
+    threads=None,
+    rows_per_file=10000,
+    drop_features=False,
+    overwrite=False,
+    progress=None,
+):
+    """New images through the network, preprocessing and components of an earlier run.
+
+    `pca` is a folder that :func:`run` wrote, or the file of a PCA; its recipe names the network, which must be found
+    here, and how images are prepared. Writes what :func:`run` writes. The other parameters are those of :func:`run`.
+
+    Returns
+    -------
+    dict
+        The content of ``run.json``. ``["pca"]["explained_variance_share"]`` is the share of these images' variance that
+        the components keep, ``["pca"]["fitted_variance_share"]`` that of the images they were fitted to.
+
+    Raises
+    ------
+    Error
+        ``bad_data`` when the PCA has no recipe, ``conflict`` when the network of that name is another one here, and
+        what :func:`run` raises.
+    """
+    options = _options(None, threads, overwrite)
+    options.drop_features = int(bool(drop_features))
+    options.rows_per_file = _rows_number(rows_per_file)
+    arguments = [*_paths(paths), _library.path_bytes(pca), _library.path_bytes(output)]
+    return _job("coulis_job_apply", arguments, options, progress)
+
+
 def featurize(
     paths,
     output,
@@ -265,9 +300,13 @@ def _options(components, threads, overwrite):
 def _picture_options(options, model, features, image, precision, rows_per_file):
     options.model = _library.path_bytes(model)
     options.featurizer = ctypes.pointer(_library.featurizer_options(features, precision, image))
+    options.rows_per_file = _rows_number(rows_per_file)
+
+
+def _rows_number(rows_per_file):
     if not 1 <= int(rows_per_file) <= 2**62:
         raise ValueError(f"rows_per_file must be at least 1, not {rows_per_file!r}")
-    options.rows_per_file = int(rows_per_file)
+    return int(rows_per_file)
 
 
 def _job(name, arguments, options, progress):

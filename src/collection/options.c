@@ -48,7 +48,7 @@ static bool agree(const cJSON *a, const cJSON *b, const char *name) {
 
 coulis_status cl_recipes_alike(const cl_collection *a, const cl_collection *b, coulis_error *error) {
     static const char *const fields[] = {"model", "model_sha256", "features", "resize", "orient", "alpha", "decode",
-                                         "precision", "filter"};
+                                         "precision", "filter", "truncated", "depth", "cmyk"};
     const char *texts[] = {cl_table_recipe(a->table), cl_table_recipe(b->table)};
     if (!texts[0] || !texts[1]) return COULIS_OK; /* another program's table: nobody knows */
     cJSON *first = cJSON_Parse(texts[0]), *second = cJSON_Parse(texts[1]);

@@ -40,6 +40,8 @@ typedef struct job {
     coulis_pca *pca;
     cl_output output;
     char *recipe, *features_recipe;
+    cl_spread spread; /* of the rows that a PCA of others reduces */
+    double share;
     cl_summary summary;
     coulis_error *error;
 } job;
@@ -51,6 +53,7 @@ static void release(job *j) {
     cl_inputs_close(j->inputs);
     cl_pool_free(j->pool);
     coulis_pca_free(j->pca);
+    cl_spread_free(&j->spread);
     cl_free(j->recipe);
     cl_free(j->features_recipe);
 }
@@ -175,7 +178,7 @@ static coulis_status make_features(job *j) {
 /* Saves the PCA with the recipe of its vectors, and writes it down before it has its name. */
 static coulis_status save_pca(job *j) {
     cl_part_record record = {.kind = CL_KIND_PCA, .facts.rows = coulis_pca_components_count(j->pca)};
-    coulis_status status = give_recipe(j, j->features_recipe);
+    coulis_status status = j->options->pca ? COULIS_OK : give_recipe(j, j->features_recipe);
     cl_new_file file;
     if (status == COULIS_OK) status = cl_pca_stage(j->pca, j->output.pca, &file, j->error);
     if (status == COULIS_OK) status = cl_new_file_flush(&file, j->error);
@@ -188,7 +191,7 @@ static coulis_status save_pca(job *j) {
     return status;
 }
 
-/* Fits the PCA, or takes the one that an earlier run of the same recipe saved. */
+/* Fits the PCA, or takes the given one, or the one that an earlier run of the same recipe saved. */
 static coulis_status make_pca(job *j) {
     const double began = cl_seconds();
     bool there;
@@ -196,7 +199,9 @@ static coulis_status make_pca(job *j) {
     /* Scores of a PCA that is not there any more must not stand beside those of another. */
     if (status == COULIS_OK && !there) status = cl_output_forget_pca(&j->output, j->error);
     if (status != COULIS_OK) return status;
-    if (there) {
+    if (j->options->pca) {
+        if (!there) status = save_pca(j);
+    } else if (there) {
         status = coulis_pca_load(j->output.pca, &j->pca, j->error);
     } else if (cl_table_vectors(j->table) == 0) {
         status = cl_fail(j->error, COULIS_INVALID_ARGUMENT,
@@ -211,12 +216,18 @@ static coulis_status make_pca(job *j) {
     return status;
 }
 
-static coulis_status make_reduced(job *j, const char *recipe, const char *pca_sha256, cl_spread *spread) {
+/* `measured`: the PCA is not of these rows, so what share of their variance the scores hold is found out. */
+static coulis_status make_reduced(job *j, const char *recipe, const char *pca_sha256, bool measured) {
     const double began = cl_seconds();
     const cl_scores_to to = {.folder = j->output.reduced, .recipe = recipe, .pca_sha256 = pca_sha256,
-                             .parts = &j->output.parts, .spread = spread};
+                             .parts = &j->output.parts, .spread = measured ? &j->spread : NULL};
     coulis_status status = cl_review_reduced(&j->output.parts, cl_table_parts(j->table), recipe, pca_sha256, j->error);
+    if (status == COULIS_OK && measured) status = cl_spread_begin(&j->spread, j->pca, j->error);
     if (status == COULIS_OK) status = cl_transform_table(j->table, j->pca, j->options, j->pool, &to, j->error);
+    if (status == COULIS_OK && measured) {
+        j->share = cl_spread_share(&j->spread);
+        j->summary.share = &j->share;
+    }
     took(j, COULIS_STAGE_TRANSFORM, began);
     return status;
 }
@@ -247,13 +258,13 @@ static coulis_status run_stages(job *j, const char *output, const char *recipe, 
     } else {
         status = make_features(j);
         /* One vector alone has no principal components: its job is to have been made. */
-        if (reduce && !(status == COULIS_OK && cl_table_vectors(j->table) == 1)) {
+        if (reduce && (j->options->pca || !(status == COULIS_OK && cl_table_vectors(j->table) == 1))) {
             if (status == COULIS_OK) status = cl_pool_create(j->options->threads, &j->pool, j->error);
             if (status == COULIS_OK) status = make_pca(j);
             if (status == COULIS_OK) {
                 char sha256[CL_SHA256_TEXT]; /* the list of parts moves as it grows */
                 memcpy(sha256, cl_parts_find(&j->output.parts, CL_KIND_PCA, 0)->facts.sha256, sizeof sha256);
-                status = make_reduced(j, recipe, sha256, NULL);
+                status = make_reduced(j, recipe, sha256, j->options->pca != NULL);
             }
         }
         if (status == COULIS_OK) status = finish(j, output, recipe);
@@ -285,12 +296,26 @@ static coulis_status check_output(const char *output, coulis_error *error) {
                    output, (int)(strstr(output, "://") + 3 - output), output);
 }
 
+/* Loads the PCA that takes the place of a fit; it must be of vectors like these. */
+static coulis_status load_given(job *j, char sha256[CL_SHA256_TEXT]) {
+    const char *pca = j->options->pca;
+    int64_t bytes;
+    coulis_status status = coulis_pca_load(pca, &j->pca, j->error);
+    if (status == COULIS_OK && !j->options->allow_other_recipe)
+        status = coulis_pca_check_recipe(j->pca, j->features_recipe, pca, j->error);
+    return status == COULIS_OK ? cl_file_sha256(pca, &bytes, sha256, j->error) : status;
+}
+
 static coulis_status over_pictures(job *j, const char *const *paths, int64_t path_count, const char *output,
                                    bool reduce) {
+    const bool given = reduce && j->options->pca;
+    char sha256[CL_SHA256_TEXT];
     coulis_status status = check_output(output, j->error);
     if (status == COULIS_OK) status = begin(j, paths, path_count, output);
+    if (status == COULIS_OK && given) status = load_given(j, sha256);
     if (status == COULIS_OK && reduce) {
-        j->recipe = cl_recipe_reduced(j->features_recipe, j->options->components, NULL, NULL);
+        const double components = given ? (double)coulis_pca_components_count(j->pca) : j->options->components;
+        j->recipe = cl_recipe_reduced(j->features_recipe, components, given ? sha256 : NULL, NULL);
         if (!j->recipe) status = cl_fail_memory(j->error, "the recipe", 0);
     }
     return status == COULIS_OK ? run_stages(j, output, reduce ? j->recipe : j->features_recipe, reduce) : status;
@@ -367,18 +392,6 @@ static coulis_status transform_recipe(job *j, const char *pca, char pca_sha256[C
     return j->recipe ? COULIS_OK : cl_fail_memory(j->error, "the recipe", 0);
 }
 
-/* The scores, and what share of the rows' variance they hold. */
-static coulis_status make_transformed(job *j, const char *output, const char *pca_sha256) {
-    cl_spread spread;
-    coulis_status status = cl_spread_begin(&spread, j->pca, j->error);
-    if (status == COULIS_OK) status = make_reduced(j, j->recipe, pca_sha256, &spread);
-    const double share = status == COULIS_OK ? cl_spread_share(&spread) : 0;
-    j->summary.share = &share;
-    if (status == COULIS_OK) status = finish(j, output, j->recipe);
-    cl_spread_free(&spread);
-    return status;
-}
-
 static coulis_status transform(job *j, const char *input, const char *pca, const char *output) {
     if (!input || !pca) return cl_fail(j->error, COULIS_INVALID_ARGUMENT, "no input or no PCA given");
     coulis_status status = check_output(output, j->error);
@@ -391,7 +404,9 @@ static coulis_status transform(job *j, const char *input, const char *pca, const
     if (status == COULIS_OK)
         status = cl_output_open(output, j->recipe, NULL, j->options->overwrite != 0, &j->output, j->error);
     if (status != COULIS_OK) return status;
-    return j->output.complete ? take_finished(j) : make_transformed(j, output, sha256);
+    if (j->output.complete) return take_finished(j);
+    status = make_reduced(j, j->recipe, sha256, true);
+    return status == COULIS_OK ? finish(j, output, j->recipe) : status;
 }
 
 coulis_status coulis_job_transform(const char *input, const char *pca, const char *output,

@@ -47,6 +47,8 @@ coulis_status cl_recipe_read(const char *recipe, const char *name, cl_featurizer
     cJSON *root = recipe ? cJSON_Parse(recipe) : NULL;
     const char *network = text_of(root, "model");
     coulis_status status = COULIS_OK;
+    coulis_image_options_init(image, sizeof *image);
+    own->featurizer.precision = COULIS_PRECISION_FLOAT32;
     if (!network)
         status = cl_fail(error, COULIS_BAD_DATA, "%s: does not say which network its vectors come from", name);
     if (!status) status = read_word(root, "features", false, name, &own->featurizer.features, error);
@@ -55,6 +57,9 @@ coulis_status cl_recipe_read(const char *recipe, const char *name, cl_featurizer
     if (!status) status = read_word(root, "orient", false, name, &image->orient, error);
     if (!status) status = read_word(root, "alpha", false, name, &image->alpha, error);
     if (!status) status = read_word(root, "decode", true, name, &image->decode, error);
+    if (!status) status = read_word(root, "truncated", true, name, &image->truncated, error);
+    if (!status) status = read_word(root, "depth", true, name, &image->depth, error);
+    if (!status) status = read_word(root, "cmyk", true, name, &image->cmyk, error);
     if (!status && image->resize == COULIS_RESIZE_PUBLISHED) status = read_published(root, name, image, error);
     image->max_bytes = read_number(root, "max_bytes", image->max_bytes, INT64_MAX / 2);
     image->max_pixels = read_number(root, "max_pixels", image->max_pixels, INT64_MAX / 2);

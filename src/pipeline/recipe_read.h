@@ -4,9 +4,9 @@
 
 #include "pipeline/options.h"
 
-/* Sets in `own`, which is complete, how images become vectors as `recipe` (JSON) says, and copies the network's name to
- * *model (released with cl_free). `name` is the file or folder in messages. COULIS_BAD_DATA when the recipe does not
- * say all of it, or asks for what this version does not know. */
+/* Sets in `own`, which is complete but for that, how images become vectors as `recipe` (JSON) says, and copies the
+ * network's name to *model (released with cl_free). `name` is the file or folder in messages. COULIS_BAD_DATA when the
+ * recipe does not say all of it, or asks for what this version does not know. */
 coulis_status cl_recipe_read(const char *recipe, const char *name, cl_featurizer_options *own, char **model,
                              coulis_error *error);
 

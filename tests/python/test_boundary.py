@@ -117,6 +117,8 @@ int main(int argc, char **argv) {
     snprintf(path, sizeof path, "%s.fit", argv[3]);
     CHECK(coulis_job_fit(vectors, path, NULL, NULL, NULL, &error))
     CHECK(coulis_job_transform(vectors, path, other, NULL, NULL, NULL, &error))
+    snprintf(other, sizeof other, "%s.applied", argv[3]);
+    CHECK(coulis_job_apply(paths, 2, argv[3], other, NULL, NULL, NULL, &error))
     coulis_source *source;
     CHECK(coulis_source_open(paths, 2, &choose.it, NULL, &source, &error))
     coulis_source_close(source);

@@ -1,0 +1,110 @@
+/* What coulis reads from files that others may have made: each reader gets bytes, and takes them or refuses them with a
+ * status and a sentence. Shared by fuzz_files.c and tests/c/test_hostile.c, which replays what fuzzing found. */
+#ifndef CL_FUZZ_READERS_H
+#define CL_FUZZ_READERS_H
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "coulis.h"
+#include "pipeline/output.h"
+#include "table/part.h"
+
+static void reader_must(int condition, const char *what) {
+    if (condition) return;
+    fprintf(stderr, "not true: %s\n", what);
+    abort();
+}
+
+static void reader_check(coulis_status status, const coulis_error *error) {
+    if (status == COULIS_OK) return;
+    reader_must(error->status == (int32_t)status, "the error has the status that is returned");
+    reader_must(error->message[0] != '\0', "a failure has a sentence");
+    reader_must(status != COULIS_INTERNAL, "a damaged file is no internal error");
+}
+
+static void read_model(const char *path) {
+    coulis_error error;
+    coulis_model *model = NULL;
+    coulis_status status = coulis_model_open(path, NULL, &model, &error);
+    reader_check(status, &error);
+    if (status == COULIS_OK) coulis_model_close(model);
+}
+
+static void read_pca(const char *path) {
+    coulis_error error;
+    coulis_pca *pca = NULL;
+    coulis_status status = coulis_pca_load(path, &pca, &error);
+    reader_check(status, &error);
+    if (status == COULIS_OK) coulis_pca_free(pca);
+}
+
+static void read_part(const char *path) {
+    coulis_error error;
+    cl_part_reader *reader;
+    coulis_status status = cl_part_reader_open(path, "features", &reader, &error);
+    reader_check(status, &error);
+    if (status != COULIS_OK) return;
+    for (int32_t group = 0; status == COULIS_OK && group < cl_part_reader_row_groups(reader); group++) {
+        const cl_row *rows;
+        int64_t count;
+        status = cl_part_reader_read(reader, group, 1, &rows, &count, &error);
+        reader_check(status, &error);
+    }
+    cl_part_reader_close(reader);
+}
+
+static void read_list(const char *path) {
+    coulis_error error;
+    coulis_source *source = NULL;
+    char argument[300];
+    snprintf(argument, sizeof argument, "@%s", path);
+    const char *const paths[] = {argument};
+    coulis_status status = coulis_source_open(paths, 1, NULL, NULL, &source, &error);
+    reader_check(status, &error);
+    if (status == COULIS_OK) coulis_source_close(source);
+}
+
+/* As the run.json of a folder that a job of some recipe is to go on in. */
+static void read_run_json(const char *path) {
+    coulis_error error;
+    cl_output output;
+    char folder[300], name[320];
+    snprintf(folder, sizeof folder, "%s.folder", path);
+    snprintf(name, sizeof name, "%s/run.json", folder);
+    mkdir(folder, 0700);
+    if (rename(path, name) != 0) return;
+    coulis_status status = cl_output_open(folder, "{\"model\":\"m\",\"components\":3}", NULL, false, &output,
+                                          &error);
+    reader_check(status, &error);
+    if (status == COULIS_OK) cl_output_close(&output);
+    unlink(name);
+    rmdir(folder);
+}
+
+static const struct reader {
+    const char *name;
+    void (*read)(const char *path);
+} readers[] = {{"model", read_model},
+               {"pca", read_pca},
+               {"part", read_part},
+               {"list", read_list},
+               {"run_json", read_run_json}};
+enum { READERS = sizeof readers / sizeof *readers };
+
+/* Gives bytes to a reader, in a file of their own. */
+static void reader_try(const struct reader *reader, const void *bytes, size_t size) {
+    char path[256];
+    const char *folder = getenv("TMPDIR");
+    snprintf(path, sizeof path, "%s/coulis-reader-%ld", folder ? folder : "/tmp", (long)getpid());
+    FILE *file = fopen(path, "wb");
+    reader_must(file && fwrite(bytes, 1, size, file) == size, "the file can be written");
+    reader_must(fclose(file) == 0, "the file can be written");
+    reader->read(path);
+    unlink(path);
+}
+
+#endif

@@ -42,6 +42,6 @@ target_compile_options(carquet PRIVATE -fno-lto)
 
 add_library(coulis_dependencies INTERFACE)
 target_link_libraries(coulis_dependencies INTERFACE carquet JPEG::JPEG ZLIB::ZLIB PkgConfig::COULIS_PKG coulis_lapack
-  PkgConfig::COULIS_JSON Threads::Threads m)
+  PkgConfig::COULIS_JSON Threads::Threads ${CMAKE_DL_LIBS} m)
 # Headers of others are not held to our warnings.
 target_include_directories(coulis_dependencies SYSTEM INTERFACE "${COULIS_CARQUET_DIR}/include")

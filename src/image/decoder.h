@@ -34,5 +34,9 @@ coulis_status cl_bmp_open(cl_source *picture, cl_decoder **decoder);
 coulis_status cl_tiff_open(cl_source *picture, cl_decoder **decoder);
 coulis_status cl_avif_open(cl_source *picture, cl_decoder **decoder);
 coulis_status cl_jp2_open(cl_source *picture, cl_decoder **decoder);
+coulis_status cl_heif_open(cl_source *picture, cl_decoder **decoder);
+coulis_status cl_heif_or_avif_open(cl_source *picture, cl_decoder **decoder);
+coulis_status cl_jxl_open(cl_source *picture, cl_decoder **decoder);
+coulis_status cl_raw_open(cl_source *picture, cl_decoder **decoder);
 
 #endif

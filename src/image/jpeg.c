@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "image/color.h"
 #include "image/decoder.h"
 #include "image/jpeg_header.h"
 #include "image/over_white.h"
@@ -55,6 +56,7 @@ typedef struct jpeg {
     uint8_t *line;     /* a row as libjpeg gives it, when it cannot go straight to the caller */
     bool keep;         /* rows of an image cut short are wanted */
     bool ended;        /* the end was reached before the last row: no more rows come */
+    cl_color *color;   /* through the profile of a CMYK image; NULL: by formula */
     uint8_t *tail;     /* what libjpeg had not read at the end of the file, and the marker that is missing there */
 } jpeg;
 
@@ -155,7 +157,12 @@ static void expand_gray(uint8_t *row, const uint8_t *line, size_t width) {
 }
 
 /* The file holds inverted CMYK, as Adobe writes it: c is 255 - line[0] and so on. */
-static void convert_cmyk(uint8_t *row, const uint8_t *line, size_t width) {
+static void convert_cmyk(const jpeg *j, uint8_t *row, const uint8_t *line, size_t width) {
+    if (j->color) {
+        memcpy(row, line, width * 4);
+        cl_color_apply(j->color, row, width);
+        return;
+    }
     for (size_t x = 0; x < width; x++, line += 4, row += 4) {
         uint8_t white = line[3];
         for (int i = 0; i < 3; i++) row[i] = (uint8_t)(white - cl_multiply_255((uint8_t)(255 - line[i]), white));
@@ -188,7 +195,7 @@ static coulis_status read_rows(cl_decoder *decoder, uint8_t *const *rows, int32_
         if (direct) continue;
         if (j->layers == 1) expand_gray(rows[i], line, width);
         else if (j->layers == 3) memcpy(rows[i], line, width * 4);
-        else convert_cmyk(rows[i], line, width);
+        else convert_cmyk(j, rows[i], line, width);
     }
     return COULIS_OK;
 }
@@ -207,6 +214,7 @@ static void close_jpeg(cl_decoder *decoder) {
     if (j->created) jpeg_destroy_decompress(&j->info);
     cl_free(j->line);
     cl_free(j->tail);
+    cl_color_free(j->color);
     cl_free(j);
 }
 
@@ -273,30 +281,41 @@ static int32_t choose_fraction(const cl_source *picture, const cl_jpeg_header *h
     return fraction;
 }
 
-coulis_status cl_jpeg_open(cl_source *picture, cl_decoder **decoder) {
-    cl_jpeg_header header;
-    coulis_status status = cl_jpeg_read_header(picture, &header);
-    if (!status) status = cl_source_set_size(picture, header.width, header.height);
+static coulis_status open_with(cl_source *picture, const cl_jpeg_header *header, cl_decoder **decoder) {
+    coulis_status status = cl_source_set_size(picture, header->width, header->height);
     if (status) return status;
-
     jpeg *j = cl_alloc_zero(1, sizeof *j);
     if (!j) return cl_source_fail_memory(picture);
-    int32_t fraction = choose_fraction(picture, &header);
+    int32_t fraction = choose_fraction(picture, header);
     double width = picture->stored_width, height = picture->stored_height;
     j->base = (cl_decoder){.width = (picture->stored_width + fraction - 1) / fraction,
                            .height = (picture->stored_height + fraction - 1) / fraction,
                            .box = {0, 0, width / fraction, height / fraction},
-                           .orientation = header.orientation, .rows = read_rows, .finish = finish,
+                           .orientation = header->orientation, .rows = read_rows, .finish = finish,
                            .close = close_jpeg};
     j->picture = picture;
-    j->layers = header.layers;
+    j->layers = header->layers;
     j->fraction = fraction;
-    j->line_bytes = (size_t)j->base.width * (header.layers == 1 ? 1 : 4);
+    j->line_bytes = (size_t)j->base.width * (header->layers == 1 ? 1 : 4);
     j->line = cl_alloc_zero(j->line_bytes, 1);
     j->keep = picture->options->truncated == COULIS_TRUNCATED_KEEP;
-    status = j->line ? start(j) : cl_source_fail_memory(picture);
-    if (status) status = end_early(j, status, NULL, 0);
+    if (!j->line) status = cl_source_fail_memory(picture);
+    if (!status && header->layers == 4 && header->profile) {
+        status = cl_color_create(picture, header->profile, header->profile_size, CL_COLOR_CMYK_INVERTED, &j->color);
+    }
+    if (!status) {
+        status = start(j);
+        if (status) status = end_early(j, status, NULL, 0);
+    }
     if (status) close_jpeg(&j->base);
     else *decoder = &j->base;
+    return status;
+}
+
+coulis_status cl_jpeg_open(cl_source *picture, cl_decoder **decoder) {
+    cl_jpeg_header header = {0};
+    coulis_status status = cl_jpeg_read_header(picture, &header);
+    if (!status) status = open_with(picture, &header, decoder);
+    cl_free(header.profile);
     return status;
 }

@@ -22,7 +22,6 @@ typedef struct walk {
     size_t marker; /* offset of the marker at hand */
     size_t at;     /* what is read next */
     bool frame;    /* a frame header was seen */
-    segment icc;   /* the ICC profile's part that sorts first since the last frame header */
     segment xmp;
     uint8_t *exif; /* all EXIF segments one after the other; only when orientation is wanted */
     size_t exif_size;
@@ -48,48 +47,25 @@ static coulis_status add_exif(walk *w, segment s) {
     return COULIS_OK;
 }
 
-/* Photoshop's resources. Pillow stops quietly where one is cut short, but in one place:
- * the length of a resource's name must be there. */
-static bool photoshop_is_sound(segment s) {
-    size_t at = 14;
-    while (at + 4 <= s.size && memcmp(s.data + at, "8BIM", 4) == 0) {
-        at += 4;
-        if (at + 2 > s.size) return true;
-        bool resolution = cl_big16(s.data + at) == 0x03ED;
-        at += 2;
-        if (at >= s.size) return false;
-        at += 1 + (size_t)s.data[at];
-        at += at & 1;
-        if (at + 4 > s.size) return true;
-        size_t size = cl_big32(s.data + at);
-        at += 4;
-        if (resolution && (size < 14 || s.size - at < 14)) return true;
-        if (size > s.size - at) return true;
-        at += size;
-        at += at & 1;
-    }
-    return true;
-}
-
-static int compare(segment a, segment b) {
-    size_t shorter = a.size < b.size ? a.size : b.size;
-    int order = memcmp(a.data, b.data, shorter);
-    return order ? order : (a.size > b.size) - (a.size < b.size);
+/* A profile in several segments numbers them from 1; they are written in that order. */
+static coulis_status add_profile(walk *w, segment s) {
+    cl_jpeg_header *h = w->header;
+    if (w->picture->options->cmyk != COULIS_CMYK_PROFILE || s.data[12] != h->profile_parts + 1) return COULIS_OK;
+    uint8_t *grown = cl_grow(h->profile, h->profile_size + s.size - 14, 1);
+    if (!grown) return cl_source_fail_memory(w->picture);
+    memcpy(grown + h->profile_size, s.data + 14, s.size - 14);
+    h->profile = grown;
+    h->profile_size += s.size - 14;
+    h->profile_parts++;
+    return COULIS_OK;
 }
 
 static coulis_status application_segment(walk *w, uint8_t marker, segment s) {
-    if (marker == APP0 && begins_with(s, "JFIF", 4)) {
-        if (s.size < 7) return fail(w, "a JFIF segment without its version");
-    } else if (marker == APP1 && begins_with(s, "Exif\0\0", 6)) {
-        return add_exif(w, s);
-    } else if (marker == APP1 && begins_with(s, "http://ns.adobe.com/xap/1.0/\0", 29)) {
+    if (marker == APP1 && begins_with(s, "Exif\0\0", 6)) return add_exif(w, s);
+    if (marker == APP1 && begins_with(s, "http://ns.adobe.com/xap/1.0/\0", 29)) {
         w->xmp = (segment){s.data + 29, s.size - 29};
-    } else if (marker == APP2 && begins_with(s, "ICC_PROFILE\0", 12)) {
-        if (!w->icc.data || compare(s, w->icc) < 0) w->icc = s;
-    } else if (marker == APP13 && begins_with(s, "Photoshop 3.0\0", 14)) {
-        if (!photoshop_is_sound(s)) return fail(w, "a Photoshop segment cut short");
-    } else if (marker == APP14 && begins_with(s, "Adobe", 5)) {
-        if (s.size < 7) return fail(w, "an Adobe segment without its version");
+    } else if (marker == APP2 && begins_with(s, "ICC_PROFILE\0", 12) && s.size > 14) {
+        return add_profile(w, s);
     }
     return COULIS_OK;
 }
@@ -105,20 +81,7 @@ static coulis_status frame_header(walk *w, segment s) {
     if (w->header->layers != 1 && w->header->layers != 3 && w->header->layers != 4) {
         return fail(w, "neither 1, 3 nor 4 colour components");
     }
-    if (w->icc.data && w->icc.size < 14) return fail(w, "a colour profile segment without its number");
-    w->icc = (segment){NULL, 0};
-    if ((s.size - 6) % 3 != 0) return fail(w, "a frame header of the wrong length");
     w->frame = true;
-    return COULIS_OK;
-}
-
-static coulis_status quantization_tables(const walk *w, segment s) {
-    while (s.size) {
-        size_t size = 1 + (s.data[0] / 16 == 0 ? 64u : 128u);
-        if (s.size < size) return fail(w, "a quantization table cut short");
-        s.data += size;
-        s.size -= size;
-    }
     return COULIS_OK;
 }
 
@@ -136,7 +99,6 @@ static coulis_status read_segment(walk *w, uint8_t marker) {
     if (s.size > p->size - w->at) return fail(w, "the file ends within a segment");
     w->at += s.size;
     if (marker >= APP0 && marker <= APP15) return application_segment(w, marker, s);
-    if (marker == DQT) return quantization_tables(w, s);
     bool frame = (marker >= SOF0 && marker < SOI && marker != DHT && marker != DAC) || marker == DHP;
     return frame ? frame_header(w, s) : COULIS_OK;
 }

@@ -1,4 +1,4 @@
-/* The markers of a JPEG up to its first scan, judged as Pillow judges them before it decodes. */
+/* The markers of a JPEG up to its first scan, read as Pillow reads them before it decodes. */
 #ifndef CL_IMAGE_JPEG_HEADER_H
 #define CL_IMAGE_JPEG_HEADER_H
 
@@ -8,6 +8,9 @@ typedef struct cl_jpeg_header {
     uint32_t width, height;
     int32_t layers;      /* 1, 3 or 4 */
     int32_t orientation; /* 1 unless the options ask for EXIF's */
+    uint8_t *profile;    /* the ICC profile, for the caller to cl_free; only when the options ask for it */
+    size_t profile_size;
+    uint8_t profile_parts;
 } cl_jpeg_header;
 
 /* Sets the stored size of `picture` when it is found. COULIS_UNREADABLE with the offset of the marker, or

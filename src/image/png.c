@@ -1,4 +1,4 @@
-/* PNG on zlib alone, feeding it as Pillow does, so that a picture is refused where Pillow refuses it. */
+/* PNG on zlib alone, feeding it as Pillow does, so that pixels cut short are refused where Pillow refuses them. */
 #include <string.h>
 #include <zlib.h>
 
@@ -175,7 +175,7 @@ static coulis_status read_passes(png *p) {
     return status && keeps(p, status) ? COULIS_OK : status;
 }
 
-/* Chunks after the data: Pillow reads on to the end, and refuses the picture when one is wrong. */
+/* Chunks after the data. */
 static coulis_status read_to_end(cl_png_stream *s, uint32_t in_chunk, bool animated) {
     cl_png_skip(s, in_chunk);
     for (;;) {
@@ -191,28 +191,10 @@ static coulis_status read_to_end(cl_png_stream *s, uint32_t in_chunk, bool anima
     }
 }
 
-/* What Pillow finds when it converts the picture. */
-static coulis_status check_palette(const png *p) {
-    const cl_png_stream *s = &p->stream;
-    bool turned = s->picture->options->orient == COULIS_ORIENT_EXIF, key = s->has_color_key;
-    const char *wrong = NULL;
-    if (p->colors.mode != CL_PNG_PALETTE) {
-        if (p->palette) wrong = "two headers that differ";
-    } else if (p->palette_bytes / 3 > 256) {
-        wrong = "a palette of more than 256 colours";
-    } else if (!p->colors.white && !turned && !p->palette && key) {
-        wrong = "a transparent colour without a palette";
-    } else if (p->colors.white && (s->alpha_count > 256 || (key && s->color_key[0] > 255))) {
-        wrong = "transparency for more than 256 colours";
-    }
-    return wrong ? cl_source_fail(s->picture, COULIS_UNREADABLE, "is a damaged PNG: %s", wrong) : COULIS_OK;
-}
-
+/* What follows the last row cannot change it. */
 static coulis_status finish(cl_decoder *decoder) {
-    png *p = (png *)decoder;
-    coulis_status status = p->cut ? COULIS_OK : read_to_end(&p->stream, p->in_chunk, p->animated);
-    if (status && !keeps(p, status)) return status;
-    return check_palette(p);
+    (void)decoder;
+    return COULIS_OK;
 }
 
 static void close_png(cl_decoder *decoder) {
@@ -241,17 +223,21 @@ static coulis_status read_header(cl_png_stream *s, cl_png_chunk *data) {
         }
         if (handled == CL_PNG_END && data->id != CL_PNG_IEND) return COULIS_OK;
         if (handled == CL_PNG_END) return cl_png_fail(s, data, "no picture data before the end");
-        if (handled == CL_PNG_READ) status = cl_png_check_crc(s, data);
+        bool critical = !(data->id & 0x20000000); /* a capital letter first */
+        if (handled == CL_PNG_READ && critical) status = cl_png_check_crc(s, data);
+        else if (handled == CL_PNG_READ) cl_png_skip(s, 4);
         if (status) return status;
     }
 }
 
-/* Transparency and EXIF may also stand after the data. What they say is needed before the first row. */
-static void look_ahead(png *p, cl_png_stream *ahead) {
+/* Transparency and EXIF may also stand after the data. What they say is needed before the first row; where a chunk
+ * there is not sound, the rest counts as absent. */
+static coulis_status look_ahead(png *p, cl_png_stream *ahead) {
     coulis_error *error = ahead->picture->error;
-    ahead->picture->error = NULL; /* faults are for finish() to find */
-    read_to_end(ahead, p->in_chunk, p->animated);
+    ahead->picture->error = NULL;
+    coulis_status status = read_to_end(ahead, p->in_chunk, p->animated);
     ahead->picture->error = error;
+    return status == COULIS_NO_MEMORY ? cl_source_fail_memory(ahead->picture) : COULIS_OK;
 }
 
 static void choose_colors(png *p, const cl_png_stream *s) {
@@ -266,7 +252,6 @@ static void choose_colors(png *p, const cl_png_stream *s) {
         c->palette[i][3] = i < s->alpha_count ? s->alphas[i] : 255;
     }
     c->has_color_key = s->has_color_key && s->mode != CL_PNG_PALETTE;
-    if (s->has_color_key && s->mode == CL_PNG_PALETTE && s->color_key[0] < 256) c->palette[s->color_key[0]][3] = 0;
     /* Pillow compares the low bytes, whatever the depth. */
     for (int i = 0; i < 3; i++) c->color_key[i] = (uint8_t)s->color_key[i];
 }
@@ -319,7 +304,8 @@ static coulis_status start(png *p) {
 
     cl_png_stream ahead = *s;
     const coulis_image_options *options = s->picture->options;
-    if (options->alpha == COULIS_ALPHA_WHITE || options->orient == COULIS_ORIENT_EXIF) look_ahead(p, &ahead);
+    if (options->alpha == COULIS_ALPHA_WHITE || options->orient == COULIS_ORIENT_EXIF) status = look_ahead(p, &ahead);
+    if (status) return status;
     p->base.orientation = cl_png_orientation(&ahead);
     ahead.mode = s->mode;
     choose_colors(p, &ahead);

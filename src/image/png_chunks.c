@@ -84,32 +84,18 @@ static coulis_status header(cl_png_stream *s, const cl_png_chunk *chunk) {
     return d[11] ? cl_png_fail(s, chunk, "an unknown filter method") : COULIS_OK;
 }
 
-/* All opaque but one entry. Pillow's pattern for this lets a line feed follow. */
-static bool one_transparent(const uint8_t *alphas, uint32_t count, uint32_t *index) {
-    if (count && alphas[count - 1] == '\n') count--;
-    uint32_t zeros = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        if (alphas[i] == 0) *index = i;
-        else if (alphas[i] != 0xFF) return false;
-        zeros += alphas[i] == 0;
-    }
-    return zeros == 1;
-}
-
 static coulis_status transparency(cl_png_stream *s, const cl_png_chunk *chunk) {
     uint32_t colors = s->mode == CL_PNG_RGB ? 3 : 1;
     switch (s->mode) {
     case CL_PNG_PALETTE:
-        /* Kept apart from a list of alphas because Pillow treats it apart. */
-        s->has_color_key = one_transparent(chunk->data, chunk->length, &s->color_key[0]);
-        s->alphas = s->has_color_key ? NULL : chunk->data;
-        s->alpha_count = s->has_color_key ? 0 : chunk->length;
+        s->alphas = chunk->data;
+        s->alpha_count = chunk->length;
         return COULIS_OK;
     case CL_PNG_BILEVEL:
     case CL_PNG_GRAY:
     case CL_PNG_GRAY16:
     case CL_PNG_RGB:
-        if (chunk->length < 2 * colors) return cl_png_fail(s, chunk, "a transparent colour cut short");
+        if (chunk->length < 2 * colors) return COULIS_OK;
         for (uint32_t i = 0; i < 3; i++) s->color_key[i] = cl_big16(chunk->data + 2 * (i % colors));
         if (s->mode == CL_PNG_BILEVEL) {
             for (int i = 0; i < 3; i++) s->color_key[i] = s->color_key[i] ? 255 : 0;
@@ -121,7 +107,7 @@ static coulis_status transparency(cl_png_stream *s, const cl_png_chunk *chunk) {
 }
 
 static coulis_status animation(cl_png_stream *s, const cl_png_chunk *chunk) {
-    if (chunk->length < 8) return cl_png_fail(s, chunk, "an animation header cut short");
+    if (chunk->length < 8) return COULIS_OK;
     uint32_t frames = cl_big32(chunk->data);
     if (s->frame_count >= 0) s->frame_count = -1; /* a second one makes it an ordinary PNG */
     else if (frames != 0 && frames <= 0x80000000u) s->frame_count = frames;
@@ -153,11 +139,6 @@ static coulis_status exif(cl_png_stream *s, const cl_png_chunk *chunk) {
     return COULIS_OK;
 }
 
-/* A chunk of fixed length, whose content is of no use here. */
-static coulis_status at_least(const cl_png_stream *s, const cl_png_chunk *chunk, uint32_t length) {
-    return chunk->length < length ? cl_png_fail(s, chunk, "too few bytes") : COULIS_OK;
-}
-
 static coulis_status content(cl_png_stream *s, const cl_png_chunk *chunk) {
     switch (chunk->id) {
     case CL_PNG_ID('I', 'H', 'D', 'R'): return header(s, chunk);
@@ -171,14 +152,10 @@ static coulis_status content(cl_png_stream *s, const cl_png_chunk *chunk) {
     case CL_PNG_ID('a', 'c', 'T', 'L'): return animation(s, chunk);
     case CL_PNG_fcTL: return frame(s, chunk);
     case CL_PNG_ID('e', 'X', 'I', 'f'): return exif(s, chunk);
-    case CL_PNG_ID('g', 'A', 'M', 'A'): return at_least(s, chunk, 4);
-    case CL_PNG_ID('c', 'H', 'R', 'M'): return at_least(s, chunk, 32);
-    case CL_PNG_ID('s', 'R', 'G', 'B'): return at_least(s, chunk, 1);
-    case CL_PNG_ID('p', 'H', 'Y', 's'): return at_least(s, chunk, 9);
-    case CL_PNG_ID('i', 'C', 'C', 'P'): return cl_png_iccp(s, chunk);
-    case CL_PNG_ID('t', 'E', 'X', 't'): return cl_png_text(s, chunk);
-    case CL_PNG_ID('z', 'T', 'X', 't'): return cl_png_compressed_text(s, chunk);
-    case CL_PNG_ID('i', 'T', 'X', 't'): return cl_png_international_text(s, chunk);
+    case CL_PNG_tEXt:
+    case CL_PNG_zTXt:
+    case CL_PNG_iTXt:
+        return s->picture->options->orient == COULIS_ORIENT_EXIF ? cl_png_text(s, chunk) : COULIS_OK;
     default: return COULIS_OK;
     }
 }

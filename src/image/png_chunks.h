@@ -1,4 +1,4 @@
-/* The chunks of a PNG: what each says, and which faults in one refuse the picture, as in Pillow. */
+/* The chunks of a PNG: what each says of the pixels. Faults in others do not refuse the image. */
 #ifndef CL_IMAGE_PNG_CHUNKS_H
 #define CL_IMAGE_PNG_CHUNKS_H
 
@@ -24,6 +24,9 @@ typedef enum cl_png_mode {
 #define CL_PNG_fdAT CL_PNG_ID('f', 'd', 'A', 'T')
 #define CL_PNG_IEND CL_PNG_ID('I', 'E', 'N', 'D')
 #define CL_PNG_fcTL CL_PNG_ID('f', 'c', 'T', 'L')
+#define CL_PNG_tEXt CL_PNG_ID('t', 'E', 'X', 't')
+#define CL_PNG_zTXt CL_PNG_ID('z', 'T', 'X', 't')
+#define CL_PNG_iTXt CL_PNG_ID('i', 'T', 'X', 't')
 
 typedef struct cl_png_stream {
     cl_source *picture;
@@ -45,8 +48,7 @@ typedef struct cl_png_stream {
     uint64_t frame_left, frame_top, frame_right, frame_bottom;
     int64_t sequence;     /* the last sequence number of an animation, -1 before the first */
     int64_t frame_count;  /* acTL's, -1 when there is none or it is not valid */
-    int64_t text_memory;  /* characters of text so far, */
-    int64_t inflated;     /* and bytes of all that was compressed, profiles too */
+    int64_t inflated;     /* bytes of compressed text so far */
 
     /* 0 until found. In Pillow an eXIf chunk goes before a "Raw profile type exif", that before XMP. */
     int32_t exif_orientation, profile_orientation, xmp_orientation;

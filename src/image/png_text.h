@@ -1,13 +1,10 @@
-/* Text and colour profiles in a PNG. Their content is of no use here, but Pillow refuses a picture
- * when they are wrong or inflate to too much; and orientation can be in a text. */
+/* Orientation in the texts of a PNG: as XMP, or as ImageMagick keeps EXIF. All other text is passed over. */
 #ifndef CL_IMAGE_PNG_TEXT_H
 #define CL_IMAGE_PNG_TEXT_H
 
 #include "image/png_chunks.h"
 
-coulis_status cl_png_iccp(cl_png_stream *stream, const cl_png_chunk *chunk);
+/* For a chunk tEXt, zTXt or iTXt. What is not sound counts as absent; COULIS_NO_MEMORY is the one failure. */
 coulis_status cl_png_text(cl_png_stream *stream, const cl_png_chunk *chunk);
-coulis_status cl_png_compressed_text(cl_png_stream *stream, const cl_png_chunk *chunk);
-coulis_status cl_png_international_text(cl_png_stream *stream, const cl_png_chunk *chunk);
 
 #endif

@@ -2,6 +2,7 @@
  * libtiff. */
 #include "image/tiff.h"
 
+#include "base/error.h"
 #include "image/exif.h"
 
 static const uint32_t compressions[] = {1, 2, 3, 4, 5, 6, 7, 8, 32771, 32773, 32809, 32946, 34676, 34677, 34925, 50000,
@@ -34,6 +35,15 @@ static coulis_status read_pixels(cl_tiff *t) {
     return status;
 }
 
+/* A camera's raw file has the layout of a TIFF: it names its maker, and its first image is a small one, or none that is
+ * read here. Canon's CR2 says so in its header. */
+static bool is_raw(const cl_tiff *t, bool readable) {
+    const cl_source *p = t->picture;
+    if (p->size >= 10 && p->bytes[8] == 'C' && p->bytes[9] == 'R') return true;
+    if (!t->fields[CL_TIFF_MAKE].data && !t->fields[CL_TIFF_DNG_VERSION].data) return false;
+    return !readable || cl_tiff_number_or(t, CL_TIFF_KIND, 0) == 1;
+}
+
 coulis_status cl_tiff_open(cl_source *picture, cl_decoder **decoder) {
     cl_tiff t = {.picture = picture};
     coulis_status status = cl_tiff_read_directory(&t);
@@ -42,12 +52,19 @@ coulis_status cl_tiff_open(cl_source *picture, cl_decoder **decoder) {
     if (!cl_tiff_number(&t, CL_TIFF_WIDTH, 0, &width) || !cl_tiff_number(&t, CL_TIFF_HEIGHT, 0, &height)) {
         return cl_tiff_fail(&t, "its directory names no width and height");
     }
+    coulis_status layout = cl_tiff_find_layout(&t);
+    bool readable = is_known(compression) && !layout;
+    if (is_raw(&t, readable)) {
+        status = cl_raw_open(picture, decoder);
+        if (status != COULIS_UNREADABLE || !readable) return status;
+        cl_clear(picture->error); /* not a raw file after all */
+    }
     status = cl_source_set_size(picture, width, height);
     if (!status && !is_known(compression)) {
         status = cl_source_fail(picture, COULIS_UNREADABLE, "is a TIFF with an unknown compression (%llu)",
                                 (unsigned long long)compression);
     }
-    if (!status) status = cl_tiff_find_layout(&t);
+    if (!status) status = layout;
     if (!status) status = read_pixels(&t);
     if (status) return status;
     t.canvas->base.orientation = orientation(&t);

@@ -1,6 +1,8 @@
-"""GIF, BMP, TIFF, AVIF and JPEG 2000 against Pillow: pixels and verdict, over odd and corrupt files."""
+"""Formats beyond JPEG, PNG and WebP against Pillow: pixels and verdict, over odd and corrupt files."""
 
 import io
+import os
+import subprocess
 import warnings
 from pathlib import Path
 
@@ -180,3 +182,167 @@ def test_more_pixels_than_pillow_allows(limit):
     assert not coulis.load_image(data, max_pixels=200_000_000).any()
     with pytest.raises(ValueError, match="max_pixels"):
         coulis.load_image(data, max_pixels=0)
+
+
+@pytest.mark.parametrize("folder, plugin", [("heic", "pillow_heif"), ("jxl", "pillow_jxl")])
+def test_formats_of_the_system(more_formats, folder, plugin):
+    """By the system's libheif and libjxl, which are not the versions in the plugins' wheels: one step of 255 off."""
+    plugin = pytest.importorskip(plugin)
+    if folder == "heic":
+        plugin.register_heif_opener()
+    read = 0
+    for path in sorted((more_formats / folder).iterdir()):
+        for options in ({}, {"like": "pillow"}):
+            expected = by_pillow(path.read_bytes(), **options)
+            try:
+                got = coulis.load_image(path, expected.shape[1::-1], **options)
+            except coulis.Error as error:
+                if "is not installed" in str(error):
+                    pytest.skip(str(error))
+                raise
+            assert np.abs(got.astype(int) - expected).max() <= 1, path.name
+            read += 1
+    assert read == 2 * len(list((more_formats / folder).iterdir()))
+
+
+def raw_of_a_camera(orientation=1):
+    """A DNG as cameras write it: a small image first, and a JPEG for previews."""
+    preview = saved(drawn("RGB", (64, 48)), "JPEG", quality=95)
+    sensor = bytes(64 * 64 * 2)
+    sub_at, sub_count = 8 + 2 + 12 * 14 + 4 + 64, 12
+    data_at = sub_at + 2 + 12 * sub_count + 4 + 64
+
+    def directory(entries, at, extra_at):
+        out, extra = len(entries).to_bytes(2, "little"), b""
+        for tag, kind, count, value in sorted(entries):
+            raw = value if isinstance(value, bytes) else value.to_bytes(4, "little")
+            if len(raw) > 4:
+                out += tag.to_bytes(2, "little") + kind.to_bytes(2, "little") + count.to_bytes(4, "little")
+                out += (extra_at + len(extra)).to_bytes(4, "little")
+                extra += raw
+            else:
+                out += tag.to_bytes(2, "little") + kind.to_bytes(2, "little") + count.to_bytes(4, "little")
+                out += raw.ljust(4, b"\0")
+        return (out + bytes(4)).ljust(extra_at - at, b"\0") + extra
+
+    first = [(254, 4, 1, 1), (256, 4, 1, 64), (257, 4, 1, 48), (259, 3, 1, 7), (262, 3, 1, 6), (271, 2, 6, b"Maker\0"),
+             (272, 2, 6, b"Model\0"), (273, 4, 1, data_at), (274, 3, 1, orientation),
+             (277, 3, 1, 3), (278, 4, 1, 48), (279, 4, 1, len(preview)), (330, 4, 1, sub_at),
+             (50706, 1, 4, b"\1\4\0\0")]  # fmt: skip
+    sub = [(254, 4, 1, 0), (256, 4, 1, 64), (257, 4, 1, 64), (258, 3, 1, 16), (259, 3, 1, 1), (262, 3, 1, 32803),
+           (273, 4, 1, data_at + len(preview)), (277, 3, 1, 1), (278, 4, 1, 64), (279, 4, 1, len(sensor)),
+           (33421, 3, 2, b"\2\0\2\0"), (33422, 1, 4, b"\0\1\1\2")]  # fmt: skip
+    out = b"II*\0\x08\0\0\0" + directory(first, 8, sub_at - 64)
+    out = out.ljust(sub_at, b"\0") + directory(sub, sub_at, data_at - 64)
+    return out.ljust(data_at, b"\0") + preview + sensor, preview
+
+
+def test_raw_of_a_camera():
+    """The preview inside, turned as the file around it says."""
+    data, preview = raw_of_a_camera()
+    try:
+        got = coulis.load_image(data, (64, 48))
+    except coulis.Error as error:
+        if "is not installed" in str(error):
+            pytest.skip(str(error))
+        raise
+    assert np.array_equal(got, by_pillow(preview))
+    turned = coulis.load_image(raw_of_a_camera(6)[0], (48, 64))
+    assert np.array_equal(turned, np.rot90(got, -1))
+    with pytest.raises(coulis.Error) as caught:
+        coulis.load_image(data[:1000])
+    assert caught.value.status == "unreadable"
+
+
+def test_a_library_that_is_not_installed(tmp_path):
+    """One sentence names the package. A program whose dlopen finds nothing stands for a system without the library."""
+    source = tmp_path / "main.c"
+    source.write_text(
+        "#include <stdio.h>\n#include <coulis.h>\n"
+        "void *dlopen(const char *file, int how);\n"
+        "void *dlopen(const char *file, int how) { (void)file, (void)how; return 0; }\n"
+        "int main(int count, char **paths) {\n"
+        "    static unsigned char rgb[3]; coulis_error error;\n"
+        "    for (int i = 1; i < count; i++)\n"
+        "        printf(\"%d %s\\n\", coulis_image_load(paths[i], NULL, 1, 1, rgb, NULL, &error), error.message);\n"
+        "}\n"
+    )
+    library = Path(os.environ.get("COULIS_LIBRARY", Path(__file__).parents[2] / "build" / "libcoulis.so"))
+    subprocess.run(["cc", f"-I{Path(__file__).parents[2] / 'include'}", source, "-rdynamic", library,
+                    f"-Wl,-rpath,{library.parent}", "-o", tmp_path / "main"], check=True)  # fmt: skip
+    files = {"libheif": b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "libjxl": b"\xff\x0a", "libraw": b"IIRO"}
+    for name, start in files.items():
+        (tmp_path / name).write_bytes(start + bytes(64))
+    done = subprocess.run([tmp_path / "main", *(tmp_path / name for name in files)], capture_output=True, text=True)
+    for line, name in zip(done.stdout.splitlines(), files, strict=True):
+        number, sentence = line.split(maxsplit=1)
+        assert number == "2" and f"install {name}" in sentence.replace("install libheif1 (", "install "), line
+
+
+def cmyk_profile():
+    """An ICC profile of CMYK: a table of two points for each ink, to CIELAB (ICC.1, lut8Type)."""
+    def be(number, size=4):
+        return int(number).to_bytes(size, "big")
+
+    ramp = bytes(range(256))
+    clut = bytearray()
+    for corner in np.ndindex(2, 2, 2, 2):  # C, M, Y, K
+        light = 255 * (1 - 0.3 * corner[0]) * (1 - 0.35 * corner[1]) * (1 - 0.05 * corner[2]) * (1 - 0.9 * corner[3])
+        clut += bytes([int(light), 128 + 40 * (corner[1] - corner[0]), 128 + 45 * (corner[2] - corner[0])])
+    matrix = b"".join(be(65536 if i % 4 == 0 else 0) for i in range(9))
+    lut = b"mft1" + bytes(4) + bytes([4, 3, 2, 0]) + matrix + ramp * 4 + bytes(clut) + ramp * 3
+    lut += bytes(-len(lut) % 4)
+    white = b"XYZ " + bytes(4) + be(0xF6D6) + be(0x10000) + be(0xD32D)
+    tags = [(b"A2B0", lut), (b"wtpt", white)]
+    offset, table, body = 128 + 4 + 12 * len(tags), be(len(tags)), b""
+    for name, data in tags:
+        table += name + be(offset + len(body)) + be(len(data))
+        body += data
+    header = be(offset + len(body)) + bytes(4) + be(0x02400000) + b"prtrCMYKLab " + bytes(12) + b"acsp"
+    header = header.ljust(68, b"\0") + be(0xF6D6) + be(0x10000) + be(0xD32D)
+    return header.ljust(128, b"\0") + table + body
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "TIFF"])
+def test_cmyk_through_its_profile(kind):
+    """Against LittleCMS as Pillow has it."""
+    ImageCms = pytest.importorskip("PIL.ImageCms")
+    profile = cmyk_profile()
+    data = saved(drawn("CMYK", (64, 48)), kind, icc_profile=profile)
+    assert compare(data) == "equal"
+    image = Image.open(io.BytesIO(data))
+    srgb = ImageCms.createProfile("sRGB")
+    source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+    expected = np.asarray(ImageCms.profileToProfile(image, source, srgb, outputMode="RGB"))
+    got = coulis.load_image(data, (64, 48), cmyk="profile")
+    assert np.abs(got.astype(int) - expected).max() <= 1  # two versions of LittleCMS
+    assert not np.array_equal(got, coulis.load_image(data, (64, 48)))
+    broken = saved(drawn("CMYK", (64, 48)), kind, icc_profile=profile[:500])
+    assert np.array_equal(coulis.load_image(broken, (64, 48), cmyk="profile"), coulis.load_image(data, (64, 48)))
+
+
+def test_images_cut_short_may_keep_their_rows():
+    """As with ImageFile.LOAD_TRUNCATED_IMAGES, byte for byte; without the option they are refused."""
+    ImageFile = pytest.importorskip("PIL.ImageFile")
+    cases = [("JPEG", "RGB", {}), ("JPEG", "L", {}), ("JPEG", "CMYK", {}), ("JPEG", "RGB", {"restart_marker_rows": 1}),
+             ("PNG", "RGB", {}), ("PNG", "L", {}), ("PNG", "RGBA", {}), ("GIF", "L", {}), ("BMP", "RGB", {}),
+             ("TIFF", "RGB", {})]  # fmt: skip
+    ImageFile.LOAD_TRUNCATED_IMAGES = True
+    try:
+        for kind, mode, settings in cases:
+            data = saved(drawn(mode, (120, 90)), kind, **settings)
+            kept = 0
+            for cut in [len(data) * i // 37 for i in range(1, 37)] + [len(data) - 2, len(data) - 30]:
+                expected = by_pillow(data[:cut], like="pillow")
+                try:
+                    got = coulis.load_image(data[:cut], (120, 90), like="pillow", truncated="keep")
+                except coulis.Error as error:
+                    assert error.status == "unreadable" and expected is None, (kind, mode, cut)
+                    continue
+                assert np.array_equal(got, expected), (kind, mode, settings, cut)
+                kept += 1
+            assert kept > 20, kind
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES = False
+    with pytest.raises(coulis.Error, match="cut short"):
+        coulis.load_image(saved(drawn("RGB", (120, 90)), "JPEG")[:-30])

@@ -74,6 +74,19 @@ def compare(data, size=(224, 224), **options):
     return "equal" if np.array_equal(got, expected) else "other bytes"
 
 
+# Pillow refuses these for what is said beside their pixels: frames without a header, text that inflates to much, an end
+# cut short, a profile packed in an unknown way.
+READ_ANYWAY = {"chunk_no_fctl.png", "png_decompression_dos.png", "truncated_end_chunk.png",
+               "unknown_compression_method.png"}  # fmt: skip
+
+
+def assert_same_or_read(data, *arguments, **options):
+    """The pixels are Pillow's, or Pillow refuses the image for something that is not its pixels."""
+    result = compare(data, *arguments, **options)
+    assert result in ("equal", "both refuse", "only Pillow refuses"), result
+    return result
+
+
 def assert_same(data, *arguments, **options):
     result = compare(data, *arguments, **options)
     assert result in ("equal", "both refuse"), result
@@ -219,40 +232,31 @@ def test_every_kind_of_png(color_type, depth):
                 before = ([palette] if color_type == 3 else []) + ([key] if key else [])
                 for options in ({}, {"alpha": "white"}):
                     data = png(size, depth, color_type, raw, before, interlace=interlace)
-                    result = assert_same(data, (20, 20), **options)
+                    result = assert_same_or_read(data, (20, 20), **options)
                     assert key or result == "equal"
                     if key:
                         late = png(size, depth, color_type, raw, before[:-1], before[-1:], interlace)
-                        assert_same(late, (20, 20), **options)
+                        assert_same_or_read(late, (20, 20), **options)
 
 
-def test_png_chunks_that_refuse_a_picture():
+def test_png_chunks_beside_the_pixels_refuse_nothing():
+    """Pillow refuses an image for many of these; its pixels are sound, and coulis reads them."""
     raw = png_rows((4, 4), 8, 0)
     big = zlib.compress(bytes((1 << 20) + 1))
-    for accepted, name, data in [
-        (True, b"gAMA", bytes(4)), (False, b"gAMA", bytes(3)),
-        (True, b"cHRM", bytes(32)), (False, b"cHRM", bytes(31)),
-        (False, b"sRGB", b""), (False, b"pHYs", bytes(8)), (False, b"tRNS", b"\0"), (False, b"acTL", bytes(7)),
-        (False, b"fcTL", bytes(25)), (False, b"fcTL", struct.pack(">7I", 1, 4, 4, 0, 0, 0, 0)),
-        (False, b"fcTL", struct.pack(">7I", 0, 5, 4, 0, 0, 0, 0)),
-        (True, b"fcTL", struct.pack(">7I", 0, 4, 4, 0, 0, 0, 0)),
-        (True, b"tEXt", b"a\0b"), (True, b"tEXt", b"no separator"), (True, b"tEXt", b""),
-        (True, b"zTXt", b"a\0\0" + zlib.compress(b"b")), (False, b"zTXt", b"a\0\1b"),
-        (True, b"zTXt", b"a\0\0not zlib"), (False, b"zTXt", b"a\0\0" + big),
-        (True, b"iTXt", b"a\0\1\0en\0\0" + zlib.compress(b"b")),
-        (False, b"iTXt", b"a\0\1\0en\0\0" + big), (True, b"iTXt", b"a\0\1\1en\0\0" + big),
-        (True, b"iTXt", b"\xff\0\0"),
-        (True, b"iCCP", b"a\0\0" + zlib.compress(b"b")), (False, b"iCCP", b"a\0\1"), (False, b"iCCP", b"a\0"),
-        (False, b"iCCP", b"a\0\0" + big), (True, b"eXIf", b"nonsense"), (True, b"a_9Z", b"any"),
+    plain = coulis.load_image(png((4, 4), 8, 0, raw), (8, 8))
+    for name, data in [
+        (b"gAMA", bytes(3)), (b"cHRM", bytes(31)), (b"sRGB", b""), (b"pHYs", bytes(8)), (b"tRNS", b"\0"),
+        (b"acTL", bytes(7)), (b"tEXt", b"a\0b"), (b"tEXt", b"no separator"), (b"tEXt", b""), (b"zTXt", b"a\0\1b"),
+        (b"zTXt", b"XML:com.adobe.xmp\0\0" + big), (b"zTXt", b"XML:com.adobe.xmp\0\0not zlib"),
+        (b"iTXt", b"XML:com.adobe.xmp\0\1\0en\0\0" + big), (b"iTXt", b"\xff\0\0"), (b"iCCP", b"a\0\1"),
+        (b"iCCP", b"a\0\0" + big), (b"eXIf", b"nonsense"), (b"a_9Z", b"any"), (b"tEXt", bytes(80 << 20)),
     ]:  # fmt: skip
         for place in ({"before": [(name, data)]}, {"after": [(name, data)]}):
-            picture_bytes = png((4, 4), 8, 0, raw, **place)
-            expected = "equal" if accepted else "both refuse"
-            assert assert_same(picture_bytes, (8, 8), like="pillow") == expected, (name, data[:20], place)
-    text = (b"tEXt", b"a\0" + bytes(8 << 20))
-    assert assert_same(png((4, 4), 8, 0, raw, [text] * 8), (8, 8), like="pillow") == "equal"
-    more = [text] * 8 + [(b"tEXt", b"a\0b")]
-    assert assert_same(png((4, 4), 8, 0, raw, more), (8, 8), like="pillow") == "both refuse"
+            got = coulis.load_image(png((4, 4), 8, 0, raw, **place), (8, 8))
+            assert np.array_equal(got, plain), (name, data[:20], place)
+    whole = png((4, 4), 8, 0, raw, [(b"tEXt", b"a\0b")])
+    at = whole.index(b"tEXta")
+    assert np.array_equal(coulis.load_image(whole[: at + 7] + b"\0" + whole[at + 8 :], (8, 8)), plain)  # checksum
 
 
 def test_png_palettes():
@@ -261,8 +265,8 @@ def test_png_palettes():
         for alphas in (None, b"\0", b"\xff\xff\0", b"\1\2", b"\1" * 256, b"\1" * 300):
             before = [(b"PLTE", bytes(i % 251 for i in range(length)))] + ([(b"tRNS", alphas)] if alphas else [])
             for options in OPTIONS:
-                assert_same(png((9, 9), 8, 3, raw, before), (8, 8), **options)
-    assert_same(png((9, 9), 8, 3, raw), (8, 8))
+                assert_same_or_read(png((9, 9), 8, 3, raw, before), (8, 8), **options)
+    assert_same_or_read(png((9, 9), 8, 3, raw), (8, 8))
 
 
 def test_orientation():
@@ -356,7 +360,7 @@ def test_odd_images(odd_images, options):
     paths = files(odd_images / "pngsuite") + files(odd_images / "pillow")
     results = {p: compare(p.read_bytes(), **options) for p in paths}
     wrong = {p.name: r for p, r in results.items() if r not in ("equal", "both refuse")}
-    assert not wrong
+    assert wrong == dict.fromkeys(READ_ANYWAY, "only Pillow refuses")
     assert list(results.values()).count("equal") == 456
 
 

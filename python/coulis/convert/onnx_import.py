@@ -55,8 +55,9 @@ resize : tuple
 def convert(path, name, options=Options()):
     """Description and tensors of a model file, from an ONNX file.
 
-    Without names in `options`, the features are found so: `pooled` is the last pooling over a whole map behind which
-    there are only vectors, `map` what it pools, and `logits` the last dense layer. Where there is no such pooling,
+    Without names in `options`, the features are found so: `pooled` is what the graph gives, when that is a vector and
+    no classifier makes it, else the last pooling over a whole map behind which there are only vectors; `map` is what
+    it pools, and `logits` the last dense layer. Where there is no such pooling,
     `map` is the last feature map and `pooled` its mean.
 
     Parameters
@@ -193,8 +194,12 @@ def _features(model, builder, options):
             "tensors of the features (--map and --pooled)"
         )
     end = builder.written(ends[0].map)
-    pooled = found.get("pooled") or _last_pooling(builder, end)
     by_name = {node["name"]: node for node in builder.nodes}
+    pooled = found.get("pooled")
+    if not pooled and end in by_name and builder.sizes[end][:2] == (1, 1) and not _dense(
+            by_name, builder, _scores(by_name, end)):
+        pooled = end  # what the graph gives is a vector, and no classifier made it
+    pooled = pooled or _last_pooling(builder, end)
     if "map" not in found:
         made = by_name.get(pooled)
         if made and made["op"].startswith("global_"):
@@ -207,9 +212,7 @@ def _features(model, builder, options):
         pooled = builder.emit(f"{source}.mean", "global_average_pool", [source], size).source
     found["pooled"] = pooled
     if "logits" not in found:
-        while end in by_name and by_name[end]["op"] in ("softmax", "sigmoid"):
-            end = by_name[end]["inputs"][0]
-        logits = _dense(by_name, builder, end)
+        logits = _dense(by_name, builder, _scores(by_name, end))
         if logits and logits != pooled:
             found["logits"] = logits
     if found["map"] == "image":
@@ -260,6 +263,13 @@ def _last_map(model, builder, end):
         if node["name"] in behind and builder.sizes[node["name"]][:2] != (1, 1):
             return node["name"]
     raise ValueError(f"{model.path}: it has no feature map")
+
+
+def _scores(by_name, end):
+    """What softmax and sigmoid were made of."""
+    while end in by_name and by_name[end]["op"] in ("softmax", "sigmoid"):
+        end = by_name[end]["inputs"][0]
+    return end
 
 
 def _dense(by_name, builder, end):

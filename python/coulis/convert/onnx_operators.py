@@ -181,6 +181,72 @@ def negative(c):
     return value.with_map(c.builder.affine(c.name, value.map, -one, 0 * one))
 
 
+def sum_(c):
+    """Any number of values, two at a time."""
+    total = c.inputs[0]
+    for other in c.inputs[1:]:
+        if isinstance(total, Value) and isinstance(other, Value):
+            large = meet(total, other)
+            if large is None:
+                raise Refused("its inputs do not meet channel by channel")
+            total = large.with_map(c.emit("add", [total.map, other.map], large.map.size))
+        else:
+            total = with_constant(c, "add", total, other)
+    return total
+
+
+def prelu(c):
+    value, slope = c.value(), c.constant(1, "slope")
+    if slope is None:
+        raise Refused("it has no slope")
+    slope = c.over_channels(value, slope, "slope")
+    return value.with_map(c.emit("prelu", [value.map], value.map.size, {"slope": slope}))
+
+
+def power(c):
+    """max(x, 0) to a power: what is below 0 has no power with a fraction, so it must not be there."""
+    value, exponent = c.value(), c.scalar(1, "exponent")
+    if exponent is None or not 0 < exponent <= FIELD_MAX:
+        raise Refused(f"its exponent {exponent} is not positive")
+    made = c.builder.producer(value.map)
+    if made is None or not (made["op"] in ("relu", "relu6", "sigmoid", "power", "softmax") or made.get("low", -1) >= 0
+                            or _of_positive(c, made)):
+        raise Refused("its base may be negative")
+    return c.same_size("power", value, exponent=exponent)
+
+
+def _of_positive(c, made):
+    """Whether a pooling's input has no negative numbers."""
+    source = c.builder.producer(Map(made["inputs"][0], c.builder.sizes[made["inputs"][0]]))
+    return made["op"] in ("global_average_pool", "global_max_pool") and source is not None and (
+        source["op"] in ("relu", "relu6", "power") or source.get("low", -1) >= 0)
+
+
+def gelu(c):
+    how = c.attributes.get("approximate", b"none")
+    if how not in (b"none", b"tanh"):
+        raise Refused("its approximation is not known")
+    return c.same_size("gelu", c.value(), form="tanh" if how == b"tanh" else "erf")
+
+
+def lrn(c):
+    value, size = c.nchw(), c.whole("size", 0)
+    fields = {"alpha": c.number("alpha", 1e-4), "beta": c.number("beta", 0.75), "bias": c.number("bias", 1.0)}
+    if not 1 <= size <= 64 or any(not 0 < number <= FIELD_MAX for number in fields.values()):
+        raise Refused("its size or one of its factors is not positive, or too large")
+    found = c.same_size("local_response_norm", value, **fields)
+    c.builder.nodes[-1]["size"] = size
+    return found
+
+
+def lp_normalization(c):
+    value = c.value()
+    axis = c.axis(c.whole("axis", -1))
+    if c.whole("p", 2) != 2 or value.axes[axis] != (CHANNEL,):
+        raise Refused("it is not the Euclidean length over the channels")
+    return c.same_size("l2_norm", value, epsilon=1e-30)  # ONNX has none; only a vector of zeros would need it
+
+
 # ---- pooling -----------------------------------------------------------------------------------
 
 
@@ -260,16 +326,21 @@ OPERATORS = {
     "Flatten": onnx_moves.flatten,
     "Gather": onnx_moves.gather,
     "Gemm": gemm,
+    "Gelu": gelu,
     "GlobalAveragePool": global_pool("average"),
     "GlobalMaxPool": global_pool("max"),
     "HardSigmoid": hard_sigmoid,
     "HardSwish": activation("hard_swish"),
     "Identity": onnx_moves.same,
+    "LRN": lrn,
     "LeakyRelu": leaky_relu,
+    "LpNormalization": lp_normalization,
     "MatMul": lambda c: dense(c, c.value(), c.weights(1, "weight", 2), None),
     "MaxPool": pool("max"),
     "Neg": negative,
+    "PRelu": prelu,
     "Pad": onnx_moves.pad,
+    "Pow": power,
     "ReduceMax": reduce("max"),
     "ReduceMean": reduce("average"),
     "Relu": activation("relu"),
@@ -280,7 +351,9 @@ OPERATORS = {
     "Softmax": softmax,
     "Split": onnx_moves.split,
     "Squeeze": onnx_moves.squeeze,
+    "Sum": sum_,
     "Swish": swish,
+    "Tanh": activation("tanh"),
     "Transpose": onnx_moves.transpose,
     "Unsqueeze": onnx_moves.unsqueeze,
 }

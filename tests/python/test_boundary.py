@@ -79,6 +79,8 @@ int main(int argc, char **argv) {
     snprintf(path, sizeof path, "%s.pca", argv[3]);
     CHECK(coulis_pca_transform(pca, x, 3, 1, scores, &error))
     CHECK(coulis_pca_inverse_transform(pca, scores, 3, back, &error))
+    CHECK(coulis_pca_set_recipe(pca, "{}", &error))
+    CHECK(coulis_pca_check_recipe(pca, "{}", "vectors", &error))
     CHECK(coulis_pca_save(pca, path, &error))
     coulis_pca_free(pca);
     CHECK(coulis_pca_load(path, &pca, &error))
@@ -117,6 +119,7 @@ int main(int argc, char **argv) {
     snprintf(path, sizeof path, "%s.fit", argv[3]);
     CHECK(coulis_job_fit(vectors, path, NULL, NULL, NULL, &error))
     CHECK(coulis_job_transform(vectors, path, other, NULL, NULL, NULL, &error))
+    CHECK(coulis_job_verify(vectors, NULL, &error))
     snprintf(other, sizeof other, "%s.applied", argv[3]);
     CHECK(coulis_job_apply(paths, 2, argv[3], other, NULL, NULL, NULL, &error))
     coulis_source *source;

@@ -11,19 +11,22 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_SOME_UNREADABLE = 3,
 
 /* Everything a command line can say; filled by the rows of table.c. Flags are 0 or 1. */
 typedef struct cli_options {
-    coulis_job_options job;               /* points to the two below */
+    coulis_job_options job;               /* points to the three below */
     coulis_featurizer_options featurizer;
     coulis_image_options image;
+    coulis_source_options choose;
     const char **paths; /* what is not an option, in order */
     int path_count;
     coulis_collection_options collection;
+    const char **include, **exclude; /* room for as many as there are arguments */
     const char *output, *pca, *against;
     double seconds, megabytes;
-    int32_t strict, json, quiet, no_progress, random_weights, speed, man;
+    int32_t strict, json, quiet, no_progress, random_weights, speed, man, dry_run;
 } cli_options;
 
 int cli_run(const cli_options *options);
 int cli_featurize(const cli_options *options);
+int cli_list(const cli_options *options);
 int cli_fit(const cli_options *options);
 int cli_apply(const cli_options *options);
 int cli_transform(const cli_options *options);
@@ -53,6 +56,9 @@ coulis_status cli_measure(const coulis_model *model, const coulis_featurizer_opt
 int cli_fail(coulis_status status, const coulis_error *error);
 /* Prints "coulis: " and a sentence, and returns EXIT_USAGE. */
 __attribute__((format(printf, 1, 2))) int cli_usage(const char *format, ...);
+
+/* Says on standard output what the PATHs stand for, by kind and label, and reads nothing. */
+int cli_dry_run(const cli_options *options);
 
 /* Progress on stderr, and Ctrl-C: puts both into `job`. */
 typedef struct cli_progress {

@@ -31,6 +31,7 @@ static int finish(job_call *call, coulis_status status, bool of_images, bool red
 static int over_images(const cli_options *options,
                          coulis_status (*job)(const char *const *, int64_t, const char *, const coulis_job_options *,
                                               coulis_job_result *, char **, coulis_error *)) {
+    if (options->dry_run) return cli_dry_run(options);
     job_call call;
     begin(&call, options);
     return finish(&call, job(options->paths, options->path_count, options->output, &call.job, &call.result,

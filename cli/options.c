@@ -255,7 +255,9 @@ bool cli_parse(const cli_verb *verb, int argc, char **argv, int first, cli_optio
     cli_defaults(options);
     bool *given = calloc(rows, sizeof *given);
     options->paths = calloc((size_t)argc, sizeof *options->paths);
-    if (!given || !options->paths) {
+    options->include = calloc((size_t)argc, sizeof *options->include);
+    options->exclude = calloc((size_t)argc, sizeof *options->exclude);
+    if (!given || !options->paths || !options->include || !options->exclude) {
         fputs("coulis: not enough memory for the command line\n", stderr);
         exit(EXIT_FAILED); /* it is no mistake in it */
     }
@@ -264,4 +266,8 @@ bool cli_parse(const cli_verb *verb, int argc, char **argv, int first, cli_optio
     return good;
 }
 
-void cli_options_free(cli_options *options) { free(options->paths); }
+void cli_options_free(cli_options *options) {
+    free(options->paths);
+    free(options->include);
+    free(options->exclude);
+}

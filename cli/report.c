@@ -8,12 +8,24 @@ static void print_counts(const coulis_job_result *r) {
     for (int32_t status = COULIS_OK + 1; status < COULIS_RESULT_STATUSES; status++)
         if (r->counts[status] > 0)
             fprintf(stderr, ", %lld %s", (long long)r->counts[status], coulis_status_name(status));
+    if (r->not_images > 0) fprintf(stderr, " (%lld not images by name)", (long long)r->not_images);
     if (r->resumed > 0) fprintf(stderr, " (%lld from an earlier run)", (long long)r->resumed);
     fputc('\n', stderr);
 }
 
+static void print_left_out(const coulis_job_result *r) {
+    const int64_t left_out = r->left_out_system + r->left_out_hidden + r->left_out_excluded;
+    if (left_out > 0)
+        fprintf(stderr, "left out: %lld of the system, %lld hidden, %lld by --include or --exclude\n",
+                (long long)r->left_out_system, (long long)r->left_out_hidden, (long long)r->left_out_excluded);
+    if (r->folders_unreadable > 0)
+        fprintf(stderr, "warning: %lld folder%s could not be read\n", (long long)r->folders_unreadable,
+                r->folders_unreadable == 1 ? "" : "s");
+}
+
 static void print_result(const cli_options *options, const coulis_job_result *r, bool reduced) {
     print_counts(r);
+    print_left_out(r);
     if (r->components > 0)
         fprintf(stderr, "%lld dimensions reduced to %lld, explained variance %.2f %%\n", (long long)r->length,
                 (long long)r->components, 100 * r->explained_variance);
@@ -28,6 +40,8 @@ int cli_report(const cli_options *options, bool of_images, bool reduced, const c
                const char *json) {
     if (options->json) fputs(json, stdout);
     if (!options->quiet && !options->json) print_result(options, result, reduced);
-    if (!of_images || result->counts[COULIS_OK] == result->images) return EXIT_DONE;
+    int64_t failed = result->images - result->counts[COULIS_OK];
+    /* A text beside the images is no failure, unless asked for. */
+    if (!of_images || failed == 0 || (!options->strict && failed == result->not_images)) return EXIT_DONE;
     return options->strict ? EXIT_FAILED : EXIT_SOME_UNREADABLE;
 }

@@ -5,8 +5,10 @@
 const char cli_about[] = "coulis turns images into feature vectors, reduces them with PCA and writes Parquet.";
 
 const char cli_paths[] =
-    "PATH is an image, a folder (searched recursively) or @list.txt (one path per line). A file "
-    "whose own name begins with @ or - is given as ./@name. After -- everything is a PATH.";
+    "PATH is an image; a folder (searched recursively); @list.txt or @- (a list of paths, one per line; - is standard "
+    "input); a .tar, .tar.gz, .tgz or .zip; a .parquet with a column of images or of paths; a .csv or .tsv with a "
+    "header (path, label and further columns). A file whose own name begins with @ or - is given as ./@name. After -- "
+    "everything is a PATH.";
 
 const char cli_exit_codes[] =
     "0 done; 1 failed; 2 usage; 3 done, some images unreadable; 130 interrupted, can be resumed.";
@@ -15,6 +17,24 @@ const char cli_environment[] =
     "COULIS_MODELS names a folder of models that is searched first. COULIS_CPU (scalar, avx2, avx512, neon) uses a "
     "lower instruction set than the processor's. COULIS_PYTHON names the Python that has the package coulis, for "
     "'models add' and 'models get'.";
+
+static bool add_pattern(const char **patterns, const char *const **field, int64_t *count, const char *text) {
+    if (!*text) {
+        cli_usage("a pattern must not be empty");
+        return false;
+    }
+    patterns[(*count)++] = text;
+    *field = patterns;
+    return true;
+}
+
+static bool cli_set_include(cli_options *options, const char *text) {
+    return add_pattern(options->include, &options->choose.include, &options->choose.include_count, text);
+}
+
+static bool cli_set_exclude(cli_options *options, const char *text) {
+    return add_pattern(options->exclude, &options->choose.exclude, &options->choose.exclude_count, text);
+}
 
 const cli_verb cli_verbs[] = {
     {.name = "run", .bit = CLI_RUN, .arguments = "PATH... -o DIR",
@@ -27,6 +47,11 @@ const cli_verb cli_verbs[] = {
      .details = "Writes DIR/features and DIR/run.json.",
      .example = "coulis featurize photos -o vectors --features map",
      .paths_min = 1, .paths_max = -1, .values = CLI_FILES, .run = cli_featurize},
+    {.name = "list", .bit = CLI_LIST, .arguments = "PATH... -o FILE",
+     .summary = "what would be read, as a table: path, label, bytes, modified",
+     .details = "FILE ends in .parquet or .csv. It can be given as a PATH later, and to Spark.",
+     .example = "coulis list photos -o photos.parquet\ncoulis run photos.parquet -o out",
+     .paths_min = 1, .paths_max = -1, .values = CLI_FILES, .run = cli_list},
     {.name = "fit", .bit = CLI_FIT, .arguments = "DIR -o PCA", .summary = "PCA of vectors already written",
      .details = "DIR is a folder that run or featurize wrote.",
      .example = "coulis fit vectors -o pca.safetensors -k 0.95",
@@ -107,6 +132,8 @@ const cli_option cli_table[] = {
      .values = CLI_FOLDERS, .help = "folder of the result"},
     {"output", 'o', CLI_TEXT, AT(output), CLI_FIT, .required = true, .value = "PCA", .values = CLI_FILES,
      .help = "file to write the PCA to"},
+    {"output", 'o', CLI_TEXT, AT(output), CLI_LIST, .required = true, .value = "FILE", .values = CLI_FILES,
+     .help = "file to write the list to"},
     {"output", 'o', CLI_TEXT, AT(output), CLI_DEDUP, .required = true, .value = "FILE", .values = CLI_FILES,
      .help = "file to write the groups to: .parquet or .csv"},
     {"output", 'o', CLI_RESULT, AT(output), CLI_CLUSTER, .value = "DIR2", .values = CLI_FOLDERS,
@@ -161,6 +188,17 @@ const cli_option cli_table[] = {
      .help = "fast: large JPEGs at a fraction of their size; changes pixels a little"},
     {"precision", 0, CLI_WORD, AT(featurizer.precision), CLI_IMAGES | CLI_BENCH,
      .help = "of products in the network; lower ones change vectors a little"},
+    {"include", 0, CLI_CALL, 0, CLI_PATHS, .value = "GLOB", .set = cli_set_include,
+     .help = "take only files that match; may be repeated. * stops at a slash, ** does not"},
+    {"exclude", 0, CLI_CALL, 0, CLI_PATHS, .value = "GLOB", .set = cli_set_exclude,
+     .help = "leave out files and folders that match; may be repeated"},
+    {"all-files", 0, CLI_FLAG, AT(choose.all_files), CLI_PATHS,
+     .help = "take hidden files and folders of the system (@eaDir, __MACOSX, lost+found ...), too"},
+    {"label", 0, CLI_TEXT, AT(choose.label), CLI_PATHS, .value = "parent|first|none|LEVEL", .initial = "parent",
+     .help = "which folder is the label; LEVEL 2 is the second below PATH, -2 the one above the parent"},
+    {"null", '0', CLI_FLAG, AT(choose.zero_terminated), CLI_PATHS, .help = "NUL between the paths of a list"},
+    {"dry-run", 0, CLI_FLAG, AT(dry_run), CLI_IMAGES,
+     .help = "say what would be read, by kind and label, and do nothing"},
     {"threads", 0, CLI_INT32, AT(job.threads), CLI_JOBS | CLI_BENCH, .value = "N", .help = "threads",
      .initial = "all cores", .low = 1, .high = 1024},
     {"rows-per-file", 0, CLI_INT64, AT(job.rows_per_file), CLI_IMAGES | CLI_APPLY, .value = "N",
@@ -221,6 +259,8 @@ void cli_defaults(cli_options *options) {
     coulis_job_options_init(&options->job, sizeof options->job);
     coulis_featurizer_options_init(&options->featurizer, sizeof options->featurizer);
     coulis_image_options_init(&options->image, sizeof options->image);
+    coulis_source_options_init(&options->choose, sizeof options->choose);
+    options->job.choose = &options->choose;
     options->job.featurizer = &options->featurizer;
     options->featurizer.image = &options->image;
 }

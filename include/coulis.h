@@ -565,7 +565,7 @@ typedef struct coulis_source_options {
 
 COULIS_API void coulis_source_options_init(coulis_source_options *options, size_t size);
 
-/* The library's own source over `paths`, each as the command takes it: an image, a folder, @list.txt.
+/* The library's own source over `paths`, each as the command takes it: an image, a folder, a list, an archive, a table.
  *
  *  options   NULL for the defaults
  *  output    a folder that is passed over when it is among the images; NULL: none
@@ -575,6 +575,25 @@ COULIS_API void coulis_source_options_init(coulis_source_options *options, size_
 COULIS_API coulis_status coulis_source_open(const char *const *paths, int64_t count,
                                             const coulis_source_options *options, const char *output,
                                             coulis_source **source, coulis_error *error);
+/* Writes the source's items, unread, to a table `path` that ends in .parquet or .csv: path, label, bytes, modified, and
+ * the source's columns. It can be given to a job as a PATH. *items (may be NULL) gets their number. The file appears
+ * whole. */
+COULIS_API coulis_status coulis_source_write(coulis_source *source, const char *path, int64_t *items,
+                                             coulis_error *error);
+
+/* What was left out so far of what a source's PATHs have below them. */
+typedef struct coulis_source_info {
+    size_t size;
+    int64_t system;     /* files and folders of systems: thumbnails, trash, version control */
+    int64_t hidden;     /* others whose names begin with a dot */
+    int64_t excluded;   /* by patterns */
+    int64_t unreadable; /* folders that could not be read; each has a row that says why */
+} coulis_source_info;
+
+COULIS_API void coulis_source_info_init(coulis_source_info *info, size_t size);
+/* Of a source that coulis_source_open made. */
+COULIS_API void coulis_source_describe(const coulis_source *source, coulis_source_info *info);
+
 /* Of a source that coulis_source_open made; NULL is allowed. */
 COULIS_API void coulis_source_close(coulis_source *source);
 
@@ -635,6 +654,9 @@ typedef struct coulis_job_result {
     double seconds[COULIS_RESULT_STAGES];   /* by coulis_stage; 0 for a stage that took no part */
     double total_seconds;
     double images_per_second;               /* of the featurize stage, without what was resumed; 0 without it */
+    int64_t not_images;                     /* of the unsupported ones: those whose names are not of images either */
+    int64_t left_out_system, left_out_hidden, left_out_excluded; /* as in coulis_source_info */
+    int64_t folders_unreadable;
 } coulis_job_result;
 
 COULIS_API void coulis_job_result_init(coulis_job_result *result, size_t size);

@@ -8,7 +8,7 @@ import functools
 import os
 from ctypes import POINTER, c_char, c_char_p, c_double, c_float, c_int32, c_int64, c_size_t, c_uint8, c_void_p
 
-from ._source_structs import Item, Source, SourceOptions
+from ._source_structs import Item, Source, SourceInfo, SourceOptions
 from ._place import find
 from .error import error_of
 
@@ -142,6 +142,11 @@ class JobResult(ctypes.Structure):
         ("seconds", c_double * 16),
         ("total_seconds", c_double),
         ("images_per_second", c_double),
+        ("not_images", c_int64),
+        ("left_out_system", c_int64),
+        ("left_out_hidden", c_int64),
+        ("left_out_excluded", c_int64),
+        ("folders_unreadable", c_int64),
     ]
 
 
@@ -175,6 +180,7 @@ STRUCTS = {
     "coulis_item": Item,
     "coulis_source": Source,
     "coulis_source_options": SourceOptions,
+    "coulis_source_info": SourceInfo,
     "coulis_job_options": JobOptions,
     "coulis_job_result": JobResult,
     "coulis_collection_options": CollectionOptions,
@@ -270,6 +276,8 @@ FUNCTIONS = {
         _STATUS,
         [_STRINGS, c_int64, POINTER(SourceOptions), c_char_p, POINTER(POINTER(Source)), _ERROR],
     ),
+    "coulis_source_write": (_STATUS, [POINTER(Source), c_char_p, POINTER(c_int64), _ERROR]),
+    "coulis_source_describe": (None, [POINTER(Source), POINTER(SourceInfo)]),
     "coulis_source_close": (None, [POINTER(Source)]),
     "coulis_string_free": (None, [c_char_p]),
     "coulis_job_run": (_STATUS, [_STRINGS, c_int64, c_char_p] + _JOB),

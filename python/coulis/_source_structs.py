@@ -17,6 +17,16 @@ class SourceOptions(ctypes.Structure):
     ]
 
 
+class SourceInfo(ctypes.Structure):
+    _fields_ = [
+        ("size", c_size_t),
+        ("system", c_int64),
+        ("hidden", c_int64),
+        ("excluded", c_int64),
+        ("unreadable", c_int64),
+    ]
+
+
 class Item(ctypes.Structure):
     _fields_ = [
         ("size", c_size_t),

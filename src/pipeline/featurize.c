@@ -11,6 +11,7 @@
 #include "pipeline/output.h"
 #include "pipeline/stream.h"
 #include "source/list.h"
+#include "source/path_text.h"
 
 /* Rows of a chunk for each worker. What is finished of a chunk is lost when the job is stopped, and this is a second of
  * work. */
@@ -25,7 +26,7 @@ typedef struct sink {
     cl_making *making; /* of `part`; NULL: none is begun */
     int64_t part;
     cl_row *rows; /* of a chunk */
-    char **texts; /* per row: path and label as UTF-8 */
+    char **texts; /* of these rows, as UTF-8 */
     cl_stream_counts counts;
     coulis_progress progress;
     double began;
@@ -52,33 +53,43 @@ static coulis_status rows_there(void *context, int64_t part, int64_t *rows, bool
     return *whole ? cl_making_forget(plan.folder, part, error) : cl_making_kept(&plan, rows, error);
 }
 
-/* The columns of one row; *path and *label are to be freed by the caller. */
-static coulis_status make_row(const cl_chunk *chunk, int64_t i, const float *vector, cl_row *row, char **path,
-                              char **label, coulis_error *error) {
+/* Texts of a row that are made for it: path, label, and the further columns. */
+static int64_t texts_per_row(const sink *s) { return 2 + s->making_plan.extra.count; }
+
+/* The columns of one row. `texts` are to be freed by the caller, also after a failure. */
+static coulis_status make_row(const sink *s, const cl_chunk *chunk, int64_t i, cl_row *row, char **texts,
+                              coulis_error *error) {
     const coulis_item *item = &chunk->items[i];
     const coulis_result *result = &chunk->results[i];
+    const int32_t extra = s->making_plan.extra.count;
     const cl_file_state file = {.has_bytes = item->bytes >= 0, .bytes = item->bytes >= 0 ? item->bytes : 0,
                                 .has_modified = item->modified != CL_NO_TIME,
                                 .modified = item->modified != CL_NO_TIME ? item->modified : 0};
-    *path = cl_utf8_copy(item->name);
-    *label = cl_utf8_copy(item->label ? item->label : "");
-    if (!*path || !*label) return cl_fail_memory(error, "a row", strlen(item->name));
-    bool ok = result->error.status == COULIS_OK;
-    *row = (cl_row){.path = *path, .label = *label, .status = result->error.status,
+    bool good = (texts[0] = cl_path_text(item->name)) != NULL;
+    good &= (texts[1] = cl_utf8_copy(item->label ? item->label : "")) != NULL;
+    for (int32_t c = 0; c < extra; c++) {
+        const char *value = item->values ? item->values[c] : NULL;
+        texts[2 + c] = value ? cl_utf8_copy(value) : NULL;
+        good &= !value || texts[2 + c];
+    }
+    if (!good) return cl_fail_memory(error, "a row", strlen(item->name));
+    const bool ok = result->error.status == COULIS_OK;
+    *row = (cl_row){.path = texts[0], .label = texts[1], .status = result->error.status,
                     .error = ok ? NULL : result->error.message, .width = result->width, .height = result->height,
-                    .vector = ok ? vector : NULL, .file = file,
-                    .sha256 = chunk->sha256[i][0] ? chunk->sha256[i] : NULL};
+                    .vector = ok ? chunk->vectors + i * s->making_plan.length : NULL, .file = file,
+                    .sha256 = chunk->sha256[i][0] ? chunk->sha256[i] : NULL,
+                    .extra = (const char *const *)texts + 2, .extra_count = extra};
     return COULIS_OK;
 }
 
 static coulis_status add_chunk(sink *s, const cl_chunk *chunk, coulis_error *error) {
+    const int64_t each = texts_per_row(s);
     coulis_status status = COULIS_OK;
     int64_t made = 0;
     for (; status == COULIS_OK && made < chunk->rows; made++)
-        status = make_row(chunk, made, chunk->vectors + made * s->making_plan.length, &s->rows[made],
-                          &s->texts[2 * made], &s->texts[2 * made + 1], error);
+        status = make_row(s, chunk, made, &s->rows[made], s->texts + made * each, error);
     if (status == COULIS_OK) status = cl_making_add(s->making, s->rows, chunk->rows, error);
-    for (int64_t i = 0; i < 2 * made; i++) cl_free(s->texts[i]);
+    for (int64_t i = 0; i < each * made; i++) cl_free(s->texts[i]);
     return status;
 }
 
@@ -169,13 +180,14 @@ coulis_status cl_featurize(const coulis_source *source, const coulis_model *mode
     sink s = {.options = options, .rows_per_part = options->rows_per_file, .total = source->count,
               .making_plan = {.folder = folder, .column = "features", .recipe = recipe, .length = length,
                               .group_rows = group_rows, .parts = parts,
-                              .is_current = images->state ? is_current : NULL, .context = images},
+                              .is_current = images->state ? is_current : NULL, .context = images,
+                              .extra = {.names = source->columns, .count = (int32_t)source->column_count}},
               .progress = {.size = sizeof s.progress, .stage = COULIS_STAGE_FEATURIZE, .total = source->count}};
     const cl_stream_plan plan = {.rows_per_part = s.rows_per_part, .rows_per_chunk = chunk_rows,
                                  .rows_there = rows_there, .context = &s};
     status = cl_make_folders(folder, error);
     s.rows = cl_alloc((size_t)chunk_rows, sizeof *s.rows);
-    s.texts = cl_alloc_zero((size_t)chunk_rows, 2 * sizeof *s.texts);
+    s.texts = cl_alloc_zero((size_t)chunk_rows, (size_t)texts_per_row(&s) * sizeof *s.texts);
     if (status == COULIS_OK && (!s.rows || !s.texts))
         status = cl_fail_memory(error, "rows", (size_t)chunk_rows * sizeof *s.rows);
     if (status == COULIS_OK)

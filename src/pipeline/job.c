@@ -22,6 +22,7 @@
 #include "pipeline/summary.h"
 #include "source/location.h"
 #include "source/inputs.h"
+#include "source/location.h"
 
 void coulis_string_free(char *string) { cl_free(string); }
 
@@ -151,6 +152,14 @@ static coulis_status give_recipe(job *j, const char *table) {
 
 static cl_file_state state_of_image(const void *context, int64_t row) { return cl_inputs_state(context, row); }
 
+static void count_left_out(job *j) {
+    coulis_job_result *result = &j->summary.result;
+    result->left_out_system = j->inputs->left_out[CL_SYSTEM];
+    result->left_out_hidden = j->inputs->left_out[CL_HIDDEN];
+    result->left_out_excluded = j->inputs->left_out[CL_EXCLUDED];
+    result->folders_unreadable = j->inputs->faults;
+}
+
 /* Makes the vectors that are missing and counts the rows by status. */
 static coulis_status make_features(job *j) {
     const double began = cl_seconds();
@@ -165,10 +174,11 @@ static coulis_status make_features(job *j) {
         status = cl_featurize(&j->source, j->model, j->options, &images, j->output.features, j->features_recipe,
                               &j->output.parts, &rows, &j->summary.result.resumed, j->error);
     took(j, COULIS_STAGE_FEATURIZE, began);
+    if (j->inputs) count_left_out(j);
     if (status == COULIS_OK && rows == 0)
         status = cl_fail(j->error, COULIS_MISSING, "there are no images in what was given");
     if (status == COULIS_OK) status = cl_table_open(j->output.features, "features", &j->table, j->error);
-    if (status == COULIS_OK) status = cl_count_statuses(j->table, j->summary.result.counts, j->error);
+    if (status == COULIS_OK) status = cl_count_statuses(j->table, &j->summary.result, j->error);
     if (status == COULIS_OK && cl_table_rows(j->table) != rows)
         status = cl_fail(j->error, COULIS_BAD_DATA, "%s: has %lld rows instead of %lld; start over with --overwrite",
                          j->output.features, (long long)cl_table_rows(j->table), (long long)rows);
@@ -343,7 +353,7 @@ static coulis_status open_vectors(job *j, const char *input) {
     if (!below) return cl_fail_memory(j->error, "a path", strlen(input));
     coulis_status status = cl_table_open(cl_path_exists(below) ? below : input, "features", &j->table, j->error);
     cl_free(below);
-    if (status == COULIS_OK) status = cl_count_statuses(j->table, j->summary.result.counts, j->error);
+    if (status == COULIS_OK) status = cl_count_statuses(j->table, &j->summary.result, j->error);
     if (status == COULIS_OK) status = cl_pool_create(j->options->threads, &j->pool, j->error);
     if (status != COULIS_OK) return status;
     j->summary.result.length = cl_table_length(j->table);

@@ -148,7 +148,8 @@ coulis_status cl_making_keep(cl_making *making, coulis_error *error) {
     char *path = piece_path(plan->folder, plan->part, making->pieces);
     char *recipe = piece_recipe(plan, making->written + making->kept);
     coulis_status status = path && recipe ? COULIS_OK : no_memory(error);
-    if (!status) status = cl_part_writer_open(path, plan->column, plan->length, recipe, &writer, error);
+    if (!status)
+        status = cl_part_writer_open_extra(path, plan->column, plan->length, recipe, &plan->extra, &writer, error);
     if (!status)
         status = cl_part_writer_write(writer, making->rows + making->kept, making->count - making->kept, error);
     if (!status) status = cl_part_writer_commit(writer, error);
@@ -228,7 +229,9 @@ coulis_status cl_making_open(const cl_making_plan *plan, cl_making **out, coulis
                          (long long)plan->group_rows, (long long)plan->length);
     char *path = status ? NULL : cl_format("%s/part-%05lld.parquet", plan->folder, (long long)plan->part);
     if (!status && !path) status = no_memory(error);
-    if (!status) status = cl_part_writer_open(path, plan->column, plan->length, plan->recipe, &making->writer, error);
+    if (!status)
+        status = cl_part_writer_open_extra(path, plan->column, plan->length, plan->recipe, &plan->extra,
+                                           &making->writer, error);
     cl_free(path);
     if (!status) status = take_pieces(making, error);
     if (status) cl_making_abort(making);

@@ -9,6 +9,7 @@
 #include "pipeline/clock.h"
 #include "pipeline/output.h"
 #include "pipeline/recipe.h"
+#include "source/choose.h"
 
 /* Progress of a fit, handed on in the job's own terms. */
 typedef struct fit_progress {
@@ -113,8 +114,9 @@ static coulis_status report(transforming *t, coulis_error *error) {
 static coulis_status make_scores(transforming *t, cl_part_reader *reader, int32_t part, const char *path,
                                  coulis_error *error) {
     cl_part_writer *writer = NULL;
-    coulis_status status = cl_part_writer_open(path, "pca", coulis_pca_components_count(t->pca), t->to->recipe, &writer,
-                                               error);
+    const cl_extra extra = cl_part_reader_extra(reader);
+    coulis_status status = cl_part_writer_open_extra(path, "pca", coulis_pca_components_count(t->pca), t->to->recipe,
+                                                     &extra, &writer, error);
     const int32_t groups = cl_part_reader_row_groups(reader);
     for (int32_t g = 0; status == COULIS_OK && g < groups; g++) {
         int64_t count;
@@ -163,8 +165,7 @@ coulis_status cl_transform_table(cl_table *table, const coulis_pca *pca, const c
     return status;
 }
 
-coulis_status cl_count_statuses(cl_table *table, int64_t counts[COULIS_MISSING + 1], coulis_error *error) {
-    memset(counts, 0, (COULIS_MISSING + 1) * sizeof *counts);
+coulis_status cl_count_statuses(cl_table *table, coulis_job_result *result, coulis_error *error) {
     for (int32_t part = 0; part < cl_table_parts(table); part++) {
         cl_part_reader *reader = cl_table_part(table, part);
         for (int32_t g = 0; g < cl_part_reader_row_groups(reader); g++) {
@@ -172,8 +173,10 @@ coulis_status cl_count_statuses(cl_table *table, int64_t counts[COULIS_MISSING +
             int64_t count;
             coulis_status status = cl_part_reader_read(reader, g, 0, &rows, &count, error);
             if (status != COULIS_OK) return status;
-            for (int64_t i = 0; i < count; i++)
-                if (rows[i].status >= 0 && rows[i].status <= COULIS_MISSING) counts[rows[i].status]++;
+            for (int64_t i = 0; i < count; i++) {
+                result->counts[rows[i].status]++; /* the reader has checked it */
+                result->not_images += rows[i].status == COULIS_UNSUPPORTED && !cl_is_image_name(rows[i].path);
+            }
         }
     }
     return COULIS_OK;

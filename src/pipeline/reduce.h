@@ -30,7 +30,7 @@ coulis_status cl_check_recipes(cl_table *table, coulis_error *error);
 /* SHA-256 over the digests of all parts: nothing less tells two tables of other programs from one another. */
 coulis_status cl_table_sha256(cl_table *table, char sha256[CL_SHA256_TEXT], coulis_error *error);
 
-/* How many rows have each status: counts[status], 0 to COULIS_MISSING. */
-coulis_status cl_count_statuses(cl_table *table, int64_t counts[COULIS_MISSING + 1], coulis_error *error);
+/* Adds to result->counts how many rows have each status, and to result->not_images. */
+coulis_status cl_count_statuses(cl_table *table, coulis_job_result *result, coulis_error *error);
 
 #endif

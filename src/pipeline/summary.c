@@ -41,7 +41,12 @@ static cJSON *counts_object(const coulis_job_result *r) {
     int good = object && cJSON_AddNumberToObject(object, "pictures", (double)r->images);
     for (int32_t status = COULIS_OK; good && status <= COULIS_MISSING; status++)
         good = cJSON_AddNumberToObject(object, coulis_status_name(status), (double)r->counts[status]) != NULL;
-    good = good && cJSON_AddNumberToObject(object, "resumed", (double)r->resumed);
+    good = good && cJSON_AddNumberToObject(object, "resumed", (double)r->resumed) &&
+           cJSON_AddNumberToObject(object, "not_images", (double)r->not_images) &&
+           cJSON_AddNumberToObject(object, "left_out_system", (double)r->left_out_system) &&
+           cJSON_AddNumberToObject(object, "left_out_hidden", (double)r->left_out_hidden) &&
+           cJSON_AddNumberToObject(object, "left_out_excluded", (double)r->left_out_excluded) &&
+           cJSON_AddNumberToObject(object, "folders_unreadable", (double)r->folders_unreadable);
     if (good) return object;
     cJSON_Delete(object);
     return NULL;
@@ -197,6 +202,11 @@ coulis_status cl_summary_read(const char *text, const char *path, coulis_job_res
     for (int32_t status = COULIS_OK; status <= COULIS_MISSING; status++)
         r->counts[status] = whole(counts, coulis_status_name(status));
     r->resumed = whole(counts, "resumed");
+    r->not_images = whole(counts, "not_images");
+    r->left_out_system = whole(counts, "left_out_system");
+    r->left_out_hidden = whole(counts, "left_out_hidden");
+    r->left_out_excluded = whole(counts, "left_out_excluded");
+    r->folders_unreadable = whole(counts, "folders_unreadable");
     r->length = whole(root, "vector_length");
     r->components = whole(pca, "components");
     r->explained_variance = number(pca, "explained_variance_share");

@@ -153,16 +153,16 @@ static coulis_status check_rows(verifying *v, cl_kind kind) {
     char *folder = cl_format("%s/%s", v->folder, features ? "features" : "reduced");
     if (!folder) return cl_fail_memory(v->error, "a path", strlen(v->folder));
     cl_table *table = NULL;
-    int64_t counts[COULIS_MISSING + 1];
+    coulis_job_result found = {0};
     coulis_status status = cl_table_open(folder, features ? "features" : "pca", &table, v->error);
-    if (!status) status = cl_count_statuses(table, counts, v->error);
+    if (!status) status = cl_count_statuses(table, &found, v->error);
     coulis_job_result said;
     char *text = cJSON_PrintUnformatted(v->root);
     if (!status) status = text ? cl_summary_read(text, v->run, &said, v->error) : cl_fail_memory(v->error, v->run, 0);
     for (int32_t word = COULIS_OK; !status && word <= COULIS_MISSING; word++)
-        if (counts[word] != said.counts[word])
+        if (found.counts[word] != said.counts[word])
             status = cl_fail(v->error, COULIS_BAD_DATA, "%s: has %lld rows with the status '%s', where %s says %lld",
-                             folder, (long long)counts[word], coulis_status_name(word), v->run,
+                             folder, (long long)found.counts[word], coulis_status_name(word), v->run,
                              (long long)said.counts[word]);
     if (!status && cl_table_rows(table) != said.images)
         status = cl_fail(v->error, COULIS_BAD_DATA, "%s: has %lld rows, where %s says %lld", folder,

@@ -10,7 +10,10 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/sized.h"
+#include "base/text.h"
 #include "source/location.h"
+
+#define COLUMNS_MAX 4096
 
 void coulis_source_options_init(coulis_source_options *options, size_t size) {
     const coulis_source_options defaults = {.size = sizeof defaults};
@@ -35,15 +38,102 @@ static coulis_status append_argument(cl_inputs *inputs, const char *path, const 
     if (!arguments) return cl_fail_memory(error, "the paths", sizeof *arguments);
     inputs->arguments = arguments;
     arguments[inputs->argument_count++] = (cl_argument){0};
-    if (path[0] == '@') return cl_append_lines(inputs, path + 1, error);
-    if (cl_location_has_scheme(path))
-        return cl_fail(error, COULIS_INVALID_ARGUMENT, "%s: '%.*s' is not served", path,
-                       (int)(strstr(path, "://") + 3 - path), path);
+    if (path[0] == '@')
+        return cl_is_delimited(path) ? cl_append_delimited(inputs, path + 1, error)
+                                     : cl_append_lines(inputs, path + 1, error);
+    if (cl_location_has_scheme(path)) return cl_location_refuse(path, COULIS_INVALID_ARGUMENT, error);
     if (stat(path, &info) != 0)
         return cl_fail(error, errno == ENOENT || errno == ENOTDIR ? COULIS_MISSING : COULIS_IO, "%s: %s", path,
                        errno == ENOENT || errno == ENOTDIR ? "no such file or folder" : strerror(errno));
-    return S_ISDIR(info.st_mode) ? cl_append_folder(inputs, path, output, error)
-                                 : append_image(inputs, path, &info, error);
+    if (S_ISDIR(info.st_mode)) return cl_append_folder(inputs, path, output, error);
+    if (cl_is_delimited(path)) return cl_append_delimited(inputs, path, error);
+    return cl_is_many(path) ? cl_append_many(inputs, path, error) : append_image(inputs, path, &info, error);
+}
+
+coulis_status cl_inputs_column(cl_inputs *inputs, const char *name, int *number, coulis_error *error) {
+    static const char *const own[] = {"path",   "label", "status", "error",    "width",    "height",
+                                      "sha256", "bytes", "pca",    "modified", "features"};
+    const char *prefix = *name ? "" : "column";
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        if (strcmp(name, own[i]) == 0) prefix = "input_";
+    char *full = cl_format("%s%s", prefix, name), *clean = full ? cl_utf8_copy(full) : NULL;
+    char **columns = cl_grow(inputs->columns, (size_t)inputs->column_count + 1, sizeof *columns);
+    cl_free(full);
+    if (columns) inputs->columns = columns;
+    if (!clean || !columns) {
+        cl_free(clean);
+        return cl_fail_memory(error, "columns", 0);
+    }
+    for (*number = 0; *number < inputs->column_count; ++*number) {
+        if (strcmp(columns[*number], clean) != 0) continue;
+        cl_free(clean);
+        return COULIS_OK;
+    }
+    if (inputs->column_count == COLUMNS_MAX) {
+        cl_free(clean);
+        return cl_fail(error, COULIS_BAD_DATA, "more than %d columns beside path and label", COLUMNS_MAX);
+    }
+    columns[inputs->column_count++] = clean;
+    return COULIS_OK;
+}
+
+/* Rows of a table of paths become entries as those of a manifest do. */
+static coulis_status append_paths(cl_inputs *inputs, cl_many *many, const int *columns, coulis_error *error) {
+    const char **values = cl_alloc((size_t)inputs->column_count + 1, sizeof *values);
+    coulis_status status = values ? COULIS_OK : cl_fail_memory(error, "columns", 0);
+    while (status == COULIS_OK) {
+        coulis_item item = {0};
+        status = many->next(many, &item, error);
+        if (status != COULIS_OK || !item.name) break;
+        if (cl_choose_file(&inputs->options, item.name) != CL_TAKE) {
+            inputs->left_out[CL_EXCLUDED]++;
+            continue;
+        }
+        for (int i = 0; i <= inputs->column_count; i++) values[i] = NULL;
+        values[0] = item.label;
+        for (int i = 0; i < many->column_count; i++) values[1 + columns[i]] = item.values[i];
+        const cl_entry entry = {.bytes = -1, .modified = CL_NO_TIME, .argument = inputs->argument_count - 1,
+                                .fields = (uint16_t)(1 + inputs->column_count)};
+        status = cl_list_append(&inputs->list, item.name, strlen(item.name), values, entry, error);
+    }
+    cl_free(values);
+    return status;
+}
+
+coulis_status cl_append_many(cl_inputs *inputs, const char *path, coulis_error *error) {
+    cl_argument *argument = &inputs->arguments[inputs->argument_count - 1];
+    cl_many *many;
+    coulis_status status = cl_many_open(path, &inputs->options, NULL, &many, error);
+    if (status != COULIS_OK) return status;
+    argument->columns = cl_alloc((size_t)many->column_count, sizeof *argument->columns);
+    if (!argument->columns) status = cl_fail_memory(error, "columns", 0);
+    for (int i = 0; i < many->column_count && status == COULIS_OK; i++)
+        status = cl_inputs_column(inputs, many->columns[i], &argument->columns[i], error);
+    if (status == COULIS_OK && many->paths_only) {
+        status = append_paths(inputs, many, argument->columns, error);
+    } else if (status == COULIS_OK) {
+        const cl_file_state state = cl_file_state_at(path);
+        const cl_entry entry = {.bytes = state.has_bytes ? state.bytes : -1, .kind = CL_ENTRY_MANY,
+                                .modified = state.has_modified ? state.modified : CL_NO_TIME,
+                                .argument = inputs->argument_count - 1};
+        status = cl_list_append(&inputs->list, path, strlen(path), NULL, entry, error);
+        inputs->has_many = true;
+    }
+    many->close(many);
+    return status;
+}
+
+/* -1 when they are not known before the last one. */
+static int64_t count_items(const cl_inputs *inputs) { return inputs->has_many ? -1 : inputs->list.count; }
+
+/* What decides which items of an archive are taken. */
+static void add_choice(cl_sha256 *hash, const coulis_source_options *options) {
+    for (int64_t i = 0; i < options->include_count; i++)
+        cl_sha256_add(hash, options->include[i], strlen(options->include[i]) + 1);
+    cl_sha256_add(hash, "", 1);
+    for (int64_t i = 0; i < options->exclude_count; i++)
+        cl_sha256_add(hash, options->exclude[i], strlen(options->exclude[i]) + 1);
+    if (options->all_files) cl_sha256_add(hash, "all", 3);
 }
 
 /* A digest of all names in order, and of the labels and columns that came with them. */
@@ -55,7 +145,12 @@ static void identify(cl_inputs *inputs) {
         const char *text = cl_list_name(list, i), *end = text + strlen(text) + 1;
         for (int f = 0; f < list->entries[i].fields; f++) end += *end ? strlen(end) + 1 : 1;
         cl_sha256_add(&hash, text, (size_t)(end - text));
+        if (list->entries[i].kind != CL_ENTRY_MANY) continue;
+        /* Its items are not known yet: they change when the file does. */
+        cl_sha256_add(&hash, &list->entries[i].bytes, sizeof(int64_t));
+        cl_sha256_add(&hash, &list->entries[i].modified, sizeof(int64_t));
     }
+    if (inputs->has_many) add_choice(&hash, &inputs->options);
     if (inputs->options.label) /* only where it is not the default: older results are resumed */
         cl_sha256_add(&hash, inputs->options.label, strlen(inputs->options.label));
     cl_sha256_end(&hash, inputs->sha256);
@@ -128,22 +223,90 @@ static const char *make_label(cl_inputs *inputs, const char *path, size_t root) 
     return inputs->label;
 }
 
+/* Has a label for the item, unless its source gave one. */
+static coulis_status finish_label(cl_inputs *inputs, coulis_item *item, size_t root, coulis_error *error) {
+    if (!item->label) item->label = make_label(inputs, item->name, root);
+    return item->label ? COULIS_OK : cl_fail_memory(error, "a label", strlen(item->name));
+}
+
+/* The label and the columns that a manifest gives with an image. */
+static void take_fields(cl_inputs *inputs, coulis_item *item) {
+    const int fields = inputs->list.entries[item->key].fields;
+    for (int i = 0; i <= inputs->column_count; i++) inputs->values[i] = NULL;
+    cl_list_fields(&inputs->list, item->key, inputs->values);
+    if (inputs->values[0] && !inputs->rule.none) item->label = inputs->values[0];
+    if (fields > 1) item->values = inputs->values + 1;
+}
+
+/* The next item of the archive or table at hand; no name at its end. What is damaged in it becomes its last row. */
+static coulis_status next_of_many(cl_inputs *inputs, coulis_item *item, coulis_error *error) {
+    const cl_entry *entry = &inputs->list.entries[inputs->at];
+    const cl_argument *argument = &inputs->arguments[entry->argument];
+    const char *name = cl_list_name(&inputs->list, inputs->at);
+    coulis_status status = COULIS_OK;
+    if (inputs->damaged) { /* that row was given */
+        inputs->damaged = false;
+        return COULIS_OK;
+    }
+    if (!inputs->open) status = cl_many_open(name, &inputs->options, inputs->left_out, &inputs->open, error);
+    item->key = -1;
+    item->now = 1;
+    if (status == COULIS_OK) status = inputs->open->next(inputs->open, item, error);
+    if (status == COULIS_BAD_DATA) {
+        inputs->damaged = true;
+        if (error) inputs->damage = *error;
+        item->name = name;
+        item->label = "";
+        cl_clear(error);
+    } else if (status != COULIS_OK) {
+        return status;
+    }
+    if (!item->name || inputs->damaged) {
+        if (inputs->open) inputs->open->close(inputs->open);
+        inputs->open = NULL;
+        return COULIS_OK;
+    }
+    const size_t root = inputs->open->root;
+    if (item->values) {
+        for (int i = 0; i < inputs->column_count; i++) inputs->values[i] = NULL;
+        for (int i = 0; i < inputs->open->column_count; i++) inputs->values[argument->columns[i]] = item->values[i];
+        item->values = inputs->values;
+    }
+    if (inputs->rule.none) item->label = "";
+    if (item->label) return COULIS_OK;
+    /* Folders are counted within the archive: its own name is no folder. */
+    item->label = make_label(inputs, item->name + root, 0);
+    return item->label ? COULIS_OK : cl_fail_memory(error, "a label", strlen(item->name));
+}
+
 static coulis_status next(void *context, coulis_item *item, coulis_error *error) {
     cl_inputs *inputs = context;
     const cl_list *list = &inputs->list;
-    if (inputs->at == list->count) return COULIS_OK;
-    const cl_entry *entry = &list->entries[inputs->at];
-    item->name = cl_list_name(list, inputs->at);
-    item->bytes = entry->bytes;
-    item->modified = entry->modified;
-    item->key = inputs->at++;
-    item->label = make_label(inputs, item->name, inputs->arguments[entry->argument].root);
-    return item->label ? COULIS_OK : cl_fail_memory(error, "a label", strlen(item->name));
+    while (inputs->at < list->count) {
+        const cl_entry *entry = &list->entries[inputs->at];
+        if (entry->kind == CL_ENTRY_MANY) {
+            coulis_status status = next_of_many(inputs, item, error);
+            if (status != COULIS_OK || item->name) return status;
+            inputs->at++;
+            continue;
+        }
+        item->name = cl_list_name(list, inputs->at);
+        item->bytes = entry->bytes;
+        item->modified = entry->modified;
+        item->key = inputs->at;
+        if (entry->kind == CL_ENTRY_IMAGE && entry->fields > 0) take_fields(inputs, item);
+        inputs->at++;
+        return finish_label(inputs, item, inputs->arguments[entry->argument].root, error);
+    }
+    return COULIS_OK;
 }
 
 static coulis_status read_item(void *context, coulis_item *item, int64_t max_bytes, void **bytes, size_t *byte_count,
                                coulis_error *error) {
-    const cl_inputs *inputs = context;
+    cl_inputs *inputs = context;
+    if (item->key < 0 && inputs->damaged)
+        return cl_fail(error, COULIS_UNREADABLE, "%s", inputs->damage.message);
+    if (item->key < 0) return inputs->open->read(inputs->open, item, max_bytes, bytes, byte_count, error);
     if (inputs->list.entries[item->key].kind == CL_ENTRY_FAULT) {
         const char *message;
         cl_list_fields(&inputs->list, item->key, &message);
@@ -176,6 +339,8 @@ coulis_status cl_inputs_open(const char *const *paths, int64_t count, const coul
     if (status == COULIS_OK) status = cl_label_rule_read(inputs->options.label, &inputs->rule, error);
     for (int64_t i = 0; status == COULIS_OK && i < count; i++)
         status = append_argument(inputs, paths[i], output, error);
+    inputs->values = cl_alloc((size_t)inputs->column_count + 1, sizeof *inputs->values);
+    if (status == COULIS_OK && !inputs->values) status = cl_fail_memory(error, "columns", 0);
     if (status != COULIS_OK) {
         cl_inputs_close(inputs);
         return status;
@@ -189,7 +354,9 @@ coulis_status cl_inputs_open(const char *const *paths, int64_t count, const coul
     coulis_source *table = &inputs->table;
     table->size = sizeof *table;
     table->context = inputs;
-    table->count = inputs->list.count;
+    table->count = count_items(inputs);
+    table->columns = (const char *const *)inputs->columns;
+    table->column_count = inputs->column_count;
     table->next = next;
     table->read = read_item;
     table->release = release;
@@ -200,8 +367,13 @@ coulis_status cl_inputs_open(const char *const *paths, int64_t count, const coul
 
 void cl_inputs_close(cl_inputs *inputs) {
     if (!inputs) return;
+    if (inputs->open) inputs->open->close(inputs->open);
     cl_list_release(&inputs->list);
+    for (uint32_t i = 0; i < inputs->argument_count; i++) cl_free(inputs->arguments[i].columns);
     cl_free(inputs->arguments);
+    for (int i = 0; i < inputs->column_count; i++) cl_free(inputs->columns[i]);
+    cl_free(inputs->columns);
+    cl_free(inputs->values);
     cl_free(inputs->label);
     cl_free(inputs->dots);
     cl_free(inputs->dots_name);
@@ -218,6 +390,19 @@ coulis_status coulis_source_open(const char *const *paths, int64_t count, const 
     *source = &inputs->table;
     cl_clear(error);
     return COULIS_OK;
+}
+
+void coulis_source_info_init(coulis_source_info *info, size_t size) {
+    const coulis_source_info none = {.size = sizeof none};
+    cl_sized_init(info, size, &none, sizeof none);
+}
+
+void coulis_source_describe(const coulis_source *source, coulis_source_info *info) {
+    const cl_inputs *inputs = source->context;
+    const coulis_source_info now = {.size = sizeof now, .system = inputs->left_out[CL_SYSTEM],
+                                      .hidden = inputs->left_out[CL_HIDDEN],
+                                      .excluded = inputs->left_out[CL_EXCLUDED], .unreadable = inputs->faults};
+    cl_sized_write(info, &now, sizeof now);
 }
 
 void coulis_source_close(coulis_source *source) {

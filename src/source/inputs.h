@@ -9,10 +9,12 @@
 #include "source/choose.h"
 #include "source/label.h"
 #include "source/list.h"
+#include "source/many.h"
 
 /* One PATH. */
 typedef struct cl_argument {
     size_t root; /* bytes of the names from it that are the PATH itself; 0 where names are given as they are */
+    int *columns; /* of a CL_ENTRY_MANY: where each of its columns is among those of the inputs */
 } cl_argument;
 
 typedef struct cl_inputs {
@@ -24,7 +26,14 @@ typedef struct cl_inputs {
     uint32_t argument_count;
     int64_t left_out[CL_VERDICTS]; /* files and folders not taken, by reason */
     int64_t faults;                /* folders that could not be read */
+    bool has_many;                 /* among the entries, so the number of items is not known */
+    bool damaged;                  /* the item given last stands for what is damaged in the open file */
+    coulis_error damage;
     int64_t at;                    /* the next entry */
+    cl_many *open;                 /* the file that entry stands for, when its items are given */
+    char **columns;                /* names of further text columns */
+    const char **values;           /* of the item given last */
+    int column_count;
     char *label;                   /* of the item given last */
     size_t label_capacity;
     char *dots, *dots_name; /* a path that ends in "." or "..", and the real name of that folder */
@@ -42,6 +51,10 @@ bool cl_inputs_tell_states(const cl_inputs *inputs);
 /* The state of an item's file as it is now; what the listing said where that is elsewhere. By any thread. */
 cl_file_state cl_inputs_state(const cl_inputs *inputs, int64_t i);
 
+/* The number of the column `name` of the result, added if need be. One that the result has itself gets "input_" before
+ * its name. */
+coulis_status cl_inputs_column(cl_inputs *inputs, const char *name, int *number, coulis_error *error);
+
 /* ---- the kinds of PATH, each in a file of its own: they append to inputs->list ---- */
 
 /* Every file below `folder`, sorted by path. Real folders are walked first, then those behind links that were not seen
@@ -51,5 +64,12 @@ coulis_status cl_append_folder(cl_inputs *inputs, const char *folder, const char
 
 /* The lines of a list; `path` "-" is standard input. */
 coulis_status cl_append_lines(cl_inputs *inputs, const char *path, coulis_error *error);
+
+/* Whether the ending is .csv or .tsv, and the records of such a manifest. */
+bool cl_is_delimited(const char *name);
+coulis_status cl_append_delimited(cl_inputs *inputs, const char *path, coulis_error *error);
+
+/* A file that holds many images, or, when it is a table of paths, what these name. */
+coulis_status cl_append_many(cl_inputs *inputs, const char *path, coulis_error *error);
 
 #endif

@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/memory.h"
 #include "image/image.h"
+#include "source/path_text.h"
 
 bool cl_location_has_scheme(const char *name) {
     size_t length = 0; /* RFC 3986: a letter, then letters, digits, plus, dot and minus */
@@ -13,11 +15,29 @@ bool cl_location_has_scheme(const char *name) {
     return strncmp(name + length, "://", 3) == 0;
 }
 
+coulis_status cl_location_refuse(const char *name, coulis_status status, coulis_error *error) {
+    return cl_fail(error, status, "%s: coulis does not read or write %.*s", name, (int)(strstr(name, "://") + 3 - name),
+                   name);
+}
+
 coulis_status cl_location_read(const char *name, int64_t max_bytes, uint8_t **bytes, size_t *size,
                                cl_file_state *state, coulis_error *error) {
+    bool is_file;
     if (state) *state = (cl_file_state){0};
-    if (cl_location_has_scheme(name))
-        return cl_fail(error, COULIS_UNREADABLE, "%s cannot be read: '%.*s' is not served", name,
-                       (int)(strstr(name, "://") + 3 - name), name);
+    char *path = cl_path_of_text(name, &is_file);
+    if (is_file) {
+        coulis_status status = path ? cl_image_read_file(path, max_bytes, bytes, size, state, error)
+                                    : cl_fail_memory(error, name, strlen(name));
+        /* A file may be called that. */
+        if (status == COULIS_MISSING) status = cl_image_read_file(name, max_bytes, bytes, size, state, error);
+        cl_free(path);
+        return status;
+    }
+    if (cl_location_has_scheme(name)) return cl_location_refuse(name, COULIS_UNREADABLE, error);
     return cl_image_read_file(name, max_bytes, bytes, size, state, error);
+}
+
+coulis_status cl_location_open(const char *name, FILE **stream, uint64_t *size, coulis_error *error) {
+    if (cl_location_has_scheme(name)) return cl_location_refuse(name, COULIS_INVALID_ARGUMENT, error);
+    return cl_file_open(name, stream, size, error);
 }

@@ -3,15 +3,22 @@
 #define CL_SOURCE_LOCATION_H
 
 #include <stdbool.h>
+#include <stdio.h>
 
 #include "base/files.h"
 
 /* Whether a name begins with a scheme and "://": it is then no file of this machine. */
 bool cl_location_has_scheme(const char *name);
 
+/* Fails with `status` and a sentence, for a name whose scheme is not served. */
+coulis_status cl_location_refuse(const char *name, coulis_status status, coulis_error *error);
+
 /* Reads the whole of what `name` stands for: the statuses of cl_image_read_file. COULIS_UNREADABLE for a scheme that is
  * not served. *bytes is released with cl_free; `state` (may be NULL) gets what is known of it. */
 coulis_status cl_location_read(const char *name, int64_t max_bytes, uint8_t **bytes, size_t *size,
                                cl_file_state *state, coulis_error *error);
+
+/* Opens it for reading, from the first byte; the stream can be sought. COULIS_MISSING or COULIS_IO. */
+coulis_status cl_location_open(const char *name, FILE **stream, uint64_t *size, coulis_error *error);
 
 #endif

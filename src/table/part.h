@@ -15,7 +15,15 @@ typedef struct cl_row {
     const float *vector;
     cl_file_state file; /* when it was read */
     const char *sha256; /* of the file, 64 hexadecimal digits; NULL when unknown */
+    const char *const *extra; /* a text, or NULL, for each of the table's further columns; NULL: none of them */
+    int32_t extra_count;
 } cl_row;
+
+/* The names of further text columns, which come from where the images did. */
+typedef struct cl_extra {
+    const char *const *names;
+    int32_t count;
+} cl_extra;
 
 /* Copies `row` with its texts, which lie in the memory returned (released with cl_free); the vector is shared.
  * NULL when memory is short. */
@@ -30,6 +38,10 @@ typedef struct cl_part_writer cl_part_writer;
  * null where unknown. `recipe` is stored as key-value metadata under "coulis". */
 coulis_status cl_part_writer_open(const char *path, const char *column, int64_t length, const char *recipe,
                                   cl_part_writer **writer, coulis_error *error);
+
+/* The same with further text columns behind these. */
+coulis_status cl_part_writer_open_extra(const char *path, const char *column, int64_t length, const char *recipe,
+                                        const cl_extra *extra, cl_part_writer **writer, coulis_error *error);
 
 /* Appends `count` rows as one row group. The caller picks `count` so that it depends
  * on nothing but the vector length (see cl_row_group_rows). */
@@ -60,8 +72,8 @@ int64_t cl_row_group_rows(int64_t length);
 
 typedef struct cl_part_reader cl_part_reader;
 
-/* Opens a part and checks that it has the columns above, in any order; those of the file may be missing, and others are
- * passed over. */
+/* Opens a part and checks that it has the columns above, in any order; those of the file may be missing. Other columns
+ * of texts are its further ones, and what is neither is passed over. */
 coulis_status cl_part_reader_open(const char *path, const char *column, cl_part_reader **reader,
                                   coulis_error *error);
 void cl_part_reader_close(cl_part_reader *reader);
@@ -74,6 +86,9 @@ int64_t cl_part_reader_length(const cl_part_reader *reader);
  * use up the process's file descriptors otherwise. */
 void cl_part_reader_rest(cl_part_reader *reader);
 
+/* Its further text columns; the names live as long as the reader. */
+cl_extra cl_part_reader_extra(const cl_part_reader *reader);
+
 /* The metadata under "coulis", or NULL. Lives as long as the reader. */
 const char *cl_part_reader_recipe(const cl_part_reader *reader);
 /* What cl_part_writer_mark said: -1 and NULL where nothing was. */
@@ -82,8 +97,8 @@ const char *cl_part_reader_pca(const cl_part_reader *reader);
 int32_t cl_part_reader_row_groups(const cl_part_reader *reader);
 
 /* Reads one row group. *rows (count *count) and all they point to belong to the reader and
- * live until the next call or close. `with_vectors` 0 leaves every vector NULL
- * without reading that column. */
+ * live until the next call or close. `with_vectors` 0 leaves every vector NULL,
+ * and the further columns, without reading them. */
 coulis_status cl_part_reader_read(cl_part_reader *reader, int32_t row_group, int32_t with_vectors,
                                   const cl_row **rows, int64_t *count, coulis_error *error);
 

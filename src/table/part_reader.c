@@ -9,6 +9,7 @@
 #include "table/columns.h"
 #include "table/part_columns.h"
 #include "table/parquet_memory.h"
+#include "table/extra.h"
 #include "table/part.h"
 
 /* Limits on what a file may claim, so that a false number asks for no memory: 512 times the rows we write into a
@@ -30,6 +31,7 @@ struct cl_part_reader {
     float *vectors;
     char *texts[CL_COLUMNS];
     int32_t leaves[CL_COLUMNS]; /* which of the file's columns it is, -1 when it has none */
+    cl_extra_columns extra;
 };
 
 /* The words of a failure inside carquet. */
@@ -70,11 +72,16 @@ static coulis_status open_file(cl_part_reader *reader, coulis_error *error) {
         status = cl_find_columns(carquet_reader_schema(reader->parquet), reader->path, reader->column, reader->leaves,
                                  error);
     else status = fail(reader, &problem, error);
+    /* Another program's columns may be anything, and large. */
+    if (!status && carquet_reader_find_metadata(reader->parquet, CL_RECIPE_KEY) &&
+        !cl_extra_find(&reader->extra, carquet_reader_schema(reader->parquet), reader->column))
+        status = cl_fail_memory(error, reader->path, 0);
     if (status) close_file(reader);
     return status;
 }
 
 static void forget_group(cl_part_reader *reader) {
+    cl_extra_forget(&reader->extra);
     cl_free(reader->row);
     cl_free(reader->vectors);
     reader->row = NULL;
@@ -178,6 +185,7 @@ void cl_part_reader_rest(cl_part_reader *reader) {
 void cl_part_reader_close(cl_part_reader *reader) {
     if (!reader) return;
     cl_part_reader_rest(reader);
+    cl_extra_free(&reader->extra);
     cl_free(reader->path);
     cl_free(reader->column);
     cl_free(reader->recipe);
@@ -191,6 +199,9 @@ int64_t cl_part_reader_length(const cl_part_reader *reader) { return reader->len
 const char *cl_part_reader_recipe(const cl_part_reader *reader) { return reader->recipe; }
 int64_t cl_part_reader_number(const cl_part_reader *reader) { return reader->number; }
 const char *cl_part_reader_pca(const cl_part_reader *reader) { return reader->pca; }
+cl_extra cl_part_reader_extra(const cl_part_reader *reader) {
+    return (cl_extra){.names = (const char *const *)reader->extra.names, .count = reader->extra.count};
+}
 int32_t cl_part_reader_row_groups(const cl_part_reader *reader) { return reader->groups; }
 
 /* ---- one row group -------------------------------------------------------------------- */
@@ -368,6 +379,9 @@ coulis_status cl_part_reader_read(cl_part_reader *reader, int32_t row_group, int
     for (int32_t column = 0; column < CL_COLUMNS && !status && height; column++)
         if (column != CL_COLUMN_VECTOR && reader->leaves[column] >= 0)
             status = read_column(reader, row_group, column, about.num_rows, values, levels, error);
+    if (!status && with_vectors && height)
+        status = cl_extra_read(&reader->extra, reader->parquet, row_group, about.num_rows, values, levels, reader->row,
+                               error);
     if (!status && with_vectors && height) status = read_vectors(reader, row_group, about.num_rows, error);
     if (!status && cl_parquet_memory_failed()) status = bad(reader, "", error);
     cl_free(values);

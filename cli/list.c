@@ -1,0 +1,163 @@
+/* coulis list, and --dry-run: what the PATHs stand for. */
+#include <cjson/cJSON.h>
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+
+int cli_list(const cli_options *options) {
+    coulis_error error;
+    coulis_source *source = NULL;
+    int64_t items = 0;
+    coulis_status status = coulis_source_open(options->paths, options->path_count, &options->choose, NULL, &source,
+                                              &error);
+    if (status == COULIS_OK) status = coulis_source_write(source, options->output, &items, &error);
+    coulis_source_close(source);
+    if (status != COULIS_OK) return cli_fail(status, &error);
+    fprintf(stderr, "%lld images listed in %s\n", (long long)items, options->output);
+    return EXIT_DONE;
+}
+
+/* ---- counts by word ---- */
+
+typedef struct tally {
+    struct entry {
+        char *word;
+        long long count;
+    } *entries;
+    size_t count, capacity;
+} tally;
+
+static int by_word(const void *a, const void *b) {
+    return strcmp(((const struct entry *)a)->word, ((const struct entry *)b)->word);
+}
+
+/* Where `word` is, or where it belongs: the entries are in order. */
+static size_t place_of(const tally *t, const char *word) {
+    size_t low = 0, high = t->count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (by_word(&t->entries[middle], &(struct entry){(char *)(uintptr_t)word, 0}) < 0) low = middle + 1;
+        else high = middle;
+    }
+    return low;
+}
+
+static bool add(tally *t, const char *word) {
+    size_t at = place_of(t, word);
+    if (at < t->count && strcmp(t->entries[at].word, word) == 0) {
+        t->entries[at].count++;
+        return true;
+    }
+    if (t->count == t->capacity) {
+        size_t capacity = t->capacity * 2 + 64;
+        struct entry *entries = realloc(t->entries, capacity * sizeof *entries);
+        if (!entries) return false;
+        t->entries = entries;
+        t->capacity = capacity;
+    }
+    char *copy = strdup(word);
+    if (!copy) return false;
+    memmove(t->entries + at + 1, t->entries + at, (t->count - at) * sizeof *t->entries);
+    t->entries[at] = (struct entry){copy, 1};
+    t->count++;
+    return true;
+}
+
+static void forget(tally *t) {
+    for (size_t i = 0; i < t->count; i++) free(t->entries[i].word);
+    free(t->entries);
+}
+
+/* "jpg" of "a/B.JPG"; "no ending" of a name without a dot. */
+static void kind_of(const char *name, char *kind, size_t capacity) {
+    const char *slash = strrchr(name, '/'), *last = slash ? slash + 1 : name, *dot = strrchr(last, '.');
+    if (!dot || dot == last || !dot[1]) dot = ".no ending";
+    snprintf(kind, capacity, "%s", dot + 1);
+    for (char *c = kind; *c; c++) *c = (char)tolower((unsigned char)*c);
+}
+
+typedef struct plan {
+    tally kinds, labels;
+    long long items, bytes, unknown; /* unknown: items whose size is not known */
+    coulis_source_info info;
+} plan;
+
+static coulis_status make_plan(const cli_options *options, plan *p, coulis_error *error) {
+    coulis_source *source = NULL;
+    coulis_status status = coulis_source_open(options->paths, options->path_count, &options->choose, options->output,
+                                              &source, error);
+    while (status == COULIS_OK) {
+        coulis_item item = {.size = sizeof item, .bytes = -1, .modified = INT64_MIN};
+        status = source->next(source->context, &item, error);
+        if (status != COULIS_OK || !item.name) break;
+        char kind[32];
+        kind_of(item.name, kind, sizeof kind);
+        if (!add(&p->kinds, kind) || !add(&p->labels, item.label ? item.label : "")) {
+            snprintf(error->message, sizeof error->message, "out of memory");
+            status = COULIS_NO_MEMORY;
+        }
+        p->items++;
+        if (item.bytes >= 0) p->bytes += item.bytes;
+        else p->unknown++;
+    }
+    coulis_source_info_init(&p->info, sizeof p->info);
+    if (source) coulis_source_describe(source, &p->info);
+    coulis_source_close(source);
+    return status;
+}
+
+static void print_tally(const char *title, const tally *t) {
+    printf("%s\n", title);
+    for (size_t i = 0; i < t->count; i++)
+        printf("%10lld  %s\n", t->entries[i].count, *t->entries[i].word ? t->entries[i].word : "(none)");
+}
+
+static cJSON *tally_json(const tally *t) {
+    cJSON *object = cJSON_CreateObject();
+    for (size_t i = 0; object && i < t->count; i++)
+        cJSON_AddNumberToObject(object, t->entries[i].word, (double)t->entries[i].count);
+    return object;
+}
+
+static void print_json(const plan *p) {
+    cJSON *root = cJSON_CreateObject(), *left_out = cJSON_CreateObject();
+    cJSON_AddNumberToObject(root, "images", (double)p->items);
+    cJSON_AddNumberToObject(root, "bytes", (double)p->bytes);
+    cJSON_AddItemToObject(root, "kinds", tally_json(&p->kinds));
+    cJSON_AddItemToObject(root, "labels", tally_json(&p->labels));
+    cJSON_AddNumberToObject(left_out, "system", (double)p->info.system);
+    cJSON_AddNumberToObject(left_out, "hidden", (double)p->info.hidden);
+    cJSON_AddNumberToObject(left_out, "excluded", (double)p->info.excluded);
+    cJSON_AddItemToObject(root, "left_out", left_out);
+    cJSON_AddNumberToObject(root, "folders_unreadable", (double)p->info.unreadable);
+    char *text = cJSON_Print(root);
+    if (text) puts(text);
+    cJSON_free(text);
+    cJSON_Delete(root);
+}
+
+int cli_dry_run(const cli_options *options) {
+    coulis_error error;
+    plan p = {0};
+    coulis_status status = make_plan(options, &p, &error);
+    if (status == COULIS_OK && options->json) {
+        print_json(&p);
+    } else if (status == COULIS_OK) {
+        printf("%lld images", p.items);
+        if (p.unknown < p.items) printf(", %.1f MB", (double)p.bytes / 1e6);
+        if (p.unknown > 0) printf(" (%lld of unknown size)", p.unknown);
+        printf("; nothing is read or written\n");
+        print_tally("by kind", &p.kinds);
+        print_tally("by label", &p.labels);
+        if (p.info.system + p.info.hidden + p.info.excluded > 0)
+            printf("left out: %lld of the system, %lld hidden, %lld by --include or --exclude\n",
+                   (long long)p.info.system, (long long)p.info.hidden, (long long)p.info.excluded);
+        if (p.info.unreadable > 0) printf("%lld folders cannot be read\n", (long long)p.info.unreadable);
+    }
+    forget(&p.kinds);
+    forget(&p.labels);
+    return status == COULIS_OK ? EXIT_DONE : cli_fail(status, &error);
+}

@@ -1,0 +1,19 @@
+/* Bytes that are read from the first to the last: a file, or what its gzip holds. */
+#ifndef CL_SOURCE_FLOW_H
+#define CL_SOURCE_FLOW_H
+
+#include "coulis.h"
+
+typedef struct cl_flow cl_flow;
+
+/* Opens what `name` stands for. What begins as gzip does is unpacked on the way, members one after the other. */
+coulis_status cl_flow_open(const char *name, cl_flow **flow, coulis_error *error);
+void cl_flow_close(cl_flow *flow);
+
+/* Reads `size` bytes; *got is less only at the end. COULIS_IO, or COULIS_BAD_DATA when the gzip is damaged. */
+coulis_status cl_flow_read(cl_flow *flow, void *bytes, size_t size, size_t *got, coulis_error *error);
+
+/* Passes over `size` bytes; COULIS_BAD_DATA when there are fewer. */
+coulis_status cl_flow_skip(cl_flow *flow, uint64_t size, coulis_error *error);
+
+#endif

@@ -1,0 +1,38 @@
+#include "source/many.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "base/error.h"
+
+static const struct {
+    const char *ending;
+    coulis_status (*open)(const char *name, const coulis_source_options *options, cl_many **many, coulis_error *error);
+} kinds[] = {{".tar", cl_tar_open}, {".tar.gz", cl_tar_open}, {".tgz", cl_tar_open}, {".zip", cl_zip_open},
+             {".parquet", cl_parquet_open}};
+
+/* The place of `name` in the table, -1 for none. */
+static int kind_of(const char *name) {
+    size_t length = strlen(name);
+    for (int i = 0; i < (int)(sizeof kinds / sizeof *kinds); i++) {
+        size_t ending = strlen(kinds[i].ending);
+        if (length > ending && strcasecmp(name + length - ending, kinds[i].ending) == 0) return i;
+    }
+    return -1;
+}
+
+bool cl_is_many(const char *name) { return kind_of(name) >= 0; }
+
+coulis_status cl_many_open(const char *name, const coulis_source_options *options, int64_t *left_out, cl_many **many,
+                           coulis_error *error) {
+    coulis_status status = kinds[kind_of(name)].open(name, options, many, error);
+    if (status == COULIS_OK) (*many)->left_out = left_out;
+    return status;
+}
+
+bool cl_many_takes(cl_many *many, const coulis_source_options *options, const char *member) {
+    cl_verdict verdict = cl_choose_names(options, member);
+    if (verdict == CL_TAKE) verdict = cl_choose_file(options, member);
+    if (verdict != CL_TAKE && many->left_out) many->left_out[verdict]++;
+    return verdict == CL_TAKE;
+}

@@ -215,9 +215,7 @@ FUNCTIONS = {
         [c_void_p, c_size_t, POINTER(ImageOptions), c_int32, c_int32, _BYTES, POINTER(ImageInfo), _ERROR],
     ),
     "coulis_image_load": (
-        _STATUS,
-        [c_char_p, POINTER(ImageOptions), c_int32, c_int32, _BYTES, POINTER(ImageInfo), _ERROR],
-    ),
+        _STATUS, [c_char_p, POINTER(ImageOptions), c_int32, c_int32, _BYTES, POINTER(ImageInfo), _ERROR]),
     "coulis_model_find": (_STATUS, [c_char_p, c_char_p, c_size_t, _ERROR]),
     "coulis_model_list": (_STATUS, [ModelFunction, c_void_p, _ERROR]),
     "coulis_model_open": (_STATUS, [c_char_p, POINTER(ModelOptions), POINTER(_HANDLE), _ERROR]),
@@ -273,9 +271,7 @@ FUNCTIONS = {
     "coulis_pairs_second": (_INT64S, [_HANDLE]),
     "coulis_pairs_similarity": (_FLOATS, [_HANDLE]),
     "coulis_source_open": (
-        _STATUS,
-        [_STRINGS, c_int64, POINTER(SourceOptions), c_char_p, POINTER(POINTER(Source)), _ERROR],
-    ),
+        _STATUS, [_STRINGS, c_int64, POINTER(SourceOptions), c_char_p, POINTER(POINTER(Source)), _ERROR]),
     "coulis_source_write": (_STATUS, [POINTER(Source), c_char_p, POINTER(c_int64), _ERROR]),
     "coulis_source_describe": (None, [POINTER(Source), POINTER(SourceInfo)]),
     "coulis_source_close": (None, [POINTER(Source)]),

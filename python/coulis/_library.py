@@ -211,9 +211,7 @@ FUNCTIONS = {
     "coulis_instruction_set": (c_char_p, []),
     "coulis_core_count": (c_int32, []),
     "coulis_image_decode": (
-        _STATUS,
-        [c_void_p, c_size_t, POINTER(ImageOptions), c_int32, c_int32, _BYTES, POINTER(ImageInfo), _ERROR],
-    ),
+        _STATUS, [c_void_p, c_size_t, POINTER(ImageOptions), c_int32, c_int32, _BYTES, POINTER(ImageInfo), _ERROR]),
     "coulis_image_load": (
         _STATUS, [c_char_p, POINTER(ImageOptions), c_int32, c_int32, _BYTES, POINTER(ImageInfo), _ERROR]),
     "coulis_model_find": (_STATUS, [c_char_p, c_char_p, c_size_t, _ERROR]),
@@ -227,9 +225,7 @@ FUNCTIONS = {
     "coulis_featurizer_length": (c_int64, [_HANDLE]),
     "coulis_featurizer_recipe": (c_char_p, [_HANDLE]),
     "coulis_featurizer_run": (
-        _STATUS,
-        [_HANDLE, POINTER(Input), c_int64, _FLOATS, POINTER(ResultStruct), _ERROR],
-    ),
+        _STATUS, [_HANDLE, POINTER(Input), c_int64, _FLOATS, POINTER(ResultStruct), _ERROR]),
     "coulis_featurizer_run_pixels": (_STATUS, [_HANDLE, _BYTES, c_int64, _FLOATS, _ERROR]),
     "coulis_pca_fit": (_STATUS, [_FLOATS, c_int64, c_int64, POINTER(PcaOptions), POINTER(_HANDLE), _ERROR]),
     "coulis_pca_free": (None, [_HANDLE]),

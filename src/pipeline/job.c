@@ -22,7 +22,6 @@
 #include "pipeline/summary.h"
 #include "source/location.h"
 #include "source/inputs.h"
-#include "source/location.h"
 
 void coulis_string_free(char *string) { cl_free(string); }
 

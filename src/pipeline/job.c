@@ -20,8 +20,8 @@
 #include "pipeline/reduce.h"
 #include "pipeline/review.h"
 #include "pipeline/summary.h"
-#include "source/location.h"
 #include "source/inputs.h"
+#include "source/location.h"
 
 void coulis_string_free(char *string) { cl_free(string); }
 
@@ -151,14 +151,6 @@ static coulis_status give_recipe(job *j, const char *table) {
 
 static cl_file_state state_of_image(const void *context, int64_t row) { return cl_inputs_state(context, row); }
 
-static void count_left_out(job *j) {
-    coulis_job_result *result = &j->summary.result;
-    result->left_out_system = j->inputs->left_out[CL_SYSTEM];
-    result->left_out_hidden = j->inputs->left_out[CL_HIDDEN];
-    result->left_out_excluded = j->inputs->left_out[CL_EXCLUDED];
-    result->folders_unreadable = j->inputs->faults;
-}
-
 /* Makes the vectors that are missing and counts the rows by status. */
 static coulis_status make_features(job *j) {
     const double began = cl_seconds();
@@ -173,7 +165,7 @@ static coulis_status make_features(job *j) {
         status = cl_featurize(&j->source, j->model, j->options, &images, j->output.features, j->features_recipe,
                               &j->output.parts, &rows, &j->summary.result.resumed, j->error);
     took(j, COULIS_STAGE_FEATURIZE, began);
-    if (j->inputs) count_left_out(j);
+    if (j->inputs) cl_inputs_count(j->inputs, &j->summary.result);
     if (status == COULIS_OK && rows == 0)
         status = cl_fail(j->error, COULIS_MISSING, "there are no images in what was given");
     if (status == COULIS_OK) status = cl_table_open(j->output.features, "features", &j->table, j->error);

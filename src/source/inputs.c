@@ -405,6 +405,13 @@ void coulis_source_describe(const coulis_source *source, coulis_source_info *inf
     cl_sized_write(info, &now, sizeof now);
 }
 
+void cl_inputs_count(const cl_inputs *inputs, coulis_job_result *result) {
+    result->left_out_system = inputs->left_out[CL_SYSTEM];
+    result->left_out_hidden = inputs->left_out[CL_HIDDEN];
+    result->left_out_excluded = inputs->left_out[CL_EXCLUDED];
+    result->folders_unreadable = inputs->faults;
+}
+
 void coulis_source_close(coulis_source *source) {
     if (source && source->close) source->close(source->context);
 }

@@ -51,6 +51,9 @@ bool cl_inputs_tell_states(const cl_inputs *inputs);
 /* The state of an item's file as it is now; what the listing said where that is elsewhere. By any thread. */
 cl_file_state cl_inputs_state(const cl_inputs *inputs, int64_t i);
 
+/* Says in `result` what was left out so far. */
+void cl_inputs_count(const cl_inputs *inputs, coulis_job_result *result);
+
 /* The number of the column `name` of the result, added if need be. One that the result has itself gets "input_" before
  * its name. */
 coulis_status cl_inputs_column(cl_inputs *inputs, const char *name, int *number, coulis_error *error);

@@ -11,9 +11,30 @@
 
 #include "cpu/cpu.h"
 
-/* C = clamp(A B + bias + residual). A: m rows, a_stride apart, each of `runs` runs of k numbers, run_stride apart
- * (0 runs means one). B: runs * k rows of `columns` numbers, packed by gemm_pack. C, residual and bias: m rows (bias:
- * one) of `columns` numbers, padded by zeros to a multiple of lanes. */
+/* Functions of one number x that are no clamp. */
+typedef enum cl_activation_kind {
+    CL_ACTIVATION_NONE,
+    CL_LEAKY_RELU,   /* x, and alpha x where x is negative */
+    CL_SIGMOID,      /* 1 / (1 + exp(-x)) */
+    CL_HARD_SIGMOID, /* max(0, min(1, alpha x + beta)) */
+    CL_SWISH,        /* x sigmoid(x) */
+    CL_HARD_SWISH,   /* x max(0, min(1, alpha x + beta)) */
+    CL_EXP,
+    CL_TANH,
+    CL_GELU_ERF,   /* x / 2 (1 + erf(x / sqrt(2))) */
+    CL_GELU_TANH,  /* x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) */
+    CL_GELU_QUICK  /* x sigmoid(1.702 x) */
+} cl_activation_kind;
+
+typedef struct cl_activation {
+    cl_activation_kind what;
+    float alpha, beta; /* 0 where there are none */
+} cl_activation;
+
+/* C = activation of clamp(A B + bias + residual).
+ * A: m rows, a_stride apart, each of `runs` runs of k numbers, run_stride apart (0 runs means one).
+ * B: runs * k rows of `columns` numbers, packed by gemm_pack.
+ * C, residual and bias: m rows (bias: one) of `columns` numbers, padded by zeros to a multiple of lanes. */
 typedef struct cl_gemm {
     int64_t m, k, columns;
     const float *a;
@@ -26,6 +47,7 @@ typedef struct cl_gemm {
     const float *residual; /* NULL for none */
     int64_t residual_stride;
     float low, high;
+    const cl_activation *activation; /* of what has been stored; NULL for none */
     bool zeros; /* A may have many zeros, whose products may be left out; B has neither infinities nor NaN */
 } cl_gemm;
 
@@ -80,26 +102,6 @@ typedef struct cl_arithmetic {
     float low, high;
     float *out; /* its pixels `channels` apart */
 } cl_arithmetic;
-
-/* Functions of one number x that are no clamp. */
-typedef enum cl_activation_kind {
-    CL_ACTIVATION_NONE,
-    CL_LEAKY_RELU,   /* x, and alpha x where x is negative */
-    CL_SIGMOID,      /* 1 / (1 + exp(-x)) */
-    CL_HARD_SIGMOID, /* max(0, min(1, alpha x + beta)) */
-    CL_SWISH,        /* x sigmoid(x) */
-    CL_HARD_SWISH,   /* x max(0, min(1, alpha x + beta)) */
-    CL_EXP,
-    CL_TANH,
-    CL_GELU_ERF,   /* x / 2 (1 + erf(x / sqrt(2))) */
-    CL_GELU_TANH,  /* x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) */
-    CL_GELU_QUICK  /* x sigmoid(1.702 x) */
-} cl_activation_kind;
-
-typedef struct cl_activation {
-    cl_activation_kind what;
-    float alpha, beta; /* 0 where there are none */
-} cl_activation;
 
 /* out = (in - mean) / sqrt(variance + epsilon) * scale + shift of each row, mean and variance over its `channels`
  * numbers. Rows are `stride` apart, and out may be in. */

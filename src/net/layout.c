@@ -16,13 +16,16 @@ static int64_t room_for(const cl_value *value) {
     return (count + unit - 1) / unit * unit;
 }
 
+static bool is_small(const cl_value *value) {
+    return value->rows <= (value->width == 1 ? CL_TOGETHER_TOKENS_MAX : CL_TOGETHER_ROWS_MAX);
+}
+
 /* Finds from which step on all values are small. */
 static void find_split(cl_plan *plan) {
     plan->split = plan->step_count;
     while (plan->split > 0) {
         const cl_step *step = &plan->steps[plan->split - 1];
-        if (cl_step_input(plan, step)->rows > CL_TOGETHER_ROWS_MAX) break;
-        if (cl_step_output(plan, step)->rows > CL_TOGETHER_ROWS_MAX) break;
+        if (!is_small(cl_step_input(plan, step)) || !is_small(cl_step_output(plan, step))) break;
         plan->split--;
     }
 }

@@ -15,6 +15,8 @@ typedef struct cl_run {
 /* Values of at most this many rows are worked on for all images together: maps of 14x14 and 7x7, where the weights of a
  * layer outweigh its numbers. */
 #define CL_TOGETHER_ROWS_MAX 256
+/* The same of sequences, whose products have four times as many channels and more: up to 32 x 32 patches. */
+#define CL_TOGETHER_TOKENS_MAX 1100
 
 typedef enum cl_step_flag {
     CL_STEP_FOLDS = 1,      /* a normalisation may go into its weights */

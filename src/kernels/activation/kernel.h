@@ -3,6 +3,8 @@
 #include "kernels/kernels.h"
 
 void KERNEL(cl_activate)(const cl_activation *activation, int64_t count, const float *in, float *out);
+void KERNEL(cl_activate_rows)(const cl_activation *activation, int64_t rows, int64_t count, int64_t stride,
+                              float *data);
 
 CL_INLINE vf hard_sigmoid(vf x, vf a, vf b) { return vf_clamp(vf_fma(x, a, b), vf_zero(), vf_set1(1.0f)); }
 
@@ -23,41 +25,53 @@ CL_INLINE vf gelu_tanh(vf x) {
 }
 
 /* `what` is a constant after inlining. */
-CL_INLINE void all_of(const cl_activation_kind what, const cl_activation *activation, int64_t count, const float *in,
-                      float *out) {
+CL_INLINE vf value_of(const cl_activation_kind what, vf x, vf a, vf b) {
+    switch (what) {
+    case CL_LEAKY_RELU: return leaky(x, a);
+    case CL_SIGMOID: return sigmoid(x);
+    case CL_HARD_SIGMOID: return hard_sigmoid(x, a, b);
+    case CL_SWISH: return vf_mul(x, sigmoid(x));
+    case CL_HARD_SWISH: return vf_mul(x, hard_sigmoid(x, a, b));
+    case CL_EXP: return exponential(x);
+    case CL_TANH: return hyperbolic_tangent(x);
+    case CL_GELU_ERF: return gelu_erf(x);
+    case CL_GELU_TANH: return gelu_tanh(x);
+    case CL_GELU_QUICK: return vf_mul(x, sigmoid(vf_mul(x, vf_set1(1.702f))));
+    case CL_ACTIVATION_NONE: break;
+    }
+    return x;
+}
+
+/* The same. */
+CL_INLINE void all_of(const cl_activation_kind what, const cl_activation *activation, int64_t rows, int64_t count,
+                      int64_t stride, const float *in, float *out) {
     const vf a = vf_set1(activation->alpha), b = vf_set1(activation->beta);
-    for (int64_t i = 0; i < count; i += LANES) {
-        const vf x = vf_load(in + i);
-        vf y = x;
-        switch (what) {
-        case CL_LEAKY_RELU: y = leaky(x, a); break;
-        case CL_SIGMOID: y = sigmoid(x); break;
-        case CL_HARD_SIGMOID: y = hard_sigmoid(x, a, b); break;
-        case CL_SWISH: y = vf_mul(x, sigmoid(x)); break;
-        case CL_HARD_SWISH: y = vf_mul(x, hard_sigmoid(x, a, b)); break;
-        case CL_EXP: y = exponential(x); break;
-        case CL_TANH: y = hyperbolic_tangent(x); break;
-        case CL_GELU_ERF: y = gelu_erf(x); break;
-        case CL_GELU_TANH: y = gelu_tanh(x); break;
-        case CL_GELU_QUICK: y = vf_mul(x, sigmoid(vf_mul(x, vf_set1(1.702f)))); break;
-        case CL_ACTIVATION_NONE: break;
-        }
-        vf_store(out + i, y);
+    for (int64_t r = 0; r < rows; r++, in += stride, out += stride)
+        for (int64_t i = 0; i < count; i += LANES) vf_store(out + i, value_of(what, vf_load(in + i), a, b));
+}
+
+static void activate(const cl_activation *activation, int64_t rows, int64_t count, int64_t stride, const float *in,
+                     float *out) {
+    switch (activation->what) {
+    case CL_LEAKY_RELU: all_of(CL_LEAKY_RELU, activation, rows, count, stride, in, out); break;
+    case CL_SIGMOID: all_of(CL_SIGMOID, activation, rows, count, stride, in, out); break;
+    case CL_HARD_SIGMOID: all_of(CL_HARD_SIGMOID, activation, rows, count, stride, in, out); break;
+    case CL_SWISH: all_of(CL_SWISH, activation, rows, count, stride, in, out); break;
+    case CL_HARD_SWISH: all_of(CL_HARD_SWISH, activation, rows, count, stride, in, out); break;
+    case CL_EXP: all_of(CL_EXP, activation, rows, count, stride, in, out); break;
+    case CL_TANH: all_of(CL_TANH, activation, rows, count, stride, in, out); break;
+    case CL_GELU_ERF: all_of(CL_GELU_ERF, activation, rows, count, stride, in, out); break;
+    case CL_GELU_TANH: all_of(CL_GELU_TANH, activation, rows, count, stride, in, out); break;
+    case CL_GELU_QUICK: all_of(CL_GELU_QUICK, activation, rows, count, stride, in, out); break;
+    case CL_ACTIVATION_NONE: break;
     }
 }
 
 void KERNEL(cl_activate)(const cl_activation *activation, int64_t count, const float *in, float *out) {
-    switch (activation->what) {
-    case CL_LEAKY_RELU: all_of(CL_LEAKY_RELU, activation, count, in, out); break;
-    case CL_SIGMOID: all_of(CL_SIGMOID, activation, count, in, out); break;
-    case CL_HARD_SIGMOID: all_of(CL_HARD_SIGMOID, activation, count, in, out); break;
-    case CL_SWISH: all_of(CL_SWISH, activation, count, in, out); break;
-    case CL_HARD_SWISH: all_of(CL_HARD_SWISH, activation, count, in, out); break;
-    case CL_EXP: all_of(CL_EXP, activation, count, in, out); break;
-    case CL_TANH: all_of(CL_TANH, activation, count, in, out); break;
-    case CL_GELU_ERF: all_of(CL_GELU_ERF, activation, count, in, out); break;
-    case CL_GELU_TANH: all_of(CL_GELU_TANH, activation, count, in, out); break;
-    case CL_GELU_QUICK: all_of(CL_GELU_QUICK, activation, count, in, out); break;
-    case CL_ACTIVATION_NONE: break;
-    }
+    activate(activation, 1, count, count, in, out);
+}
+
+void KERNEL(cl_activate_rows)(const cl_activation *activation, int64_t rows, int64_t count, int64_t stride,
+                              float *data) {
+    activate(activation, rows, count, stride, data, data);
 }

@@ -6,12 +6,12 @@
 #include "kernels/vector.h"
 
 /* Output pixels of a row worked out together: neighbours share most of their input. 7 divides the widths that networks
- * for 224x224 pictures have (112, 56, 28, 14, 7), and 7 sums, a row of 5 weights and one input fit 16 registers. */
+ * for 224x224 images have (112, 56, 28, 14, 7), and 7 sums, a row of 7 weights and one input fit 16 registers. */
 #define PIXELS 7
-/* Output rows worked out together, for they share input, too: 14 sums and two rows of 5 weights fit 32 registers. */
+/* Output rows worked out together, for they share input, too: 14 sums and two rows of 7 weights fit 32 registers. */
 #define ROWS (REGISTERS == 32 ? 2 : 1)
 /* The largest filter with a version of its own. */
-#define SIZE_MAX_OWN 5
+#define SIZE_MAX_OWN 7
 
 void KERNEL(cl_depthwise)(const cl_depthwise *d);
 
@@ -112,6 +112,7 @@ void KERNEL(cl_depthwise)(const cl_depthwise *d) {
     else if (size == 3 && d->stride == 2) all_rows_of(d, 3, 2);
     else if (size == 5 && d->stride == 1) all_rows_of(d, 5, 1);
     else if (size == 5 && d->stride == 2) all_rows_of(d, 5, 2);
+    else if (size == 7 && d->stride == 1) all_rows_of(d, 7, 1);
     else {
         const vf low = vf_set1(d->low), high = vf_set1(d->high);
         for (int r = 0; r < 2 && d->rows[r]; r++)

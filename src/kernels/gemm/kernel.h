@@ -4,6 +4,8 @@
 #include "kernels/gemm/sparse.h"
 
 void KERNEL(cl_gemm)(const cl_gemm *gemm);
+void KERNEL(cl_activate_rows)(const cl_activation *activation, int64_t rows, int64_t count, int64_t stride,
+                              float *data);
 
 /* The sums of a tile: `full` registers for each row and, with `half`, half a register more. */
 typedef struct sums {
@@ -95,6 +97,8 @@ CL_INLINE void panel_rows(const cl_gemm *g, int64_t first, int64_t last, int64_t
 void KERNEL(cl_gemm)(const cl_gemm *g) {
     if (is_sparse(g)) {
         sparse_gemm(g);
+        if (g->activation)
+            KERNEL(cl_activate_rows)(g->activation, g->m, padded_columns(g->columns), g->c_stride, g->c);
         return;
     }
     const int64_t depth = g->k * (g->runs > 1 ? g->runs : 1), n = padded_columns(g->columns);
@@ -120,6 +124,10 @@ void KERNEL(cl_gemm)(const cl_gemm *g) {
 #endif
             default: break;
             }
+            /* What a panel has stored of a block is still in the first-level cache. */
+            if (g->activation)
+                KERNEL(cl_activate_rows)(g->activation, last - first, vectors * LANES, g->c_stride,
+                                         g->c + first * g->c_stride + column);
             panel += depth * vectors * LANES;
             column = next;
         }

@@ -63,6 +63,23 @@ void KERNEL(cl_gemm_pack)(int64_t k, int64_t columns, const float *b, int64_t ro
     const int64_t n = padded_columns(columns), end = n - half_used(n, columns) * HALF_LANES;
     for (int64_t first = 0; first < n;) {
         const int64_t next = first + panel_vectors((n - first) / LANES) * LANES;
+        const int64_t width = (next < end ? next : end) - first;
+        if (row_stride == 1 && next <= columns) { /* B lies transposed: walk along its rows */
+            for (int64_t column = first; column < next; column++)
+                for (int64_t row = 0; row < k; row++)
+                    packed[row * width + column - first] = b[row + column * column_stride];
+            packed += k * width;
+            first = next;
+            continue;
+        }
+        if (column_stride == 1 && next <= columns) {
+            for (int64_t row = 0; row < k; row++, packed += width) {
+                const float *from = b + row * row_stride + first;
+                for (int64_t c = 0; c < width; c += LANES) vf_store(packed + c, vf_load(from + c));
+            }
+            first = next;
+            continue;
+        }
         for (int64_t row = 0; row < k; row++) {
             for (int64_t column = first; column < next && column < end; column++)
                 *packed++ = column < columns ? b[row * row_stride + column * column_stride] : 0.0f;

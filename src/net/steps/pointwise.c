@@ -9,8 +9,13 @@ static void rows(const cl_run *run, const cl_step *step, int64_t m, const float 
                     .b = step->weights, .bias = step->bias, .c = result, .c_stride = to->stride,
                     .residual = residual, .residual_stride = to->stride, .low = step->low, .high = step->high,
                     .zeros = step->zeros};
-    if (step->reduced) run->plan->reduced->product(&gemm, cl_scratch(run));
-    else run->plan->kernels->gemm(&gemm);
+    if (step->reduced) {
+        run->plan->reduced->product(&gemm, cl_scratch(run));
+        cl_activate(run, step, m * to->stride, result);
+    } else {
+        if (step->activation.what != CL_ACTIVATION_NONE) gemm.activation = &step->activation;
+        run->plan->kernels->gemm(&gemm);
+    }
 }
 
 static void run_all(const cl_run *run, const cl_step *step) {
@@ -40,7 +45,7 @@ static bool accepts(const cl_graph *graph, const cl_node *node) {
 
 const cl_step_ops cl_step_pointwise = {
     .name = "pointwise",
-    .flags = CL_STEP_FOLDS | CL_STEP_ADDS | CL_STEP_CLAMPS | CL_STEP_ACTIVATES,
+    .flags = CL_STEP_FOLDS | CL_STEP_ADDS | CL_STEP_CLAMPS | CL_STEP_ACTIVATES | CL_STEP_ACTIVE,
     .accepts = accepts,
     .pack = cl_pack_product,
     .scratch = scratch,

@@ -30,12 +30,28 @@ BUNDLED = {
     "libwebp7": "libwebp.so.7",
     "libwebpdemux2": "libwebpdemux.so.2",
     "libsharpyuv0": "libsharpyuv.so.0",  # part of libwebp from 1.3 on
+    "libtiff6": "libtiff.so.6",
+    "libjbig0": "libjbig.so.0",  # needed by libtiff
+    "liblerc4": "libLerc.so.4",
+    "libdeflate0": "libdeflate.so.0",
+    "liblzma5": "liblzma.so.5",
+    "libzstd1": "libzstd.so.1",
+    "liblcms2-2": "liblcms2.so.2",
+    "libopenjp2-7": "libopenjp2.so.7",
+    "libavif15": "libavif.so.15",
+    "libdav1d6": "libdav1d.so.6",  # this and the following: needed by libavif
+    "libaom3": "libaom.so.3",
+    "libgav1-1": "libgav1.so.1",
+    "librav1e0": "librav1e.so.0",
+    "libsvtav1enc1": "libSvtAv1Enc.so.1",
+    "libyuv0": "libyuv.so.0",
+    "libabsl20220623": "libabsl_*.so.20220623",
     "libcjson1": "libcjson.so.1",
     "libgfortran5": "libgfortran.so.5",
     "libquadmath0": "libquadmath.so.0",
 }
 # Texts that the copyright files of Debian name instead of quoting them.
-COMMON_LICENCES = ("GPL-3", "LGPL-2.1")
+COMMON_LICENCES = ("GPL-2", "GPL-3", "LGPL-2.1")
 
 
 def run(*command):

@@ -16,8 +16,7 @@ bool cl_location_has_scheme(const char *name) {
 }
 
 coulis_status cl_location_refuse(const char *name, coulis_status status, coulis_error *error) {
-    return cl_fail(error, status, "%s: coulis does not read or write %.*s", name, (int)(strstr(name, "://") + 3 - name),
-                   name);
+    return cl_fail(error, status, "%s: '%.*s' is not served", name, (int)(strstr(name, "://") + 3 - name), name);
 }
 
 coulis_status cl_location_read(const char *name, int64_t max_bytes, uint8_t **bytes, size_t *size,

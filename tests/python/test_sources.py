@@ -288,7 +288,7 @@ def test_archives_are_resumed(coulis, command, images, paths, tmp_path):
         part.unlink()
     kept = {part: part.stat().st_mtime_ns for part in parts if part.exists()}
     summary = json.loads((tmp_path / "out/run.json").read_text())
-    (tmp_path / "out/run.json").write_text(json.dumps({"complete": False, "recipe": summary["recipe"]}))
+    (tmp_path / "out/run.json").write_text(json.dumps({**summary, "complete": False}))
     coulis(*arguments, "-o", "out")
     assert kept == {part: part.stat().st_mtime_ns for part in kept}
     for part in parts:
@@ -300,7 +300,7 @@ def test_archives_are_resumed(coulis, command, images, paths, tmp_path):
 
 def test_schemes_that_are_not_served_are_refused(coulis, paths, tmp_path):
     for address in ("gs://bucket/x", "hdfs://host/x", "ftp://host/images"):
-        assert "does not read or write" in coulis("featurize", address, "-o", "out", code=1).stderr
+        assert "is not served" in coulis("featurize", address, "-o", "out", code=1).stderr
         assert "not served as output" in coulis("featurize", paths[0], "-o", address, code=1).stderr
         (tmp_path / "list.txt").write_text(f"{address}\n{paths[0]}\n")
         coulis("featurize", "@list.txt", "-o", "list", "--overwrite", code=3)
@@ -319,5 +319,5 @@ def test_list_is_a_manifest(coulis, images, paths, expected, tmp_path):
                                                   for t in expected["modified"]]
         coulis("featurize", name, "-o", f"{name}-out")
         check(tmp_path / f"{name}-out", expected)
-    assert "does not" in coulis("list", images, "-o", "s3://bucket/x.csv", code=1).stderr
+    assert "is not served" in coulis("list", images, "-o", "s3://bucket/x.csv", code=1).stderr
     assert ".parquet or a .csv" in coulis("list", images, "-o", "x.txt", code=1).stderr

@@ -141,9 +141,10 @@ static coulis_status begin(job *j, const char *const *paths, int64_t path_count,
     return j->features_recipe ? COULIS_OK : cl_fail_memory(j->error, "the recipe", 0);
 }
 
-/* The PCA says to which vectors it was fitted. */
+/* The PCA says to which vectors it was fitted, if the table says so: other programs may have no JSON object there. */
 static coulis_status give_recipe(job *j, const char *table) {
     char *recipe = table ? cl_recipe_of_vectors(table) : NULL;
+    if (table && table[0] == '{' && !recipe) return cl_fail_memory(j->error, "the recipe", strlen(table));
     coulis_status status = recipe ? coulis_pca_set_recipe(j->pca, recipe, j->error) : COULIS_OK;
     cl_free(recipe);
     return status;

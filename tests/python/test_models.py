@@ -83,7 +83,7 @@ def test_add_converts_checks_and_lists(own, weights):
     assert out.strip() == str(own.models / "fruit-net.safetensors") and own.left() == ["fruit-net.safetensors"]
     assert "fruit-net" in own.run("list")[0]
     shown, _ = own.run("show", "fruit-net")
-    assert "960 dimensions" in shown and "CC-BY-4.0" in shown and "mine.pth, laid out as mobilenet-v3-large" in shown
+    assert "pooled 960" in shown and "CC-BY-4.0" in shown and "mine.pth, laid out as mobilenet-v3-large" in shown
     first = (own.models / "fruit-net.safetensors").read_bytes()
     _, said = own.run("add", "mine.pth", "--name", "fruit-net", "--from", "torch", code=1)
     assert "--overwrite" in said and said.count("\n") == 1

@@ -39,16 +39,14 @@ BUNDLED = {
     "libopenjp2-7": "libopenjp2.so.7",
     "libavif15": "libavif.so.15",
     "libdav1d6": "libdav1d.so.6",  # this and the following: needed by libavif
-    "libaom3": "libaom.so.3",
-    "libgav1-1": "libgav1.so.1",
-    "librav1e0": "librav1e.so.0",
-    "libsvtav1enc1": "libSvtAv1Enc.so.1",
     "libyuv0": "libyuv.so.0",
-    "libabsl20220623": "libabsl_*.so.20220623",
     "libcjson1": "libcjson.so.1",
     "libgfortran5": "libgfortran.so.5",
     "libquadmath0": "libquadmath.so.0",
 }
+# What libavif asks for besides dav1d: encoders and other decoders, 16 MB, one of which needs a newer C++ library than
+# Amazon Linux 2023 has. coulis has it decode by dav1d alone, so nothing of them is ever called.
+NEVER_CALLED = ("libaom.so.3", "libgav1.so.1", "librav1e.so.0", "libSvtAv1Enc.so.1")
 # Texts that the copyright files of Debian name instead of quoting them.
 COMMON_LICENCES = ("GPL-2", "GPL-3", "LGPL-2.1")
 
@@ -93,11 +91,38 @@ def gather_licences(folder):
     (folder / "BUNDLED.txt").write_text("\n".join(lines) + "\n")
 
 
-def make_stand_in(folder):
-    """A library in place of libjbig, whose licence does not allow it in the wheel (tools/no_jbig.c says more)."""
-    folder.mkdir(parents=True, exist_ok=True)
-    run("gcc", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-Wl,-soname,libjbig.so.0",
-        str(ROOT / "tools" / "no_jbig.c"), "-o", str(folder / "libjbig.so.0"))
+def shared_library(name):
+    """The installed library of that name, or None."""
+    for line in subprocess.run(["/sbin/ldconfig", "-p"], capture_output=True, text=True).stdout.splitlines():
+        if line.split() and line.split()[0] == name:
+            return line.split()[-1]
+    return None
+
+
+def symbols(library, *kind):
+    shown = subprocess.run(["nm", "-D", "--without-symbol-versions", *kind, library], capture_output=True, text=True)
+    return {line.split()[-1] for line in shown.stdout.splitlines()}
+
+
+def compile_stand_in(folder, name, source):
+    run("gcc", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", f"-Wl,-soname,{name}",
+        str(source), "-o", str(folder / name))
+
+
+def make_stand_ins(folder):
+    """Small libraries in place of those that the wheel cannot or need not bring along."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    compile_stand_in(folder, "libjbig.so.0", ROOT / "tools" / "no_jbig.c")
+    avif = shared_library("libavif.so.15") or shared_library("libavif.so.16")
+    for name in NEVER_CALLED:
+        real = shared_library(name)
+        if avif and real:
+            source = folder / f"{name}.c"
+            wanted = sorted(symbols(avif, "--undefined-only") & symbols(real, "--defined-only"))
+            source.write_text("".join(f"void *{symbol}(void);\nvoid *{symbol}(void) {{ return 0; }}\n"
+                                      for symbol in wanted))
+            compile_stand_in(folder, name, source)
 
 
 def main():
@@ -111,7 +136,7 @@ def main():
         "--config-settings=cmake.define.COULIS_LAPACK=static", str(ROOT))
     (made,) = raw.glob("*.whl")
     stand_ins = BUILD / "wheel-stand-ins"
-    make_stand_in(stand_ins)
+    make_stand_ins(stand_ins)
     # auditwheel takes libraries from where the loader would find them.
     run(sys.executable, "-m", "auditwheel", "repair", "--wheel-dir", str(DIST), str(made),
         LD_LIBRARY_PATH=str(stand_ins))

@@ -51,6 +51,8 @@ class Schedule:
                     return
                 job = waiting.pop(0)
                 self.running.append(job)
+                if not job.live:
+                    print(f"... {job.name} started", flush=True)
             timer = threading.Timer(GROUP_SECONDS_MAX, job.stop)
             timer.start()
             try:

@@ -162,7 +162,7 @@ static coulis_status next_sample(tar *t, coulis_error *error) {
         if (status == COULIS_OK) status = look_ahead(t, error);
         if (status == COULIS_BAD_DATA && t->member.name && (t->bytes || t->too_large)) {
             if (error) t->damage = *error; /* what is whole comes first */
-            t->damage.status = status;
+            t->damage.status = (int32_t)status;
             status = COULIS_OK;
             break;
         }

@@ -103,7 +103,8 @@ static carquet_writer_t *open_parquet(FILE *out, const coulis_source *source) {
               carquet_schema_add_column(schema, "bytes", wide, NULL, CARQUET_REPETITION_OPTIONAL, 0, 0) ||
               carquet_schema_add_column(schema, "modified", wide, &when, CARQUET_REPETITION_OPTIONAL, 0, 0);
     for (int64_t i = 0; !bad && i < source->column_count; i++)
-        bad = carquet_schema_add_column(schema, source->columns[i], bytes, &text, CARQUET_REPETITION_OPTIONAL, 0, 0);
+        bad = carquet_schema_add_column(schema, source->columns[i], bytes, &text, CARQUET_REPETITION_OPTIONAL, 0, 0) !=
+              CARQUET_OK;
     carquet_writer_t *writer = bad ? NULL : carquet_writer_create_file(out, schema, &options, &problem);
     carquet_schema_free(schema);
     for (int32_t i = 0; writer && i < 4 + (int32_t)source->column_count; i++)

@@ -45,6 +45,7 @@ int main(int argc, char **argv) {
     INIT(coulis_job_result, result);
     INIT(coulis_collection_options, collection);
     INIT(coulis_source_options, choose);
+    INIT(coulis_source_info, left_out);
     CHECK(coulis_image_load(argv[1], &image.it, 32, 32, rgb, &info.it, &error))
     check("coulis_image_load", info.guard);
     void *file = malloc(1 << 20);
@@ -124,6 +125,11 @@ int main(int argc, char **argv) {
     CHECK(coulis_job_apply(paths, 2, argv[3], other, NULL, NULL, NULL, &error))
     coulis_source *source;
     CHECK(coulis_source_open(paths, 2, &choose.it, NULL, &source, &error))
+    int64_t items;
+    snprintf(path, sizeof path, "%s.list.csv", argv[3]);
+    CHECK(coulis_source_write(source, path, &items, &error))
+    coulis_source_describe(source, &left_out.it);
+    check("coulis_source_describe", left_out.guard);
     coulis_source_close(source);
     coulis_job_result_init(&result.it, sizeof result.it);
     CHECK(coulis_job_run(paths, 2, argv[3], &job.it, &result.it, NULL, &error)) /* done by then */

@@ -244,7 +244,7 @@ def test_every_recipe_can_be_read():
         # A style of names may lack a head, as timm's of CLIP does.
         kinds = {kind: len(outputs[node]) for kind, node in description["features"].items()
                  if kind != "default" and node in outputs}
-        assert kinds and kinds == {kind: {"map": 3, "tokens": 2}.get(kind, 1) for kind in kinds}
+        assert kinds and kinds == {kind: {"map": 3, "tokens": 3}.get(kind, 1) for kind in kinds}
 
 
 def test_recipes_mean_what_toml_means(repository):

@@ -46,7 +46,7 @@ def seeded(net, seed=3):
 
 
 def settle(net, run):
-    """Batch norms that fit what reaches them: with others, deep networks give nearly the same vector for every image."""
+    """Batch norms that fit what reaches them: with others, deep networks give every image nearly the same vector."""
     norms = [module for module in net.modules() if isinstance(module, torch.nn.modules.batchnorm._BatchNorm)]
     if not norms:
         return

@@ -34,7 +34,7 @@ def earlier_times():
 
 
 class Schedule:
-    """Gives each slot the next job: groups that measure time get the machine to themselves, at the end."""
+    """Gives each slot the next job: those that may not run beside another come last, one by one."""
 
     def __init__(self, jobs):
         known = earlier_times()

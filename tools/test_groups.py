@@ -28,8 +28,8 @@ GROUP_SECONDS_MAX = 1500  # a test that hangs ends, and counts as failed
 # What takes long, needs another compiler, or another environment: not among the tests before each commit.
 NOT_QUICK = {"clang", "sanitize", "tsan", "neon", "keras", "spark", "wheel", "emr", "notebooks", "torch",
              "models"}
-# Groups that may not run beside another: they measure time.
-ALONE = set()
+# Groups that may not run beside another: each makes the wheel in dist/ anew.
+ALONE = {"emr", "wheel"}
 
 
 @dataclasses.dataclass

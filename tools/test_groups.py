@@ -182,9 +182,10 @@ def c_tests():
 
 def under_sanitizer(job, folder, sanitizer, tests, environment, targets=()):
     names = [f"test_{name}" for name in tests]
-    # -O1: the instrumented kernels take minutes to compile at -O2, and find nothing more.
+    # -O1: the instrumented kernels take minutes to compile at -O2, and find nothing more. Frame pointers: so that the
+    # fast unwinder sees through carquet, and a report or a suppression can name the function that allocated.
     options = [f"-DCOULIS_SANITIZE={sanitizer}", "-DCMAKE_BUILD_TYPE=RelWithDebInfo",
-               "-DCMAKE_C_FLAGS_RELWITHDEBINFO=-O1 -g"]
+               "-DCMAKE_C_FLAGS_RELWITHDEBINFO=-O1 -g -fno-omit-frame-pointer"]
     if not compile_again(job, folder, options, [*targets, *names]):
         job.add(0, 1, 0)
         return
@@ -196,6 +197,7 @@ def test_sanitize(job):
     """Every C test, among them the odd images, and damaged model files, under AddressSanitizer and UBSan."""
     under_sanitizer(job, "sanitize", "address,undefined", c_tests(),
                     {"ASAN_OPTIONS": "detect_leaks=1:allocator_may_return_null=1",
+                     "LSAN_OPTIONS": f"print_suppressions=0:suppressions={ROOT / 'tests' / 'lsan.supp'}",
                      "UBSAN_OPTIONS": "print_stacktrace=1"}, ["coulis"])
     library = BUILD / "sanitize" / "libcoulis.so"
     if library.exists():

@@ -39,6 +39,9 @@ set(CMAKE_DISABLE_FIND_PACKAGE_OpenMP TRUE)
 add_subdirectory("${COULIS_CARQUET_DIR}" "${CMAKE_BINARY_DIR}/carquet" EXCLUDE_FROM_ALL)
 # Its release build asks for link-time optimization, which each program that links it would pay for again.
 target_compile_options(carquet PRIVATE -fno-lto)
+if(COULIS_SANITIZE) # carquet sets flags of its own; a sanitizer's report ends where frame pointers end
+  target_compile_options(carquet PRIVATE -fno-omit-frame-pointer)
+endif()
 
 add_library(coulis_dependencies INTERFACE)
 target_link_libraries(coulis_dependencies INTERFACE carquet JPEG::JPEG ZLIB::ZLIB PkgConfig::COULIS_PKG coulis_lapack

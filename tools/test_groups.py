@@ -182,10 +182,9 @@ def c_tests():
 
 def under_sanitizer(job, folder, sanitizer, tests, environment, targets=()):
     names = [f"test_{name}" for name in tests]
-    # -O1: the instrumented kernels take minutes to compile at -O2, and find nothing more. Frame pointers: so that the
-    # fast unwinder sees through carquet, and a report or a suppression can name the function that allocated.
+    # -O1: the instrumented kernels take minutes to compile at -O2, and find nothing more.
     options = [f"-DCOULIS_SANITIZE={sanitizer}", "-DCMAKE_BUILD_TYPE=RelWithDebInfo",
-               "-DCMAKE_C_FLAGS_RELWITHDEBINFO=-O1 -g -fno-omit-frame-pointer"]
+               "-DCMAKE_C_FLAGS_RELWITHDEBINFO=-O1 -g"]
     if not compile_again(job, folder, options, [*targets, *names]):
         job.add(0, 1, 0)
         return

@@ -534,15 +534,17 @@ typedef struct coulis_source {
     size_t size;    /* sizeof(coulis_source) */
     void *context;  /* first argument of every function */
     int64_t count;  /* items; -1: not known before the last one */
-    /* Names, unique, of further text columns of the result; they live as long as the source. */
+    /* Names, unique and none that the result has itself, of further text columns; they live as long as the source. */
     const char *const *columns;
     int64_t column_count;
-    /* A text that changes when the items or their contents do: a job is resumed only with the same one. */
+    /* A text that changes when the items or their contents do: a job is resumed only with the same one. Needed. */
     const char *identity;
-    /* The next item into *item, which is set to "unknown" throughout before the call. An error ends the job. */
+    /* The next item into *item, which is set to "unknown" throughout before the call. Any status but COULIS_OK ends the
+     * job, with the sentence of `error`, which is never NULL here; so does another number of items than `count`. */
     coulis_status (*next)(void *context, coulis_item *item, coulis_error *error);
-    /* The item's bytes, at most `max_bytes` of them; may set item->bytes and item->modified. A status from 1 to 5
-     * becomes the row's status, with the sentence of `error`; one from 10 on ends the job. */
+    /* The item's bytes, at most `max_bytes` of them (more is COULIS_TOO_LARGE, none COULIS_EMPTY); may set item->bytes
+     * and item->modified. A status from 1 to 5 becomes the row's status, with the sentence of `error`, which is never
+     * NULL here; one from 10 on ends the job. */
     coulis_status (*read)(void *context, coulis_item *item, int64_t max_bytes, void **bytes, size_t *byte_count,
                           coulis_error *error);
     /* Releases what `read` gave. */

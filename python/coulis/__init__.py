@@ -9,19 +9,24 @@ from .error import Error
 from .featurizer import Featurizer, Result
 from .images import load_image
 from .index import Index
-from .jobs import Progress, apply, featurize, fit, read_table, run, transform, verify
+from .jobs import Progress, apply, featurize, fit, run, transform, verify
+from .listing import list_images, open_source
 from .model_files import find_model, list_models
 from .moments import Moments
 from .pca import PCA
+from .source import Item, Source
+from .tables import read_table
 
 __all__ = [
     "Error",
     "Featurizer",
     "Index",
+    "Item",
     "Moments",
     "PCA",
     "Progress",
     "Result",
+    "Source",
     "__version__",
     "apply",
     "cluster",
@@ -30,8 +35,10 @@ __all__ = [
     "featurize",
     "find_model",
     "fit",
+    "list_images",
     "list_models",
     "load_image",
+    "open_source",
     "read_table",
     "run",
     "search",

@@ -124,7 +124,7 @@ class JobOptions(ctypes.Structure):
         ("progress", ProgressFunction),
         ("context", c_void_p),
         ("choose", POINTER(SourceOptions)),
-        ("source", c_void_p),  # a coulis_source: this package gives paths
+        ("source", c_void_p),  # a coulis_source
         ("pca", c_char_p),
     ]
 

@@ -5,9 +5,9 @@ import json
 import os
 import threading
 from dataclasses import dataclass
-from pathlib import Path
 
-from . import _library, images
+from . import _library, images, listing, source
+from .error import error_of
 from .pca import components_number
 
 
@@ -57,14 +57,22 @@ def run(
     rows_per_file=10000,
     drop_features=False,
     overwrite=False,
+    label="parent",
+    include=(),
+    exclude=(),
+    all_files=False,
+    null=False,
+    strict=False,
+    dry_run=False,
     progress=None,
 ):
     """The whole job: list, featurize, fit PCA, transform, write.
 
     Parameters
     ----------
-    paths : str, os.PathLike, or a list of these
-        A picture, a folder (searched recursively), or ``@list.txt``.
+    paths : str, os.PathLike, or a list of these; or a source
+        What the command takes: an image, a folder (searched recursively), ``@list.txt``, an archive, a table; see
+        docs/sources.md. Or any iterable of items, or a :class:`coulis.Source`, which says what an item may be.
     output : str or os.PathLike
         Folder for ``features/``, ``reduced/``, ``pca.safetensors`` and ``run.json``.
     components : int, float or None
@@ -85,6 +93,12 @@ def run(
         Keep only the reduced vectors.
     overwrite : bool
         Start again; otherwise an unfinished `output` of the same recipe is resumed.
+    label, include, exclude, all_files, null
+        Which files are taken and what their labels are; see :func:`coulis.open_source`. Of paths only.
+    strict : bool
+        Raise when any image failed, after the result is written.
+    dry_run : bool
+        Read and write nothing: return what would be read, by kind and label. Of paths only.
     progress : callable or None
         Called with a :class:`Progress`, in a thread of its own; returning True stops the job.
 
@@ -97,10 +111,13 @@ def run(
     ------
     Error
         ``conflict`` when `output` holds the result of another recipe; ``interrupted`` when `progress`
-        stopped it; ``io``, ``bad_model``, ... otherwise.
+        stopped it; ``bad_data`` with `strict`; ``io``, ``bad_model``, ... otherwise.
     KeyboardInterrupt
         Ctrl-C; what is done is kept, and the same call resumes.
     """
+    given = _Given(paths, label, include, exclude, all_files, null)
+    if dry_run:
+        return given.plan(output)
     options = _options(components, threads, overwrite)
     image = images.image_options(
         resize,
@@ -115,7 +132,7 @@ def run(
     )
     _picture_options(options, model, features, image, precision, rows_per_file)
     options.drop_features = int(bool(drop_features))
-    return _job("coulis_job_run", [*_paths(paths), _library.path_bytes(output)], options, progress)
+    return given.job("coulis_job_run", [_library.path_bytes(output)], options, progress, strict)
 
 
 def apply(
@@ -127,6 +144,12 @@ def apply(
     rows_per_file=10000,
     drop_features=False,
     overwrite=False,
+    label="parent",
+    include=(),
+    exclude=(),
+    all_files=False,
+    null=False,
+    strict=False,
     progress=None,
 ):
     """New images through the network, preprocessing and components of an earlier run.
@@ -146,11 +169,12 @@ def apply(
         ``bad_data`` when the PCA has no recipe, ``conflict`` when the network of that name is another one here, and
         what :func:`run` raises.
     """
+    given = _Given(paths, label, include, exclude, all_files, null)
     options = _options(None, threads, overwrite)
     options.drop_features = int(bool(drop_features))
     options.rows_per_file = _rows_number(rows_per_file)
-    arguments = [*_paths(paths), _library.path_bytes(pca), _library.path_bytes(output)]
-    return _job("coulis_job_apply", arguments, options, progress)
+    arguments = [_library.path_bytes(pca), _library.path_bytes(output)]
+    return given.job("coulis_job_apply", arguments, options, progress, strict)
 
 
 def featurize(
@@ -172,12 +196,22 @@ def featurize(
     threads=None,
     rows_per_file=10000,
     overwrite=False,
+    label="parent",
+    include=(),
+    exclude=(),
+    all_files=False,
+    null=False,
+    strict=False,
+    dry_run=False,
     progress=None,
 ):
     """Vectors only: writes ``features/`` and ``run.json`` in `output`.
 
     Parameters, result and errors are those of :func:`run`.
     """
+    given = _Given(paths, label, include, exclude, all_files, null)
+    if dry_run:
+        return given.plan(output)
     options = _options(0.99, threads, overwrite)
     image = images.image_options(
         resize,
@@ -191,7 +225,7 @@ def featurize(
         max_pixels=max_pixels,
     )
     _picture_options(options, model, features, image, precision, rows_per_file)
-    return _job("coulis_job_featurize", [*_paths(paths), _library.path_bytes(output)], options, progress)
+    return given.job("coulis_job_featurize", [_library.path_bytes(output)], options, progress, strict)
 
 
 def fit(input, output, *, components=0.99, threads=None, overwrite=False, progress=None):
@@ -247,46 +281,41 @@ def verify(directory):
             _library.library().coulis_string_free(text)
 
 
-def read_table(directory, kind=None):
-    """A folder of parts as one table. Needs pyarrow.
-
-    Parameters
-    ----------
-    directory : str or os.PathLike
-        A folder with ``part-00000.parquet``..., or the output of a job.
-    kind : {"reduced", "features"} or None
-        Which table of a job's output; None takes ``reduced`` where there is one, else ``features``.
-
-    Returns
-    -------
-    pyarrow.Table
-        Columns ``path, label, status, error, width, height``, ``pca`` or ``features``, and ``sha256, bytes, modified``.
-
-    Raises
-    ------
-    FileNotFoundError
-        When there is no part.
-    """
-    from pyarrow import concat_tables, parquet
-
-    folder = Path(directory)
-    kinds = ("reduced", "features") if kind is None else (kind,)
-    for candidate in [folder / name for name in kinds] + ([folder] if kind is None else []):
-        parts = sorted(candidate.glob("part-*.parquet"))
-        if parts:
-            return concat_tables([parquet.ParquetFile(part).read() for part in parts])
-    raise FileNotFoundError(f"there is no part-00000.parquet in {' or '.join(str(folder / name) for name in kinds)}")
-
-
 # ---- between Python and the library ---------------------------------------------------
 
 
-def _paths(paths):
-    """Array and count of C strings."""
-    if isinstance(paths, (str, os.PathLike)):
-        paths = [paths]
-    encoded = [_library.path_bytes(path) for path in paths]
-    return (ctypes.c_char_p * len(encoded))(*encoded), len(encoded)
+class _Given:
+    """The images of a job: paths and how they are chosen, or a source of the caller's."""
+
+    def __init__(self, paths, *choice):
+        given = source.native(paths)
+        self.source = given if isinstance(given, source.Native) else None
+        self.paths = [] if self.source else given
+        self.choice = listing.choice(*choice)
+        if self.source and choice != ("parent", (), (), False, False):
+            raise ValueError("label, include, exclude, all_files and null go with paths, not with a source")
+
+    def plan(self, output):
+        if self.source:
+            raise ValueError("dry_run goes with paths, not with a source")
+        return listing.plan(self.paths, self.choice, output)
+
+    def job(self, name, arguments, options, progress, strict):
+        options.choose = ctypes.pointer(self.choice)
+        if self.source:
+            options.source = ctypes.addressof(self.source.struct)
+        try:
+            summary = _job(name, [*listing.path_array(self.paths), *arguments], options, progress)
+        except BaseException:
+            if self.source and self.source.raised is not None:
+                raise self.source.raised from None
+            raise
+        counts = summary["counts"]
+        failed = counts["pictures"] - counts["ok"]
+        if strict and failed:
+            raise error_of(f"{failed} of {counts['pictures']} images have no vector; see the column 'error' of the "
+                           f"result in {os.fsdecode(arguments[-1])}", "bad_data", 14)
+        return summary
 
 
 def _options(components, threads, overwrite):

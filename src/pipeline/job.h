@@ -7,6 +7,7 @@
 #include "pipeline/output.h"
 #include "pipeline/reduce.h"
 #include "pipeline/summary.h"
+#include "source/given.h"
 #include "source/inputs.h"
 
 /* What a job holds, released at its end. */
@@ -16,6 +17,7 @@ typedef struct cl_job {
     coulis_job_result *result;         /* the caller's, may be NULL */
     char **json;                       /* likewise */
     cl_inputs *inputs;                 /* made here; NULL when the caller brought a source */
+    cl_given given;                    /* the caller's source */
     coulis_source source;
     coulis_model *model;
     coulis_model_info model_info;

@@ -78,10 +78,10 @@ static coulis_status open_source(cl_job *j, const char *const *paths, int64_t pa
         if (status == COULIS_OK) j->source = j->inputs->table;
         return status;
     }
-    coulis_status status = cl_sized_read(j->options->source, "coulis_source", &j->source, sizeof j->source, j->error);
-    if (status == COULIS_OK && (path_count > 0 || !j->source.next || !j->source.read || !j->source.release))
-        status = cl_fail(j->error, COULIS_INVALID_ARGUMENT,
-                         "coulis_source: next, read or release is missing, or paths were given too");
+    coulis_status status = cl_given_open(j->options->source, &j->given, j->error);
+    j->source = j->given.table;
+    if (status == COULIS_OK && path_count > 0)
+        status = cl_fail(j->error, COULIS_INVALID_ARGUMENT, "coulis_source: paths were given too");
     return status;
 }
 

@@ -11,9 +11,8 @@
 #include "base/memory.h"
 #include "base/sized.h"
 #include "base/text.h"
+#include "source/columns.h"
 #include "source/location.h"
-
-#define COLUMNS_MAX 4096
 
 void coulis_source_options_init(coulis_source_options *options, size_t size) {
     const coulis_source_options defaults = {.size = sizeof defaults};
@@ -51,11 +50,7 @@ static coulis_status append_argument(cl_inputs *inputs, const char *path, const 
 }
 
 coulis_status cl_inputs_column(cl_inputs *inputs, const char *name, int *number, coulis_error *error) {
-    static const char *const own[] = {"path",   "label", "status", "error",    "width",    "height",
-                                      "sha256", "bytes", "pca",    "modified", "features"};
-    const char *prefix = *name ? "" : "column";
-    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
-        if (strcmp(name, own[i]) == 0) prefix = "input_";
+    const char *prefix = cl_column_is_own(name) ? "input_" : *name ? "" : "column";
     char *full = cl_format("%s%s", prefix, name), *clean = full ? cl_utf8_copy(full) : NULL;
     char **columns = cl_grow(inputs->columns, (size_t)inputs->column_count + 1, sizeof *columns);
     cl_free(full);
@@ -69,9 +64,9 @@ coulis_status cl_inputs_column(cl_inputs *inputs, const char *name, int *number,
         cl_free(clean);
         return COULIS_OK;
     }
-    if (inputs->column_count == COLUMNS_MAX) {
+    if (inputs->column_count == CL_COLUMNS_MAX) {
         cl_free(clean);
-        return cl_fail(error, COULIS_BAD_DATA, "more than %d columns beside path and label", COLUMNS_MAX);
+        return cl_fail(error, COULIS_BAD_DATA, "more than %d columns beside path and label", CL_COLUMNS_MAX);
     }
     columns[inputs->column_count++] = clean;
     return COULIS_OK;

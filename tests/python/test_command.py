@@ -1,11 +1,13 @@
 """Verbs and options: parsing, help, man page, completions and the pages of docs/ all know the same ones."""
 
 import argparse
+import inspect
 import json
 import re
 import shutil
 import subprocess
 
+import coulis
 import pytest
 from coulis import _library
 from coulis.convert import __main__ as convert
@@ -164,6 +166,38 @@ def test_options_of_python(table):
             action = theirs[option["name"]]
             assert option["required"] == action.required and bool(option["value"]) == (action.nargs != 0), option
     assert tried >= 2
+
+
+# Options that only the command has, and why.
+NOT_IN_PYTHON = {
+    "json": "functions return a dict",
+    "quiet": "functions print nothing",
+    "no-progress": "functions print nothing",
+    "max-size": "view takes bytes, as max_bytes",
+    "count": "search takes k, as the letter is",
+    "clusters": "cluster takes k, as the letter is",
+}
+FUNCTIONS = {"list": "list_images"}  # verb -> function, where that is called otherwise
+
+
+def test_every_option_is_in_python(table):
+    """Each verb that works on data is a function, and each of its options a parameter."""
+    tried = 0
+    for verb in table:
+        function = getattr(coulis, FUNCTIONS.get(verb["name"], verb["name"]), None)
+        if not inspect.isfunction(function):
+            assert verb["name"].split()[0] in ("models", "bench", "completion", "version", "help"), verb["name"]
+            continue
+        parameters = inspect.signature(function).parameters
+        for option in verb["options"]:
+            if option["name"] in NOT_IN_PYTHON:
+                assert option["letter"] != "k" or "k" in parameters, (verb["name"], option["name"])
+                continue
+            assert option["name"].replace("-", "_") in parameters, (verb["name"], option["name"])
+            tried += 1
+    assert tried > 60
+    known = {option["name"] for verb in table for option in verb["options"]}
+    assert set(NOT_IN_PYTHON) <= known
 
 
 @pytest.mark.parametrize("arguments, words", [

@@ -1,0 +1,34 @@
+"""A result as a table in memory."""
+
+from pathlib import Path
+
+
+def read_table(directory, kind=None):
+    """A folder of parts as one table. Needs pyarrow.
+
+    Parameters
+    ----------
+    directory : str or os.PathLike
+        A folder with ``part-00000.parquet``..., or the output of a job.
+    kind : {"reduced", "features"} or None
+        Which table of a job's output; None takes ``reduced`` where there is one, else ``features``.
+
+    Returns
+    -------
+    pyarrow.Table
+        Columns ``path, label, status, error, width, height``, ``pca`` or ``features``, and ``sha256, bytes, modified``.
+
+    Raises
+    ------
+    FileNotFoundError
+        When there is no part.
+    """
+    from pyarrow import concat_tables, parquet
+
+    folder = Path(directory)
+    kinds = ("reduced", "features") if kind is None else (kind,)
+    for candidate in [folder / name for name in kinds] + ([folder] if kind is None else []):
+        parts = sorted(candidate.glob("part-*.parquet"))
+        if parts:
+            return concat_tables([parquet.ParquetFile(part).read() for part in parts])
+    raise FileNotFoundError(f"there is no part-00000.parquet in {' or '.join(str(folder / name) for name in kinds)}")

@@ -1,0 +1,12 @@
+/* Names of the columns that a source adds to those of the result. */
+#ifndef CL_SOURCE_COLUMNS_H
+#define CL_SOURCE_COLUMNS_H
+
+#include <stdbool.h>
+
+#define CL_COLUMNS_MAX 4096
+
+/* Whether the result has a column of this name itself. */
+bool cl_column_is_own(const char *name);
+
+#endif

@@ -32,11 +32,22 @@ def path_array(paths):
     return (ctypes.c_char_p * len(encoded))(*encoded), len(encoded)
 
 
+class _Data:
+    """The whole file of an item, read when it is called."""
+
+    def __init__(self, listing, item):
+        self.listing, self.name, self.key = listing, item.name, item.key
+        self.in_turn = bool(item.now)
+
+    def __call__(self, max_bytes=1 << 30):
+        return self.listing._read(self, max_bytes)
+
+
 class Listing:
     """What paths stand for, as the command reads them: an iterator of :class:`Item`.
 
-    Made by :func:`open_source`. An item's `data` is a callable; one of an archive or a table must be called before the
-    next item is asked for. To be used by one thread.
+    Made by :func:`open_source`. An item's `data` is a callable, which may be called by any thread; one of an archive or a
+    table must be called before the next item is asked for.
     """
 
     def __init__(self, paths, options, output=None):
@@ -66,13 +77,15 @@ class Listing:
                     columns=dict(zip(self.columns, texts)), bytes=None if item.bytes < 0 else item.bytes)
         if item.modified != UNKNOWN:
             made.modified = EPOCH + datetime.timedelta(microseconds=item.modified)
-        name, key, now = item.name, item.key, item.now
-        made.data = lambda max_bytes=1 << 30: self._read(name, key, now, max_bytes)
+        self._last = made.data = _Data(self, item)
         return made
 
-    def _read(self, name, key, now, max_bytes):
+    def _read(self, which, max_bytes):
         table = self._table()
-        item = _library.Item(size=ctypes.sizeof(_library.Item), name=name, key=key, now=now)
+        if which.in_turn and which is not self._last:
+            raise ValueError(f"{os.fsdecode(which.name)}: to be read before the next item is asked for")
+        name, now = which.name, int(which.in_turn)
+        item = _library.Item(size=ctypes.sizeof(_library.Item), name=name, key=which.key, now=now)
         data, size = ctypes.c_void_p(), ctypes.c_size_t()
         _ask(table.read, table.context, ctypes.byref(item), max_bytes, ctypes.byref(data), ctypes.byref(size))
         try:

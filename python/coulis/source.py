@@ -185,7 +185,7 @@ class Native:
             to.bytes = -1 if given.bytes is None else int(given.bytes)
             to.modified = _microseconds(given.modified)
             to.key = key
-            to.now = int(not callable(given.data))
+            to.now = int(not callable(given.data) or getattr(given.data, "in_turn", False))
             self._waiting[key] = given.data
             # Bytes are not to pile up where items are passed over; a callable may still be asked for.
             self._waiting.pop(self._in_turn, None)

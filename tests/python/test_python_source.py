@@ -216,14 +216,23 @@ def test_what_paths_stand_for_can_be_iterated(folder, paths, tmp_path):
         with pytest.raises(coulis.Error) as caught:
             second.data()
         assert caught.value.status == "missing"
+        with coulis.open_source(tmp_path / "a.tar") as archived:
+            early, _ = next(archived), next(archived)
+            with pytest.raises(ValueError, match="before the next item"):
+                early.data()
         with pytest.raises(coulis.Error) as caught:
             first.data(10)
         assert caught.value.status == "too_large"
 
 
-def test_a_source_of_the_library_goes_into_a_job(folder, expected, tmp_path, lite0_path):
-    """What is filtered or renamed on the way is a source again."""
-    with coulis.open_source(folder) as source:
+@pytest.mark.parametrize("kind", ["folder", "tar"])
+def test_a_source_of_the_library_goes_into_a_job(folder, paths, expected, tmp_path, lite0_path, kind):
+    """What is filtered or renamed on the way is a source again; what must be read in turn is."""
+    if kind == "tar":
+        with tarfile.open(tmp_path / "a.tar", "w") as archive:
+            for path in paths:
+                archive.add(path, path.relative_to(folder))
+    with coulis.open_source(folder if kind == "folder" else tmp_path / "a.tar") as source:
         coulis.featurize((item for item in source if item.label != "red"), tmp_path / "out", model=lite0_path)
     wanted = expected.filter(np.array(expected["label"].to_pylist()) != "red")
     assert coulis.read_table(tmp_path / "out")["features"].to_pylist() == wanted["features"].to_pylist()

@@ -46,8 +46,8 @@ class _Data:
 class Listing:
     """What paths stand for, as the command reads them: an iterator of :class:`Item`.
 
-    Made by :func:`open_source`. An item's `data` is a callable, which may be called by any thread; one of an archive or a
-    table must be called before the next item is asked for.
+    Made by :func:`open_source`. An item's `data` is a callable, which may be called by any thread; one of an archive or
+    a table must be called before the next item is asked for.
     """
 
     def __init__(self, paths, options, output=None):

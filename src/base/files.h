@@ -2,6 +2,7 @@
 #ifndef CL_BASE_FILES_H
 #define CL_BASE_FILES_H
 
+#include <dirent.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -36,8 +37,11 @@ struct stat;
 /* The state of a regular file; nothing of anything else. */
 cl_file_state cl_file_state_of(const struct stat *about);
 
-/* The same by name; nothing of a file that is not there. */
-cl_file_state cl_file_state_at(const char *path);
+/* The same by name; nothing of a file that is not there or cannot be asked about. Fails for want of the machine alone. */
+coulis_status cl_file_state_at(const char *path, cl_file_state *state, coulis_error *error);
+
+/* The next name in a folder; NULL at its end and, with *status set, when it cannot be read. */
+struct dirent *cl_next_name(DIR *directory, const char *folder, coulis_status *status, coulis_error *error);
 
 bool cl_file_state_equal(const cl_file_state *one, const cl_file_state *other);
 

@@ -9,6 +9,7 @@
 #include "base/files.h"
 #include "base/memory.h"
 #include "base/sha256.h"
+#include "base/text.h"
 
 /* The format's own limit on its header, 100 MB, so that a false length asks for no memory. */
 #define HEADER_MAX 100000000
@@ -133,6 +134,7 @@ static coulis_status check_entries(entry *entries, size_t count, const char *pat
 static coulis_status read_header(cl_safetensors *file, const char *text, size_t text_size, size_t data_size,
                                  const char *path, coulis_status bad, coulis_error *error) {
     const char *end = NULL;
+    if (!cl_is_utf8(text, text_size)) return cl_fail(error, bad, "'%s': the header is not UTF-8", path);
     file->header = cJSON_ParseWithLengthOpts(text, text_size, &end, 0);
     if (!cJSON_IsObject(file->header)) return cl_fail(error, bad, "'%s': the header is not a JSON object", path);
     for (; end < text + text_size; end++)

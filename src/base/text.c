@@ -20,6 +20,15 @@ static size_t utf8_length(const unsigned char *s) {
     return length;
 }
 
+int cl_is_utf8(const char *text, size_t size) {
+    for (size_t at = 0; at < size;) {
+        size_t length = utf8_length((const unsigned char *)text + at);
+        if (length == 0 || length > size - at) return 0;
+        at += length;
+    }
+    return 1;
+}
+
 char *cl_utf8_copy(const char *text) {
     const unsigned char *s = (const unsigned char *)text;
     char *copy = cl_alloc(strlen(text) * 3 + 1, 1); /* U+FFFD takes three bytes */

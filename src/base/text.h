@@ -4,6 +4,9 @@
 
 #include <stddef.h>
 
+/* Whether `size` bytes, behind which stands a NUL, are valid UTF-8. */
+int cl_is_utf8(const char *text, size_t size);
+
 /* A copy of `text` in which every byte that is not part of valid UTF-8 is replaced by U+FFFD, since
  * file names may be any bytes and tables hold UTF-8. NULL when memory is short; released with cl_free. */
 char *cl_utf8_copy(const char *text);

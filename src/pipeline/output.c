@@ -41,7 +41,7 @@ coulis_status cl_output_sweep(const char *folder, bool pieces, coulis_error *err
     if (!directory) return cl_fail(error, COULIS_IO, "%s: cannot be listed: %s", folder, strerror(errno));
     coulis_status status = COULIS_OK;
     struct dirent *entry;
-    while (status == COULIS_OK && (entry = readdir(directory)) != NULL) {
+    while (!status && (entry = cl_next_name(directory, folder, &status, error))) {
         const char *name = entry->d_name;
         bool ours = starts_and_ends(name, ".part-", ".parquet.tmp") ||
                     starts_and_ends(name, "..part-", ".parquet.tmp") || is_left_over(name) ||
@@ -78,17 +78,17 @@ coulis_status cl_output_forget_pca(cl_output *output, coulis_error *error) {
 }
 
 /* Whether a folder holds nothing, or what a job leaves that was killed before its run.json had its name. */
-static bool is_empty(const char *folder) {
+static coulis_status is_empty(const char *folder, bool *empty, coulis_error *error) {
     DIR *directory = opendir(folder);
-    if (!directory) return false;
-    bool empty = true;
-    struct dirent *entry;
-    while ((entry = readdir(directory)) != NULL)
+    if (!directory) return cl_fail(error, COULIS_IO, "%s: cannot be listed: %s", folder, strerror(errno));
+    coulis_status status = COULIS_OK;
+    *empty = true;
+    for (struct dirent *entry; !status && (entry = cl_next_name(directory, folder, &status, error));)
         if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
             !is_left_over(entry->d_name))
-            empty = false;
+            *empty = false;
     closedir(directory);
-    return empty;
+    return status;
 }
 
 /* Whether two recipes are the same, `components` aside when `but_components`. */
@@ -205,12 +205,15 @@ static coulis_status prepare(cl_output *output, const cJSON *there, bool has_run
         if (status == COULIS_OK && done) status = take_finished(output, there, error);
         else if (status == COULIS_OK) status = cl_parts_open(output->folder, &output->parts, error);
         if (status != COULIS_OK || output->complete) return status;
-    } else if (!is_empty(output->folder)) {
-        return cl_fail(error, COULIS_CONFLICT,
-                       "%s: is not empty and holds no result of coulis; name another folder, or add --overwrite, which "
-                       "removes nothing but results of coulis",
-                       output->folder);
     } else {
+        bool empty = false;
+        status = is_empty(output->folder, &empty, error);
+        if (status != COULIS_OK) return status;
+        if (!empty)
+            return cl_fail(error, COULIS_CONFLICT,
+                           "%s: is not empty and holds no result of coulis; name another folder, or add --overwrite, "
+                           "which removes nothing but results of coulis",
+                           output->folder);
         status = cl_parts_open(output->folder, &output->parts, error);
     }
     const char *const folders[] = {output->features, output->reduced, output->folder};

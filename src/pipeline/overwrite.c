@@ -30,7 +30,7 @@ coulis_status cl_overwrite_find(cl_output *output, cl_kind kind, coulis_error *e
     if (!directory && errno == ENOENT) return COULIS_OK;
     if (!directory) return cl_fail(error, COULIS_IO, "%s: cannot be listed: %s", folder, strerror(errno));
     coulis_status status = COULIS_OK;
-    for (struct dirent *entry; status == COULIS_OK && (entry = readdir(directory)) != NULL;) {
+    for (struct dirent *entry; !status && (entry = cl_next_name(directory, folder, &status, error));) {
         cl_part_record record = {.kind = kind};
         cl_kind named;
         char *name = cl_format("%s/%s", kind == CL_KIND_FEATURES ? "features" : "reduced", entry->d_name);

@@ -35,11 +35,12 @@ coulis_status cl_review_part(const cl_parts *parts, cl_kind kind, int64_t number
     const cl_part_record *record = cl_parts_find(parts, kind, number);
     char *path = path_of(parts, kind, number);
     if (!path) return cl_fail_memory(error, "a path", strlen(parts->folder));
-    const cl_file_state state = cl_file_state_at(path);
+    cl_file_state state;
     coulis_error problem = {0};
-    coulis_status status = COULIS_OK;
+    coulis_status status = cl_file_state_at(path, &state, error);
     cl_part_reader *reader = NULL;
-    if (!state.has_bytes) cl_fail(&problem, COULIS_BAD_DATA, "%s: is missing", path);
+    if (status != COULIS_OK) cl_fail(&problem, status, "%s", path);
+    else if (!state.has_bytes) cl_fail(&problem, COULIS_BAD_DATA, "%s: is missing", path);
     else if (!record) cl_fail(&problem, COULIS_BAD_DATA, "%s: no record says what it must be", path);
     else if (state.bytes != record->facts.bytes)
         cl_fail(&problem, COULIS_BAD_DATA, "%s: has %lld bytes, not the %lld that were written", path,
@@ -87,8 +88,10 @@ static coulis_status is_current(const cl_parts *parts, int64_t number, const cl_
 static coulis_status remove_part(const cl_parts *parts, cl_kind kind, int64_t number, coulis_error *error) {
     char *path = path_of(parts, kind, number);
     if (!path) return cl_fail_memory(error, "a path", strlen(parts->folder));
-    const bool there = cl_file_state_at(path).has_bytes;
-    coulis_status status = cl_remove(path, error);
+    cl_file_state state;
+    coulis_status status = cl_file_state_at(path, &state, error);
+    const bool there = state.has_bytes;
+    if (status == COULIS_OK) status = cl_remove(path, error);
     /* Pieces that should have gone when the part was finished: of the same images as the part. */
     *strrchr(path, '/') = '\0';
     if (status == COULIS_OK && there && kind == CL_KIND_FEATURES) status = cl_making_forget(path, number, error);
@@ -141,9 +144,9 @@ coulis_status cl_review_pca(const cl_parts *parts, bool *good, coulis_error *err
     *good = false;
     char *path = path_of(parts, CL_KIND_PCA, 0);
     if (!path) return cl_fail_memory(error, "a path", strlen(parts->folder));
-    const cl_file_state state = cl_file_state_at(path);
-    coulis_status status = COULIS_OK;
-    if (record && state.has_bytes && state.bytes == record->facts.bytes) {
+    cl_file_state state;
+    coulis_status status = cl_file_state_at(path, &state, error);
+    if (status == COULIS_OK && record && state.has_bytes && state.bytes == record->facts.bytes) {
         char sha256[CL_SHA256_TEXT];
         int64_t bytes;
         status = cl_file_sha256(path, &bytes, sha256, error);

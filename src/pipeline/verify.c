@@ -132,7 +132,7 @@ static coulis_status check_strangers(verifying *v, cl_kind kind) {
     coulis_status status = COULIS_OK;
     if (!directory && errno != ENOENT)
         status = cl_fail(v->error, COULIS_IO, "%s: cannot be listed: %s", folder, strerror(errno));
-    for (struct dirent *entry; directory && !status && (entry = readdir(directory));) {
+    for (struct dirent *entry; directory && !status && (entry = cl_next_name(directory, folder, &status, v->error));) {
         cl_kind named;
         int64_t number;
         char *whole = cl_format("%s/%s", name, entry->d_name);

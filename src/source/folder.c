@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "base/error.h"
+#include "base/files.h"
 #include "base/memory.h"
 #include "base/text.h"
 #include "source/inputs.h"
@@ -92,9 +93,9 @@ static const char *below(const walk *w, const char *path) {
     return *rest == '/' ? rest + 1 : rest;
 }
 
-/* A folder that cannot be read is a row, unless it is the PATH itself. */
+/* A folder that cannot be read is a row, unless it is the PATH itself or the machine is out of something. */
 static coulis_status fault(walk *w, const char *path, int number) {
-    if (strlen(path) == w->root)
+    if (strlen(path) == w->root || cl_of_the_machine(number))
         return cl_fail(w->error, COULIS_IO, "%s: folder cannot be read: %s", path, strerror(number));
     char *message = cl_format("%s: folder cannot be read: %s", path, strerror(number));
     if (!message) return cl_fail_memory(w->error, "a message", strlen(path));
@@ -107,18 +108,24 @@ static coulis_status fault(walk *w, const char *path, int number) {
     return status;
 }
 
-/* What a name in a folder is; takes `path` over. `info` is of the link itself where it is one. */
-static coulis_status take(walk *w, char *path, struct stat *info) {
+/* What a name in a folder is; takes `path` over. `info` is of the link itself where it is one, and of nothing when it
+ * cannot be had for the reason `cannot`, a number of errno: opening the file will tell. */
+static coulis_status take(walk *w, char *path, struct stat *info, int cannot) {
     const coulis_source_options *options = &w->inputs->options;
-    const bool link = S_ISLNK(info->st_mode);
-    bool there = !link || stat(path, info) == 0;
+    const bool link = !cannot && S_ISLNK(info->st_mode);
+    bool there = !cannot && (!link || stat(path, info) == 0);
     coulis_status status = COULIS_OK;
+    if (!there && cl_of_the_machine(cannot ? cannot : errno)) {
+        status = cl_fail(w->error, COULIS_IO, "%s: %s", path, strerror(cannot ? cannot : errno));
+        cl_free(path);
+        return status;
+    }
     if (there && S_ISDIR(info->st_mode)) {
         bool output = w->has_output && info->st_dev == w->output.st_dev && info->st_ino == w->output.st_ino;
         if (!output && cl_choose_folder(options, below(w, path)) == CL_TAKE)
             return push(link ? &w->links : &w->pending, path, w->error);
         w->inputs->left_out[CL_EXCLUDED] += !output;
-    } else if (!there || S_ISREG(info->st_mode)) { /* a link to nothing has a row that says so */
+    } else if (!there || S_ISREG(info->st_mode)) { /* a link to nothing, too: it has a row that says so */
         if (cl_choose_file(options, below(w, path)) == CL_TAKE) {
             cl_entry entry = {.bytes = -1, .modified = CL_NO_TIME, .argument = w->inputs->argument_count - 1};
             if (there) {
@@ -158,7 +165,8 @@ static coulis_status list_folder(walk *w, const char *folder) {
         char *path = cl_format("%s%s%s", folder, slash, entry->d_name);
         if (!path) status = cl_fail_memory(w->error, "a path", strlen(folder));
         else if (fstatat(dirfd(directory), entry->d_name, &info, AT_SYMLINK_NOFOLLOW) == 0)
-            status = take(w, path, &info);
+            status = take(w, path, &info, 0);
+        else if (errno != ENOENT) status = take(w, path, &info, errno);
         else cl_free(path); /* removed meanwhile */
     }
     closedir(directory);
@@ -189,6 +197,8 @@ coulis_status cl_append_folder(cl_inputs *inputs, const char *folder, const char
     while (w.root > 1 && folder[w.root - 1] == '/') w.root--;
     inputs->arguments[inputs->argument_count - 1].root = w.root;
     w.has_output = output && stat(output, &w.output) == 0;
+    if (output && !w.has_output && cl_of_the_machine(errno))
+        return cl_fail(error, COULIS_IO, "%s: %s", output, strerror(errno));
     const int64_t first = inputs->list.count;
     char *root = cl_format("%.*s", (int)w.root, folder);
     coulis_status status = root ? push(&w.pending, root, error) : cl_fail_memory(error, "a path", w.root);

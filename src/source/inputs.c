@@ -98,6 +98,7 @@ static coulis_status append_paths(cl_inputs *inputs, cl_many *many, const int *c
 coulis_status cl_append_many(cl_inputs *inputs, const char *path, coulis_error *error) {
     cl_argument *argument = &inputs->arguments[inputs->argument_count - 1];
     cl_many *many;
+    cl_file_state state;
     coulis_status status = cl_many_open(path, &inputs->options, NULL, &many, error);
     if (status != COULIS_OK) return status;
     argument->columns = cl_alloc((size_t)many->column_count, sizeof *argument->columns);
@@ -106,8 +107,7 @@ coulis_status cl_append_many(cl_inputs *inputs, const char *path, coulis_error *
         status = cl_inputs_column(inputs, many->columns[i], &argument->columns[i], error);
     if (status == COULIS_OK && many->paths_only) {
         status = append_paths(inputs, many, argument->columns, error);
-    } else if (status == COULIS_OK) {
-        const cl_file_state state = cl_file_state_at(path);
+    } else if (status == COULIS_OK && (status = cl_file_state_at(path, &state, error)) == COULIS_OK) {
         const cl_entry entry = {.bytes = state.has_bytes ? state.bytes : -1, .kind = CL_ENTRY_MANY,
                                 .modified = state.has_modified ? state.modified : CL_NO_TIME,
                                 .argument = inputs->argument_count - 1};
@@ -176,10 +176,11 @@ bool cl_inputs_tell_states(const cl_inputs *inputs) {
 cl_file_state cl_inputs_state(const cl_inputs *inputs, int64_t i) {
     const cl_entry *entry = &inputs->list.entries[i];
     const char *name = cl_list_name(&inputs->list, i);
-    if (!cl_location_has_scheme(name)) return cl_file_state_at(name);
     cl_file_state state = {.has_bytes = entry->bytes >= 0, .has_modified = entry->modified != CL_NO_TIME};
     if (state.has_bytes) state.bytes = entry->bytes;
     if (state.has_modified) state.modified = entry->modified;
+    /* Nothing is known of a file that cannot be looked at, so that it is read again. */
+    if (!cl_location_has_scheme(name)) cl_file_state_at(name, &state, NULL);
     return state;
 }
 

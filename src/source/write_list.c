@@ -154,7 +154,9 @@ static coulis_status take(const coulis_source *source, rows *r, bool *more, coul
     *more = status == COULIS_OK && item.name;
     if (!*more) return status;
     if (item.bytes < 0 && !item.now && !cl_location_has_scheme(item.name)) { /* of a list: not looked at so far */
-        const cl_file_state state = cl_file_state_at(item.name);
+        cl_file_state state;
+        status = cl_file_state_at(item.name, &state, error);
+        if (status != COULIS_OK) return status;
         if (state.has_bytes) item.bytes = state.bytes;
         if (state.has_modified) item.modified = state.modified;
     }

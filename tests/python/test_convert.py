@@ -239,7 +239,7 @@ def test_every_recipe_can_be_read(repository):
         assert found["name"] == name and found["from"] in ("keras", "torch")
         assert found["input"]["channels"] in ("RGB", "BGR") and len(found["input"]["mean"]) == 3
         assert len({"url", "package"} & set(found["source"])) == 1
-        stated = "no hash" not in (repository / "models" / f"{name}.toml").read_text()
+        stated = "states no hash" not in (repository / "models" / f"{name}.toml").read_text()
         assert stated == bool({"md5", "sha256"} & set(found["source"])), name
         description = graph.describe(found, layouts.build(found)[0])
         outputs, _ = graph.shapes(description)

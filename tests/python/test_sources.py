@@ -91,6 +91,22 @@ def test_list_and_standard_input(coulis, images, paths, expected, tmp_path):
         assert check(tmp_path / out, expected)["path"].to_pylist() == [str(path) for path in paths]
 
 
+def test_lines_longer_than_any_path_are_rows(coulis, paths, tmp_path):
+    """Over the limits of a name (255 bytes), of a path (4,096), and of a buffer: a row each, in a part that can be read."""
+    lines = [str(paths[0]), "a/" * 3000 + "b.jpg", "c" * 300, "d" * 3_000_000, "e/" * 100_000 + "f.jpg", str(paths[1])]
+    (tmp_path / "list.txt").write_text("\n".join(lines) + "\n")
+    coulis("run", "@list.txt", "-o", "out", "--quiet", "-k", "1", code=3)
+    table = read(tmp_path / "out")
+    assert table["path"].to_pylist() == lines
+    assert table["status"].to_pylist() == ["ok", "unreadable", "unreadable", "unreadable", "unreadable", "ok"]
+    assert all("File name too long" in error for error in table["error"].to_pylist()[1:5])
+    coulis("verify", "out")
+    coulis("export", "out", "-o", "vectors.npy")
+    assert np.load(tmp_path / "vectors.npy").shape[0] == 2
+    # What is written beside a part while it is made can be read, too: the same command finds all done.
+    coulis("run", "@list.txt", "-o", "out", "--quiet", "-k", "1", code=3)
+
+
 @pytest.mark.parametrize("kind", ["tar", "tar.gz", "tgz"])
 @pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
 def test_tar(coulis, images, paths, expected, tmp_path, kind, form):

@@ -115,7 +115,7 @@ def get(name, url=None, where=None, overwrite=False, quiet=False):
         except fetch.Unreachable as error:
             raise ValueError(f"{error}. {elsewhere(chosen)}") from None
         description, tensors = convert(part, name, chosen["from"], name, fetched=True)
-        if "md5" not in source and "sha256" not in source:
+        if not weight_files.is_pinned(source):
             _same_as_first(folder / f".{name}.sha256", description["source_sha256"], source)
         store.store(name, description, tensors, folder)
         os.unlink(part)
@@ -123,7 +123,7 @@ def get(name, url=None, where=None, overwrite=False, quiet=False):
 
 
 def _same_as_first(path, digest, source):
-    """Hold a file whose publisher states no hash to the one that was fetched first."""
+    """Hold a file of which no whole SHA-256 is known to the one that was fetched first."""
     if path.exists() and path.read_text(encoding="ascii").strip() != digest:
         raise ValueError(f"{source['url']} is another file than the one fetched first: it has SHA-256 {digest}, that "
                          f"one {path.read_text(encoding='ascii').strip()}; remove {path} to take the new one")

@@ -8,6 +8,8 @@ import math
 from collections import namedtuple
 from pathlib import Path
 
+from . import regular
+
 SIZE_MAX = 1 << 20  # bytes; a config.json with 1,000 labels has 70,000
 BESIDE = ("config.json", "preprocessor_config.json", "open_clip_config.json")
 SIDE_MAX = 8192
@@ -41,10 +43,9 @@ def read(paths):
     """
     facts, prepared = {}, {}
     for path in map(Path, paths):
-        if path.stat().st_size > SIZE_MAX:
-            raise ValueError(f"{path} has more than {SIZE_MAX} bytes")
+        data = regular.read(path, SIZE_MAX)
         try:
-            given = json.loads(path.read_text(encoding="utf-8"))
+            given = json.loads(data.decode())
             if not isinstance(given, dict):
                 raise ValueError("it holds no object")
             if "preprocess_cfg" in given:
@@ -63,6 +64,8 @@ def read(paths):
                 raise ValueError("it is none of Hugging Face, timm or open_clip")
         except (KeyError, TypeError, AttributeError, IndexError, OverflowError, RecursionError):
             raise ValueError(f"{path} is not a configuration that can be read") from None
+        except UnicodeError:
+            raise ValueError(f"{path} is not UTF-8") from None
         except ValueError as error:
             raise ValueError(f"{path}: {str(error)[:200]}") from None
     return Found(facts, prepared)

@@ -16,6 +16,7 @@ from . import weight_files
 BLOCK = 1 << 18
 SHA256 = re.compile("[0-9a-f]{64}")
 TIMEOUT = 30  # seconds without a byte
+SLOW_SECONDS, SLOW_BYTES = 60, 60_000  # less than this many bytes in so many seconds is no transfer
 TRIES = 4  # connections that break off, before it is given up for now
 
 
@@ -52,8 +53,8 @@ def download(url, part, source, quiet=False):
     part : pathlib.Path
         Stays where a transfer broke off, for the next try; is removed when its hash is wrong.
     source : dict
-        The recipe's [source], with the hash; where it has none, the file must have the SHA-256 that the server states,
-        if it does.
+        The recipe's [source], with the hash; where that is no whole SHA-256, the file must have the one that the server
+        states, too, if it does.
 
     Raises
     ------
@@ -71,7 +72,9 @@ def download(url, part, source, quiet=False):
         stated = {}
         _transfer(url, part, progress, stated)
         try:
-            weight_files.check_published(part, source if "md5" in source or "sha256" in source else stated)
+            weight_files.check_published(part, source)
+            if not weight_files.is_pinned(source):
+                weight_files.check_published(part, stated)
             return
         except ValueError as error:
             part.unlink()
@@ -89,6 +92,9 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 
     def redirect_request(self, request, file, code, message, headers, address):
         note_hash(headers, self.stated)
+        safe = address.startswith("https://")
+        if not safe and not (address.startswith("http://") and request.full_url.startswith("http://")):
+            raise Unreachable(f"{request.full_url} redirects to {address:.200}, which is not https: not followed")
         return super().redirect_request(request, file, code, message, headers, address)
 
 
@@ -140,14 +146,20 @@ def _connection(url, part, begun, progress, stated):
         if total is not None and total > weight_files.SIZE_MAX:
             raise Unreachable(f"{url} has {total} bytes, more than {weight_files.SIZE_MAX}")
         with open(part, "ab" if resumed else "wb") as file:
+            began, before = time.monotonic(), done
             while True:
-                block = response.read(BLOCK)
+                block = response.read1(BLOCK)
                 if not block:
                     break
                 file.write(block)
                 done += len(block)
                 if done > weight_files.SIZE_MAX:
                     raise Unreachable(f"{url} has more than {weight_files.SIZE_MAX} bytes")
+                if time.monotonic() - began > SLOW_SECONDS:
+                    if done - before < SLOW_BYTES:
+                        raise Unreachable(f"{url} brings less than {SLOW_BYTES} bytes in {SLOW_SECONDS} seconds; what is "
+                                          "here is kept, and the same command goes on behind it")
+                    began, before = time.monotonic(), done
                 progress.draw(done, total)
     progress.draw(done, total, last=True)
     return total is None or done == total

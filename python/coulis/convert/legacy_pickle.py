@@ -7,6 +7,7 @@ the list of storage keys, and then for each key an int64 element count and the r
 
 import struct
 from io import BytesIO
+from math import prod
 
 import numpy
 
@@ -14,6 +15,7 @@ from . import checkpoint, pickles
 
 MAGIC = 0x1950A86A20F9469CFC6C  # first pickle of every legacy file
 PROTOCOL = 1001
+SHARED_MAX = 4  # elements of all tensors for each of the storages; tied embeddings make 2
 BFLOAT16 = pickles.STORAGES["BFloat16Storage"]
 
 
@@ -62,7 +64,7 @@ def _read(data, entry):
     if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys) or len(set(keys)) != len(keys):
         raise ValueError("its list of storages is damaged")
     arrays = _storages(data, stream.tell(), keys, storages)
-    return {key: view(key, tensor, arrays) for key, tensor in found.items()}
+    return views(found, arrays)
 
 
 def _storages(data, position, keys, wanted):
@@ -92,6 +94,14 @@ def _storages(data, position, keys, wanted):
 def element(dtype):
     """NumPy's type of a storage's elements; bfloat16 is read as whole numbers of 16 bits."""
     return numpy.dtype("<u2" if dtype == BFLOAT16 else dtype)
+
+
+def views(tensors, arrays):
+    """All tensors as views into their storages, together not much more than these: bfloat16 becomes larger."""
+    total = sum(prod(tensor.shape) for tensor in tensors.values())
+    if total > SHARED_MAX * sum(map(len, arrays.values())):
+        raise ValueError("its tensors share their storages more than tensors of a network do")
+    return {name: view(name, tensor, arrays) for name, tensor in tensors.items()}
 
 
 def view(name, tensor, arrays):

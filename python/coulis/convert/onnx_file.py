@@ -11,6 +11,8 @@ from pathlib import Path, PurePosixPath
 
 import numpy
 
+from . import regular
+
 FILE_MAX = (1 << 31) - 1  # protobuf's own limit of a message
 WEIGHTS_MAX = 1 << 32  # bytes of all tensors read; the largest network of keras.applications has 1.4e9
 RANK_MAX = 8
@@ -200,9 +202,7 @@ def _parse(path):
         raise ValueError(f"{path}: reading ONNX needs the Python package onnx (pip install onnx)") from None
     if not path.is_file():
         raise ValueError(f"{path} is missing, or not a file")
-    if path.stat().st_size > FILE_MAX:
-        raise ValueError(f"{path} is larger than {FILE_MAX} bytes")
-    data = path.read_bytes()
+    data = regular.read(path, FILE_MAX)
     message = onnx.ModelProto()
     try:
         message.ParseFromString(data)

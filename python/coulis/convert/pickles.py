@@ -11,7 +11,9 @@ import pickletools
 from collections import namedtuple
 
 RANK_MAX = 8
-OPCODES_MAX = 8_000_000  # a ViT-B with Adam's state beside it takes 100,000
+# Opcodes, and items that these put into dictionaries and lists; a ViT-B with Adam's state beside it takes 100,000. A few
+# bytes can name a large dictionary again and again, so that opcodes alone would bound nothing.
+OPCODES_MAX = ITEMS_MAX = 2_000_000
 
 STORAGES = {
     "FloatStorage": "<f4",
@@ -111,7 +113,7 @@ def load(stream, storages=None):
 
 class _Machine:
     def __init__(self, storages):
-        self.stack, self.memo, self.storages = [], {}, storages
+        self.stack, self.memo, self.storages, self.items = [], {}, storages, 0
 
     def step(self, name, argument):
         """Carries out one opcode; IndexError, KeyError or TypeError when the stack does not hold what it needs."""
@@ -140,12 +142,11 @@ class _Machine:
         elif name == "STACK_GLOBAL":
             attribute, module = self.pop(), self.pop()
             stack.append(_named(module, attribute))
-        elif name in ("REDUCE", "NEWOBJ"):
+        elif name in ("REDUCE", "NEWOBJ", "NEWOBJ_EX"):
+            if name == "NEWOBJ_EX":
+                self.pop()
             arguments = self.pop()
-            stack.append(_made(self.pop(), arguments))
-        elif name == "NEWOBJ_EX":
-            self.pop()
-            arguments = self.pop()
+            self.take(arguments[0] if type(arguments) is tuple and arguments else ())
             stack.append(_made(self.pop(), arguments))
         elif name == "BINPERSID":
             stack.append(self.storage(self.pop()))
@@ -164,8 +165,15 @@ class _Machine:
             if isinstance(stack[-1], Opaque):
                 for part in state if type(state) is tuple else (state,):
                     if type(part) is dict:
+                        self.take(part)
                         stack[-1].entries.update(part)
             # Else attributes of an OrderedDict, such as a state dict's _metadata: not needed.
+
+    def take(self, items):
+        """Counts items that are to be copied."""
+        self.items += len(items) if type(items) in (list, dict) else 0
+        if self.items > ITEMS_MAX:
+            raise ValueError("a pickle in it is too long")
 
     def pop(self):
         item = self.stack.pop()

@@ -12,6 +12,7 @@ ALIGNMENT = 64  # of the data section, for a reader that maps the file
 HEADER_MAX = 16 * 1024 * 1024
 TYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "|i1", "U8": "|u1"}
 TYPES["BOOL"] = "|b1"
+RANK_MAX = 8
 BFLOAT16 = "BF16"  # read as float32
 
 
@@ -97,6 +98,9 @@ def parse(data, path):
                 end = last
                 continue
             kind = numpy.dtype(TYPES.get(dtype, "<u2"))
+            # Checked before they are multiplied: a million large numbers would take hours.
+            if len(shape) > RANK_MAX or not all(type(size) is int and 0 <= size < 1 << 40 for size in shape):
+                raise ValueError(f"{name!r:.100} has an impossible shape")
             if first != end or last - first != kind.itemsize * prod(shape) or start + last > len(data):
                 raise ValueError(f"the bytes of {name!r:.100} do not fit its shape {shape!r:.100}")
             tensors[name] = numpy.frombuffer(data, kind, prod(shape), start + first).reshape(shape)

@@ -78,4 +78,4 @@ def _read(archive, size, entry):
         if len(elements) != count * kind.itemsize:
             raise ValueError(f"the storage {key!r:.60} has {len(elements)} bytes where {count} elements were announced")
         arrays[key] = numpy.frombuffer(elements, kind) if count else numpy.empty(0, kind)
-    return {key: legacy_pickle.view(key, tensor, arrays) for key, tensor in tensors.items()}
+    return legacy_pickle.views(tensors, arrays)

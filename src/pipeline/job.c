@@ -1,5 +1,4 @@
 /* The command's verbs: list, featurize, fit, transform, and what of them is there already. */
-#include <errno.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -142,12 +141,8 @@ static coulis_status open_vectors(cl_job *j, const char *input) {
 static coulis_status fit(cl_job *j, const char *input, const char *output) {
     if (!input) return cl_fail(j->error, COULIS_INVALID_ARGUMENT, "no input given");
     coulis_status status = check_output(output, j->error);
+    if (status == COULIS_OK && !j->options->overwrite) status = cl_refuse_existing(output, j->error);
     if (status != COULIS_OK) return status;
-    const bool there = cl_path_exists(output);
-    if (!there && errno != ENOENT && errno != ENOTDIR)
-        return cl_fail(j->error, COULIS_IO, "%s: %s", output, strerror(errno));
-    if (there && !j->options->overwrite)
-        return cl_fail(j->error, COULIS_CONFLICT, "%s: already exists; --overwrite replaces it", output);
     status = open_vectors(j, input);
     const double began = cl_seconds();
     if (status == COULIS_OK) status = cl_fit_table(j->table, j->options, j->pool, &j->pca, j->error);

@@ -21,6 +21,12 @@
 
 bool cl_path_exists(const char *path) { return access(path, F_OK) == 0; }
 
+coulis_status cl_refuse_existing(const char *path, coulis_error *error) {
+    if (cl_path_exists(path))
+        return cl_fail(error, COULIS_CONFLICT, "%s: already exists; --overwrite replaces it", path);
+    return errno == ENOENT || errno == ENOTDIR ? COULIS_OK : cl_fail(error, COULIS_IO, "%s: %s", path, strerror(errno));
+}
+
 char *cl_part_path(const char *folder, int64_t number) {
     return cl_format("%s/part-%05lld.parquet", folder, (long long)number);
 }

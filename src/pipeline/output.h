@@ -47,4 +47,7 @@ char *cl_part_path(const char *folder, int64_t number);
 
 bool cl_path_exists(const char *path);
 
+/* COULIS_CONFLICT where a file is that is to be written. */
+coulis_status cl_refuse_existing(const char *path, coulis_error *error);
+
 #endif

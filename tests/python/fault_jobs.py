@@ -1,7 +1,7 @@
 """Verbs of the command, their undisturbed results, and what comes of them when a call fails (test_faults.py).
 
-tests/faults/interpose.c makes an allocation or a system call fail. A job that failed is run again without the fault, and
-must end with the undisturbed bytes; where two faults leave the same files behind, byte for byte, once is enough.
+tests/faults/interpose.c makes an allocation or a system call fail. A job that failed is run again without the fault,
+and must end with the undisturbed bytes; where two faults leave the same files behind, byte for byte, once is enough.
 """
 
 import errno
@@ -48,7 +48,7 @@ def state(folder):
 
 
 def spread(count, runs):
-    """At most `runs` numbers of 1..count, evenly, the first and last among them; of these the share that was asked for."""
+    """At most `runs` numbers of 1..count, evenly, first and last among them; of these the share that was asked for."""
     numbers = range(1, count + 1)
     if count > runs:
         numbers = sorted({1 + round(i * (count - 1) / (runs - 1)) for i in range(runs)})
@@ -261,7 +261,8 @@ class Fit(Job):
         out.mkdir()
 
     def arguments(self, out):
-        return ["fit", self.given / "whole", "-o", out / "pca.safetensors", "-k", 3, "--overwrite", "--threads", THREADS]
+        return ["fit", self.given / "whole", "-o", out / "pca.safetensors", "-k", 3, "--overwrite",
+                "--threads", THREADS]
 
 
 class Transform(Job):

@@ -92,7 +92,7 @@ def test_list_and_standard_input(coulis, images, paths, expected, tmp_path):
 
 
 def test_lines_longer_than_any_path_are_rows(coulis, paths, tmp_path):
-    """Over the limits of a name (255 bytes), of a path (4,096), and of a buffer: a row each, in a part that can be read."""
+    """Over the limits of a name (255 bytes), a path (4,096) and a buffer: a row each, in a part that can be read."""
     lines = [str(paths[0]), "a/" * 3000 + "b.jpg", "c" * 300, "d" * 3_000_000, "e/" * 100_000 + "f.jpg", str(paths[1])]
     (tmp_path / "list.txt").write_text("\n".join(lines) + "\n")
     coulis("run", "@list.txt", "-o", "out", "--quiet", "-k", "1", code=3)

@@ -58,7 +58,7 @@ def _entries(item):
 
 
 def _find(item, path, depth, seen):
-    """The tensors in `item`, and the entries that lead to them; an object in `seen` at this depth has none that are new."""
+    """The tensors in `item`, and the entries that lead to them; none where an object is in `seen` at this depth."""
     if (id(item), depth) in seen:
         return {}, path
     seen.add((id(item), depth))

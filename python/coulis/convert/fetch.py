@@ -157,8 +157,8 @@ def _connection(url, part, begun, progress, stated):
                     raise Unreachable(f"{url} has more than {weight_files.SIZE_MAX} bytes")
                 if time.monotonic() - began > SLOW_SECONDS:
                     if done - before < SLOW_BYTES:
-                        raise Unreachable(f"{url} brings less than {SLOW_BYTES} bytes in {SLOW_SECONDS} seconds; what is "
-                                          "here is kept, and the same command goes on behind it")
+                        raise Unreachable(f"{url} brings less than {SLOW_BYTES} bytes in {SLOW_SECONDS} seconds; what "
+                                          "is here is kept, and the same command goes on behind it")
                     began, before = time.monotonic(), done
                 progress.draw(done, total)
     progress.draw(done, total, last=True)

@@ -11,8 +11,8 @@ import pickletools
 from collections import namedtuple
 
 RANK_MAX = 8
-# Opcodes, and items that these put into dictionaries and lists; a ViT-B with Adam's state beside it takes 100,000. A few
-# bytes can name a large dictionary again and again, so that opcodes alone would bound nothing.
+# Opcodes, and items that these put into dictionaries and lists; a ViT-B with Adam's state beside it takes 100,000. A
+# few bytes can name a large dictionary again and again, so that opcodes alone would bound nothing.
 OPCODES_MAX = ITEMS_MAX = 2_000_000
 
 STORAGES = {

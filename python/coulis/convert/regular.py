@@ -21,9 +21,9 @@ def read(path, limit):
         raise ValueError(f"{path} is not an ordinary file")
     with open(descriptor, "rb") as file:
         # One byte more than there should be: it may have grown, and files of /proc have no size.
-        data = file.read(min(found.st_size, limit) + 1)
-        if len(data) <= limit and len(data) > found.st_size:
+        data = file.read(found.st_size + 1) if found.st_size <= limit else b""
+        if found.st_size < len(data) <= limit:
             data += file.read(limit + 1 - len(data))
-    if len(data) > limit:
-        raise ValueError(f"{path} has more than {limit} bytes")
+    if max(len(data), found.st_size) > limit:
+        raise ValueError(f"{path} is larger than {limit} bytes")
     return data

@@ -300,6 +300,14 @@ typedef struct coulis_input {
     size_t byte_count;
 } coulis_input;
 
+/* One image that is decoded already: `height` rows of `width` pixels, without gaps. Its layout never changes. */
+typedef struct coulis_pixels {
+    const uint8_t *pixels; /* height * width * channels bytes; the caller's, only read, and only during the call */
+    int32_t width, height;
+    int32_t channels;    /* 1: grey; 3: red, green, blue; 4: with alpha, not premultiplied */
+    int32_t orientation; /* EXIF's 1 to 8, heeded with COULIS_ORIENT_EXIF; 0 when unknown */
+} coulis_pixels;
+
 /* What became of one image. Its layout never changes. */
 typedef struct coulis_result {
     coulis_error error;    /* of this image; status COULIS_OK when it has a vector */
@@ -323,6 +331,13 @@ COULIS_API const char *coulis_featurizer_recipe(const coulis_featurizer *featuri
 COULIS_API coulis_status coulis_featurizer_run(coulis_featurizer *featurizer, const coulis_input *inputs,
                                                int64_t count, float *values, coulis_result *results,
                                                coulis_error *error);
+
+/* The same for images that are decoded already: resized, turned and put on white as the featurizer's options say, so
+ * that the vector is that of a PNG of these pixels. Results and errors are those of coulis_featurizer_run: a side of 0
+ * is COULIS_UNREADABLE, more pixels than allowed COULIS_TOO_LARGE, in the result of that image. */
+COULIS_API coulis_status coulis_featurizer_run_images(coulis_featurizer *featurizer, const coulis_pixels *images,
+                                                      int64_t count, float *values, coulis_result *results,
+                                                      coulis_error *error);
 
 /* The network alone: `count` images of input_height x input_width x 3 bytes, already decoded and resized, to count x
  * length numbers. */

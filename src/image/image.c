@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "base/sized.h"
 #include "base/words.h"
+#include "image/decoded.h"
 #include "image/decoder.h"
 #include "image/format.h"
 #include "image/orient.h"
@@ -94,6 +95,15 @@ static coulis_status resize_rows(const cl_source *picture, cl_decoder *decoder, 
     return status;
 }
 
+/* Turns the image upright and resizes it; closes `decoder`. */
+static coulis_status finish_image(const cl_source *picture, cl_decoder *decoder, uint8_t *rgb) {
+    coulis_status status = COULIS_OK;
+    if (decoder->orientation != 1) status = cl_orient(picture, &decoder);
+    if (!status) status = resize_rows(picture, decoder, rgb);
+    decoder->close(decoder);
+    return status;
+}
+
 static coulis_status decode(cl_source *picture, uint8_t *rgb) {
     if (picture->size == 0) return cl_source_fail(picture, COULIS_EMPTY, "is empty: it has no bytes");
     if (picture->size > (uint64_t)picture->options->max_bytes) {
@@ -102,11 +112,7 @@ static coulis_status decode(cl_source *picture, uint8_t *rgb) {
     }
     cl_decoder *decoder;
     coulis_status status = open_decoder(picture, &decoder);
-    if (status) return status;
-    if (decoder->orientation != 1) status = cl_orient(picture, &decoder);
-    if (!status) status = resize_rows(picture, decoder, rgb);
-    decoder->close(decoder);
-    return status;
+    return status ? status : finish_image(picture, decoder, rgb);
 }
 
 coulis_status cl_image_decode(const char *name, const uint8_t *bytes, size_t size, const coulis_image_options *options,
@@ -121,6 +127,19 @@ coulis_status cl_image_decode(const char *name, const uint8_t *bytes, size_t siz
     cl_source picture = {.bytes = bytes, .size = size, .name = name, .options = options,
                          .width = width, .height = height, .error = error};
     status = decode(&picture, rgb);
+    *stored_width = picture.stored_width;
+    *stored_height = picture.stored_height;
+    return status;
+}
+
+coulis_status cl_image_from_pixels(const char *name, const coulis_pixels *pixels, const coulis_image_options *options,
+                                   int32_t width, int32_t height, uint8_t *rgb, int32_t *stored_width,
+                                   int32_t *stored_height, coulis_error *error) {
+    cl_clear(error);
+    cl_source picture = {.name = name, .options = options, .width = width, .height = height, .error = error};
+    cl_decoder *decoder;
+    coulis_status status = cl_decoded_open(&picture, pixels, &decoder);
+    if (!status) status = finish_image(&picture, decoder, rgb);
     *stored_width = picture.stored_width;
     *stored_height = picture.stored_height;
     return status;

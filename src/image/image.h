@@ -13,6 +13,11 @@ coulis_status cl_image_decode(const char *name, const uint8_t *bytes, size_t siz
                               int32_t width, int32_t height, uint8_t *rgb, int32_t *stored_width,
                               int32_t *stored_height, coulis_error *error);
 
+/* The same from pixels that are decoded already; `rgb` is not NULL, `width` and `height` are at least 1. */
+coulis_status cl_image_from_pixels(const char *name, const coulis_pixels *pixels, const coulis_image_options *options,
+                                   int32_t width, int32_t height, uint8_t *rgb, int32_t *stored_width,
+                                   int32_t *stored_height, coulis_error *error);
+
 /* Reads a whole file into fresh memory (*bytes, released with cl_free), checking its size
  * against `max_bytes` first. COULIS_MISSING, COULIS_EMPTY, COULIS_TOO_LARGE,
  * COULIS_UNREADABLE (not permitted, not a regular file, read error, or it changes while it is read) or

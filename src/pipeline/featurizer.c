@@ -134,6 +134,16 @@ int64_t coulis_featurizer_length(const coulis_featurizer *featurizer) {
     return featurizer ? featurizer->plan->length : 0;
 }
 
+/* The pixels of one image as the network wants them. */
+static coulis_status prepare(const coulis_featurizer *f, const cl_picture *picture, uint8_t *rgb) {
+    coulis_result *result = picture->result;
+    if (picture->pixels)
+        return cl_image_from_pixels(picture->name, picture->pixels, &f->options, f->width, f->height, rgb,
+                                    &result->width, &result->height, &result->error);
+    return cl_image_decode(picture->name, picture->bytes, picture->size, &f->options, f->width, f->height, rgb,
+                           &result->width, &result->height, &result->error);
+}
+
 void cl_featurizer_some(coulis_featurizer *f, int32_t worker, const cl_picture *pictures, int32_t count) {
     const scratch *own = &f->scratch[worker];
     const size_t size = (size_t)f->width * (size_t)f->height * 3;
@@ -145,8 +155,7 @@ void cl_featurizer_some(coulis_featurizer *f, int32_t worker, const cl_picture *
         uint8_t *decoded = own->rgb + (size_t)good * size;
         result->width = result->height = 0;
         cl_clear(&result->error);
-        if (cl_image_decode(pictures[i].name, pictures[i].bytes, pictures[i].size, &f->options, f->width, f->height,
-                            decoded, &result->width, &result->height, &result->error) != COULIS_OK) {
+        if (prepare(f, &pictures[i], decoded) != COULIS_OK) {
             memset(pictures[i].values, 0, (size_t)f->plan->length * sizeof(float));
             continue;
         }
@@ -159,6 +168,7 @@ void cl_featurizer_some(coulis_featurizer *f, int32_t worker, const cl_picture *
 typedef struct batch {
     coulis_featurizer *featurizer;
     const coulis_input *inputs;
+    const coulis_pixels *images;
     const uint8_t *pixels;
     float *values;
     coulis_result *results;
@@ -206,18 +216,43 @@ static void run_inputs(void *context, int64_t piece, int32_t worker) {
     for (int32_t i = 0; i < count; i++) cl_free(owned[i]);
 }
 
+static void run_images(void *context, int64_t piece, int32_t worker) {
+    const batch *b = context;
+    cl_picture pictures[CL_FEATURIZER_PICTURES] = {{0}};
+    int32_t count = 0;
+    for (int64_t i = piece * b->together; i < end_of(b, piece); i++) {
+        b->results[i] = (coulis_result){0};
+        pictures[count++] = (cl_picture){.pixels = &b->images[i], .result = &b->results[i],
+                                         .values = b->values + i * b->featurizer->plan->length};
+    }
+    cl_featurizer_some(b->featurizer, worker, pictures, count);
+}
+
+static coulis_status run_batch(batch *b, void (*work)(void *context, int64_t piece, int32_t worker),
+                               coulis_error *error) {
+    cl_pool_run(b->featurizer->pool, pieces_of(b), work, b);
+    /* Want of memory is no property of a picture: it must not end up as a row. */
+    for (int64_t i = 0; i < b->count; i++)
+        if (b->results[i].error.status >= COULIS_INVALID_ARGUMENT)
+            return cl_fail(error, (coulis_status)b->results[i].error.status, "%s", b->results[i].error.message);
+    cl_clear(error);
+    return COULIS_OK;
+}
+
 coulis_status coulis_featurizer_run(coulis_featurizer *featurizer, const coulis_input *inputs, int64_t count,
                                     float *values, coulis_result *results, coulis_error *error) {
     if (!featurizer || count < 0 || (count > 0 && (!inputs || !values || !results)))
         return cl_fail(error, COULIS_INVALID_ARGUMENT, "no featurizer, inputs, values or results given");
     batch b = {.featurizer = featurizer, .inputs = inputs, .values = values, .results = results, .count = count};
-    cl_pool_run(featurizer->pool, pieces_of(&b), run_inputs, &b);
-    /* Want of memory is no property of a picture: it must not end up as a row. */
-    for (int64_t i = 0; i < count; i++)
-        if (results[i].error.status >= COULIS_INVALID_ARGUMENT)
-            return cl_fail(error, (coulis_status)results[i].error.status, "%s", results[i].error.message);
-    cl_clear(error);
-    return COULIS_OK;
+    return run_batch(&b, run_inputs, error);
+}
+
+coulis_status coulis_featurizer_run_images(coulis_featurizer *featurizer, const coulis_pixels *images, int64_t count,
+                                           float *values, coulis_result *results, coulis_error *error) {
+    if (!featurizer || count < 0 || (count > 0 && (!images || !values || !results)))
+        return cl_fail(error, COULIS_INVALID_ARGUMENT, "no featurizer, images, values or results given");
+    batch b = {.featurizer = featurizer, .images = images, .values = values, .results = results, .count = count};
+    return run_batch(&b, run_images, error);
 }
 
 static void run_pixels(void *context, int64_t piece, int32_t worker) {

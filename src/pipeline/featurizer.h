@@ -19,6 +19,7 @@ typedef struct cl_picture {
     const char *name; /* for messages; NULL for none */
     const uint8_t *bytes;
     size_t size;
+    const coulis_pixels *pixels; /* instead of bytes; NULL for none */
     float *values;         /* `length` numbers; zeros when the picture fails */
     coulis_result *result; /* of this picture: it never stops the batch */
 } cl_picture;

@@ -1,0 +1,11 @@
+/* A decoder over pixels that the caller has decoded already. */
+#ifndef CL_IMAGE_DECODED_H
+#define CL_IMAGE_DECODED_H
+
+#include "image/decoder.h"
+
+/* Checks `pixels`, whose bytes must outlive the decoder. Refuses what a header could claim, too: no side may be 0, and
+ * there may not be more pixels than picture->options allow. */
+coulis_status cl_decoded_open(cl_source *picture, const coulis_pixels *pixels, cl_decoder **decoder);
+
+#endif

@@ -34,7 +34,7 @@ def best_batch(run, ready, pixels, threads, seconds):
 
 def one_network(name, path, threads, arguments):
     with coulis.Featurizer(path, threads=threads) as featurizer:
-        height, width = featurizer.model["input_height"], featurizer.model["input_width"]
+        height, width = featurizer.model_info["input_height"], featurizer.model_info["input_width"]
         pixels = numpy.random.default_rng(0).integers(0, 256, (8 * threads, height, width, 3), dtype=numpy.uint8)
         ours = featurizer.featurize_pixels(pixels)
         theirs = engines.vectors_of(engines.onnx_runtime(path, threads), pixels)

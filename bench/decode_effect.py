@@ -58,7 +58,7 @@ def main():
     exact, fast, scores, fast_scores = (
         coulis.Featurizer(arguments.model, features, decode=decode)
         for features in ("pooled", "logits") for decode in ("exact", "fast"))
-    side = exact.model["input_width"], exact.model["input_height"]
+    side = exact.model_info["input_width"], exact.model_info["input_height"]
     print(f"{len(paths)} photographs, {arguments.model}\n\n"
           "| photographs | fraction | mean difference of a value, of 255 | cosine, median | cosine, least "
           "| same class |\n"

@@ -6,7 +6,7 @@ The work is done by a C library; this package is a thin layer over it, see docs/
 from . import _library
 from .collection import cluster, dedup, export, search, view
 from .error import Error
-from .featurizer import Featurizer, Result
+from .featurizer import Featurizer
 from .images import load_image
 from .index import Index
 from .jobs import Progress, apply, featurize, fit, run, transform, verify
@@ -14,6 +14,7 @@ from .listing import list_images, open_source
 from .model_files import find_model, list_models
 from .moments import Moments
 from .pca import PCA
+from .result import Result, Row
 from .source import Item, Source
 from .tables import read_table
 
@@ -26,6 +27,7 @@ __all__ = [
     "PCA",
     "Progress",
     "Result",
+    "Row",
     "Source",
     "__version__",
     "apply",

@@ -6,13 +6,20 @@ import numpy
 
 from . import _library
 
+# The parameters of image_options, in their order.
+OPTIONS = ("resize", "orient", "alpha", "decode", "like", "truncated", "depth", "cmyk", "max_pixels")
+
+
+def max_bytes():
+    """Size of a file at most."""
+    return _library.new(_library.ImageOptions).max_bytes
+
 
 def image_options(
     resize="squash",
     orient=None,
     alpha=None,
     decode="exact",
-    *,
     like=None,
     truncated="refuse",
     depth="pillow",

@@ -13,9 +13,9 @@ from . import _library
 from ._handle import Handle
 from .error import InputError
 from .estimator import Estimator, matrix
-from .featurizer import Result
 from .likelihood import Likelihood
 from .moments import COLUMNS_MAX, Parts, fit_rows
+from .result import Result
 
 # scikit-learn's word, or ours where it has none -> coulis_solver
 SOLVERS = {"auto": "auto", "full": "auto", "covariance_eigh": "covariance", "gram": "gram", "randomized": "randomized"}

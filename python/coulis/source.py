@@ -202,7 +202,7 @@ class Native:
                 data = _bytes_of(data, name, max_bytes)
             except (FileNotFoundError, PermissionError) as problem:
                 status = "missing" if isinstance(problem, FileNotFoundError) else "unreadable"
-                raise error_of(f"{name}: {problem}", status, _number(status)) from problem
+                raise error_of(f"{name}: {problem}", status, _library.status_number(status)) from problem
             keep = []
             address, length = _library.buffer_address(data, keep)
             with self._lock:
@@ -237,14 +237,10 @@ def _bytes_of(data, name, max_bytes):
     if hasattr(data, "read"):
         data = data.read(max_bytes + 1)
     if data is None:
-        raise error_of(f"{name}: there is no image", "missing", _number("missing"))
+        raise error_of(f"{name}: there is no image", "missing", _library.status_number("missing"))
     if not _library.is_bytes(data):
         raise TypeError(f"{name}: data must be bytes, a file object or a callable, not {type(data).__name__}")
     return data
-
-
-def _number(status):
-    return _library.library().coulis_status_number(status.encode())
 
 
 def text(value):

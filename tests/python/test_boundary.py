@@ -64,6 +64,8 @@ int main(int argc, char **argv) {
     coulis_input input = {.path = argv[1], .bytes = file, .byte_count = size};
     coulis_result outcome;
     CHECK(coulis_featurizer_run(featurizer, &input, 1, vector, &outcome, &error))
+    coulis_pixels decoded = {.pixels = pixels, .width = 224, .height = 224, .channels = 3};
+    CHECK(coulis_featurizer_run_images(featurizer, &decoded, 1, vector, &outcome, &error))
     CHECK(coulis_featurizer_run_pixels(featurizer, pixels, 1, vector, &error))
     coulis_featurizer_free(featurizer);
     coulis_model_close(model);

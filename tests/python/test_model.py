@@ -340,7 +340,7 @@ def test_changed_bytes_give_a_network_or_a_sentence(tmp_path):
         path.write_bytes(bytes(changed_data))
         try:
             with coulis.Featurizer(path, threads=1) as featurizer:
-                if featurizer.model["input_height"] == 14 and featurizer.model["input_width"] == 19:
+                if featurizer.model_info["input_height"] == 14 and featurizer.model_info["input_width"] == 19:
                     featurizer.featurize_pixels(pixels)
         except coulis.Error as error:
             refused += 1

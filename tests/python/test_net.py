@@ -72,9 +72,9 @@ def test_lengths_and_description(lite0_path):
     for kind, length in zip(KINDS, (1280, 7 * 7 * 1280, 1000)):
         with coulis.Featurizer(lite0_path, kind) as featurizer:
             assert featurizer.length == length
-            assert featurizer.model["name"] == "efficientnet-lite0" and featurizer.model["licence"] == "Apache-2.0"
-            assert (featurizer.model["pooled_length"], featurizer.model["map_length"]) == (1280, 62720)
-            assert featurizer.model["logits_length"] == 1000 and len(featurizer.model["sha256"]) == 64
+            assert featurizer.model_info["name"] == "efficientnet-lite0" and featurizer.model_info["licence"] == "Apache-2.0"
+            assert (featurizer.model_info["pooled_length"], featurizer.model_info["map_length"]) == (1280, 62720)
+            assert featurizer.model_info["logits_length"] == 1000 and len(featurizer.model_info["sha256"]) == 64
 
 
 def test_the_average_of_the_map_is_the_pooled_vector(lite0_path):
@@ -152,7 +152,7 @@ def test_a_graph_alone_opens_with_random_weights_only(tmp_path):
     path = tmp_path / "r.graph.json"
     path.write_text(json.dumps(description))
     with coulis.Featurizer(path, "map", random_weights=True) as featurizer:
-        assert featurizer.length == 100352 and featurizer.model["sha256"] == ""
+        assert featurizer.length == 100352 and featurizer.model_info["sha256"] == ""
         values = featurizer.featurize_pixels(generated_pictures(1))
     assert numpy.isfinite(values).all() and values.any()
     with pytest.raises(coulis.Error) as caught:

@@ -95,7 +95,7 @@ def _check(path):
 
     try:
         with Featurizer(path) as network:
-            size = (1, network.model["input_height"], network.model["input_width"], 3)
+            size = (1, network.model_info["input_height"], network.model_info["input_width"], 3)
             pixels = numpy.random.default_rng(1).integers(0, 256, size, dtype=numpy.uint8)
             values = network.featurize_pixels(pixels)
     except Error as error:

@@ -62,7 +62,7 @@ def items_of(given: Any) -> tuple[Iterable[Any], Optional[int]]:
     elif not isinstance(given, (dict, set, frozenset, io.TextIOBase)) and _columns(given) is not None:
         given = _column(given)
     elif isinstance(given, (dict, set, frozenset, io.TextIOBase)) or not hasattr(given, "__iter__"):
-        raise TypeError(f"cannot featurize {_named(given)}: {WANTED}; several are a list, an iterator, a Series or a column")
+        raise TypeError(f"cannot featurize {_named(given)}: {WANTED}; several are a list, an iterator or a column")
     if isinstance(given, (list, tuple)):  # before anything is computed
         for number, item in enumerate(given):
             check(item, number)
@@ -176,7 +176,7 @@ def _column(table: Any) -> Any:
 
 
 def _of_pillow(image: PIL.Image.Image, scale: bool) -> Entry:
-    """The pixels of a PIL image, loaded now. What Pillow cannot decode is a failure; a fault of the machine is raised."""
+    """The pixels of a PIL image, loaded now. What Pillow cannot decode is a failure; other faults are raised."""
     try:
         image.load()
         orientation = image.getexif().get(_ORIENTATION, 1)

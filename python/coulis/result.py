@@ -70,7 +70,8 @@ class Result:
     def __repr__(self) -> str:
         counts = {word: self.status.count(word) for word in dict.fromkeys(self.status)}
         shape = " x ".join(map(str, self.values.shape))
-        return f"Result({len(self)} images: {', '.join(f'{n} {word}' for word, n in counts.items()) or 'none'}; {shape})"
+        words = ", ".join(f"{n} {word}" for word, n in counts.items()) or "none"
+        return f"Result({len(self)} images: {words}; {shape})"
 
     def __iter__(self) -> Iterator[Row]:
         return (self[row] for row in range(len(self)))

@@ -53,8 +53,8 @@ coulis_status cl_decoded_open(cl_source *picture, const coulis_pixels *pixels, c
                        " channels: sides must be at least 0, channels 1, 3 or 4", pixels->width, pixels->height,
                        channels);
     if (orientation < 0 || orientation > 8)
-        return cl_fail(picture->error, COULIS_INVALID_ARGUMENT, "coulis_pixels: orientation must be 0 to 8, not %" PRId32,
-                       orientation);
+        return cl_fail(picture->error, COULIS_INVALID_ARGUMENT,
+                       "coulis_pixels: orientation must be 0 to 8, not %" PRId32, orientation);
     coulis_status status = cl_source_set_size(picture, (uint64_t)pixels->width, (uint64_t)pixels->height);
     if (status) return status;
     if (!pixels->pixels) return cl_fail(picture->error, COULIS_INVALID_ARGUMENT, "coulis_pixels: pixels is NULL");

@@ -72,9 +72,10 @@ def test_lengths_and_description(lite0_path):
     for kind, length in zip(KINDS, (1280, 7 * 7 * 1280, 1000)):
         with coulis.Featurizer(lite0_path, kind) as featurizer:
             assert featurizer.length == length
-            assert featurizer.model_info["name"] == "efficientnet-lite0" and featurizer.model_info["licence"] == "Apache-2.0"
-            assert (featurizer.model_info["pooled_length"], featurizer.model_info["map_length"]) == (1280, 62720)
-            assert featurizer.model_info["logits_length"] == 1000 and len(featurizer.model_info["sha256"]) == 64
+            info = featurizer.model_info
+        assert info["name"] == "efficientnet-lite0" and info["licence"] == "Apache-2.0"
+        assert (info["pooled_length"], info["map_length"]) == (1280, 62720)
+        assert info["logits_length"] == 1000 and len(info["sha256"]) == 64
 
 
 def test_the_average_of_the_map_is_the_pooled_vector(lite0_path):

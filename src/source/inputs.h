@@ -58,6 +58,9 @@ void cl_inputs_count(const cl_inputs *inputs, coulis_job_result *result);
  * its name. */
 coulis_status cl_inputs_column(cl_inputs *inputs, const char *name, int *number, coulis_error *error);
 
+/* Appends what one PATH stands for. */
+coulis_status cl_append_argument(cl_inputs *inputs, const char *path, const char *output, coulis_error *error);
+
 /* ---- the kinds of PATH, each in a file of its own: they append to inputs->list ---- */
 
 /* Every file below `folder`, sorted by path. Real folders are walked first, then those behind links that were not seen

@@ -11,8 +11,11 @@
 
 /* Chunks in the making, so that the others find work while one thread has a large image. */
 #define SLOTS 8
-/* A disk or network answers while another request waits; more readers only matter on slow storage. */
+/* A disk answers while another request waits. A source whose items are on other machines asks for more. */
 #define READERS 2
+#define READERS_MAX 64
+/* What an image of unknown size is taken for before any has been read. */
+#define BYTES_EXPECTED ((int64_t)1 << 20)
 /* Read ahead for each worker, and at most this many bytes altogether. */
 #define QUEUE_PER_WORKER 8
 #define QUEUE_BYTES ((size_t)64 << 20)
@@ -45,7 +48,7 @@ struct cl_stream {
     coulis_featurizer *featurizer;
     int64_t length, max_bytes;
     thread *threads;
-    int32_t started, workers;
+    int32_t started, readers, workers;
 
     pthread_mutex_t mutex;
     pthread_cond_t readable, workable, writable; /* for readers, workers, the caller */
@@ -59,7 +62,8 @@ struct cl_stream {
     queued *queue;    /* a ring */
     int64_t queue_capacity, queue_first, queue_count;
     int64_t reading; /* places in the queue that readers have taken but not filled */
-    size_t queue_bytes;
+    size_t queue_bytes, reading_bytes; /* of the latter: what their items are expected to have */
+    int64_t read_count, read_bytes;    /* so far, by which that is guessed where the source does not know */
     slot slots[SLOTS];
     cl_stream_counts counts;
     coulis_error fatal;
@@ -71,7 +75,7 @@ struct cl_stream {
 static bool may_read(const cl_stream *s) {
     return !s->ended && !s->taking && s->fatal.status == COULIS_OK && s->filling < s->released + SLOTS &&
            s->queue_count + s->reading < s->queue_capacity &&
-           (s->queue_bytes < QUEUE_BYTES || s->queue_count + s->reading == 0);
+           (s->queue_bytes + s->reading_bytes < QUEUE_BYTES || s->queue_count + s->reading == 0);
 }
 
 static void set_fatal(cl_stream *s, const coulis_error *error) {
@@ -139,6 +143,12 @@ static void end_items(cl_stream *s) {
     pthread_cond_signal(&s->writable);
 }
 
+/* With the mutex held: how many bytes an item will have, as far as one can tell before it is read. */
+static size_t expected_bytes(const cl_stream *s, const coulis_item *item) {
+    if (item->bytes >= 0) return (size_t)(item->bytes < s->max_bytes ? item->bytes : s->max_bytes);
+    return (size_t)(s->read_count > 0 ? s->read_bytes / s->read_count : BYTES_EXPECTED);
+}
+
 /* One turn of a reader, with the mutex held at its beginning and end. */
 static void read_next(cl_stream *s) {
     coulis_item item;
@@ -165,8 +175,10 @@ static void read_next(cl_stream *s) {
     }
     queued next = place_item(s, number, &item);
     slot *place = &s->slots[next.chunk % SLOTS];
+    const size_t expected = expected_bytes(s, &item);
     s->next++;
     s->reading++;
+    s->reading_bytes += expected;
     if (!item.now) {
         s->taking = false;
         pthread_cond_signal(&s->readable);
@@ -179,6 +191,9 @@ static void read_next(cl_stream *s) {
         pthread_cond_signal(&s->readable);
     }
     s->reading--;
+    s->reading_bytes -= expected;
+    s->read_count++;
+    s->read_bytes += (int64_t)next.size;
     s->queue[(s->queue_first + s->queue_count++) % s->queue_capacity] = next;
     s->queue_bytes += next.size;
     pthread_cond_signal(&s->workable);
@@ -270,9 +285,9 @@ static coulis_status start_threads(cl_stream *s, coulis_error *error) {
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int failed = 0;
-    for (int32_t i = 0; !failed && i < READERS + s->workers; i++) {
-        s->threads[i] = (thread){.stream = s, .worker = i - READERS};
-        failed = pthread_create(&s->threads[i].id, NULL, i < READERS ? reader_main : worker_main, &s->threads[i]);
+    for (int32_t i = 0; !failed && i < s->readers + s->workers; i++) {
+        s->threads[i] = (thread){.stream = s, .worker = i - s->readers};
+        failed = pthread_create(&s->threads[i].id, NULL, i < s->readers ? reader_main : worker_main, &s->threads[i]);
         if (!failed) s->started++;
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -285,7 +300,7 @@ static coulis_status make_room(cl_stream *s, coulis_error *error) {
     /* No slot that is sure to stay unused: a small job has one part, and one empty chunk when it resumes that. */
     int64_t chunks = s->source->count < 0 || s->source->count > s->plan.rows_per_part
                          ? SLOTS : 2 + s->source->count / s->plan.rows_per_chunk;
-    s->threads = cl_alloc_zero((size_t)(READERS + s->workers), sizeof *s->threads);
+    s->threads = cl_alloc_zero((size_t)(s->readers + s->workers), sizeof *s->threads);
     s->queue = cl_alloc_zero((size_t)s->queue_capacity, sizeof *s->queue);
     bool good = s->threads && s->queue && cl_mul_size((size_t)s->length, sizeof(float), &vector_bytes);
     for (int i = 0; good && i < SLOTS && i < chunks; i++) {
@@ -310,7 +325,9 @@ coulis_status cl_stream_create(const coulis_source *source, const cl_stream_plan
     s->length = coulis_featurizer_length(featurizer);
     s->max_bytes = max_bytes;
     s->workers = workers;
+    s->readers = source->readers < 1 ? READERS : source->readers < READERS_MAX ? source->readers : READERS_MAX;
     s->queue_capacity = (int64_t)workers * QUEUE_PER_WORKER;
+    if (s->queue_capacity < 2 * s->readers) s->queue_capacity = 2 * s->readers;
     pthread_mutex_init(&s->mutex, NULL);
     pthread_cond_init(&s->readable, NULL);
     pthread_cond_init(&s->workable, NULL);
@@ -329,6 +346,7 @@ void cl_stream_free(cl_stream *s) {
     if (!s) return;
     pthread_mutex_lock(&s->mutex);
     s->closing = true;
+    if (s->reading > 0 && s->source->stop) s->source->stop(s->source->context);
     pthread_cond_broadcast(&s->readable);
     pthread_cond_broadcast(&s->workable);
     pthread_mutex_unlock(&s->mutex);

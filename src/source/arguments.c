@@ -19,6 +19,11 @@ static coulis_status append_image(cl_inputs *inputs, const char *path, const str
     return cl_list_append(&inputs->list, path, strlen(path), NULL, entry, error);
 }
 
+static coulis_status append_remote(cl_inputs *inputs, const char *path, coulis_error *error) {
+    if (cl_is_delimited(path)) return cl_append_delimited(inputs, path, error);
+    return cl_is_many(path) ? cl_append_many(inputs, path, error) : append_image(inputs, path, NULL, error);
+}
+
 coulis_status cl_append_argument(cl_inputs *inputs, const char *path, const char *output, coulis_error *error) {
     struct stat info;
     if (!path || !*path) return cl_fail(error, COULIS_INVALID_ARGUMENT, "an empty path was given");
@@ -29,6 +34,7 @@ coulis_status cl_append_argument(cl_inputs *inputs, const char *path, const char
     if (path[0] == '@')
         return cl_is_delimited(path) ? cl_append_delimited(inputs, path + 1, error)
                                      : cl_append_lines(inputs, path + 1, error);
+    if (cl_location_is_remote(path)) return append_remote(inputs, path, error);
     if (cl_location_has_scheme(path)) return cl_location_refuse(path, COULIS_INVALID_ARGUMENT, error);
     if (stat(path, &info) != 0)
         return cl_fail(error, errno == ENOENT || errno == ENOTDIR ? COULIS_MISSING : COULIS_IO, "%s: %s", path,
@@ -96,7 +102,7 @@ coulis_status cl_append_many(cl_inputs *inputs, const char *path, coulis_error *
         status = cl_inputs_column(inputs, many->columns[i], &argument->columns[i], error);
     if (status == COULIS_OK && many->paths_only) {
         status = append_paths(inputs, many, argument->columns, error);
-    } else if (status == COULIS_OK && (status = cl_file_state_at(path, &state, error)) == COULIS_OK) {
+    } else if (status == COULIS_OK && (status = cl_location_state(path, &state, error)) == COULIS_OK) {
         const cl_entry entry = {.bytes = state.has_bytes ? state.bytes : -1, .kind = CL_ENTRY_MANY,
                                 .modified = state.has_modified ? state.modified : CL_NO_TIME,
                                 .argument = inputs->argument_count - 1};

@@ -99,12 +99,7 @@ static const char *real_name(cl_inputs *inputs, const char *path, size_t end) {
     return inputs->dots_name;
 }
 
-/* The label that the rule gives, as a text of its own; NULL when memory is short. */
-static const char *make_label(cl_inputs *inputs, const char *path, size_t root) {
-    size_t length;
-    const char *label = cl_label_of(&inputs->rule, path, root, &length);
-    if (length > 0 && length <= 2 && strncmp(label, "..", length) == 0 && !cl_location_has_scheme(path))
-        return real_name(inputs, path, (size_t)(label - path) + length);
+static const char *copy_label(cl_inputs *inputs, const char *label, size_t length) {
     if (length + 1 > inputs->label_capacity) {
         char *grown = cl_grow(inputs->label, length + 64, 1);
         if (!grown) return NULL;
@@ -114,6 +109,24 @@ static const char *make_label(cl_inputs *inputs, const char *path, size_t root) 
     memcpy(inputs->label, label, length);
     inputs->label[length] = '\0';
     return inputs->label;
+}
+
+/* The label that the rule gives, as a text of its own; NULL when memory is short. */
+static const char *make_label(cl_inputs *inputs, const char *path, size_t root) {
+    size_t length;
+    if (cl_location_has_scheme(path)) {
+        char *below = cl_location_path(path);
+        const size_t before = below ? strlen(path) - strlen(below) : 0; /* with http, whose roots are 0, too little */
+        root = root > before ? root - before : 0;
+        const char *label = below ? cl_label_of(&inputs->rule, below, root, &length) : NULL;
+        label = label ? copy_label(inputs, label, length) : NULL;
+        cl_free(below);
+        return label;
+    }
+    const char *label = cl_label_of(&inputs->rule, path, root, &length);
+    if (length > 0 && length <= 2 && strncmp(label, "..", length) == 0)
+        return real_name(inputs, path, (size_t)(label - path) + length);
+    return copy_label(inputs, label, length);
 }
 
 /* Has a label for the item, unless its source gave one. */
@@ -207,7 +220,7 @@ static coulis_status read_item(void *context, coulis_item *item, int64_t max_byt
     }
     uint8_t *read;
     cl_file_state state;
-    coulis_status status = cl_location_read(item->name, max_bytes, &read, byte_count, &state, error);
+    coulis_status status = cl_location_read(inputs->remote, item->name, max_bytes, &read, byte_count, &state, error);
     item->bytes = state.has_bytes ? state.bytes : -1;
     item->modified = state.has_modified ? state.modified : CL_NO_TIME;
     if (status == COULIS_OK) *bytes = read;
@@ -220,6 +233,22 @@ static void release(void *context, void *bytes) {
 }
 
 static void close_inputs(void *context) { cl_inputs_close(context); }
+
+static void stop(void *context) {
+    const cl_inputs *inputs = context;
+    if (inputs->remote) cl_remote_stop(inputs->remote);
+}
+
+/* Connections, when any item is on another machine. */
+static coulis_status connect_remote(cl_inputs *inputs, coulis_error *error) {
+    for (int64_t i = 0; i < inputs->list.count; i++) {
+        if (inputs->list.entries[i].kind != CL_ENTRY_IMAGE || !cl_location_is_remote(cl_list_name(&inputs->list, i)))
+            continue;
+        inputs->table.readers = CL_REMOTE_READERS;
+        return cl_remote_create(&inputs->remote, error);
+    }
+    return COULIS_OK;
+}
 
 coulis_status cl_inputs_open(const char *const *paths, int64_t count, const coulis_source_options *options,
                              const char *output, cl_inputs **out, coulis_error *error) {
@@ -240,6 +269,7 @@ coulis_status cl_inputs_open(const char *const *paths, int64_t count, const coul
     }
     identify(inputs);
     status = find_root(inputs, error);
+    if (status == COULIS_OK) status = connect_remote(inputs, error);
     if (status != COULIS_OK) {
         cl_inputs_close(inputs);
         return status;
@@ -254,6 +284,7 @@ coulis_status cl_inputs_open(const char *const *paths, int64_t count, const coul
     table->read = read_item;
     table->release = release;
     table->close = close_inputs;
+    table->stop = stop;
     *out = inputs;
     return COULIS_OK;
 }
@@ -261,6 +292,7 @@ coulis_status cl_inputs_open(const char *const *paths, int64_t count, const coul
 void cl_inputs_close(cl_inputs *inputs) {
     if (!inputs) return;
     if (inputs->open) inputs->open->close(inputs->open);
+    cl_remote_free(inputs->remote);
     cl_list_release(&inputs->list);
     for (uint32_t i = 0; i < inputs->argument_count; i++) cl_free(inputs->arguments[i].columns);
     cl_free(inputs->arguments);

@@ -6,6 +6,7 @@
 
 #include "base/files.h"
 #include "base/sha256.h"
+#include "remote/remote.h"
 #include "source/choose.h"
 #include "source/label.h"
 #include "source/list.h"
@@ -38,6 +39,7 @@ typedef struct cl_inputs {
     size_t label_capacity;
     char *dots, *dots_name; /* a path that ends in "." or "..", and the real name of that folder */
     char sha256[CL_SHA256_TEXT];
+    cl_remote *remote; /* by which items of other machines are read; NULL when there are none */
     char *root; /* the working folder, when a name is relative to it; NULL when none is */
 } cl_inputs;
 

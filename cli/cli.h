@@ -57,14 +57,20 @@ int cli_fail(coulis_status status, const coulis_error *error);
 /* Prints "coulis: " and a sentence, and returns EXIT_USAGE. */
 __attribute__((format(printf, 1, 2))) int cli_usage(const char *format, ...);
 
-/* Says on standard output what the PATHs stand for, by kind and label, and reads nothing. */
-int cli_dry_run(const cli_options *options);
+/* Says on standard output what the PATHs stand for, by kind and label, and by `plan` (and as JSON; NULL: not known)
+ * what of it is new since an earlier result. */
+int cli_dry_run(const cli_options *options, const coulis_plan *plan, const char *json);
+
+/* "12 new, 3 changed, 1 gone; 99984 carried over" */
+void cli_plan_text(const coulis_plan *plan, char *text, size_t capacity);
 
 /* Progress on stderr, and Ctrl-C: puts both into `job`. */
 typedef struct cli_progress {
     bool bar;     /* redraw one line */
     bool drawn;   /* a line stands there unfinished */
+    bool quiet;
     int32_t stage;
+    coulis_plan *plan; /* where a plan goes instead of to stderr; NULL: there */
 } cli_progress;
 void cli_progress_begin(cli_progress *progress, const cli_options *options, coulis_job_options *job);
 void cli_progress_end(cli_progress *progress);

@@ -28,12 +28,32 @@ static int finish(job_call *call, coulis_status status, bool of_images, bool red
     return code;
 }
 
-static int over_images(const cli_options *options,
-                         coulis_status (*job)(const char *const *, int64_t, const char *, const coulis_job_options *,
-                                              coulis_job_result *, char **, coulis_error *)) {
-    if (options->dry_run) return cli_dry_run(options);
+typedef coulis_status (*image_job)(const char *const *, int64_t, const char *, const coulis_job_options *,
+                                   coulis_job_result *, char **, coulis_error *);
+
+/* Compares with the earlier result, if there is one: without it no model is needed either. */
+static int dry_run(job_call *call, image_job job) {
+    const cli_options *options = call->options;
+    char run[4096];
+    coulis_plan plan;
+    snprintf(run, sizeof run, "%s/run.json", options->output);
+    FILE *there = options->job.overwrite ? NULL : fopen(run, "re");
+    if (!there && !options->job.keep_pca) return cli_dry_run(options, NULL, NULL);
+    if (there) fclose(there);
+    call->job.dry_run = 1;
+    call->progress.plan = &plan;
+    coulis_status status = job(options->paths, options->path_count, options->output, &call->job, NULL, &call->json,
+                               &call->error);
+    cli_progress_end(&call->progress);
+    int code = status == COULIS_OK ? cli_dry_run(options, &plan, call->json) : cli_fail(status, &call->error);
+    coulis_string_free(call->json);
+    return code;
+}
+
+static int over_images(const cli_options *options, image_job job) {
     job_call call;
     begin(&call, options);
+    if (options->dry_run) return dry_run(&call, job);
     return finish(&call, job(options->paths, options->path_count, options->output, &call.job, &call.result,
                              &call.json, &call.error), true, job == coulis_job_run);
 }

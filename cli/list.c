@@ -122,7 +122,23 @@ static cJSON *tally_json(const tally *t) {
     return object;
 }
 
-static void print_json(const plan *p) {
+void cli_plan_text(const coulis_plan *since, char *text, size_t capacity) {
+    int length = snprintf(text, capacity, "%lld new, %lld changed, %lld gone", (long long)since->added,
+                          (long long)since->changed, (long long)since->gone);
+    const struct {
+        int64_t count;
+        const char *word;
+    } more[] = {{since->moved, "moved"}, {since->touched, "touched"}, {since->failed, "to be tried again"}};
+    for (int i = 0; i < 3; i++)
+        if (more[i].count > 0)
+            length += snprintf(text + length, capacity - (size_t)length, ", %lld %s", (long long)more[i].count,
+                               more[i].word);
+    snprintf(text + length, capacity - (size_t)length, "; %lld of %lld vectors carried over", (long long)since->carried,
+             (long long)since->images);
+}
+
+/* `since`: a plan as JSON, or NULL. */
+static void print_json(const plan *p, const char *since) {
     cJSON *root = cJSON_CreateObject(), *left_out = cJSON_CreateObject();
     cJSON_AddNumberToObject(root, "images", (double)p->items);
     cJSON_AddNumberToObject(root, "bytes", (double)p->bytes);
@@ -133,23 +149,29 @@ static void print_json(const plan *p) {
     cJSON_AddNumberToObject(left_out, "excluded", (double)p->info.excluded);
     cJSON_AddItemToObject(root, "left_out", left_out);
     cJSON_AddNumberToObject(root, "folders_unreadable", (double)p->info.unreadable);
+    if (since) cJSON_AddItemToObject(root, "plan", cJSON_Parse(since));
     char *text = cJSON_Print(root);
     if (text) puts(text);
     cJSON_free(text);
     cJSON_Delete(root);
 }
 
-int cli_dry_run(const cli_options *options) {
+int cli_dry_run(const cli_options *options, const coulis_plan *since, const char *json) {
     coulis_error error;
     plan p = {0};
     coulis_status status = make_plan(options, &p, &error);
     if (status == COULIS_OK && options->json) {
-        print_json(&p);
+        print_json(&p, json);
     } else if (status == COULIS_OK) {
         printf("%lld images", p.items);
         if (p.unknown < p.items) printf(", %.1f MB", (double)p.bytes / 1e6);
         if (p.unknown > 0) printf(" (%lld of unknown size)", p.unknown);
-        printf("; nothing is read or written\n");
+        printf("; nothing is computed or written\n");
+        if (since) {
+            char text[200];
+            cli_plan_text(since, text, sizeof text);
+            printf("%s\n", text);
+        }
         print_tally("by kind", &p.kinds);
         print_tally("by label", &p.labels);
         if (p.info.system + p.info.hidden + p.info.excluded > 0)

@@ -53,11 +53,24 @@ static int32_t on_progress(void *context, const coulis_progress *p) {
     return interrupted != 0;
 }
 
+static void on_plan(void *context, const coulis_plan *plan) {
+    cli_progress *own = context;
+    char text[200];
+    if (own->plan) *own->plan = *plan;
+    if (own->plan || own->quiet) return;
+    if (own->drawn) fputc('\n', stderr);
+    own->drawn = false;
+    cli_plan_text(plan, text, sizeof text);
+    fprintf(stderr, "%s\n", text);
+}
+
 void cli_progress_begin(cli_progress *progress, const cli_options *options, coulis_job_options *job) {
     const char *terminal = getenv("TERM");
     *progress = (cli_progress){.bar = !options->quiet && !options->no_progress && isatty(STDERR_FILENO) &&
-                                      terminal && terminal[0] != 'd' /* dumb */};
+                                      terminal && terminal[0] != 'd' /* dumb */,
+                               .quiet = options->quiet};
     job->progress = on_progress;
+    job->plan = on_plan;
     job->context = progress;
     /* Once: a second Ctrl-C does what it always does. */
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};

@@ -40,8 +40,10 @@ const cli_verb cli_verbs[] = {
     {.name = "run", .bit = CLI_RUN, .arguments = "PATH... -o DIR",
      .summary = "the whole job: featurize, fit PCA, transform, write",
      .details = "Writes DIR/features, DIR/reduced, DIR/pca.safetensors and DIR/run.json. An unfinished DIR of the same "
-                "recipe is resumed by the same command.",
-     .example = "coulis run photos -o out\ncoulis run photos more.jpg @list.txt -o out -k 128 --model resnet50",
+                "recipe is resumed by the same command. Where images were added, changed or removed since, only what "
+                "is new or changed is computed, and the result is that of a run from nothing.",
+     .example = "coulis run photos -o out\ncoulis run photos more.jpg @list.txt -o out -k 128 --model resnet50\n"
+                "coulis run photos -o out --dry-run",
      .paths_min = 1, .paths_max = -1, .values = CLI_FILES, .run = cli_run},
     {.name = "featurize", .bit = CLI_FEATURIZE, .arguments = "PATH... -o DIR", .summary = "vectors only",
      .details = "Writes DIR/features and DIR/run.json.",
@@ -181,8 +183,6 @@ const cli_option cli_table[] = {
      .help = "an image cut short: refuse it, or keep the rows that are there"},
     {"max-pixels", 0, CLI_INT64, AT(image.max_pixels), CLI_IMAGES, .value = "N",
      .help = "width times height at most", .low = 1, .high = 1e15},
-    {"max-bytes", 0, CLI_INT64, AT(image.max_bytes), CLI_IMAGES, .value = "N",
-     .help = "bytes of an image file at most", .low = 1, .high = 1e15},
     {"depth", 0, CLI_WORD, AT(image.depth), CLI_IMAGES,
      .help = "grey of more than 8 bits: all above 255 is white, as in Pillow, or scaled to 8 bits"},
     {"cmyk", 0, CLI_WORD, AT(image.cmyk), CLI_IMAGES, .help = "by a plain formula, or through the embedded profile"},
@@ -200,7 +200,9 @@ const cli_option cli_table[] = {
      .help = "which folder is the label; LEVEL 2 is the second below PATH, -2 the one above the parent"},
     {"null", '0', CLI_FLAG, AT(choose.zero_terminated), CLI_PATHS, .help = "NUL between the paths of a list"},
     {"dry-run", 0, CLI_FLAG, AT(dry_run), CLI_IMAGES,
-     .help = "say what would be read, by kind and label, and do nothing"},
+     .help = "say what would be read, by kind and label, and what of it is new, changed or gone; do nothing"},
+    {"keep-pca", 0, CLI_FLAG, AT(job.keep_pca), CLI_RUN,
+     .help = "reduce by the PCA of the result that is there, instead of fitting one anew"},
     {"threads", 0, CLI_INT32, AT(job.threads), CLI_JOBS | CLI_BENCH, .value = "N", .help = "threads",
      .initial = "all cores", .low = 1, .high = 1024},
     {"rows-per-file", 0, CLI_INT64, AT(job.rows_per_file), CLI_IMAGES | CLI_APPLY, .value = "N",

@@ -77,8 +77,8 @@ static void read_run_json(const char *path) {
     snprintf(name, sizeof name, "%s/run.json", folder);
     mkdir(folder, 0700);
     if (rename(path, name) != 0) return;
-    coulis_status status = cl_output_open(folder, "{\"model\":\"m\",\"components\":3}", NULL, false, &output,
-                                          &error);
+    const cl_output_wish wish = {.recipe = "{\"model\":\"m\",\"components\":3}", .grow = true};
+    coulis_status status = cl_output_open(folder, &wish, &output, &error);
     reader_check(status, &error);
     if (status == COULIS_OK) cl_output_close(&output);
     unlink(name);

@@ -51,10 +51,9 @@
  *  - Callbacks are called by the thread that made the call, except where said otherwise. They may not call back with
  *    the same handle, nor leave by longjmp or an exception.
  *  - The library prints nothing, ends no process, installs no signal handler, changes neither locale nor working
- *    folder, and reads the environment only for COULIS_CPU, COULIS_MODELS, XDG_CACHE_HOME and HOME, and, where
- *    addresses of http or https are read, CURL_CA_BUNDLE, SSL_CERT_FILE and the proxies that libcurl finds there. What
- *    it keeps for the whole process is the choice of kernels, made at the first use, and a lock around LAPACK:
- *    OpenBLAS's number of threads belongs to the process, is set to 1 while an eigenproblem is solved, and put back.
+ *    folder, and reads the environment only for COULIS_CPU, COULIS_MODELS, XDG_CACHE_HOME and HOME. What it keeps for
+ *    the whole process is the choice of kernels, made at the first use, and a lock around LAPACK: OpenBLAS's number of
+ *    threads belongs to the process, is set to 1 while an eigenproblem is solved, and put back.
  */
 #ifndef COULIS_H
 #define COULIS_H
@@ -567,12 +566,6 @@ typedef struct coulis_source {
     void (*release)(void *context, void *bytes);
     /* Releases the source itself; NULL: nothing to do. A job does not call it for a source of the caller. */
     void (*close)(void *context);
-    /* How many items may be read at the same time: many where each waits for another machine; 0: two. At most 64. */
-    int32_t readers;
-    int32_t reserved; /* 0 */
-    /* Has reads that are under way end soon: a job ends, and their items are not waited for. By any thread; NULL:
-     * nothing to do. */
-    void (*stop)(void *context);
 } coulis_source;
 
 typedef struct coulis_source_options {
@@ -641,6 +634,19 @@ typedef struct coulis_progress {
     double seconds;      /* since this stage began */
 } coulis_progress;
 
+/* What a job is about to do where its folder of output holds an earlier result. */
+typedef struct coulis_plan {
+    size_t size;
+    int64_t images;  /* in what was given */
+    int64_t added;   /* that the earlier result has not */
+    int64_t changed; /* that have another content now */
+    int64_t failed;  /* without a vector then, and tried again */
+    int64_t moved;   /* of a known content under a new path */
+    int64_t touched; /* of which only the time of modification is another */
+    int64_t gone;    /* rows of images that are not there any more */
+    int64_t carried; /* images whose vectors are carried over, moved and touched ones among them */
+} coulis_plan;
+
 typedef struct coulis_job_options {
     size_t size;
     const char *model;                           /* name or file; default "efficientnet-lite0" */
@@ -658,6 +664,11 @@ typedef struct coulis_job_options {
     const coulis_source_options *choose; /* how paths are read; NULL: the defaults */
     const coulis_source *source;         /* read this instead of paths, of which there are none then; NULL: paths */
     const char *pca;                     /* coulis_job_run: use the PCA in this file, fit none; NULL: fit */
+    int32_t keep_pca;                    /* coulis_job_run: not 0: use the PCA of the result that is there, fit none */
+    int32_t dry_run;                     /* run, apply and featurize: not 0: make the plan, and nothing else: the
+                                          * result stays as it was set up, *json gets the plan */
+    /* Called once, before the work, where there is an earlier result to compare with, or with dry_run. May be NULL. */
+    void (*plan)(void *context, const coulis_plan *plan);
 } coulis_job_options;
 
 COULIS_API void coulis_job_options_init(coulis_job_options *options, size_t size);
@@ -694,7 +705,12 @@ COULIS_API void coulis_job_result_init(coulis_job_result *result, size_t size);
  *  error     COULIS_CONFLICT when the output holds the result of another recipe, COULIS_INTERRUPTED when the progress
  *            callback stopped the job: the same call resumes it
  *
- * What a job has written stays when it fails, and is resumed. */
+ * What a job has written stays when it fails, and is resumed.
+ *
+ * A complete result of the same recipe grows: where the images are others now, vectors are made only of those that are
+ * new, have another size, time of modification and then SHA-256, or had none before; the other vectors are carried over
+ * as they are. The result is, byte for byte, that of a job from nothing, and takes the place of the earlier one when it
+ * is complete. It needs as much room on the disk again. */
 COULIS_API void coulis_string_free(char *string);
 
 /* The whole job: list `paths`, featurize, fit PCA, transform, write `output`. Where only one image has a vector, there

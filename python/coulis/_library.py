@@ -26,6 +26,7 @@ from ._structs import (
     MomentsOptions,
     PcaOptions,
     Pixels,
+    PlanStruct,
     ProgressFunction,
     ProgressStruct,
     ResultStruct,
@@ -136,7 +137,7 @@ FUNCTIONS = {
 SIZED = {
     kind: f"{name}_init"
     for name, kind in STRUCTS.items()
-    if kind._fields_[0][0] == "size" and kind not in (ProgressStruct, Item, Source)
+    if kind._fields_[0][0] == "size" and kind not in (ProgressStruct, PlanStruct, Item, Source)
 }
 FUNCTIONS.update({name: (None, [POINTER(kind), c_size_t]) for kind, name in SIZED.items()})
 

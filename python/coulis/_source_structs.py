@@ -61,7 +61,4 @@ class Source(ctypes.Structure):
         ("read", ReadFunction),
         ("release", ReleaseFunction),
         ("close", CloseFunction),
-        ("readers", c_int32),
-        ("reserved", c_int32),
-        ("stop", CloseFunction),
     ]

@@ -111,6 +111,23 @@ ProgressFunction = ctypes.CFUNCTYPE(c_int32, c_void_p, POINTER(ProgressStruct))
 ModelFunction = ctypes.CFUNCTYPE(None, c_void_p, c_char_p, c_char_p)
 
 
+class PlanStruct(ctypes.Structure):
+    _fields_ = [
+        ("size", c_size_t),
+        ("images", c_int64),
+        ("added", c_int64),
+        ("changed", c_int64),
+        ("failed", c_int64),
+        ("moved", c_int64),
+        ("touched", c_int64),
+        ("gone", c_int64),
+        ("carried", c_int64),
+    ]
+
+
+PlanFunction = ctypes.CFUNCTYPE(None, c_void_p, POINTER(PlanStruct))
+
+
 class JobOptions(ctypes.Structure):
     _fields_ = [
         ("size", c_size_t),
@@ -127,6 +144,9 @@ class JobOptions(ctypes.Structure):
         ("choose", POINTER(SourceOptions)),
         ("source", c_void_p),  # a coulis_source
         ("pca", c_char_p),
+        ("keep_pca", c_int32),
+        ("dry_run", c_int32),
+        ("plan", PlanFunction),
     ]
 
 
@@ -179,6 +199,7 @@ STRUCTS = {
     "coulis_pca_options": PcaOptions,
     "coulis_moments_options": MomentsOptions,
     "coulis_progress": ProgressStruct,
+    "coulis_plan": PlanStruct,
     "coulis_item": Item,
     "coulis_source": Source,
     "coulis_source_options": SourceOptions,

@@ -56,6 +56,7 @@ def run(
     threads=None,
     rows_per_file=10000,
     drop_features=False,
+    keep_pca=False,
     overwrite=False,
     label="parent",
     include=(),
@@ -67,6 +68,10 @@ def run(
     progress=None,
 ):
     """The whole job: list, featurize, fit PCA, transform, write.
+
+    Where `output` holds an earlier result of the same recipe, only images that are new or changed, or had no vector,
+    are computed; the vectors of the others are carried over, and the result is that of a run from nothing, byte for
+    byte.
 
     Parameters
     ----------
@@ -91,6 +96,8 @@ def run(
         Rows in a Parquet file.
     drop_features : bool
         Keep only the reduced vectors.
+    keep_pca : bool
+        Reduce by the PCA of the result that is in `output`, instead of fitting one anew.
     overwrite : bool
         Start again; otherwise an unfinished `output` of the same recipe is resumed.
     label, include, exclude, all_files, null
@@ -98,7 +105,10 @@ def run(
     strict : bool
         Raise when any image failed, after the result is written.
     dry_run : bool
-        Read and write nothing: return what would be read, by kind and label. Of paths only.
+        Compute and write nothing: return what would be read, by kind and label, and, where `output` holds an earlier
+        result, under ``plan`` how many images are ``new``, ``changed``, ``gone``, ``moved``, ``touched`` (only the time
+        of modification is another), ``failed`` (tried again), and of how many the vectors are ``carried`` over. Of
+        paths only.
     progress : callable or None
         Called with a :class:`Progress`, in a thread of its own; returning True stops the job.
 
@@ -116,8 +126,6 @@ def run(
         Ctrl-C; what is done is kept, and the same call resumes.
     """
     given = _Given(paths, label, include, exclude, all_files, null)
-    if dry_run:
-        return given.plan(output)
     options = _options(components, threads, overwrite)
     image = images.image_options(
         resize,
@@ -132,6 +140,9 @@ def run(
     )
     _picture_options(options, model, features, image, precision, rows_per_file)
     options.drop_features = int(bool(drop_features))
+    options.keep_pca = int(bool(keep_pca))
+    if dry_run:
+        return given.plan("coulis_job_run", output, options)
     return given.job("coulis_job_run", [_library.path_bytes(output)], options, progress, strict)
 
 
@@ -210,8 +221,6 @@ def featurize(
     Parameters, result and errors are those of :func:`run`.
     """
     given = _Given(paths, label, include, exclude, all_files, null)
-    if dry_run:
-        return given.plan(output)
     options = _options(0.99, threads, overwrite)
     image = images.image_options(
         resize,
@@ -225,6 +234,8 @@ def featurize(
         max_pixels=max_pixels,
     )
     _picture_options(options, model, features, image, precision, rows_per_file)
+    if dry_run:
+        return given.plan("coulis_job_featurize", output, options)
     return given.job("coulis_job_featurize", [_library.path_bytes(output)], options, progress, strict)
 
 
@@ -295,10 +306,16 @@ class _Given:
         if self.source and choice != ("parent", (), (), False, False):
             raise ValueError("label, include, exclude, all_files and null go with paths, not with a source")
 
-    def plan(self, output):
+    def plan(self, name, output, options):
         if self.source:
             raise ValueError("dry_run goes with paths, not with a source")
-        return listing.plan(self.paths, self.choice, output)
+        found = listing.plan(self.paths, self.choice, output)
+        earlier = os.path.exists(os.path.join(os.fsdecode(output), "run.json")) and not options.overwrite
+        if earlier or options.keep_pca:
+            options.choose, options.dry_run = ctypes.pointer(self.choice), 1
+            array = listing.path_array(self.paths)
+            found["plan"] = _job(name, [*array, _library.path_bytes(output)], options, None)
+        return found
 
     def job(self, name, arguments, options, progress, strict):
         options.choose = ctypes.pointer(self.choice)

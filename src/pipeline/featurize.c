@@ -76,7 +76,8 @@ static coulis_status make_row(const sink *s, const cl_chunk *chunk, int64_t i, c
     const bool ok = result->error.status == COULIS_OK;
     *row = (cl_row){.path = texts[0], .label = texts[1], .status = result->error.status,
                     .error = ok ? NULL : result->error.message, .width = result->width, .height = result->height,
-                    .vector = ok ? chunk->vectors + i * s->making_plan.length : NULL, .file = file,
+                    .vector = ok && chunk->carried[i] < 0 ? chunk->vectors + i * s->making_plan.length : NULL,
+                    .file = file,
                     .sha256 = chunk->sha256[i][0] ? chunk->sha256[i] : NULL,
                     .extra = (const char *const *)texts + 2, .extra_count = extra};
     return COULIS_OK;
@@ -88,7 +89,7 @@ static coulis_status add_chunk(sink *s, const cl_chunk *chunk, coulis_error *err
     int64_t made = 0;
     for (; status == COULIS_OK && made < chunk->rows; made++)
         status = make_row(s, chunk, made, &s->rows[made], s->texts + made * each, error);
-    if (status == COULIS_OK) status = cl_making_add(s->making, s->rows, chunk->rows, error);
+    if (status == COULIS_OK) status = cl_making_add(s->making, s->rows, chunk->carried, chunk->rows, error);
     for (int64_t i = 0; i < each * made; i++) cl_free(s->texts[i]);
     return status;
 }
@@ -166,8 +167,8 @@ static bool is_current(const void *context, int64_t part, int64_t row, const cl_
 }
 
 coulis_status cl_featurize(const coulis_source *source, const coulis_model *model, const coulis_job_options *options,
-                           const cl_images *images, const char *folder, const char *recipe, cl_parts *parts,
-                           int64_t *rows, int64_t *resumed, coulis_error *error) {
+                           const cl_images *images, cl_earlier *earlier, const char *folder, const char *recipe,
+                           cl_parts *parts, int64_t *rows, int64_t *resumed, coulis_error *error) {
     int32_t workers = options->threads > 0 ? options->threads : coulis_core_count();
     coulis_featurizer *featurizer = NULL;
     coulis_status status = cl_featurizer_create(model, options->featurizer, workers, &featurizer, error);
@@ -181,10 +182,12 @@ coulis_status cl_featurize(const coulis_source *source, const coulis_model *mode
               .making_plan = {.folder = folder, .column = "features", .recipe = recipe, .length = length,
                               .group_rows = group_rows, .parts = parts,
                               .is_current = images->state ? is_current : NULL, .context = images,
+                              .earlier = earlier,
                               .extra = {.names = source->columns, .count = (int32_t)source->column_count}},
               .progress = {.size = sizeof s.progress, .stage = COULIS_STAGE_FEATURIZE, .total = source->count}};
     const cl_stream_plan plan = {.rows_per_part = s.rows_per_part, .rows_per_chunk = chunk_rows,
-                                 .rows_there = rows_there, .context = &s};
+                                 .rows_there = rows_there, .context = &s,
+                                 .carry = {.earlier = earlier, .state = images->state, .context = images->context}};
     status = cl_make_folders(folder, error);
     s.rows = cl_alloc((size_t)chunk_rows, sizeof *s.rows);
     s.texts = cl_alloc_zero((size_t)chunk_rows, (size_t)texts_per_row(&s) * sizeof *s.texts);

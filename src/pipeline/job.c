@@ -7,9 +7,11 @@
 #include "base/text.h"
 #include "pca/pca.h"
 #include "pipeline/clock.h"
+#include "pipeline/grow.h"
 #include "pipeline/job.h"
 #include "pipeline/overwrite.h"
 #include "pipeline/recipe.h"
+#include "pipeline/replace.h"
 #include "source/location.h"
 
 void coulis_string_free(char *string) { cl_free(string); }
@@ -28,29 +30,44 @@ static bool drops(const cl_job *j, bool reduce) {
     return reduce && j->options->drop_features && cl_parts_find(&j->output.parts, CL_KIND_PCA, 0);
 }
 
-/* What there is to do in the folder of output; `reduce` says whether the vectors are reduced too. */
+/* The stages of a job, into j->output; `reduce` says whether the vectors are reduced too. */
 static coulis_status run_stages(cl_job *j, const char *output, const char *recipe, bool reduce) {
-    coulis_status status = cl_output_open(output, recipe, j->inputs ? j->inputs->root : NULL,
-                                          j->options->overwrite != 0, &j->output, j->error);
-    if (status != COULIS_OK) return status;
-    if (j->output.complete) {
-        if (drops(j, reduce)) status = cl_overwrite_find(&j->output, CL_KIND_FEATURES, j->error);
-        if (status == COULIS_OK && drops(j, reduce)) status = drop_from_summary(j);
-        if (status == COULIS_OK) status = cl_job_take_finished(j);
-    } else {
-        status = cl_job_make_features(j);
-        /* One vector alone has no principal components: its job is to have been made. */
-        if (reduce && (j->options->pca || !(status == COULIS_OK && cl_table_vectors(j->table) == 1))) {
-            if (status == COULIS_OK) status = cl_pool_create(j->options->threads, &j->pool, j->error);
-            if (status == COULIS_OK) status = cl_job_make_pca(j);
-            if (status == COULIS_OK) {
-                char sha256[CL_SHA256_TEXT]; /* the list of parts moves as it grows */
-                memcpy(sha256, cl_parts_find(&j->output.parts, CL_KIND_PCA, 0)->facts.sha256, sizeof sha256);
-                status = cl_job_make_reduced(j, recipe, sha256, j->options->pca != NULL);
-            }
+    coulis_status status = cl_job_make_features(j);
+    j->unchanged = status == COULIS_OK && cl_grow_is_same(j);
+    if (j->unchanged) return COULIS_OK;
+    /* One vector alone has no principal components: its job is to have been made. */
+    if (reduce && (j->options->pca || !(status == COULIS_OK && cl_table_vectors(j->table) == 1))) {
+        if (status == COULIS_OK) status = cl_pool_create(j->options->threads, &j->pool, j->error);
+        if (status == COULIS_OK) status = cl_job_make_pca(j);
+        if (status == COULIS_OK) {
+            char sha256[CL_SHA256_TEXT]; /* the list of parts moves as it grows */
+            memcpy(sha256, cl_parts_find(&j->output.parts, CL_KIND_PCA, 0)->facts.sha256, sizeof sha256);
+            status = cl_job_make_reduced(j, recipe, sha256, j->options->pca != NULL);
         }
-        if (status == COULIS_OK) status = cl_job_finish(j, output, recipe);
     }
+    return status == COULIS_OK ? cl_job_finish(j, output, recipe) : status;
+}
+
+/* The result that is there is what the job would make. */
+static coulis_status take_earlier(cl_job *j, bool reduce) {
+    coulis_status status = cl_next_remove(j->output.folder, j->error);
+    if (status == COULIS_OK && drops(j, reduce)) status = cl_overwrite_find(&j->output, CL_KIND_FEATURES, j->error);
+    if (status == COULIS_OK && drops(j, reduce)) status = drop_from_summary(j);
+    return status == COULIS_OK ? cl_job_take_finished(j) : status;
+}
+
+/* What there is to do in the folder of output. */
+static coulis_status work_in(cl_job *j, const char *output, const cl_output_wish *wish, bool reduce) {
+    coulis_status status = cl_output_open(output, wish, &j->output, j->error);
+    const bool earlier = status == COULIS_OK && (j->output.complete || j->output.grows);
+    bool work = true;
+    if (earlier) status = cl_grow_look(j, &work);
+    if (status == COULIS_OK && work && earlier) {
+        status = cl_grow_result(j, output, wish->recipe, reduce, run_stages);
+        if (status != COULIS_OK || !j->unchanged) return status;
+        work = false;
+    }
+    if (status == COULIS_OK) status = work ? run_stages(j, output, wish->recipe, reduce) : take_earlier(j, reduce);
     /* Only after run.json says complete: the vectors are not needed again. */
     if (status == COULIS_OK && drops(j, reduce))
         status = cl_output_remove_parts(&j->output, CL_KIND_FEATURES, j->error);
@@ -90,17 +107,23 @@ static coulis_status load_given(cl_job *j, char sha256[CL_SHA256_TEXT]) {
 
 static coulis_status over_pictures(cl_job *j, const char *const *paths, int64_t path_count, const char *output,
                                    bool reduce) {
-    const bool given = reduce && j->options->pca;
     char sha256[CL_SHA256_TEXT];
     coulis_status status = check_output(output, j->error);
     if (status == COULIS_OK) status = cl_job_begin(j, paths, path_count, output);
+    const bool keeps = reduce && j->options->keep_pca && !j->options->pca;
+    if (status == COULIS_OK && keeps) status = cl_grow_keep_pca(j, output);
+    const bool given = reduce && j->options->pca;
     if (status == COULIS_OK && given) status = load_given(j, sha256);
     if (status == COULIS_OK && reduce) {
         const double components = given ? (double)coulis_pca_components_count(j->pca) : j->options->components;
-        j->recipe = cl_recipe_reduced(j->features_recipe, components, given ? sha256 : NULL, NULL);
+        j->recipe = keeps ? cl_recipe_kept(j->features_recipe, j->options->components, sha256)
+                          : cl_recipe_reduced(j->features_recipe, components, given ? sha256 : NULL, NULL);
         if (!j->recipe) status = cl_fail_memory(j->error, "the recipe", 0);
     }
-    return status == COULIS_OK ? run_stages(j, output, reduce ? j->recipe : j->features_recipe, reduce) : status;
+    if (status != COULIS_OK) return status;
+    const cl_output_wish wish = {.recipe = reduce ? j->recipe : j->features_recipe, .grow = true,
+                                 .root = j->inputs ? j->inputs->root : NULL, .overwrite = j->options->overwrite != 0};
+    return j->options->dry_run ? cl_grow_dry_run(j, output, &wish) : work_in(j, output, &wish, reduce);
 }
 
 coulis_status coulis_job_run(const char *const *paths, int64_t path_count, const char *output,
@@ -182,8 +205,9 @@ static coulis_status transform(cl_job *j, const char *input, const char *pca, co
         status = coulis_pca_check_recipe(j->pca, cl_table_recipe(j->table), pca, j->error);
     char sha256[CL_SHA256_TEXT];
     if (status == COULIS_OK) status = transform_recipe(j, pca, sha256);
+    const cl_output_wish wish = {.recipe = j->recipe, .overwrite = j->options->overwrite != 0};
     if (status == COULIS_OK)
-        status = cl_output_open(output, j->recipe, NULL, j->options->overwrite != 0, &j->output, j->error);
+        status = cl_output_open(output, &wish, &j->output, j->error);
     if (status != COULIS_OK) return status;
     if (j->output.complete) return cl_job_take_finished(j);
     status = cl_job_make_reduced(j, j->recipe, sha256, true);

@@ -3,6 +3,7 @@
 #define CL_PIPELINE_JOB_H
 
 #include "base/threads.h"
+#include "pipeline/earlier.h"
 #include "pipeline/options.h"
 #include "pipeline/output.h"
 #include "pipeline/reduce.h"
@@ -25,7 +26,11 @@ typedef struct cl_job {
     cl_pool *pool;
     coulis_pca *pca;
     cl_output output;
+    cl_earlier *earlier; /* rows to carry over, NULL for none */
+    const cl_output *replaced; /* what the result takes the place of when it is finished; NULL: of nothing */
+    bool unchanged;            /* it has turned out to be the same as that */
     char *recipe, *features_recipe;
+    char *kept; /* the path of the PCA that is kept */
     cl_spread spread; /* of the rows that a PCA of others reduces */
     double share;
     cl_summary summary;

@@ -25,6 +25,10 @@ struct cl_making {
     cl_row *rows;   /* group_rows */
     char **texts;   /* of each row */
     float *vectors; /* of each row */
+    int64_t fetched;  /* so many rows have their vectors; of the others some are to be fetched: */
+    int64_t *carried; /* which earlier row each of them has, -1 for none */
+    float **places;   /* memory for the list of them */
+    int64_t *wanted;
 };
 
 static char *piece_path(const char *folder, int64_t part, int64_t piece) {
@@ -124,6 +128,9 @@ static void release(cl_making *making) {
     cl_free(making->texts);
     cl_free(making->rows);
     cl_free(making->vectors);
+    cl_free(making->carried);
+    cl_free(making->places);
+    cl_free(making->wanted);
     cl_free(making);
 }
 
@@ -133,11 +140,26 @@ void cl_making_abort(cl_making *making) {
     release(making);
 }
 
+/* Fetches the vectors that are carried over, many at a time: in whatever order the images come now, each row group of
+ * the earlier result is read once. */
+static coulis_status fetch(cl_making *making, coulis_error *error) {
+    int64_t count = 0;
+    for (int64_t i = making->fetched; making->carried && i < making->count; i++) {
+        if (making->carried[i] < 0) continue;
+        making->wanted[count] = making->carried[i];
+        making->places[count++] = making->vectors + i * making->plan.length;
+    }
+    making->fetched = making->count;
+    if (count == 0) return COULIS_OK;
+    return cl_earlier_vectors(making->plan.earlier, making->wanted, making->places, count, making->plan.length, error);
+}
+
 static coulis_status end_group(cl_making *making, coulis_error *error) {
-    coulis_status status = cl_part_writer_write(making->writer, making->rows, making->count, error);
+    coulis_status status = fetch(making, error);
+    if (!status) status = cl_part_writer_write(making->writer, making->rows, making->count, error);
     for (int64_t i = 0; i < making->count; i++) cl_free(making->texts[i]);
     making->written += making->count;
-    making->count = making->kept = 0;
+    making->count = making->kept = making->fetched = 0;
     return status;
 }
 
@@ -147,7 +169,7 @@ coulis_status cl_making_keep(cl_making *making, coulis_error *error) {
     cl_part_writer *writer = NULL;
     char *path = piece_path(plan->folder, plan->part, making->pieces);
     char *recipe = piece_recipe(plan, making->written + making->kept);
-    coulis_status status = path && recipe ? COULIS_OK : no_memory(error);
+    coulis_status status = path && recipe ? fetch(making, error) : no_memory(error);
     if (!status)
         status = cl_part_writer_open_extra(path, plan->column, plan->length, recipe, &plan->extra, &writer, error);
     if (!status)
@@ -164,16 +186,16 @@ coulis_status cl_making_keep(cl_making *making, coulis_error *error) {
 }
 
 /* Appends one row, and writes the row group when it is full. */
-static coulis_status add_row(cl_making *making, const cl_row *row, bool from_piece, coulis_error *error) {
+static coulis_status add_row(cl_making *making, const cl_row *row, int64_t carried, bool from_piece,
+                             coulis_error *error) {
     const cl_making_plan *plan = &making->plan;
     const int64_t i = making->count;
     making->texts[i] = cl_row_copy(row, &making->rows[i]);
     if (!making->texts[i]) return cl_fail_memory(error, "a row", strlen(row->path));
-    if (row->vector) {
-        float *own = making->vectors + i * plan->length;
-        memcpy(own, row->vector, (size_t)plan->length * sizeof *own);
-        making->rows[i].vector = own;
-    }
+    float *own = making->vectors + i * plan->length;
+    if (row->vector) memcpy(own, row->vector, (size_t)plan->length * sizeof *own);
+    if (row->vector || carried >= 0) making->rows[i].vector = own;
+    if (making->carried) making->carried[i] = carried;
     making->count++;
     if (from_piece) making->kept = making->count;
     if (making->count < plan->group_rows) return COULIS_OK;
@@ -183,9 +205,11 @@ static coulis_status add_row(cl_making *making, const cl_row *row, bool from_pie
     return status ? status : end_group(making, error);
 }
 
-coulis_status cl_making_add(cl_making *making, const cl_row *rows, int64_t count, coulis_error *error) {
+coulis_status cl_making_add(cl_making *making, const cl_row *rows, const int64_t *carried, int64_t count,
+                            coulis_error *error) {
     coulis_status status = COULIS_OK;
-    for (int64_t i = 0; i < count && !status; i++) status = add_row(making, &rows[i], false, error);
+    for (int64_t i = 0; i < count && !status; i++)
+        status = add_row(making, &rows[i], carried[i], false, error);
     if (!status && making->written + making->count < making->plan.rows &&
         cl_seconds() - making->kept_at >= KEEP_SECONDS)
         status = cl_making_keep(making, error);
@@ -204,7 +228,7 @@ static coulis_status take_pieces(cl_making *making, coulis_error *error) {
             const cl_row *rows;
             int64_t count;
             status = cl_part_reader_read(reader, group, 1, &rows, &count, error);
-            for (int64_t i = 0; !status && i < count; i++) status = add_row(making, &rows[i], true, error);
+            for (int64_t i = 0; !status && i < count; i++) status = add_row(making, &rows[i], -1, true, error);
         }
         cl_part_reader_close(reader);
         making->pieces++;
@@ -223,8 +247,14 @@ coulis_status cl_making_open(const cl_making_plan *plan, cl_making **out, coulis
         making->texts = cl_alloc(rows, sizeof *making->texts);
         making->vectors = cl_alloc(rows, vector);
     }
+    if (plan->earlier) {
+        making->carried = cl_alloc(rows, sizeof *making->carried);
+        making->places = cl_alloc(rows, sizeof *making->places);
+        making->wanted = cl_alloc(rows, sizeof *making->wanted);
+    }
     coulis_status status = COULIS_OK;
-    if (!making->rows || !making->texts || !making->vectors)
+    if (!making->rows || !making->texts || !making->vectors ||
+        (plan->earlier && (!making->carried || !making->places || !making->wanted)))
         status = cl_fail(error, COULIS_NO_MEMORY, "not enough memory for %lld vectors of %lld dimensions",
                          (long long)plan->group_rows, (long long)plan->length);
     char *path = status ? NULL : cl_format("%s/part-%05lld.parquet", plan->folder, (long long)plan->part);

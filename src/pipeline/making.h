@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 
+#include "pipeline/earlier.h"
 #include "pipeline/parts.h"
 
 typedef struct cl_making cl_making;
@@ -23,6 +24,7 @@ typedef struct cl_making_plan {
     bool (*is_current)(const void *context, int64_t part, int64_t row, const cl_row *made);
     const void *context;
     cl_extra extra;       /* further text columns */
+    cl_earlier *earlier;  /* from which vectors are carried over; NULL: from none */
 } cl_making_plan;
 
 /* How many rows of the part an earlier run kept: pieces of the same plan from the first row on, without a gap. Pieces
@@ -33,8 +35,10 @@ coulis_status cl_making_kept(const cl_making_plan *plan, int64_t *rows, coulis_e
 /* Begins the part with the rows that were kept. */
 coulis_status cl_making_open(const cl_making_plan *plan, cl_making **making, coulis_error *error);
 
-/* Appends rows; they and their vectors are copied. Now and then keeps them in a piece. */
-coulis_status cl_making_add(cl_making *making, const cl_row *rows, int64_t count, coulis_error *error);
+/* Appends rows; they and their vectors are copied. Now and then keeps them in a piece. `carried`: the rows of
+ * plan->earlier whose vectors they have, -1 for one with its own. */
+coulis_status cl_making_add(cl_making *making, const cl_row *rows, const int64_t *carried, int64_t count,
+                            coulis_error *error);
 
 /* Keeps the rows added so far, for a job that is to stop. */
 coulis_status cl_making_keep(cl_making *making, coulis_error *error);

@@ -52,5 +52,8 @@ coulis_status cl_job_options_read(const coulis_job_options *given, cl_job_option
         (job->components >= 1 && job->components != (double)(int64_t)job->components))
         return cl_fail(error, COULIS_INVALID_ARGUMENT,
                        "components must be a whole number from 1, or a share of the variance between 0 and 1");
+    if (job->keep_pca && job->overwrite)
+        return cl_fail(error, COULIS_INVALID_ARGUMENT,
+                       "keep_pca and overwrite exclude one another: one keeps what the other removes");
     return COULIS_OK;
 }

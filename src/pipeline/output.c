@@ -14,12 +14,20 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "pipeline/overwrite.h"
+#include "pipeline/recipe.h"
+#include "pipeline/replace.h"
 #include "pipeline/review.h"
 
 /* A run.json is some kilobytes, its longest part the explained variance. */
 #define RUN_JSON_MAX ((int64_t)256 << 20)
 
 bool cl_path_exists(const char *path) { return access(path, F_OK) == 0; }
+
+coulis_status cl_path_there(const char *path, bool *there, coulis_error *error) {
+    *there = access(path, F_OK) == 0;
+    if (*there || errno == ENOENT || errno == ENOTDIR) return COULIS_OK;
+    return cl_fail(error, COULIS_IO, "%s: %s", path, strerror(errno));
+}
 
 coulis_status cl_refuse_existing(const char *path, coulis_error *error) {
     if (cl_path_exists(path))
@@ -109,14 +117,22 @@ static bool same_recipe(const cJSON *one, const cJSON *other, bool but_component
     return same;
 }
 
-/* The first entry in which two recipes differ, for the message. */
-static const char *difference(const cJSON *mine, const cJSON *theirs) {
+/* What of a recipe says which images they are. */
+static const char *const of_images[] = {"pictures", "paths_sha256"};
+
+static bool is_of_images(const char *name) {
+    return strcmp(name, of_images[0]) == 0 || strcmp(name, of_images[1]) == 0;
+}
+
+/* The first entry in which two recipes differ, for the message; other images are none where the result may grow. */
+static const char *difference(const cJSON *mine, const cJSON *theirs, bool grow) {
     for (const cJSON *item = mine ? mine->child : NULL; item; item = item->next)
-        if (!cJSON_Compare(item, cJSON_GetObjectItemCaseSensitive(theirs, item->string), 1)) return item->string;
+        if (!(grow && is_of_images(item->string)) &&
+            !cJSON_Compare(item, cJSON_GetObjectItemCaseSensitive(theirs, item->string), 1)) return item->string;
     /* An option that only some recipes name; those of the PCA, which stand last, tell one kind of job from another. */
     for (const cJSON *item = theirs ? theirs->child : NULL; item; item = item->next)
-        if (!cJSON_HasObjectItem(mine, item->string) && strcmp(item->string, "components") != 0 &&
-            strcmp(item->string, "pca_sha256") != 0) return item->string;
+        if (!cJSON_HasObjectItem(mine, item->string) && !(grow && is_of_images(item->string)) &&
+            strcmp(item->string, "components") != 0 && strcmp(item->string, "pca_sha256") != 0) return item->string;
     return "kind of job";
 }
 
@@ -140,9 +156,27 @@ static bool same_root(const cl_output *output, const cJSON *there) {
     return root ? output->root && strcmp(root, output->root) == 0 : !output->root;
 }
 
-static coulis_status refuse(const cl_output *output, const cJSON *there, const cJSON *mine, coulis_error *error) {
+/* Whether two recipes differ in nothing but the images and whether an earlier PCA is kept. */
+static bool same_but_images(const cJSON *one, const cJSON *other, bool but_components) {
+    static const char *const of_kept[] = {"pca_sha256", "pca"};
+    cJSON *both[] = {cJSON_Duplicate(one, 1), cJSON_Duplicate(other, 1)};
+    for (int i = 0; i < 2; i++) {
+        const bool kept = cJSON_HasObjectItem(both[i], "pca");
+        for (int n = 0; n < 2; n++) {
+            cJSON_DeleteItemFromObjectCaseSensitive(both[i], of_images[n]);
+            if (kept) cJSON_DeleteItemFromObjectCaseSensitive(both[i], of_kept[n]);
+        }
+    }
+    bool same = both[0] && both[1] && same_recipe(both[0], both[1], but_components);
+    cJSON_Delete(both[0]);
+    cJSON_Delete(both[1]);
+    return same;
+}
+
+static coulis_status refuse(const cl_output *output, const cJSON *there, const cJSON *mine, bool grow,
+                            coulis_error *error) {
     const cJSON *theirs = cJSON_GetObjectItemCaseSensitive(there, "recipe");
-    if (same_recipe(mine, theirs, true) && !same_root(output, there)) {
+    if ((grow ? same_but_images(mine, theirs, true) : same_recipe(mine, theirs, true)) && !same_root(output, there)) {
         const char *root = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(there, "root"));
         return cl_fail(error, COULIS_CONFLICT,
                        "%s: its relative paths refer to the folder '%s'; run the command there, name another folder "
@@ -151,19 +185,31 @@ static coulis_status refuse(const cl_output *output, const cJSON *there, const c
     return cl_fail(error, COULIS_CONFLICT,
                    "%s: holds the result of another recipe (other %s); name another folder, or start again with "
                    "--overwrite",
-                   output->folder, difference(mine, theirs));
+                   output->folder, difference(mine, theirs, grow));
+}
+
+static bool same_entry(const cJSON *one, const cJSON *other, const char *name) {
+    const cJSON *a = cJSON_GetObjectItemCaseSensitive(one, name), *b = cJSON_GetObjectItemCaseSensitive(other, name);
+    return (!a && !b) || cJSON_Compare(a, b, 1);
 }
 
 /* Looks at the run.json that is there: may this job go on, and is it done? */
-static coulis_status compare(cl_output *output, const cJSON *there, const char *recipe, bool *done,
+static coulis_status compare(cl_output *output, const cJSON *there, const cl_output_wish *wish, bool *done,
                              coulis_error *error) {
-    cJSON *mine = cJSON_Parse(recipe);
+    cJSON *mine = cJSON_Parse(wish->recipe);
     const cJSON *theirs = cJSON_GetObjectItemCaseSensitive(there, "recipe");
     *done = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(there, "complete"));
-    bool resumes = cJSON_IsObject(mine) && cJSON_IsObject(theirs) && same_root(output, there) &&
-                   (same_recipe(mine, theirs, false) ||
-                    (!*done && !cl_path_exists(output->pca) && same_recipe(mine, theirs, true)));
-    coulis_status status = resumes ? COULIS_OK : refuse(output, there, mine, error);
+    const bool no_pca = !*done && !cl_path_exists(output->pca);
+    const bool comparable = cJSON_IsObject(mine) && cJSON_IsObject(theirs) && same_root(output, there);
+    bool resumes = comparable && same_recipe(mine, theirs, no_pca);
+    output->unfinished = !*done;
+    output->same_images = same_entry(mine, theirs, "pictures") && same_entry(mine, theirs, "paths_sha256");
+    output->grows = !resumes && comparable && wish->grow && same_but_images(mine, theirs, no_pca);
+    coulis_status status = resumes || output->grows ? COULIS_OK : refuse(output, there, mine, wish->grow, error);
+    if (!status) {
+        output->earlier = cl_recipe_of_table(theirs);
+        if (!output->earlier) status = cl_fail_memory(error, "the recipe", 0);
+    }
     cJSON_Delete(mine);
     return status;
 }
@@ -184,14 +230,14 @@ static coulis_status write_begun(const cl_output *output, const char *recipe, co
 }
 
 /* A job that says it is done: all its files must be there. What is sound of one where they are not is written down as
- * that of a job under way, so that only the rest is made again. */
-static coulis_status take_finished(cl_output *output, const cJSON *there, coulis_error *error) {
+ * that of a job under way, so that only the rest is made again; with `reopen` all of it. */
+static coulis_status take_finished(cl_output *output, const cJSON *there, bool reopen, coulis_error *error) {
     cl_parts_close(&output->parts);
     coulis_status status = cl_parts_open(output->folder, &output->parts, error);
     if (status == COULIS_OK) status = cl_parts_end(&output->parts, error); /* a journal that was to be removed */
     while (output->parts.count > 0) cl_parts_forget(&output->parts, output->parts.records[0].kind);
     if (status == COULIS_OK) status = cl_parts_add_summary(&output->parts, there, error);
-    if (status == COULIS_OK) status = cl_review_finished(&output->parts, &output->complete, error);
+    if (status == COULIS_OK && !reopen) status = cl_review_finished(&output->parts, &output->complete, error);
     for (int64_t i = 0; status == COULIS_OK && !output->complete && i < output->parts.count; i++) {
         const cl_part_record record = output->parts.records[i];
         status = cl_parts_promise(&output->parts, &record, error);
@@ -199,18 +245,31 @@ static coulis_status take_finished(cl_output *output, const cJSON *there, coulis
     return status;
 }
 
+/* The records of a result, which stand in its summary or, of an unfinished one, in its journal. */
+static coulis_status take_records(cl_output *output, const cJSON *there, coulis_error *error) {
+    coulis_status status = cl_parts_open(output->folder, &output->parts, error);
+    if (status == COULIS_OK && !output->unfinished) {
+        while (output->parts.count > 0) cl_parts_forget(&output->parts, output->parts.records[0].kind);
+        status = cl_parts_add_summary(&output->parts, there, error);
+    }
+    return status;
+}
+
 /* Settles what becomes of the files that are there. */
-static coulis_status prepare(cl_output *output, const cJSON *there, bool has_run, const char *recipe, bool overwrite,
+static coulis_status prepare(cl_output *output, const cJSON *there, bool has_run, const cl_output_wish *wish,
                              coulis_error *error) {
     coulis_status status = COULIS_OK;
     bool done = false;
-    if (overwrite) {
+    if (wish->overwrite) {
         status = cl_overwrite(output, has_run, there, error);
+        if (status == COULIS_OK) status = cl_next_remove(output->folder, error);
     } else if (has_run) {
-        status = compare(output, there, recipe, &done, error);
-        if (status == COULIS_OK && done) status = take_finished(output, there, error);
+        status = compare(output, there, wish, &done, error);
+        if (status == COULIS_OK && output->grows) return take_records(output, there, error);
+        if (status == COULIS_OK && done) status = take_finished(output, there, wish->reopen, error);
         else if (status == COULIS_OK) status = cl_parts_open(output->folder, &output->parts, error);
         if (status != COULIS_OK || output->complete) return status;
+        status = cl_next_remove(output->folder, error); /* of other images, which this job is not about */
     } else {
         bool empty = false;
         status = is_empty(output->folder, &empty, error);
@@ -224,7 +283,7 @@ static coulis_status prepare(cl_output *output, const cJSON *there, bool has_run
     }
     const char *const folders[] = {output->features, output->reduced, output->folder};
     for (int i = 0; status == COULIS_OK && i < 3; i++) status = cl_output_sweep(folders[i], false, error);
-    return status == COULIS_OK ? write_begun(output, recipe, error) : status;
+    return status == COULIS_OK ? write_begun(output, wish->recipe, error) : status;
 }
 
 static coulis_status lock(cl_output *output, coulis_error *error) {
@@ -237,28 +296,67 @@ static coulis_status lock(cl_output *output, coulis_error *error) {
     return cl_fail(error, COULIS_IO, "%s: cannot be locked: %s", output->folder, strerror(errno));
 }
 
-coulis_status cl_output_open(const char *folder, const char *recipe, const char *root, bool overwrite,
-                             cl_output *output, coulis_error *error) {
+/* The paths in the folder. */
+static coulis_status name_files(const char *folder, const char *root, cl_output *output, coulis_error *error) {
     *output = (cl_output){.lock = -1, .parts = {.descriptor = -1}};
-    coulis_status status = cl_make_folders(folder, error);
-    if (status != COULIS_OK) return status;
     output->folder = cl_strdup(folder);
     output->features = cl_format("%s/features", folder);
     output->reduced = cl_format("%s/reduced", folder);
     output->pca = cl_format("%s/pca.safetensors", folder);
     output->run = cl_format("%s/run.json", folder);
     output->root = root ? cl_utf8_copy(root) : NULL;
+    if (output->folder && output->features && output->reduced && output->pca && output->run && (!root || output->root))
+        return COULIS_OK;
+    return cl_fail_memory(error, "a path", strlen(folder));
+}
+
+coulis_status cl_output_settle(const char *folder, coulis_error *error) {
+    cl_output output;
+    bool there = false;
+    coulis_status status = name_files(folder, NULL, &output, error);
+    if (status == COULIS_OK) status = cl_path_there(folder, &there, error);
+    if (status == COULIS_OK && there) {
+        status = lock(&output, error);
+        if (status == COULIS_OK) status = cl_replace_resume(folder, error);
+    }
+    cl_output_close(&output);
+    return status;
+}
+
+coulis_status cl_output_open(const char *folder, const cl_output_wish *wish, cl_output *output, coulis_error *error) {
+    coulis_status status = name_files(folder, wish->root, output, error);
+    if (status == COULIS_OK) status = cl_make_folders(folder, error);
     cJSON *there = NULL;
     char *text = NULL;
-    if (!output->folder || !output->features || !output->reduced || !output->pca || !output->run ||
-        (root && !output->root))
-        status = cl_fail_memory(error, "a path", strlen(folder));
-    else status = lock(output, error);
+    if (status == COULIS_OK) status = lock(output, error);
+    if (status == COULIS_OK) status = cl_replace_resume(folder, error);
     if (status == COULIS_OK) status = read_run(output, &there, &text, error);
-    if (status == COULIS_OK) status = prepare(output, there, text != NULL, recipe, overwrite, error);
+    if (status == COULIS_OK) status = prepare(output, there, text != NULL, wish, error);
     cJSON_Delete(there);
-    if (status == COULIS_OK && output->complete) output->summary = text;
+    if (status == COULIS_OK && (output->complete || (output->grows && !output->unfinished))) output->summary = text;
     else cl_free(text);
+    if (status != COULIS_OK) cl_output_close(output);
+    return status;
+}
+
+coulis_status cl_output_look(const char *folder, const cl_output_wish *wish, cl_output *output, coulis_error *error) {
+    coulis_status status = name_files(folder, wish->root, output, error);
+    cJSON *there = NULL;
+    char *text = NULL;
+    bool done, has_run = false;
+    if (status == COULIS_OK) status = cl_path_there(output->run, &has_run, error);
+    if (status == COULIS_OK && has_run) {
+        status = lock(output, error);
+        if (status == COULIS_OK) status = read_run(output, &there, &text, error);
+        if (status == COULIS_OK && cl_is_replacing(there))
+            status = cl_fail(error, COULIS_CONFLICT,
+                             "%s: a result was about to be replaced when its job was interrupted; run the command "
+                             "without --dry-run, which ends that", folder);
+        if (status == COULIS_OK) status = compare(output, there, wish, &done, error);
+        if (status == COULIS_OK) status = take_records(output, there, error);
+    }
+    cJSON_Delete(there);
+    cl_free(text);
     if (status != COULIS_OK) cl_output_close(output);
     return status;
 }
@@ -278,5 +376,6 @@ void cl_output_close(cl_output *output) {
     cl_free(output->run);
     cl_free(output->summary);
     cl_free(output->root);
+    cl_free(output->earlier);
     *output = (cl_output){.lock = -1, .parts = {.descriptor = -1}};
 }

@@ -72,7 +72,7 @@ static cJSON *vectors_object(const coulis_featurizer_options *options, const cou
 
 /* What is beside it in the recipe of a table or its scores: which images, in how many files, and what came after. */
 static const char *const of_the_table[] = {"max_bytes",     "max_pixels", "pictures",   "paths_sha256",
-                                           "rows_per_file", "components", "pca_sha256", "table_sha256"};
+                                           "rows_per_file", "components", "pca_sha256", "table_sha256", "pca"};
 
 char *cl_recipe_vectors(const coulis_featurizer_options *options, const coulis_model_info *model, int64_t length) {
     cJSON *root = vectors_object(options, model, length);
@@ -97,6 +97,20 @@ char *cl_recipe_reduced(const char *features, double components, const char *pca
                (!pca_sha256 || cJSON_AddStringToObject(root, "pca_sha256", pca_sha256)) &&
                (!table_sha256 || cJSON_AddStringToObject(root, "table_sha256", table_sha256));
     return print(root, good);
+}
+
+char *cl_recipe_kept(const char *features, double components, const char *pca_sha256) {
+    cJSON *root = cJSON_Parse(features);
+    int good = cJSON_IsObject(root) && cJSON_AddNumberToObject(root, "components", components) &&
+               cJSON_AddStringToObject(root, "pca_sha256", pca_sha256) && cJSON_AddStringToObject(root, "pca", "kept");
+    return print(root, good);
+}
+
+char *cl_recipe_of_table(const cJSON *recipe) {
+    static const char *const later[] = {"components", "pca_sha256", "table_sha256", "pca"};
+    cJSON *root = cJSON_Duplicate(recipe, 1);
+    for (size_t i = 0; i < sizeof later / sizeof *later; i++) cJSON_DeleteItemFromObjectCaseSensitive(root, later[i]);
+    return print(root, root != NULL);
 }
 
 /* Takes from a recipe what is not of each vector. */
@@ -138,12 +152,6 @@ static coulis_status refuse(const char *key, const cJSON *mine, const cJSON *the
                    strcmp(key, "coulis") == 0 ? "version of coulis" : key, their_text, my_text);
 }
 
-/* Vectors of a cluster, whose machines may differ, do not say which instructions they come from. */
-static bool is_open(const char *key, const cJSON *recipe) {
-    return (strcmp(key, "instruction_set") == 0 || strcmp(key, "precision_instructions") == 0) &&
-           !cJSON_GetObjectItemCaseSensitive(recipe, key);
-}
-
 coulis_status cl_recipe_compare(const char *vectors, const char *fitted, const char *name, coulis_error *error) {
     cJSON *mine = cJSON_Parse(vectors), *theirs = cJSON_Parse(fitted);
     coulis_status status = COULIS_OK;
@@ -154,8 +162,7 @@ coulis_status cl_recipe_compare(const char *vectors, const char *fitted, const c
     for (int turn = 0; turn < 2; turn++) { /* an entry may stand in only one of them */
         const cJSON *item, *one = turn ? theirs : mine, *other = turn ? mine : theirs;
         cJSON_ArrayForEach(item, one)
-            if (!status && !is_open(item->string, other) &&
-                !cJSON_Compare(item, cJSON_GetObjectItemCaseSensitive(other, item->string), 1))
+            if (!status && !cJSON_Compare(item, cJSON_GetObjectItemCaseSensitive(other, item->string), 1))
                 status = refuse(item->string, mine, theirs, name, error);
     }
     cJSON_Delete(mine);

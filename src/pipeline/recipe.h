@@ -2,6 +2,8 @@
 #ifndef CL_PIPELINE_RECIPE_H
 #define CL_PIPELINE_RECIPE_H
 
+#include <cjson/cJSON.h>
+
 #include "coulis.h"
 
 /* What decides each vector, whatever table it is in; `options` are complete. NULL when memory is short; released with
@@ -16,6 +18,12 @@ char *cl_recipe_features(const coulis_job_options *options, const coulis_model_i
 /* The same with the PCA: `features` (a recipe, JSON; NULL for none), the number or share of components, and where they
  * are not of the same job, SHA-256 of the PCA's file and of the table. */
 char *cl_recipe_reduced(const char *features, double components, const char *pca_sha256, const char *table_sha256);
+
+/* The same with the PCA of an earlier run of the same command, which is kept; its fit may be asked for again. */
+char *cl_recipe_kept(const char *features, double components, const char *pca_sha256);
+
+/* Of the recipe of a job, that of its vectors: without what came after. */
+char *cl_recipe_of_table(const cJSON *recipe);
 
 /* Of the recipe of a table, what decides each vector. NULL also when it is no JSON object. */
 char *cl_recipe_of_vectors(const char *table);

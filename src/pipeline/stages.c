@@ -10,10 +10,12 @@
 #include "pipeline/featurizer.h"
 #include "pipeline/job.h"
 #include "pipeline/recipe.h"
+#include "pipeline/replace.h"
 #include "pipeline/review.h"
 
 void cl_job_release(cl_job *j) {
     cl_output_close(&j->output);
+    cl_earlier_close(j->earlier);
     cl_table_close(j->table);
     coulis_model_close(j->model);
     cl_inputs_close(j->inputs);
@@ -22,6 +24,7 @@ void cl_job_release(cl_job *j) {
     cl_spread_free(&j->spread);
     cl_free(j->recipe);
     cl_free(j->features_recipe);
+    cl_free(j->kept);
 }
 
 void cl_job_took(cl_job *j, coulis_stage stage, double began) {
@@ -53,6 +56,7 @@ coulis_status cl_job_finish(cl_job *j, const char *output, const char *recipe) {
     if (!text) return cl_fail_memory(j->error, "the summary", 0);
     if (j->output.run) {
         coulis_status status = cl_output_finish(&j->output, text, j->error);
+        if (status == COULIS_OK && j->replaced) status = cl_replace(j->replaced->folder, j->error);
         if (status != COULIS_OK) {
             cl_free(text);
             return status;
@@ -124,8 +128,8 @@ coulis_status cl_job_make_features(cl_job *j) {
     /* A PCA of other vectors than these will be. */
     if (status == COULIS_OK && missing > 0 && j->recipe) status = cl_output_forget_pca(&j->output, j->error);
     if (status == COULIS_OK)
-        status = cl_featurize(&j->source, j->model, j->options, &images, j->output.features, j->features_recipe,
-                              &j->output.parts, &rows, &j->summary.result.resumed, j->error);
+        status = cl_featurize(&j->source, j->model, j->options, &images, j->earlier, j->output.features,
+                              j->features_recipe, &j->output.parts, &rows, &j->summary.result.resumed, j->error);
     cl_job_took(j, COULIS_STAGE_FEATURIZE, began);
     if (j->inputs) cl_inputs_count(j->inputs, &j->summary.result);
     if (status == COULIS_OK && rows == 0)

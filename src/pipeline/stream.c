@@ -11,11 +11,8 @@
 
 /* Chunks in the making, so that the others find work while one thread has a large image. */
 #define SLOTS 8
-/* A disk answers while another request waits. A source whose items are on other machines asks for more. */
+/* A disk or network answers while another request waits; more readers only matter on slow storage. */
 #define READERS 2
-#define READERS_MAX 64
-/* What an image of unknown size is taken for before any has been read. */
-#define BYTES_EXPECTED ((int64_t)1 << 20)
 /* Read ahead for each worker, and at most this many bytes altogether. */
 #define QUEUE_PER_WORKER 8
 #define QUEUE_BYTES ((size_t)64 << 20)
@@ -34,6 +31,7 @@ typedef struct slot {
     coulis_result *results;
     char (*sha256)[CL_SHA256_TEXT];
     float *vectors;
+    int64_t *carried; /* rows of an earlier result, -1: none */
 } slot;
 
 typedef struct thread {
@@ -48,7 +46,7 @@ struct cl_stream {
     coulis_featurizer *featurizer;
     int64_t length, max_bytes;
     thread *threads;
-    int32_t started, readers, workers;
+    int32_t started, workers;
 
     pthread_mutex_t mutex;
     pthread_cond_t readable, workable, writable; /* for readers, workers, the caller */
@@ -62,8 +60,7 @@ struct cl_stream {
     queued *queue;    /* a ring */
     int64_t queue_capacity, queue_first, queue_count;
     int64_t reading; /* places in the queue that readers have taken but not filled */
-    size_t queue_bytes, reading_bytes; /* of the latter: what their items are expected to have */
-    int64_t read_count, read_bytes;    /* so far, by which that is guessed where the source does not know */
+    size_t queue_bytes;
     slot slots[SLOTS];
     cl_stream_counts counts;
     coulis_error fatal;
@@ -75,7 +72,7 @@ struct cl_stream {
 static bool may_read(const cl_stream *s) {
     return !s->ended && !s->taking && s->fatal.status == COULIS_OK && s->filling < s->released + SLOTS &&
            s->queue_count + s->reading < s->queue_capacity &&
-           (s->queue_bytes + s->reading_bytes < QUEUE_BYTES || s->queue_count + s->reading == 0);
+           (s->queue_bytes < QUEUE_BYTES || s->queue_count + s->reading == 0);
 }
 
 static void set_fatal(cl_stream *s, const coulis_error *error) {
@@ -131,6 +128,7 @@ static queued place_item(cl_stream *s, int64_t number, const coulis_item *item) 
     place->items[next.row] = *item;
     place->results[next.row] = (coulis_result){0};
     place->sha256[next.row][0] = '\0';
+    place->carried[next.row] = -1;
     place->left++;
     if (place->rows == s->plan.rows_per_chunk || (number + 1) % s->plan.rows_per_part == 0) close_chunk(s);
     return next;
@@ -143,22 +141,17 @@ static void end_items(cl_stream *s) {
     pthread_cond_signal(&s->writable);
 }
 
-/* With the mutex held: how many bytes an item will have, as far as one can tell before it is read. */
-static size_t expected_bytes(const cl_stream *s, const coulis_item *item) {
-    if (item->bytes >= 0) return (size_t)(item->bytes < s->max_bytes ? item->bytes : s->max_bytes);
-    return (size_t)(s->read_count > 0 ? s->read_bytes / s->read_count : BYTES_EXPECTED);
-}
-
 /* One turn of a reader, with the mutex held at its beginning and end. */
 static void read_next(cl_stream *s) {
     coulis_item item;
     coulis_error error = {0};
     bool resumes = false;
     const int64_t number = s->next;
-    int64_t skip_to = s->skip_to;
+    int64_t skip_to = s->skip_to, earlier = -1;
     s->taking = true;
     pthread_mutex_unlock(&s->mutex);
     coulis_status status = take_item(s, number, &skip_to, &resumes, &item, &error);
+    if (status == COULIS_OK && item.name && number >= skip_to) earlier = cl_carry_find(&s->plan.carry, number, &item);
     pthread_mutex_lock(&s->mutex);
     s->skip_to = skip_to;
     if (resumes) { /* an empty chunk, so that the caller takes what is there even when no row is missing */
@@ -175,10 +168,17 @@ static void read_next(cl_stream *s) {
     }
     queued next = place_item(s, number, &item);
     slot *place = &s->slots[next.chunk % SLOTS];
-    const size_t expected = expected_bytes(s, &item);
     s->next++;
+    if (earlier >= 0) {
+        place->carried[next.row] = earlier;
+        cl_carry_take(&s->plan.carry, earlier, &place->results[next.row], place->sha256[next.row]);
+        s->counts.skipped++;
+        s->taking = false;
+        if (--place->left == 0 && place->closed) pthread_cond_signal(&s->writable);
+        pthread_cond_signal(&s->readable);
+        return;
+    }
     s->reading++;
-    s->reading_bytes += expected;
     if (!item.now) {
         s->taking = false;
         pthread_cond_signal(&s->readable);
@@ -191,9 +191,6 @@ static void read_next(cl_stream *s) {
         pthread_cond_signal(&s->readable);
     }
     s->reading--;
-    s->reading_bytes -= expected;
-    s->read_count++;
-    s->read_bytes += (int64_t)next.size;
     s->queue[(s->queue_first + s->queue_count++) % s->queue_capacity] = next;
     s->queue_bytes += next.size;
     pthread_cond_signal(&s->workable);
@@ -234,6 +231,9 @@ static void work_on(cl_stream *s, int32_t worker, const queued *items, int32_t c
         slot *place = &s->slots[items[i].chunk % SLOTS];
         if (!items[i].bytes) continue;
         hash(&items[i], place->sha256[items[i].row]);
+        place->carried[items[i].row] = cl_carry_hashed(&s->plan.carry, place->sha256[items[i].row],
+                                                       &place->results[items[i].row]);
+        if (place->carried[items[i].row] >= 0) continue;
         pictures[readable++] = (cl_picture){.name = place->items[items[i].row].name, .bytes = items[i].bytes,
                                             .size = items[i].size,
                                             .values = place->vectors + items[i].row * s->length,
@@ -268,7 +268,8 @@ static void *worker_main(void *argument) {
             const coulis_error *error = &place->results[items[i].row].error;
             /* Want of memory is no property of an image: it ends the job instead of becoming a row. */
             if (error->status >= COULIS_INVALID_ARGUMENT) set_fatal(s, error);
-            s->counts.done++;
+            if (place->carried[items[i].row] >= 0) s->counts.skipped++;
+            else s->counts.done++;
             if (error->status != COULIS_OK) s->counts.failed++;
             if (--place->left == 0 && place->closed) pthread_cond_signal(&s->writable);
         }
@@ -285,9 +286,9 @@ static coulis_status start_threads(cl_stream *s, coulis_error *error) {
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int failed = 0;
-    for (int32_t i = 0; !failed && i < s->readers + s->workers; i++) {
-        s->threads[i] = (thread){.stream = s, .worker = i - s->readers};
-        failed = pthread_create(&s->threads[i].id, NULL, i < s->readers ? reader_main : worker_main, &s->threads[i]);
+    for (int32_t i = 0; !failed && i < READERS + s->workers; i++) {
+        s->threads[i] = (thread){.stream = s, .worker = i - READERS};
+        failed = pthread_create(&s->threads[i].id, NULL, i < READERS ? reader_main : worker_main, &s->threads[i]);
         if (!failed) s->started++;
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -300,7 +301,7 @@ static coulis_status make_room(cl_stream *s, coulis_error *error) {
     /* No slot that is sure to stay unused: a small job has one part, and one empty chunk when it resumes that. */
     int64_t chunks = s->source->count < 0 || s->source->count > s->plan.rows_per_part
                          ? SLOTS : 2 + s->source->count / s->plan.rows_per_chunk;
-    s->threads = cl_alloc_zero((size_t)(s->readers + s->workers), sizeof *s->threads);
+    s->threads = cl_alloc_zero((size_t)(READERS + s->workers), sizeof *s->threads);
     s->queue = cl_alloc_zero((size_t)s->queue_capacity, sizeof *s->queue);
     bool good = s->threads && s->queue && cl_mul_size((size_t)s->length, sizeof(float), &vector_bytes);
     for (int i = 0; good && i < SLOTS && i < chunks; i++) {
@@ -308,7 +309,9 @@ static coulis_status make_room(cl_stream *s, coulis_error *error) {
         s->slots[i].results = cl_alloc_zero(rows, sizeof *s->slots[i].results);
         s->slots[i].sha256 = cl_alloc(rows, sizeof *s->slots[i].sha256);
         s->slots[i].vectors = cl_alloc(rows, vector_bytes);
-        good = s->slots[i].items && s->slots[i].results && s->slots[i].sha256 && s->slots[i].vectors;
+        s->slots[i].carried = cl_alloc(rows, sizeof *s->slots[i].carried);
+        good = s->slots[i].items && s->slots[i].results && s->slots[i].sha256 && s->slots[i].vectors &&
+               s->slots[i].carried;
     }
     if (good) return COULIS_OK;
     return cl_fail(error, COULIS_NO_MEMORY, "not enough memory for %lld vectors of %lld dimensions",
@@ -325,9 +328,7 @@ coulis_status cl_stream_create(const coulis_source *source, const cl_stream_plan
     s->length = coulis_featurizer_length(featurizer);
     s->max_bytes = max_bytes;
     s->workers = workers;
-    s->readers = source->readers < 1 ? READERS : source->readers < READERS_MAX ? source->readers : READERS_MAX;
     s->queue_capacity = (int64_t)workers * QUEUE_PER_WORKER;
-    if (s->queue_capacity < 2 * s->readers) s->queue_capacity = 2 * s->readers;
     pthread_mutex_init(&s->mutex, NULL);
     pthread_cond_init(&s->readable, NULL);
     pthread_cond_init(&s->workable, NULL);
@@ -346,7 +347,6 @@ void cl_stream_free(cl_stream *s) {
     if (!s) return;
     pthread_mutex_lock(&s->mutex);
     s->closing = true;
-    if (s->reading > 0 && s->source->stop) s->source->stop(s->source->context);
     pthread_cond_broadcast(&s->readable);
     pthread_cond_broadcast(&s->workable);
     pthread_mutex_unlock(&s->mutex);
@@ -361,6 +361,7 @@ void cl_stream_free(cl_stream *s) {
         cl_free(s->slots[i].results);
         cl_free(s->slots[i].sha256);
         cl_free(s->slots[i].vectors);
+        cl_free(s->slots[i].carried);
     }
     pthread_cond_destroy(&s->writable);
     pthread_cond_destroy(&s->workable);
@@ -395,7 +396,7 @@ coulis_status cl_stream_wait(cl_stream *s, cl_turn *turn, cl_chunk *chunk, cl_st
     *turn = turn_of(s);
     *chunk = (cl_chunk){.part = place->part, .first = place->first, .rows = place->rows, .items = place->items,
                         .sha256 = (const char (*)[CL_SHA256_TEXT])place->sha256, .results = place->results,
-                        .vectors = place->vectors};
+                        .vectors = place->vectors, .carried = place->carried};
     *counts = s->counts;
     coulis_error fatal = s->fatal;
     pthread_mutex_unlock(&s->mutex);

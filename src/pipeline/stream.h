@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #include "base/sha256.h"
+#include "pipeline/carry.h"
 #include "pipeline/featurizer.h"
 
 /* A run of items of one part. It has no rows where a part begins of which an earlier run kept some. */
@@ -19,6 +20,7 @@ typedef struct cl_chunk {
     const char (*sha256)[CL_SHA256_TEXT]; /* of the bytes of each, "" when they could not be read */
     const coulis_result *results;
     const float *vectors;
+    const int64_t *carried; /* rows of an earlier result, whose vectors these have; -1: it is in `vectors` */
 } cl_chunk;
 
 /* How items are cut into parts and chunks, and what of them an earlier run has done: those items are passed over
@@ -28,6 +30,7 @@ typedef struct cl_stream_plan {
     /* Of a part that begins: whether it is there as a whole, or how many of its first rows are. Called by a reader. */
     coulis_status (*rows_there)(void *context, int64_t part, int64_t *rows, bool *whole, coulis_error *error);
     void *context;
+    cl_carry carry; /* items that an earlier result has are not made again */
 } cl_stream_plan;
 
 typedef enum cl_turn {
@@ -39,7 +42,7 @@ typedef enum cl_turn {
 /* Counts of a stream so far. */
 typedef struct cl_stream_counts {
     int64_t done, failed; /* items worked on; of them without a vector */
-    int64_t skipped;      /* items that an earlier run has done */
+    int64_t skipped;      /* items that an earlier run has done, or whose vector is carried over */
 } cl_stream_counts;
 
 typedef struct cl_stream cl_stream;

@@ -57,16 +57,10 @@ static coulis_status read_run(verifying *v) {
 
 /* The recipes as the parts have them. */
 static coulis_status print_recipes(verifying *v) {
-    static const char *const later[] = {"components", "pca_sha256", "table_sha256"};
-    cJSON *table = cJSON_Duplicate(get(v->root, "recipe"), 1);
-    for (int i = 0; i < 3; i++) cJSON_DeleteItemFromObjectCaseSensitive(table, later[i]);
     char *printed = cJSON_PrintUnformatted(get(v->root, "recipe"));
-    char *without = table ? cJSON_PrintUnformatted(table) : NULL;
+    v->table = cl_recipe_of_table(get(v->root, "recipe"));
     v->recipe = printed ? cl_strdup(printed) : NULL;
-    v->table = without ? cl_strdup(without) : NULL;
     cJSON_free(printed);
-    cJSON_free(without);
-    cJSON_Delete(table);
     return v->recipe && v->table ? COULIS_OK : cl_fail_memory(v->error, "a recipe", 0);
 }
 
@@ -88,7 +82,9 @@ static coulis_status check_pca(verifying *v) {
     const cl_part_record *record = cl_parts_find(&v->parts, CL_KIND_PCA, 0);
     const cJSON *recipe = get(v->root, "recipe");
     /* The PCA of a transformation is a file elsewhere. */
-    if (!cJSON_HasObjectItem(recipe, "components") || cJSON_HasObjectItem(recipe, "pca_sha256")) return COULIS_OK;
+    if (!cJSON_HasObjectItem(recipe, "components") ||
+        (cJSON_HasObjectItem(recipe, "pca_sha256") && !cJSON_HasObjectItem(recipe, "pca")))
+        return COULIS_OK;
     if (!get(v->root, "pca")) return COULIS_OK; /* one vector alone has none */
     if (!record) return cl_fail(v->error, COULIS_BAD_DATA, "%s: lacks the digest of pca.safetensors", v->run);
     char *path = cl_format("%s/pca.safetensors", v->folder);

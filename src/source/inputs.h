@@ -6,7 +6,6 @@
 
 #include "base/files.h"
 #include "base/sha256.h"
-#include "remote/remote.h"
 #include "source/choose.h"
 #include "source/label.h"
 #include "source/list.h"
@@ -26,6 +25,7 @@ typedef struct cl_inputs {
     cl_argument *arguments;
     uint32_t argument_count;
     int64_t left_out[CL_VERDICTS]; /* files and folders not taken, by reason */
+    int64_t listed[CL_VERDICTS];   /* of these, those that were found before the first item was given */
     int64_t faults;                /* folders that could not be read */
     bool has_many;                 /* among the entries, so the number of items is not known */
     bool damaged;                  /* the item given last stands for what is damaged in the open file */
@@ -39,7 +39,6 @@ typedef struct cl_inputs {
     size_t label_capacity;
     char *dots, *dots_name; /* a path that ends in "." or "..", and the real name of that folder */
     char sha256[CL_SHA256_TEXT];
-    cl_remote *remote; /* by which items of other machines are read; NULL when there are none */
     char *root; /* the working folder, when a name is relative to it; NULL when none is */
 } cl_inputs;
 
@@ -53,15 +52,15 @@ bool cl_inputs_tell_states(const cl_inputs *inputs);
 /* The state of an item's file as it is now; what the listing said where that is elsewhere. By any thread. */
 cl_file_state cl_inputs_state(const cl_inputs *inputs, int64_t i);
 
+/* Goes back to the first item: what is left out of archives is counted once. */
+void cl_inputs_rewind(cl_inputs *inputs);
+
 /* Says in `result` what was left out so far. */
 void cl_inputs_count(const cl_inputs *inputs, coulis_job_result *result);
 
 /* The number of the column `name` of the result, added if need be. One that the result has itself gets "input_" before
  * its name. */
 coulis_status cl_inputs_column(cl_inputs *inputs, const char *name, int *number, coulis_error *error);
-
-/* Appends what one PATH stands for. */
-coulis_status cl_append_argument(cl_inputs *inputs, const char *path, const char *output, coulis_error *error);
 
 /* ---- the kinds of PATH, each in a file of its own: they append to inputs->list ---- */
 

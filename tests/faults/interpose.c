@@ -41,6 +41,7 @@ static const struct {
     {"open", SYS_open, 0},
     {"mkdir", SYS_mkdir, 0},
     {"rename", SYS_rename, 0},
+    {"link", SYS_link, 0},
     {"unlink", SYS_unlink, 0},
     {"rmdir", SYS_rmdir, 0},
     {"stat", SYS_stat, 0},

@@ -256,6 +256,46 @@ class Overwrite(Run):
         return super().unfinished(out, error)
 
 
+class Grow(Run):
+    """A run over a result of other images: some are new, changed, gone and moved."""
+
+    def prepare(self):
+        self.before = self.folder / "before"
+        self.images = self.folder / "images"
+        shutil.copytree(self.given / "images", self.images)
+        code, error = self.run(self.before)
+        assert code == self.good, error
+        self.old = all_bytes(self.before)
+        draw_picture(100, (16, 16)).save(self.images / "000b.png")
+        draw_picture(101, (16, 16)).save(self.images / "004.png")
+        (self.images / "007.png").unlink()
+        (self.images / "010.png").rename(self.images / "zzz.png")
+
+    def begin(self, out):
+        shutil.copytree(self.before, out, copy_function=os.link)
+
+    def undisturbed(self):
+        out = self.folder / "whole"
+        return out, *self.run(out)  # from nothing
+
+    def arguments(self, out):
+        return ["run", self.images, "-o", out, "--model", self.given / "tiny.safetensors", "-k", 3,
+                "--rows-per-file", PER_PART, "--threads", THREADS]
+
+    def blamed(self, out):
+        return []  # old rows and new ones stand side by side until the replacement is ended
+
+    def unfinished(self, out, error):
+        if all_bytes(self.before) != self.old:
+            return "a file was changed in place"
+        for path, content in all_bytes(out).items():
+            hidden = path.rsplit("/", 1)[-1].startswith(".")
+            own = path.removeprefix(".next/")
+            if not hidden and content not in (self.expected.get(own), self.old.get(path)):
+                return f"{path} is not what it should be after: {error}"
+        return None
+
+
 class Fit(Job):
     def begin(self, out):
         out.mkdir()
@@ -310,5 +350,5 @@ class VerifyDamaged(Verify):
         return ["verify", self.damaged]
 
 
-VERBS = {"run": Run, "overwrite": Overwrite, "fit": Fit, "transform": Transform, "apply": Apply, "verify": Verify,
-         "verify_damaged": VerifyDamaged}
+VERBS = {"run": Run, "overwrite": Overwrite, "grow": Grow, "fit": Fit, "transform": Transform, "apply": Apply,
+         "verify": Verify, "verify_damaged": VerifyDamaged}

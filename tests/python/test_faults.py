@@ -19,7 +19,7 @@ pytest.importorskip("pyarrow")
 RUNS = 10**9 if LONG else 30
 SAMPLED = ["run", "fit", "transform"]
 # Of those verbs whose parts are tried by others there are fewer: a tenth of the long count.
-FEWER = ["overwrite", "apply", "verify", "verify_damaged"]
+FEWER = ["overwrite", "grow", "apply", "verify", "verify_damaged"]
 
 # The errors of system calls that a machine out of something, or a failing disk, gives.
 CALLS = {
@@ -39,6 +39,7 @@ CALLS = {
     "pread": ["EIO", "EINTR", "short"],
     "flock": ["EINTR", "ENOMEM", "EIO"],
     "unlink": ["EIO"],
+    "link": ["EIO", "EPERM"],
     "unlinkat": ["EIO"],
     "rmdir": ["EIO"],
     "fcntl": ["ENOMEM"],

@@ -48,8 +48,9 @@ def begin(job, before, out):
         shutil.copytree(before, out)
 
 
-def kill_often(job, out, expected, before=None):
-    """Begins the job again and again, kills it at random moments, and compares each time it comes to its end."""
+def kill_often(job, out, expected, before=None, kept=None):
+    """Begins the job again and again, kills it at random moments, and compares each time it comes to its end. `kept`:
+    what is complete has these bytes or those expected."""
     began = time.monotonic()
     begin(job, before, out)
     assert subprocess.run(job, capture_output=True).returncode == 0 and all_bytes(out) == expected
@@ -68,6 +69,10 @@ def kill_often(job, out, expected, before=None):
                 run = out / "run.json"
                 if run.exists() and json.loads(run.read_text())["complete"]:
                     coulis.verify(out)  # no false success
+                    now = all_bytes(out)
+                    if kept and now != expected:  # what was there, and beside it what is on its way
+                        seen = {name: content for name, content in now.items() if name[0] != "." and "/." not in name}
+                        assert seen in (kept, expected)
                 continue
             said = process.stderr.read()
             assert process.returncode == 0 or (out.is_file() and "already exists" in said), said
@@ -96,6 +101,24 @@ def test_overwrite(run, tmp_path):
     subprocess.run(run(tmp_path / "whole", 5), check=True, capture_output=True)
     kill_often(run(tmp_path / "out", 5, "--overwrite"), tmp_path / "out", all_bytes(tmp_path / "whole"),
                tmp_path / "before")
+
+
+def test_grow(command, run, place, tmp_path):
+    """A result of other images: it stays whole, or is visibly unfinished, until the new one is in its place."""
+    images, after = place / "images", place / "after"
+    shutil.copytree(images, after)
+    subprocess.run(run(tmp_path / "before", 5), check=True, capture_output=True)
+    draw_picture(100).save(images / "05b.png")
+    draw_picture(101).save(images / "07.png")
+    (images / "20.png").unlink()
+    (images / "30.png").rename(images / "zz.png")
+    try:
+        subprocess.run(run(tmp_path / "whole", 5), check=True, capture_output=True)
+        kill_often(run(tmp_path / "out", 5), tmp_path / "out", all_bytes(tmp_path / "whole"), tmp_path / "before",
+                   all_bytes(tmp_path / "before"))
+    finally:
+        shutil.rmtree(images)
+        after.rename(images)
 
 
 def test_transform(command, run, tmp_path):

@@ -110,6 +110,21 @@ def test_overwrite(command, recorder, inputs, tmp_path):
     check(recording, job, all_bytes(tmp_path / "whole"), out, sound(out))
 
 
+def test_grow(command, recorder, inputs, tmp_path):
+    """A result of other images: it is whole, or says that it is not, until the new one is in its place."""
+    out, images = tmp_path / "out", tmp_path / "inputs" / "images"
+    shutil.copytree(inputs, tmp_path / "inputs")
+    job = arguments(command, tmp_path / "inputs", out, "--rows-per-file", "4")
+    subprocess.run(job, check=True, capture_output=True)
+    draw_picture(100).save(images / "05b.png")
+    draw_picture(101).save(images / "07.png")
+    (images / "02.png").unlink()
+    subprocess.run(arguments(command, tmp_path / "inputs", tmp_path / "whole", "--rows-per-file", "4"), check=True,
+                   capture_output=True)
+    recording = Recording(recorder, job, out, tmp_path / "log")
+    check(recording, job, all_bytes(tmp_path / "whole"), out, sound(out))
+
+
 @pytest.mark.parametrize("rows", ["3", "4"])
 def test_after_a_lost_overwrite(command, recorder, inputs, tmp_path, rows):
     """Without --overwrite the old command and the new one give a whole result of their own, or refuse."""

@@ -1,0 +1,86 @@
+"""A place with images, and what the tests of growing results compare."""
+
+import json
+import os
+from pathlib import Path
+
+import coulis
+import pytest
+from conftest import draw_picture
+from net_helpers import Tiny, write_model
+
+IMAGES = 24
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    net = Tiny()
+    path = tmp_path_factory.mktemp("model") / "tiny.safetensors"
+    write_model(path, net.end(net.conv_norm("image", 8, 3)))
+    return path
+
+
+@pytest.fixture
+def run(model, tmp_path, monkeypatch):
+    """Runs a job, of `images` into `out` unless told otherwise; the images are there, in the working folder."""
+    monkeypatch.chdir(tmp_path)
+    for number in range(IMAGES):
+        path = Path("images", "ab"[number % 2], f"{number:02}.png")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draw_picture(number).save(path)
+    Path("images/a/bad.jpg").write_bytes(b"\xff\xd8\xff no more")
+    Path("images/notes.txt").write_text("beside the images")
+
+    def job(paths="images", out="out", function=coulis.run, **more):
+        options = dict(rows_per_file=5, threads=2, model=model, **({"components": 3} if function is coulis.run else {}))
+        return function(paths, out, **{**options, **more})
+
+    return job
+
+
+def all_bytes(folder):
+    return {str(p.relative_to(folder)): p.read_bytes()
+            for p in sorted(Path(folder).rglob("*")) if p.is_file() and p.name != "run.json"}
+
+
+def summary(folder):
+    """run.json without what tells of one run rather than of its result."""
+    content = json.loads(Path(folder, "run.json").read_text())
+    for name in ("output", "seconds", "images_per_second", "peak_memory_bytes", "sha256"):
+        content.pop(name, None)
+    content["counts"].pop("resumed")
+    return content
+
+
+def same(one="out", other="fresh"):
+    assert coulis.verify(one)
+    assert all_bytes(one).keys() == all_bytes(other).keys()
+    for name, content in all_bytes(one).items():
+        assert content == all_bytes(other)[name], name
+    assert summary(one) == summary(other)
+
+
+def resumed(folder="out"):
+    return json.loads(Path(folder, "run.json").read_text())["counts"]["resumed"]
+
+
+def refusal(status, function, *arguments, **options):
+    with pytest.raises(coulis.Error) as caught:
+        function(*arguments, **options)
+    assert caught.value.status == status, caught.value
+    return str(caught.value)
+
+
+def touch():
+    os.utime("images/a/04.png")
+
+
+def everything():
+    draw_picture(100).save("images/a/000.png")
+    draw_picture(101).save("images/b/zzz.png")
+    draw_picture(102).save("images/b/07.png")
+    os.remove("images/a/00.png")
+    os.rename("images/b/01.png", "images/a/moved.png")
+    touch()
+    draw_picture(103).save("images/a/bad.jpg")
+    Path("images/notes.txt").write_text("beside the images, longer")

@@ -4,11 +4,13 @@ import hashlib
 import http.server
 import json
 import os
+import re
 import shutil
 import signal
 import ssl
 import struct
 import subprocess
+import sys
 import threading
 import zipfile
 from io import BytesIO
@@ -127,6 +129,38 @@ def test_a_shape_of_a_million_numbers_is_refused_at_once(added, tmp_path):
     path.write_bytes(struct.pack("<Q", len(header)) + header + bytes(4))
     code, said = added(path)
     assert code == 1 and "impossible shape" in said
+
+
+# ---- what fuzz/fuzz_weights.py found -----------------------------------------------------------
+
+
+def test_a_damaged_stream_in_a_wheel_is_a_sentence(added, tmp_path):
+    packed = BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("n/w.pth", b"weights " * 100)
+    data = bytearray(packed.getvalue())
+    data[30 + len("n/w.pth")] ^= 0x07  # the kind of the first block: none that there is
+    (tmp_path / "n.whl").write_bytes(data)
+    code, said = added(tmp_path / "n.whl")
+    assert code == 1 and "is a damaged archive" in said
+
+
+@pytest.mark.parametrize("offsets", [[0], [], [0, 4, 8], "04", {"0": 4}, 4, None])
+def test_offsets_that_are_no_pair_are_a_sentence(added, tmp_path, offsets):
+    header = json.dumps({"a": {"dtype": "F32", "shape": [1], "data_offsets": offsets}}).encode()
+    (tmp_path / "a.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + bytes(4))
+    code, said = added(tmp_path / "a.safetensors")
+    assert code == 1 and "is damaged" in said
+
+
+def test_the_fuzzer_finds_nothing_more(repository, tmp_path):
+    """A part of what `./run fuzz` does, with a seed of its own."""
+    cases = "30" if os.environ.get("COULIS_TEST_QUICK") else "120"
+    fuzzer = [sys.executable, repository / "fuzz" / "fuzz_weights.py", "60", "--seed", "1"]
+    fuzzer += ["--folder", tmp_path, "--cases", cases]
+    done = subprocess.run(fuzzer, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert int(re.search(r"^(\d+) files tried, 0 kept$", done.stdout, re.M).group(1)) >= 2 * int(cases)
 
 
 # ---- text -------------------------------------------------------------------------------------

@@ -90,7 +90,10 @@ def parse(data, path):
     try:
         header = json.loads(data[8 : 8 + length].decode())
         metadata = header.pop("__metadata__", {})
-        entries = [(name, entry["dtype"], entry["shape"], *entry["data_offsets"]) for name, entry in header.items()]
+        entries = []
+        for name, entry in header.items():
+            first, last = entry["data_offsets"]
+            entries.append((name, entry["dtype"], entry["shape"], first, last))
         start, tensors, end, unknown = 8 + length, {}, 0, []
         for name, dtype, shape, first, last in sorted(entries, key=lambda entry: (entry[3], entry[4])):
             if dtype not in TYPES and dtype != BFLOAT16:

@@ -6,7 +6,9 @@ raw elements of each, ``version``, and in newer files ``byteorder``. The pickle 
 TorchScript is not read.
 """
 
+import struct
 import zipfile
+import zlib
 from io import BytesIO
 
 import numpy
@@ -14,6 +16,8 @@ import numpy
 from . import checkpoint, legacy_pickle, pickles
 
 MEMBERS_MAX = 100_000
+# What the standard library raises on damaged archives, a ValueError besides.
+DAMAGE = (zipfile.BadZipFile, NotImplementedError, OSError, EOFError, RuntimeError, zlib.error, struct.error)
 VERSIONS = [b"%d" % version for version in range(1, 11)]  # they differ in what operators of TorchScript mean
 
 
@@ -22,7 +26,7 @@ def is_one(data):
     try:
         with zipfile.ZipFile(BytesIO(data)) as archive:
             return any(name.endswith("/data.pkl") for name in archive.namelist())
-    except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError, EOFError):
+    except (*DAMAGE, ValueError):
         return False
 
 
@@ -31,7 +35,7 @@ def read(data, name="the file", entry=None):
     try:
         with zipfile.ZipFile(BytesIO(data)) as archive:
             return _read(archive, len(data), entry)
-    except (zipfile.BadZipFile, NotImplementedError, OSError, EOFError, RuntimeError) as error:
+    except DAMAGE as error:
         reason = f"the archive is damaged: {str(error)[:200]}"
     except ValueError as error:
         reason = str(error)

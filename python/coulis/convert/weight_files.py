@@ -51,10 +51,12 @@ def _member(data, path):
             if found[0].file_size > UNPACKED_MAX * len(data):
                 raise ValueError(f"{path} would be unpacked to {found[0].file_size} bytes, more than {UNPACKED_MAX} "
                                  "times its own: no weights are")
+            if found[0].compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise ValueError(f"{path} is packed in another way than archives of Python are")
             with archive.open(found[0]) as file:
                 # No more is unpacked than the archive announces.
                 return file.read(found[0].file_size)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError) as error:
+    except (*torch_zip.DAMAGE, UnicodeError) as error:
         raise ValueError(f"{path} is a damaged archive: {str(error)[:200]}") from None
 
 

@@ -183,6 +183,8 @@ const cli_option cli_table[] = {
      .help = "an image cut short: refuse it, or keep the rows that are there"},
     {"max-pixels", 0, CLI_INT64, AT(image.max_pixels), CLI_IMAGES, .value = "N",
      .help = "width times height at most", .low = 1, .high = 1e15},
+    {"max-bytes", 0, CLI_INT64, AT(image.max_bytes), CLI_IMAGES, .value = "N",
+     .help = "bytes of an image file at most", .low = 1, .high = 1e15},
     {"depth", 0, CLI_WORD, AT(image.depth), CLI_IMAGES,
      .help = "grey of more than 8 bits: all above 255 is white, as in Pillow, or scaled to 8 bits"},
     {"cmyk", 0, CLI_WORD, AT(image.cmyk), CLI_IMAGES, .help = "by a plain formula, or through the embedded profile"},

@@ -51,9 +51,10 @@
  *  - Callbacks are called by the thread that made the call, except where said otherwise. They may not call back with
  *    the same handle, nor leave by longjmp or an exception.
  *  - The library prints nothing, ends no process, installs no signal handler, changes neither locale nor working
- *    folder, and reads the environment only for COULIS_CPU, COULIS_MODELS, XDG_CACHE_HOME and HOME. What it keeps for
- *    the whole process is the choice of kernels, made at the first use, and a lock around LAPACK: OpenBLAS's number of
- *    threads belongs to the process, is set to 1 while an eigenproblem is solved, and put back.
+ *    folder, and reads the environment only for COULIS_CPU, COULIS_MODELS, XDG_CACHE_HOME and HOME, and, where
+ *    addresses of http or https are read, CURL_CA_BUNDLE, SSL_CERT_FILE and the proxies that libcurl finds there. What
+ *    it keeps for the whole process is the choice of kernels, made at the first use, and a lock around LAPACK:
+ *    OpenBLAS's number of threads belongs to the process, is set to 1 while an eigenproblem is solved, and put back.
  */
 #ifndef COULIS_H
 #define COULIS_H
@@ -566,6 +567,12 @@ typedef struct coulis_source {
     void (*release)(void *context, void *bytes);
     /* Releases the source itself; NULL: nothing to do. A job does not call it for a source of the caller. */
     void (*close)(void *context);
+    /* How many items may be read at the same time: many where each waits for another machine; 0: two. At most 64. */
+    int32_t readers;
+    int32_t reserved; /* 0 */
+    /* Has reads that are under way end soon: a job ends, and their items are not waited for. By any thread; NULL:
+     * nothing to do. */
+    void (*stop)(void *context);
 } coulis_source;
 
 typedef struct coulis_source_options {

@@ -61,4 +61,7 @@ class Source(ctypes.Structure):
         ("read", ReadFunction),
         ("release", ReleaseFunction),
         ("close", CloseFunction),
+        ("readers", c_int32),
+        ("reserved", c_int32),
+        ("stop", CloseFunction),
     ]

@@ -275,13 +275,12 @@ class Featurizer(Estimator):
         tags.requires_fit = False
         tags.no_validation = True
         tags.input_tags.two_d_array = False
-        tags.input_tags.one_d_array = True
         tags.input_tags.string = True
         return tags
 
     def _more_tags(self) -> dict[str, Any]:  # the same before scikit-learn 1.6
         return {**super()._more_tags(), "requires_fit": False, "stateless": True, "no_validation": True,
-                "X_types": ["1darray", "string"]}
+                "X_types": ["string"]}
 
     def __getstate__(self) -> dict[str, Any]:
         with self._lock:

@@ -24,6 +24,7 @@ struct coulis_featurizer {
     scratch *scratch; /* one per worker */
     cl_pool *pool;    /* NULL when the caller brings the threads */
     char *recipe;
+    cl_remote *remote; /* connections for what is not on this machine */
 };
 
 coulis_status cl_settle_resize(const coulis_model *model, coulis_image_options *image, coulis_error *error) {
@@ -108,6 +109,11 @@ coulis_status coulis_featurizer_create(const coulis_model *model, const coulis_f
         return status;
     }
     featurizer->pool = pool;
+    status = cl_remote_create(&featurizer->remote, error);
+    if (status != COULIS_OK) {
+        coulis_featurizer_free(featurizer);
+        return status;
+    }
     *out = featurizer;
     cl_clear(error);
     return COULIS_OK;
@@ -122,6 +128,7 @@ void coulis_featurizer_free(coulis_featurizer *featurizer) {
     cl_free(featurizer->scratch);
     cl_plan_free(featurizer->plan);
     cl_pool_free(featurizer->pool);
+    cl_remote_free(featurizer->remote);
     cl_free(featurizer->recipe);
     cl_free(featurizer);
 }
@@ -203,7 +210,7 @@ static void run_inputs(void *context, int64_t piece, int32_t worker) {
         owned[count] = NULL;
         *picture->result = (coulis_result){0};
         if (!input->bytes && input->path) {
-            if (cl_location_read(input->path, f->options.max_bytes, &owned[count], &picture->size, NULL,
+            if (cl_location_read(f->remote, input->path, f->options.max_bytes, &owned[count], &picture->size, NULL,
                                  &picture->result->error) != COULIS_OK) {
                 memset(picture->values, 0, (size_t)f->plan->length * sizeof(float));
                 continue;

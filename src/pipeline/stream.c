@@ -7,12 +7,16 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "pipeline/slot.h"
 #include "source/item.h"
 
 /* Chunks in the making, so that the others find work while one thread has a large image. */
 #define SLOTS 8
-/* A disk or network answers while another request waits; more readers only matter on slow storage. */
+/* A disk answers while another request waits. A source whose items are on other machines asks for more. */
 #define READERS 2
+#define READERS_MAX 64
+/* What an image of unknown size is taken for before any has been read. */
+#define BYTES_EXPECTED ((int64_t)1 << 20)
 /* Read ahead for each worker, and at most this many bytes altogether. */
 #define QUEUE_PER_WORKER 8
 #define QUEUE_BYTES ((size_t)64 << 20)
@@ -22,17 +26,6 @@ typedef struct queued {
     void *bytes;        /* NULL when reading failed: the result is there already */
     size_t size;
 } queued;
-
-typedef struct slot {
-    int64_t part, first, rows; /* rows that have been begun */
-    bool opened, closed;       /* it has a part; there will be no more rows */
-    int64_t left;              /* of the rows begun, how many are not finished */
-    coulis_item *items;        /* with texts of their own */
-    coulis_result *results;
-    char (*sha256)[CL_SHA256_TEXT];
-    float *vectors;
-    int64_t *carried; /* rows of an earlier result, -1: none */
-} slot;
 
 typedef struct thread {
     cl_stream *stream;
@@ -46,7 +39,7 @@ struct cl_stream {
     coulis_featurizer *featurizer;
     int64_t length, max_bytes;
     thread *threads;
-    int32_t started, workers;
+    int32_t started, readers, workers;
 
     pthread_mutex_t mutex;
     pthread_cond_t readable, workable, writable; /* for readers, workers, the caller */
@@ -60,8 +53,9 @@ struct cl_stream {
     queued *queue;    /* a ring */
     int64_t queue_capacity, queue_first, queue_count;
     int64_t reading; /* places in the queue that readers have taken but not filled */
-    size_t queue_bytes;
-    slot slots[SLOTS];
+    size_t queue_bytes, reading_bytes; /* of the latter: what their items are expected to have */
+    int64_t read_count, read_bytes;    /* so far, by which that is guessed where the source does not know */
+    cl_slot slots[SLOTS];
     cl_stream_counts counts;
     coulis_error fatal;
 };
@@ -72,7 +66,7 @@ struct cl_stream {
 static bool may_read(const cl_stream *s) {
     return !s->ended && !s->taking && s->fatal.status == COULIS_OK && s->filling < s->released + SLOTS &&
            s->queue_count + s->reading < s->queue_capacity &&
-           (s->queue_bytes < QUEUE_BYTES || s->queue_count + s->reading == 0);
+           (s->queue_bytes + s->reading_bytes < QUEUE_BYTES || s->queue_count + s->reading == 0);
 }
 
 static void set_fatal(cl_stream *s, const coulis_error *error) {
@@ -106,8 +100,8 @@ static coulis_status take_item(const cl_stream *s, int64_t number, int64_t *skip
 }
 
 /* With the mutex held: the chunk that is being filled, opened for item `number` if need be. */
-static slot *open_chunk(cl_stream *s, int64_t number) {
-    slot *place = &s->slots[s->filling % SLOTS];
+static cl_slot *open_chunk(cl_stream *s, int64_t number) {
+    cl_slot *place = &s->slots[s->filling % SLOTS];
     if (!place->opened) {
         place->opened = true;
         place->part = number / s->plan.rows_per_part;
@@ -123,7 +117,7 @@ static void close_chunk(cl_stream *s) {
 
 /* With the mutex held: gives the item its row, and closes the chunk when it is full. */
 static queued place_item(cl_stream *s, int64_t number, const coulis_item *item) {
-    slot *place = open_chunk(s, number);
+    cl_slot *place = open_chunk(s, number);
     queued next = {.chunk = s->filling, .row = place->rows++};
     place->items[next.row] = *item;
     place->results[next.row] = (coulis_result){0};
@@ -139,6 +133,12 @@ static void end_items(cl_stream *s) {
     s->ended = true;
     if (s->slots[s->filling % SLOTS].opened && !s->slots[s->filling % SLOTS].closed) close_chunk(s);
     pthread_cond_signal(&s->writable);
+}
+
+/* With the mutex held: how many bytes an item will have, as far as one can tell before it is read. */
+static size_t expected_bytes(const cl_stream *s, const coulis_item *item) {
+    if (item->bytes >= 0) return (size_t)(item->bytes < s->max_bytes ? item->bytes : s->max_bytes);
+    return (size_t)(s->read_count > 0 ? s->read_bytes / s->read_count : BYTES_EXPECTED);
 }
 
 /* One turn of a reader, with the mutex held at its beginning and end. */
@@ -167,7 +167,8 @@ static void read_next(cl_stream *s) {
         return;
     }
     queued next = place_item(s, number, &item);
-    slot *place = &s->slots[next.chunk % SLOTS];
+    cl_slot *place = &s->slots[next.chunk % SLOTS];
+    const size_t expected = expected_bytes(s, &item);
     s->next++;
     if (earlier >= 0) {
         place->carried[next.row] = earlier;
@@ -179,6 +180,7 @@ static void read_next(cl_stream *s) {
         return;
     }
     s->reading++;
+    s->reading_bytes += expected;
     if (!item.now) {
         s->taking = false;
         pthread_cond_signal(&s->readable);
@@ -191,6 +193,9 @@ static void read_next(cl_stream *s) {
         pthread_cond_signal(&s->readable);
     }
     s->reading--;
+    s->reading_bytes -= expected;
+    s->read_count++;
+    s->read_bytes += (int64_t)next.size;
     s->queue[(s->queue_first + s->queue_count++) % s->queue_capacity] = next;
     s->queue_bytes += next.size;
     pthread_cond_signal(&s->workable);
@@ -228,7 +233,7 @@ static void work_on(cl_stream *s, int32_t worker, const queued *items, int32_t c
     cl_picture pictures[CL_FEATURIZER_PICTURES];
     int32_t readable = 0;
     for (int32_t i = 0; i < count; i++) {
-        slot *place = &s->slots[items[i].chunk % SLOTS];
+        cl_slot *place = &s->slots[items[i].chunk % SLOTS];
         if (!items[i].bytes) continue;
         hash(&items[i], place->sha256[items[i].row]);
         place->carried[items[i].row] = cl_carry_hashed(&s->plan.carry, place->sha256[items[i].row],
@@ -264,7 +269,7 @@ static void *worker_main(void *argument) {
         work_on(s, self->worker, items, count);
         pthread_mutex_lock(&s->mutex);
         for (int32_t i = 0; i < count; i++) {
-            slot *place = &s->slots[items[i].chunk % SLOTS];
+            cl_slot *place = &s->slots[items[i].chunk % SLOTS];
             const coulis_error *error = &place->results[items[i].row].error;
             /* Want of memory is no property of an image: it ends the job instead of becoming a row. */
             if (error->status >= COULIS_INVALID_ARGUMENT) set_fatal(s, error);
@@ -286,9 +291,9 @@ static coulis_status start_threads(cl_stream *s, coulis_error *error) {
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int failed = 0;
-    for (int32_t i = 0; !failed && i < READERS + s->workers; i++) {
-        s->threads[i] = (thread){.stream = s, .worker = i - READERS};
-        failed = pthread_create(&s->threads[i].id, NULL, i < READERS ? reader_main : worker_main, &s->threads[i]);
+    for (int32_t i = 0; !failed && i < s->readers + s->workers; i++) {
+        s->threads[i] = (thread){.stream = s, .worker = i - s->readers};
+        failed = pthread_create(&s->threads[i].id, NULL, i < s->readers ? reader_main : worker_main, &s->threads[i]);
         if (!failed) s->started++;
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -301,17 +306,11 @@ static coulis_status make_room(cl_stream *s, coulis_error *error) {
     /* No slot that is sure to stay unused: a small job has one part, and one empty chunk when it resumes that. */
     int64_t chunks = s->source->count < 0 || s->source->count > s->plan.rows_per_part
                          ? SLOTS : 2 + s->source->count / s->plan.rows_per_chunk;
-    s->threads = cl_alloc_zero((size_t)(READERS + s->workers), sizeof *s->threads);
+    s->threads = cl_alloc_zero((size_t)(s->readers + s->workers), sizeof *s->threads);
     s->queue = cl_alloc_zero((size_t)s->queue_capacity, sizeof *s->queue);
     bool good = s->threads && s->queue && cl_mul_size((size_t)s->length, sizeof(float), &vector_bytes);
     for (int i = 0; good && i < SLOTS && i < chunks; i++) {
-        s->slots[i].items = cl_alloc_zero(rows, sizeof *s->slots[i].items);
-        s->slots[i].results = cl_alloc_zero(rows, sizeof *s->slots[i].results);
-        s->slots[i].sha256 = cl_alloc(rows, sizeof *s->slots[i].sha256);
-        s->slots[i].vectors = cl_alloc(rows, vector_bytes);
-        s->slots[i].carried = cl_alloc(rows, sizeof *s->slots[i].carried);
-        good = s->slots[i].items && s->slots[i].results && s->slots[i].sha256 && s->slots[i].vectors &&
-               s->slots[i].carried;
+        good = cl_slot_make(&s->slots[i], rows, vector_bytes);
     }
     if (good) return COULIS_OK;
     return cl_fail(error, COULIS_NO_MEMORY, "not enough memory for %lld vectors of %lld dimensions",
@@ -328,7 +327,9 @@ coulis_status cl_stream_create(const coulis_source *source, const cl_stream_plan
     s->length = coulis_featurizer_length(featurizer);
     s->max_bytes = max_bytes;
     s->workers = workers;
+    s->readers = source->readers < 1 ? READERS : source->readers < READERS_MAX ? source->readers : READERS_MAX;
     s->queue_capacity = (int64_t)workers * QUEUE_PER_WORKER;
+    if (s->queue_capacity < 2 * s->readers) s->queue_capacity = 2 * s->readers;
     pthread_mutex_init(&s->mutex, NULL);
     pthread_cond_init(&s->readable, NULL);
     pthread_cond_init(&s->workable, NULL);
@@ -347,6 +348,7 @@ void cl_stream_free(cl_stream *s) {
     if (!s) return;
     pthread_mutex_lock(&s->mutex);
     s->closing = true;
+    if (s->reading > 0 && s->source->stop) s->source->stop(s->source->context);
     pthread_cond_broadcast(&s->readable);
     pthread_cond_broadcast(&s->workable);
     pthread_mutex_unlock(&s->mutex);
@@ -355,14 +357,7 @@ void cl_stream_free(cl_stream *s) {
         void *bytes = s->queue[(s->queue_first + i) % s->queue_capacity].bytes;
         if (bytes) s->source->release(s->source->context, bytes);
     }
-    for (int i = 0; i < SLOTS; i++) {
-        for (int64_t row = 0; row < s->slots[i].rows; row++) cl_item_free_texts(&s->slots[i].items[row]);
-        cl_free(s->slots[i].items);
-        cl_free(s->slots[i].results);
-        cl_free(s->slots[i].sha256);
-        cl_free(s->slots[i].vectors);
-        cl_free(s->slots[i].carried);
-    }
+    for (int i = 0; i < SLOTS; i++) cl_slot_free(&s->slots[i]);
     pthread_cond_destroy(&s->writable);
     pthread_cond_destroy(&s->workable);
     pthread_cond_destroy(&s->readable);
@@ -374,7 +369,7 @@ void cl_stream_free(cl_stream *s) {
 
 /* With the mutex held: what the caller can have now. */
 static cl_turn turn_of(const cl_stream *s) {
-    const slot *place = &s->slots[s->released % SLOTS];
+    const cl_slot *place = &s->slots[s->released % SLOTS];
     if (place->closed && place->left == 0) return CL_TURN_CHUNK;
     return s->ended && !place->opened ? CL_TURN_END : CL_TURN_WAITING;
 }
@@ -392,7 +387,7 @@ coulis_status cl_stream_wait(cl_stream *s, cl_turn *turn, cl_chunk *chunk, cl_st
     while (turn_of(s) == CL_TURN_WAITING && s->fatal.status == COULIS_OK &&
            pthread_cond_timedwait(&s->writable, &s->mutex, &until) != ETIMEDOUT) {
     }
-    const slot *place = &s->slots[s->released % SLOTS];
+    const cl_slot *place = &s->slots[s->released % SLOTS];
     *turn = turn_of(s);
     *chunk = (cl_chunk){.part = place->part, .first = place->first, .rows = place->rows, .items = place->items,
                         .sha256 = (const char (*)[CL_SHA256_TEXT])place->sha256, .results = place->results,
@@ -404,7 +399,7 @@ coulis_status cl_stream_wait(cl_stream *s, cl_turn *turn, cl_chunk *chunk, cl_st
 }
 
 void cl_stream_release(cl_stream *s) {
-    slot *place = &s->slots[s->released % SLOTS];
+    cl_slot *place = &s->slots[s->released % SLOTS];
     for (int64_t row = 0; row < place->rows; row++) cl_item_free_texts(&place->items[row]);
     pthread_mutex_lock(&s->mutex);
     place->rows = 0;

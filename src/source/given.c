@@ -70,6 +70,11 @@ static void release(void *context, void *bytes) {
     given->own.release(given->own.context, bytes);
 }
 
+static void stop(void *context) {
+    const cl_given *given = context;
+    given->own.stop(given->own.context);
+}
+
 static coulis_status check_columns(const coulis_source *source, coulis_error *error) {
     if (source->column_count < 0 || source->column_count > CL_COLUMNS_MAX || (source->column_count && !source->columns))
         return cl_fail(error, COULIS_INVALID_ARGUMENT, "coulis_source: its columns are not given, or more than %d",
@@ -101,5 +106,6 @@ coulis_status cl_given_open(const coulis_source *source, cl_given *given, coulis
     given->table.read = read_item;
     given->table.release = release;
     given->table.close = NULL;
+    given->table.stop = given->own.stop ? stop : NULL;
     return status;
 }

@@ -1,121 +1,18 @@
 #include "source/inputs.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/sized.h"
-#include "base/text.h"
-#include "source/columns.h"
 #include "source/location.h"
 
 void coulis_source_options_init(coulis_source_options *options, size_t size) {
     const coulis_source_options defaults = {.size = sizeof defaults};
     cl_sized_init(options, size, &defaults, sizeof defaults);
-}
-
-/* ---- opening: what each PATH is ---- */
-
-static coulis_status append_image(cl_inputs *inputs, const char *path, const struct stat *info, coulis_error *error) {
-    cl_entry entry = {.bytes = -1, .modified = CL_NO_TIME, .argument = inputs->argument_count - 1};
-    if (info && S_ISREG(info->st_mode)) {
-        entry.bytes = info->st_size;
-        entry.modified = (int64_t)info->st_mtim.tv_sec * 1000000 + info->st_mtim.tv_nsec / 1000;
-    }
-    return cl_list_append(&inputs->list, path, strlen(path), NULL, entry, error);
-}
-
-static coulis_status append_argument(cl_inputs *inputs, const char *path, const char *output, coulis_error *error) {
-    struct stat info;
-    if (!path || !*path) return cl_fail(error, COULIS_INVALID_ARGUMENT, "an empty path was given");
-    cl_argument *arguments = cl_grow(inputs->arguments, (size_t)inputs->argument_count + 1, sizeof *arguments);
-    if (!arguments) return cl_fail_memory(error, "the paths", sizeof *arguments);
-    inputs->arguments = arguments;
-    arguments[inputs->argument_count++] = (cl_argument){0};
-    if (path[0] == '@')
-        return cl_is_delimited(path) ? cl_append_delimited(inputs, path + 1, error)
-                                     : cl_append_lines(inputs, path + 1, error);
-    if (cl_location_has_scheme(path)) return cl_location_refuse(path, COULIS_INVALID_ARGUMENT, error);
-    if (stat(path, &info) != 0)
-        return cl_fail(error, errno == ENOENT || errno == ENOTDIR ? COULIS_MISSING : COULIS_IO, "%s: %s", path,
-                       errno == ENOENT || errno == ENOTDIR ? "no such file or folder" : strerror(errno));
-    if (S_ISDIR(info.st_mode)) return cl_append_folder(inputs, path, output, error);
-    if (cl_is_delimited(path)) return cl_append_delimited(inputs, path, error);
-    return cl_is_many(path) ? cl_append_many(inputs, path, error) : append_image(inputs, path, &info, error);
-}
-
-coulis_status cl_inputs_column(cl_inputs *inputs, const char *name, int *number, coulis_error *error) {
-    const char *prefix = cl_column_is_own(name) ? "input_" : *name ? "" : "column";
-    char *full = cl_format("%s%s", prefix, name), *clean = full ? cl_utf8_copy(full) : NULL;
-    char **columns = cl_grow(inputs->columns, (size_t)inputs->column_count + 1, sizeof *columns);
-    cl_free(full);
-    if (columns) inputs->columns = columns;
-    if (!clean || !columns) {
-        cl_free(clean);
-        return cl_fail_memory(error, "columns", 0);
-    }
-    for (*number = 0; *number < inputs->column_count; ++*number) {
-        if (strcmp(columns[*number], clean) != 0) continue;
-        cl_free(clean);
-        return COULIS_OK;
-    }
-    if (inputs->column_count == CL_COLUMNS_MAX) {
-        cl_free(clean);
-        return cl_fail(error, COULIS_BAD_DATA, "more than %d columns beside path and label", CL_COLUMNS_MAX);
-    }
-    columns[inputs->column_count++] = clean;
-    return COULIS_OK;
-}
-
-/* Rows of a table of paths become entries as those of a manifest do. */
-static coulis_status append_paths(cl_inputs *inputs, cl_many *many, const int *columns, coulis_error *error) {
-    const char **values = cl_alloc((size_t)inputs->column_count + 1, sizeof *values);
-    coulis_status status = values ? COULIS_OK : cl_fail_memory(error, "columns", 0);
-    while (status == COULIS_OK) {
-        coulis_item item = {0};
-        status = many->next(many, &item, error);
-        if (status != COULIS_OK || !item.name) break;
-        if (cl_choose_file(&inputs->options, item.name) != CL_TAKE) {
-            inputs->left_out[CL_EXCLUDED]++;
-            continue;
-        }
-        for (int i = 0; i <= inputs->column_count; i++) values[i] = NULL;
-        values[0] = item.label;
-        for (int i = 0; i < many->column_count; i++) values[1 + columns[i]] = item.values[i];
-        const cl_entry entry = {.bytes = -1, .modified = CL_NO_TIME, .argument = inputs->argument_count - 1,
-                                .fields = (uint16_t)(1 + inputs->column_count)};
-        status = cl_list_append(&inputs->list, item.name, strlen(item.name), values, entry, error);
-    }
-    cl_free(values);
-    return status;
-}
-
-coulis_status cl_append_many(cl_inputs *inputs, const char *path, coulis_error *error) {
-    cl_argument *argument = &inputs->arguments[inputs->argument_count - 1];
-    cl_many *many;
-    cl_file_state state;
-    coulis_status status = cl_many_open(path, &inputs->options, NULL, &many, error);
-    if (status != COULIS_OK) return status;
-    argument->columns = cl_alloc((size_t)many->column_count, sizeof *argument->columns);
-    if (!argument->columns) status = cl_fail_memory(error, "columns", 0);
-    for (int i = 0; i < many->column_count && status == COULIS_OK; i++)
-        status = cl_inputs_column(inputs, many->columns[i], &argument->columns[i], error);
-    if (status == COULIS_OK && many->paths_only) {
-        status = append_paths(inputs, many, argument->columns, error);
-    } else if (status == COULIS_OK && (status = cl_file_state_at(path, &state, error)) == COULIS_OK) {
-        const cl_entry entry = {.bytes = state.has_bytes ? state.bytes : -1, .kind = CL_ENTRY_MANY,
-                                .modified = state.has_modified ? state.modified : CL_NO_TIME,
-                                .argument = inputs->argument_count - 1};
-        status = cl_list_append(&inputs->list, path, strlen(path), NULL, entry, error);
-        inputs->has_many = true;
-    }
-    many->close(many);
-    return status;
 }
 
 /* -1 when they are not known before the last one. */
@@ -203,12 +100,7 @@ static const char *real_name(cl_inputs *inputs, const char *path, size_t end) {
     return inputs->dots_name;
 }
 
-/* The label that the rule gives, as a text of its own; NULL when memory is short. */
-static const char *make_label(cl_inputs *inputs, const char *path, size_t root) {
-    size_t length;
-    const char *label = cl_label_of(&inputs->rule, path, root, &length);
-    if (length > 0 && length <= 2 && strncmp(label, "..", length) == 0 && !cl_location_has_scheme(path))
-        return real_name(inputs, path, (size_t)(label - path) + length);
+static const char *copy_label(cl_inputs *inputs, const char *label, size_t length) {
     if (length + 1 > inputs->label_capacity) {
         char *grown = cl_grow(inputs->label, length + 64, 1);
         if (!grown) return NULL;
@@ -218,6 +110,24 @@ static const char *make_label(cl_inputs *inputs, const char *path, size_t root) 
     memcpy(inputs->label, label, length);
     inputs->label[length] = '\0';
     return inputs->label;
+}
+
+/* The label that the rule gives, as a text of its own; NULL when memory is short. */
+static const char *make_label(cl_inputs *inputs, const char *path, size_t root) {
+    size_t length;
+    if (cl_location_has_scheme(path)) {
+        char *below = cl_location_path(path);
+        const size_t before = below ? strlen(path) - strlen(below) : 0; /* with http, whose roots are 0, too little */
+        root = root > before ? root - before : 0;
+        const char *label = below ? cl_label_of(&inputs->rule, below, root, &length) : NULL;
+        label = label ? copy_label(inputs, label, length) : NULL;
+        cl_free(below);
+        return label;
+    }
+    const char *label = cl_label_of(&inputs->rule, path, root, &length);
+    if (length > 0 && length <= 2 && strncmp(label, "..", length) == 0)
+        return real_name(inputs, path, (size_t)(label - path) + length);
+    return copy_label(inputs, label, length);
 }
 
 /* Has a label for the item, unless its source gave one. */
@@ -311,7 +221,7 @@ static coulis_status read_item(void *context, coulis_item *item, int64_t max_byt
     }
     uint8_t *read;
     cl_file_state state;
-    coulis_status status = cl_location_read(item->name, max_bytes, &read, byte_count, &state, error);
+    coulis_status status = cl_location_read(inputs->remote, item->name, max_bytes, &read, byte_count, &state, error);
     item->bytes = state.has_bytes ? state.bytes : -1;
     item->modified = state.has_modified ? state.modified : CL_NO_TIME;
     if (status == COULIS_OK) *bytes = read;
@@ -325,6 +235,22 @@ static void release(void *context, void *bytes) {
 
 static void close_inputs(void *context) { cl_inputs_close(context); }
 
+static void stop(void *context) {
+    const cl_inputs *inputs = context;
+    if (inputs->remote) cl_remote_stop(inputs->remote);
+}
+
+/* Connections, when any item is on another machine. */
+static coulis_status connect_remote(cl_inputs *inputs, coulis_error *error) {
+    for (int64_t i = 0; i < inputs->list.count; i++) {
+        if (inputs->list.entries[i].kind != CL_ENTRY_IMAGE || !cl_location_is_remote(cl_list_name(&inputs->list, i)))
+            continue;
+        inputs->table.readers = CL_REMOTE_READERS;
+        return cl_remote_create(&inputs->remote, error);
+    }
+    return COULIS_OK;
+}
+
 coulis_status cl_inputs_open(const char *const *paths, int64_t count, const coulis_source_options *options,
                              const char *output, cl_inputs **out, coulis_error *error) {
     if (count < 1 || !paths) return cl_fail(error, COULIS_INVALID_ARGUMENT, "no images given");
@@ -335,7 +261,7 @@ coulis_status cl_inputs_open(const char *const *paths, int64_t count, const coul
                                          error);
     if (status == COULIS_OK) status = cl_label_rule_read(inputs->options.label, &inputs->rule, error);
     for (int64_t i = 0; status == COULIS_OK && i < count; i++)
-        status = append_argument(inputs, paths[i], output, error);
+        status = cl_append_argument(inputs, paths[i], output, error);
     inputs->values = cl_alloc((size_t)inputs->column_count + 1, sizeof *inputs->values);
     if (status == COULIS_OK && !inputs->values) status = cl_fail_memory(error, "columns", 0);
     if (status != COULIS_OK) {
@@ -344,6 +270,7 @@ coulis_status cl_inputs_open(const char *const *paths, int64_t count, const coul
     }
     identify(inputs);
     status = find_root(inputs, error);
+    if (status == COULIS_OK) status = connect_remote(inputs, error);
     if (status != COULIS_OK) {
         cl_inputs_close(inputs);
         return status;
@@ -359,6 +286,7 @@ coulis_status cl_inputs_open(const char *const *paths, int64_t count, const coul
     table->read = read_item;
     table->release = release;
     table->close = close_inputs;
+    table->stop = stop;
     *out = inputs;
     return COULIS_OK;
 }
@@ -366,6 +294,7 @@ coulis_status cl_inputs_open(const char *const *paths, int64_t count, const coul
 void cl_inputs_close(cl_inputs *inputs) {
     if (!inputs) return;
     if (inputs->open) inputs->open->close(inputs->open);
+    cl_remote_free(inputs->remote);
     cl_list_release(&inputs->list);
     for (uint32_t i = 0; i < inputs->argument_count; i++) cl_free(inputs->arguments[i].columns);
     cl_free(inputs->arguments);

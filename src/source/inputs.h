@@ -6,6 +6,7 @@
 
 #include "base/files.h"
 #include "base/sha256.h"
+#include "remote/remote.h"
 #include "source/choose.h"
 #include "source/label.h"
 #include "source/list.h"
@@ -39,6 +40,7 @@ typedef struct cl_inputs {
     size_t label_capacity;
     char *dots, *dots_name; /* a path that ends in "." or "..", and the real name of that folder */
     char sha256[CL_SHA256_TEXT];
+    cl_remote *remote; /* by which items of other machines are read; NULL when there are none */
     char *root; /* the working folder, when a name is relative to it; NULL when none is */
 } cl_inputs;
 
@@ -61,6 +63,9 @@ void cl_inputs_count(const cl_inputs *inputs, coulis_job_result *result);
 /* The number of the column `name` of the result, added if need be. One that the result has itself gets "input_" before
  * its name. */
 coulis_status cl_inputs_column(cl_inputs *inputs, const char *name, int *number, coulis_error *error);
+
+/* Appends what one PATH stands for. */
+coulis_status cl_append_argument(cl_inputs *inputs, const char *path, const char *output, coulis_error *error);
 
 /* ---- the kinds of PATH, each in a file of its own: they append to inputs->list ---- */
 

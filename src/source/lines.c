@@ -62,7 +62,14 @@ static coulis_status append_line(cl_inputs *inputs, const char *list, char *line
 coulis_status cl_append_lines(cl_inputs *inputs, const char *path, coulis_error *error) {
     const int standard = strcmp(path, "-") == 0;
     const char *name = standard ? "standard input" : path;
-    FILE *file = standard ? stdin : fopen(path, "r");
+    FILE *file = NULL;
+    if (cl_location_has_scheme(path)) {
+        uint64_t size;
+        coulis_status status = cl_location_open(path, &file, &size, error);
+        if (status != COULIS_OK) return status;
+    } else {
+        file = standard ? stdin : fopen(path, "r");
+    }
     if (!file) return cl_fail(error, errno == ENOENT ? COULIS_MISSING : COULIS_IO, "%s: list cannot be opened: %s",
                               path, strerror(errno));
     coulis_status status = COULIS_OK;

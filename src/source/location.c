@@ -2,6 +2,7 @@
 
 #include <ctype.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/error.h"
 #include "base/memory.h"
@@ -19,7 +20,36 @@ coulis_status cl_location_refuse(const char *name, coulis_status status, coulis_
     return cl_fail(error, status, "%s: '%.*s' is not served", name, (int)(strstr(name, "://") + 3 - name), name);
 }
 
-coulis_status cl_location_read(const char *name, int64_t max_bytes, uint8_t **bytes, size_t *size,
+bool cl_location_is_remote(const char *name) { return cl_remote_serves(name); }
+
+static int digit(char letter) {
+    const char *const digits = "0123456789abcdef", *at = strchr(digits, tolower((unsigned char)letter));
+    return letter && at ? (int)(at - digits) : -1;
+}
+
+char *cl_location_path(const char *name) {
+    const char *path = strstr(name, "://") + 3;
+    path += strcspn(path, "/");
+    path += *path == '/';
+    char *copy = cl_strdup(path);
+    if (!copy || strncasecmp(name, "http", 4) != 0) return copy;
+    copy[strcspn(copy, "?#")] = '\0';
+    char *to = copy;
+    for (const char *from = copy; *from; from++) {
+        const int high = *from == '%' ? digit(from[1]) : -1, low = high < 0 ? -1 : digit(from[2]);
+        const int byte = high * 16 + low;
+        if (low >= 0 && byte != 0 && byte != '/') {
+            *to++ = (char)byte;
+            from += 2;
+        } else {
+            *to++ = *from;
+        }
+    }
+    *to = '\0';
+    return copy;
+}
+
+coulis_status cl_location_read(cl_remote *remote, const char *name, int64_t max_bytes, uint8_t **bytes, size_t *size,
                                cl_file_state *state, coulis_error *error) {
     bool is_file;
     if (state) *state = (cl_file_state){0};
@@ -32,11 +62,25 @@ coulis_status cl_location_read(const char *name, int64_t max_bytes, uint8_t **by
         cl_free(path);
         return status;
     }
+    if (cl_remote_serves(name)) return cl_remote_read(remote, name, max_bytes, bytes, size, state, error);
     if (cl_location_has_scheme(name)) return cl_location_refuse(name, COULIS_UNREADABLE, error);
     return cl_image_read_file(name, max_bytes, bytes, size, state, error);
 }
 
+coulis_status cl_location_state(const char *name, cl_file_state *state, coulis_error *error) {
+    *state = (cl_file_state){0};
+    if (!cl_location_has_scheme(name)) return cl_file_state_at(name, state, error);
+    if (!cl_remote_serves(name)) return COULIS_OK;
+    cl_remote *remote;
+    coulis_status status = cl_remote_create(&remote, error);
+    if (status != COULIS_OK) return status;
+    status = cl_remote_state(remote, name, state, error);
+    cl_remote_free(remote);
+    return status;
+}
+
 coulis_status cl_location_open(const char *name, FILE **stream, uint64_t *size, coulis_error *error) {
+    if (cl_remote_serves(name)) return cl_remote_open(name, stream, size, NULL, error);
     if (cl_location_has_scheme(name)) return cl_location_refuse(name, COULIS_INVALID_ARGUMENT, error);
     return cl_file_open(name, stream, size, error);
 }

@@ -1,5 +1,6 @@
 """What the stages share on the driver: parameters, column types, and frames mapped through Arrow."""
 
+import json
 from collections.abc import Iterator
 
 import pyarrow
@@ -18,6 +19,7 @@ from . import _worker
 
 # Bytes of an Arrow batch, about: large enough that its own cost does not show, small beside an executor's memory.
 BATCH_BYTES = 16 << 20
+RECIPE = "coulis.recipe"  # of a column's metadata
 _RECORDS = "spark.sql.execution.arrow.maxRecordsPerBatch"
 _BYTES = "spark.sql.execution.arrow.maxBytesPerBatch"
 _LARGE = "spark.sql.execution.arrow.useLargeVarTypes"
@@ -73,6 +75,19 @@ def check_columns(frame, wanted, new):
     there = [name for name in new if name in frame.columns]
     if there or len(set(new)) < len(new):
         raise ValueError(f"the column {(there or new)[0]!r} exists already: drop it, or name another output column")
+
+
+def with_recipe(frame, name, recipe):
+    """`frame`, in which the metadata of the column of vectors `name` hold their recipe, a dict; Spark's Parquet files
+    keep it."""
+    metadata = {**frame.schema[name].metadata, RECIPE: json.dumps(recipe, sort_keys=True)}
+    return frame if recipe is None else frame.withMetadata(name, metadata)
+
+
+def recipe_of(frame, name):
+    """The recipe of the column of vectors `name`; None where nothing is known of it."""
+    text = frame.schema[name].metadata.get(RECIPE)
+    return None if text is None else json.loads(text)
 
 
 def float_array(frame, name):

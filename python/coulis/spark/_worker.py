@@ -47,13 +47,20 @@ class Featurize:
         Columns to add.
     options : dict
         Arguments of :class:`coulis.Featurizer`.
+    recipe : dict or None
+        As the driver has it. An executor that has another is an error, since the column would claim what it is not.
     """
 
-    def __init__(self, column, names, options):
-        self.column, self.names, self.options = column, names, options
+    def __init__(self, column, names, options, recipe=None):
+        self.column, self.names, self.options, self.recipe = column, names, options, recipe
 
     def __call__(self, batches):
         featurizer = open_featurizer(task_threads(), tuple(sorted(self.options.items())))
+        mine, theirs = recipe_of(featurizer), self.recipe
+        for key in sorted({*mine, *theirs}) if theirs is not None else ():
+            if mine.get(key) != theirs.get(key):
+                raise ValueError(f"this executor would give other vectors than the driver says: {key} is "
+                                 f"{mine.get(key)!r} here and {theirs.get(key)!r} there")
         rows = max(1, min(PICTURES, BATCH_BYTES // (4 * featurizer.length)))
         for batch in batches:
             for first in range(0, batch.num_rows, rows):
@@ -73,8 +80,19 @@ class Featurize:
 @functools.lru_cache(maxsize=2)
 def open_featurizer(threads, options):
     """The featurizer of these options, opened once in this process."""
+    return featurizer_of(threads, dict(options))
+
+
+def featurizer_of(threads, options):
+    """A featurizer of these options, whose model may have come with the job."""
     options = dict(options)
     return coulis.Featurizer(shipped_file(options.pop("model")), threads=threads, **options)
+
+
+def recipe_of(featurizer):
+    """Its recipe without the instructions of this machine: a cluster may have several kinds."""
+    machine = ("instruction_set", "precision_instructions")
+    return {key: value for key, value in featurizer.recipe.items() if key not in machine}
 
 
 def shipped_file(model):

@@ -6,6 +6,8 @@ from pyspark.ml.param.shared import HasInputCol, HasOutputCol
 from pyspark.ml.util import DefaultParamsReadable, DefaultParamsWritable
 from pyspark.sql.types import ArrayType, BinaryType, FloatType, StringType
 
+import coulis
+
 from . import _frames, _worker
 
 _PICTURE_BYTES = 1 << 18  # of a usual picture file: what a row of pictures is taken to weigh
@@ -18,7 +20,8 @@ class ImageFeaturizer(
 
     Each row gives one row: all its columns, the vector, and `statusCol` and `errorCol` as in the command's
     tables (``ok``, ``unreadable``, ...; a null picture is ``missing``). The vector is null unless the status is
-    ``ok``. On one instruction set the vectors have the same bytes as those of ``coulis run``.
+    ``ok``. On one instruction set the vectors have the same bytes as those of ``coulis run``. Where the driver has the
+    network, too, the metadata of `outputCol` hold the recipe of the vectors, by which :class:`PCAModel` knows them.
 
     Parameters
     ----------
@@ -166,5 +169,18 @@ class ImageFeaturizer(
         options["random_weights"] = value(self.randomWeights)
         types = (ArrayType(FloatType()), StringType(), StringType())
         schema = _frames.with_fields(dataset.schema, **dict(zip(names, types)))
-        function = _worker.Featurize(source, names, options)
-        return self._as_output_type(_frames.map_in_arrow(dataset, function, schema, _PICTURE_BYTES), output)
+        recipe = _recipe(options)
+        function = _worker.Featurize(source, names, options, recipe)
+        frame = _frames.map_in_arrow(dataset, function, schema, _PICTURE_BYTES)
+        return _frames.with_recipe(self._as_output_type(frame, output), output, recipe)
+
+
+def _recipe(options):
+    """What decides the vectors, by the network as the driver has it; None where it has none of that name."""
+    try:
+        with _worker.featurizer_of(1, options) as featurizer:
+            return _worker.recipe_of(featurizer)
+    except coulis.Error as error:
+        if error.status == "missing":
+            return None
+        raise

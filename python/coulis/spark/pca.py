@@ -37,6 +37,8 @@ SPOOL_BYTES = 64 << 20  # of rows in a partition that comes to the driver in one
 PART_LEAVES = 4  # a task makes moments of at least so many leaves: the driver adds up what lies between tasks
 _ROW_BYTES = 1 << 18  # of vectors whose length is not known yet: such as 65,536 numbers have
 _FILE = "pca.safetensors"
+_DEFAULTS = {"k": 0.99, "inputCol": "features", "outputCol": "pca", "centred": True, "outputType": "array",
+             "allowOtherRecipe": False}
 
 
 def _components(value):
@@ -50,6 +52,13 @@ class _PCAParams(HasInputCol, HasOutputCol, _frames.HasOutputType):
         Params._dummy(),
         "centred",
         "whether the mean is subtracted from a vector before its scores are taken; Spark ML's PCA does not",
+        TypeConverters.toBoolean,
+    )
+
+    allowOtherRecipe = Param(
+        Params._dummy(),
+        "allowOtherRecipe",
+        "whether vectors of another recipe than the components were fitted to are transformed, too",
         TypeConverters.toBoolean,
     )
 
@@ -67,6 +76,9 @@ class _PCAParams(HasInputCol, HasOutputCol, _frames.HasOutputType):
 
     def setCentred(self, value):
         return self._set(centred=value)
+
+    def setAllowOtherRecipe(self, value):
+        return self._set(allowOtherRecipe=value)
 
 
 class PCA(Estimator, _PCAParams, DefaultParamsReadable, DefaultParamsWritable):
@@ -92,17 +104,22 @@ class PCA(Estimator, _PCAParams, DefaultParamsReadable, DefaultParamsWritable):
     centred : bool
         True by default; False gives scores as Spark ML's PCA does.
     outputType : {"array", "vector"}
+    allowOtherRecipe : bool
+        False by default: the model refuses vectors that :class:`ImageFeaturizer` made by another recipe than those it
+        was fitted to, and names the difference. Of arrays that come from elsewhere nothing is known; they pass.
     """
 
     orderCol = _frames.text_param("orderCol", "column that orders the rows; unset: path, where there is one")
 
     def __init__(
-        self, *, k=None, inputCol=None, outputCol=None, orderCol=None, centred=None, outputType=None
+        self, *, k=None, inputCol=None, outputCol=None, orderCol=None, centred=None, outputType=None,
+        allowOtherRecipe=None
     ):
         super().__init__()
-        self._setDefault(k=0.99, inputCol="features", outputCol="pca", centred=True, outputType="array")
+        self._setDefault(**_DEFAULTS)
         self.setParams(
-            k=k, inputCol=inputCol, outputCol=outputCol, orderCol=orderCol, centred=centred, outputType=outputType
+            k=k, inputCol=inputCol, outputCol=outputCol, orderCol=orderCol, centred=centred, outputType=outputType,
+            allowOtherRecipe=allowOtherRecipe
         )
 
     def setParams(self, **params):
@@ -125,6 +142,7 @@ class PCA(Estimator, _PCAParams, DefaultParamsReadable, DefaultParamsWritable):
         rows = _Rows(dataset, self.getInputCol(), order)
         try:
             pca = rows.fit(self.getK())
+            pca._set_recipe(_frames.recipe_of(dataset, self.getInputCol()))
         finally:
             rows.release()
         return self._copyValues(PCAModel(pca))
@@ -292,7 +310,7 @@ class PCAModel(Model, _PCAParams, MLReadable, MLWritable):
 
     def __init__(self, pca=None):
         super().__init__()
-        self._setDefault(k=0.99, inputCol="features", outputCol="pca", centred=True, outputType="array")
+        self._setDefault(**_DEFAULTS)
         self.pca = pca
         self._shipped = None
 
@@ -315,10 +333,19 @@ class PCAModel(Model, _PCAParams, MLReadable, MLWritable):
         source, output = self.getInputCol(), self.getOutputCol()
         _frames.check_columns(dataset, source, [output])
         vector = _frames.float_array(dataset, source)
+        if not self.getOrDefault(self.allowOtherRecipe):
+            self._check_recipe(_frames.recipe_of(dataset, source))
         key, model = self._ship(dataset.sparkSession)
         scores, kind = _worker.Scores(key, model, self.getCentred()), ArrayType(FloatType())
         frame = _frames.with_mapped(dataset, output, vector, scores, kind, 8 * self.pca.n_features_in_)
         return self._as_output_type(frame, output)
+
+    def _check_recipe(self, recipe):
+        try:
+            self.pca._check_recipe(recipe)
+        except coulis.Error as error:
+            said = str(error).replace("--allow-other-recipe", "allowOtherRecipe")
+            raise coulis.Error(said, error.status, error.code) from None
 
     def _ship(self, session):
         """The model's file as a broadcast variable, made once, and a name of its content."""

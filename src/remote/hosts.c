@@ -1,0 +1,65 @@
+#include "remote/hosts.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#include "base/memory.h"
+
+void cl_hosts_begin(cl_hosts *hosts) {
+    *hosts = (cl_hosts){0};
+    pthread_mutex_init(&hosts->mutex, NULL);
+}
+
+void cl_hosts_end(cl_hosts *hosts) {
+    cl_free(hosts->places);
+    pthread_mutex_destroy(&hosts->mutex);
+}
+
+/* FNV-1a over scheme, host and port; never 0. */
+static uint64_t hash_of(const char *address) {
+    const char *authority = strstr(address, "://");
+    const size_t scheme = authority ? (size_t)(authority + 3 - address) : 0;
+    const size_t length = scheme + strcspn(address + scheme, "/?#");
+    uint64_t hash = 0xCBF29CE484222325u;
+    for (size_t i = 0; i < length; i++) hash = (hash ^ (uint64_t)tolower((unsigned char)address[i])) * 0x100000001B3u;
+    return hash ? hash : 1;
+}
+
+static size_t place_of(const uint64_t *places, size_t capacity, uint64_t hash) {
+    size_t at = hash & (capacity - 1);
+    while (places[at] && places[at] != hash) at = (at + 1) & (capacity - 1);
+    return at;
+}
+
+static bool make_room(cl_hosts *hosts) {
+    if (hosts->count * 2 < hosts->capacity) return true;
+    const size_t capacity = hosts->capacity ? hosts->capacity * 2 : 64;
+    uint64_t *places = cl_alloc_zero(capacity, sizeof *places);
+    if (!places) return false;
+    for (size_t i = 0; i < hosts->capacity; i++)
+        if (hosts->places[i]) places[place_of(places, capacity, hosts->places[i])] = hosts->places[i];
+    cl_free(hosts->places);
+    hosts->places = places;
+    hosts->capacity = capacity;
+    return true;
+}
+
+void cl_hosts_add(cl_hosts *hosts, const char *address) {
+    const uint64_t hash = hash_of(address);
+    pthread_mutex_lock(&hosts->mutex);
+    if (make_room(hosts)) {
+        const size_t at = place_of(hosts->places, hosts->capacity, hash);
+        hosts->count += hosts->places[at] == 0;
+        hosts->places[at] = hash;
+    }
+    pthread_mutex_unlock(&hosts->mutex);
+}
+
+bool cl_hosts_has(cl_hosts *hosts, const char *address, bool *any) {
+    const uint64_t hash = hash_of(address);
+    pthread_mutex_lock(&hosts->mutex);
+    *any = hosts->count > 0;
+    const bool found = *any && hosts->places[place_of(hosts->places, hosts->capacity, hash)] == hash;
+    pthread_mutex_unlock(&hosts->mutex);
+    return found;
+}

@@ -1,0 +1,114 @@
+/* What each PATH is, and what it adds to the list. */
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "base/text.h"
+#include "source/columns.h"
+#include "source/inputs.h"
+#include "source/location.h"
+
+static coulis_status append_image(cl_inputs *inputs, const char *path, const struct stat *info, coulis_error *error) {
+    cl_entry entry = {.bytes = -1, .modified = CL_NO_TIME, .argument = inputs->argument_count - 1};
+    if (info && S_ISREG(info->st_mode)) {
+        entry.bytes = info->st_size;
+        entry.modified = (int64_t)info->st_mtim.tv_sec * 1000000 + info->st_mtim.tv_nsec / 1000;
+    }
+    return cl_list_append(&inputs->list, path, strlen(path), NULL, entry, error);
+}
+
+static coulis_status append_remote(cl_inputs *inputs, const char *path, coulis_error *error) {
+    if (cl_is_delimited(path)) return cl_append_delimited(inputs, path, error);
+    return cl_is_many(path) ? cl_append_many(inputs, path, error) : append_image(inputs, path, NULL, error);
+}
+
+coulis_status cl_append_argument(cl_inputs *inputs, const char *path, const char *output, coulis_error *error) {
+    struct stat info;
+    if (!path || !*path) return cl_fail(error, COULIS_INVALID_ARGUMENT, "an empty path was given");
+    cl_argument *arguments = cl_grow(inputs->arguments, (size_t)inputs->argument_count + 1, sizeof *arguments);
+    if (!arguments) return cl_fail_memory(error, "the paths", sizeof *arguments);
+    inputs->arguments = arguments;
+    arguments[inputs->argument_count++] = (cl_argument){0};
+    if (path[0] == '@')
+        return cl_is_delimited(path) ? cl_append_delimited(inputs, path + 1, error)
+                                     : cl_append_lines(inputs, path + 1, error);
+    if (cl_location_is_remote(path)) return append_remote(inputs, path, error);
+    if (cl_location_has_scheme(path)) return cl_location_refuse(path, COULIS_INVALID_ARGUMENT, error);
+    if (stat(path, &info) != 0)
+        return cl_fail(error, errno == ENOENT || errno == ENOTDIR ? COULIS_MISSING : COULIS_IO, "%s: %s", path,
+                       errno == ENOENT || errno == ENOTDIR ? "no such file or folder" : strerror(errno));
+    if (S_ISDIR(info.st_mode)) return cl_append_folder(inputs, path, output, error);
+    if (cl_is_delimited(path)) return cl_append_delimited(inputs, path, error);
+    return cl_is_many(path) ? cl_append_many(inputs, path, error) : append_image(inputs, path, &info, error);
+}
+
+coulis_status cl_inputs_column(cl_inputs *inputs, const char *name, int *number, coulis_error *error) {
+    const char *prefix = cl_column_is_own(name) ? "input_" : *name ? "" : "column";
+    char *full = cl_format("%s%s", prefix, name), *clean = full ? cl_utf8_copy(full) : NULL;
+    char **columns = cl_grow(inputs->columns, (size_t)inputs->column_count + 1, sizeof *columns);
+    cl_free(full);
+    if (columns) inputs->columns = columns;
+    if (!clean || !columns) {
+        cl_free(clean);
+        return cl_fail_memory(error, "columns", 0);
+    }
+    for (*number = 0; *number < inputs->column_count; ++*number) {
+        if (strcmp(columns[*number], clean) != 0) continue;
+        cl_free(clean);
+        return COULIS_OK;
+    }
+    if (inputs->column_count == CL_COLUMNS_MAX) {
+        cl_free(clean);
+        return cl_fail(error, COULIS_BAD_DATA, "more than %d columns beside path and label", CL_COLUMNS_MAX);
+    }
+    columns[inputs->column_count++] = clean;
+    return COULIS_OK;
+}
+
+/* Rows of a table of paths become entries as those of a manifest do. */
+static coulis_status append_paths(cl_inputs *inputs, cl_many *many, const int *columns, coulis_error *error) {
+    const char **values = cl_alloc((size_t)inputs->column_count + 1, sizeof *values);
+    coulis_status status = values ? COULIS_OK : cl_fail_memory(error, "columns", 0);
+    while (status == COULIS_OK) {
+        coulis_item item = {0};
+        status = many->next(many, &item, error);
+        if (status != COULIS_OK || !item.name) break;
+        if (cl_choose_file(&inputs->options, item.name) != CL_TAKE) {
+            inputs->left_out[CL_EXCLUDED]++;
+            continue;
+        }
+        for (int i = 0; i <= inputs->column_count; i++) values[i] = NULL;
+        values[0] = item.label;
+        for (int i = 0; i < many->column_count; i++) values[1 + columns[i]] = item.values[i];
+        const cl_entry entry = {.bytes = -1, .modified = CL_NO_TIME, .argument = inputs->argument_count - 1,
+                                .fields = (uint16_t)(1 + inputs->column_count)};
+        status = cl_list_append(&inputs->list, item.name, strlen(item.name), values, entry, error);
+    }
+    cl_free(values);
+    return status;
+}
+
+coulis_status cl_append_many(cl_inputs *inputs, const char *path, coulis_error *error) {
+    cl_argument *argument = &inputs->arguments[inputs->argument_count - 1];
+    cl_many *many;
+    cl_file_state state;
+    coulis_status status = cl_many_open(path, &inputs->options, NULL, &many, error);
+    if (status != COULIS_OK) return status;
+    argument->columns = cl_alloc((size_t)many->column_count, sizeof *argument->columns);
+    if (!argument->columns) status = cl_fail_memory(error, "columns", 0);
+    for (int i = 0; i < many->column_count && status == COULIS_OK; i++)
+        status = cl_inputs_column(inputs, many->columns[i], &argument->columns[i], error);
+    if (status == COULIS_OK && many->paths_only) {
+        status = append_paths(inputs, many, argument->columns, error);
+    } else if (status == COULIS_OK && (status = cl_location_state(path, &state, error)) == COULIS_OK) {
+        const cl_entry entry = {.bytes = state.has_bytes ? state.bytes : -1, .kind = CL_ENTRY_MANY,
+                                .modified = state.has_modified ? state.modified : CL_NO_TIME,
+                                .argument = inputs->argument_count - 1};
+        status = cl_list_append(&inputs->list, path, strlen(path), NULL, entry, error);
+        inputs->has_many = true;
+    }
+    many->close(many);
+    return status;
+}

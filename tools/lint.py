@@ -124,6 +124,15 @@ def nothing_is_unfinished():
             if (found := UNFINISHED.search(line))]
 
 
+def ruff_is_content():
+    """ruff finds nothing in the Python files"""
+    done = subprocess.run([sys.executable, "-m", "ruff", "check", "--no-cache", "--output-format=concise", "python",
+                           "tests", "tools", "bench"], cwd=ROOT, capture_output=True, text=True)
+    if "No module named ruff" in done.stderr:
+        raise Skipped("ruff is not installed: ./run build does that")
+    return done.stdout.splitlines() + done.stderr.splitlines() if done.returncode else []
+
+
 def lines_are_tidy():
     """no tab, no blank at the end, no line over COLUMNS_MAX in C and Python"""
     found = []
@@ -166,7 +175,7 @@ def python_is_valid():
 
 
 CHECKS = (scripts_are_clean, symbols_have_our_prefix, header_and_library_agree, files_are_short, layers_are_kept,
-          nothing_is_unfinished, lines_are_tidy, links_lead_somewhere, python_is_valid)
+          nothing_is_unfinished, lines_are_tidy, ruff_is_content, links_lead_somewhere, python_is_valid)
 
 
 def main():

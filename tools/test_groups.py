@@ -26,7 +26,7 @@ C_TEST = re.compile(r"^(?:ok    |FAILED|skipped) (\w+)  ([\d.]+) s$", re.MULTILI
 GROUP_SECONDS_MAX = 1500  # a test that hangs ends, and counts as failed
 
 # What takes long, needs another compiler, or another environment: not among the tests before each commit.
-NOT_QUICK = {"clang", "sanitize", "tsan", "neon", "keras", "spark", "wheel", "emr", "notebooks", "torch",
+NOT_QUICK = {"clang", "sanitize", "tsan", "neon", "keras", "spark", "wheel", "types", "emr", "notebooks", "torch",
              "models"}
 # Groups that may not run beside another: each makes the wheel in dist/ anew.
 ALONE = {"emr", "wheel"}

@@ -3,6 +3,8 @@
 The work is done by a C library; this package is a thin layer over it, see docs/python.md.
 """
 
+from __future__ import annotations
+
 from . import _library
 from .collection import cluster, dedup, export, search, view
 from .error import Error
@@ -14,6 +16,7 @@ from .listing import list_images, open_source
 from .model_files import find_model, list_models
 from .moments import Moments
 from .pca import PCA
+from .options import ImageOptions, RunOptions, SourceOptions, VectorOptions
 from .result import Result, Row
 from .source import Item, Source
 from .tables import read_table
@@ -21,6 +24,7 @@ from .tables import read_table
 __all__ = [
     "Error",
     "Featurizer",
+    "ImageOptions",
     "Index",
     "Item",
     "Moments",
@@ -28,7 +32,10 @@ __all__ = [
     "Progress",
     "Result",
     "Row",
+    "RunOptions",
     "Source",
+    "SourceOptions",
+    "VectorOptions",
     "__version__",
     "apply",
     "cluster",
@@ -50,7 +57,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> str:
     if name == "__version__":
         return _library.version()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

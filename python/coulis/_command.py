@@ -1,17 +1,22 @@
-"""The command ``coulis`` of an installed wheel: hands over to the program that comes with it."""
+"""The command ``coulis``, of an installed wheel or by ``python -m coulis``: hands over to the program."""
+
+from __future__ import annotations
 
 import os
 import sys
 from pathlib import Path
 
 
-def main():
+def main() -> None:
     """Replaces this process by the command, with the same arguments; s3-check is done here."""
     if sys.argv[1:2] == ["s3-check"]:
         from .s3_check import main as s3_check
 
-        sys.exit(s3_check(sys.argv[2:]))
-    program = Path(__file__).resolve().parent / "bin" / "coulis"
+        sys.exit(s3_check(sys.argv[2:]))  # type: ignore[no-untyped-call]
+    here = Path(__file__).resolve().parent
+    program, built = here / "bin" / "coulis", here.parents[1] / "build" / "coulis"
+    if not program.exists() and built.exists():  # in a checkout
+        program = built
     # 'coulis models add' and 'get' are done by this package: the command is told which Python has it.
     os.environ.setdefault("COULIS_PYTHON", sys.executable)
     try:

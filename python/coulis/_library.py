@@ -3,10 +3,14 @@
 Everything here mirrors ``include/coulis.h``; ``tests/python/test_header.py`` compares the two.
 """
 
+from __future__ import annotations
+
 import ctypes
 import functools
 import os
+from collections.abc import Iterable
 from ctypes import POINTER, c_char_p, c_double, c_float, c_int32, c_int64, c_size_t, c_uint8, c_void_p
+from typing import TYPE_CHECKING, Any
 
 from ._place import find
 from ._source_structs import Item, Source, SourceInfo, SourceOptions
@@ -27,11 +31,14 @@ from ._structs import (
     PcaOptions,
     Pixels,
     PlanStruct,
-    ProgressFunction,
+    ProgressFunction,  # noqa: F401 for coulis.jobs
     ProgressStruct,
     ResultStruct,
 )
 from .error import error_of
+
+if TYPE_CHECKING:
+    import numpy
 
 STATUS_OK = 0
 
@@ -146,7 +153,7 @@ FUNCTIONS.update({name: (None, [POINTER(kind), c_size_t]) for kind, name in SIZE
 
 
 @functools.cache
-def library():
+def library() -> ctypes.CDLL:
     """The loaded library, declared; loaded once, at the first use."""
     path = find()
     try:
@@ -162,12 +169,12 @@ def library():
     return loaded
 
 
-def version():
+def version() -> str:
     """The version of the library, which is that of this package: a later library serves an earlier package too."""
     return library().coulis_version().decode()
 
 
-def new(kind):
+def new(kind: Any) -> Any:
     """A struct that begins with its size, with the library's defaults."""
     made = kind()
     getattr(library(), SIZED[kind])(ctypes.byref(made), ctypes.sizeof(kind))
@@ -175,25 +182,25 @@ def new(kind):
 
 
 @functools.cache
-def words(option):
+def words(option: str) -> tuple[str, ...]:
     """The words of an option, in the order of their numbers: ``words("features")[0]`` is ``"pooled"``."""
-    found = []
+    found: list[str] = []
     while (word := library().coulis_option_word(option.encode(), len(found))) is not None:
         found.append(word.decode())
     return tuple(found)
 
 
-def status_name(code):
+def status_name(code: int) -> str:
     """The word for a status number."""
     return library().coulis_status_name(code).decode()
 
 
-def status_number(word):
+def status_number(word: str) -> int:
     """The number of a status, by its word."""
     return library().coulis_status_number(word.encode())
 
 
-def call(name, *arguments):
+def call(name: str, *arguments: Any) -> None:
     """Calls a fallible function, with a fresh ``coulis_error`` as its last argument.
 
     Raises
@@ -211,7 +218,7 @@ def call(name, *arguments):
 # ---- arguments ---------------------------------------------------------------------
 
 
-def path_bytes(path):
+def path_bytes(path: str | os.PathLike[str]) -> bytes:
     """A path (str or os.PathLike) as the bytes C wants."""
     encoded = os.fsencode(path)
     if b"\0" in encoded:
@@ -219,7 +226,7 @@ def path_bytes(path):
     return encoded
 
 
-def choice(option, word, allowed=None):
+def choice(option: str, word: object, allowed: Iterable[str] | None = None) -> int:
     """The number that stands for ``word``, one of the words of ``option`` (``allowed`` for those that Python alone
     has), in their order."""
     known = words(option) if allowed is None else tuple(allowed)
@@ -228,7 +235,7 @@ def choice(option, word, allowed=None):
     return known.index(word)
 
 
-def threads_number(threads):
+def threads_number(threads: int | None) -> int:
     """None (all cores) or a count of at least 1, as the library's number."""
     if threads is None:
         return 0
@@ -238,7 +245,7 @@ def threads_number(threads):
     return number
 
 
-def featurizer_options(features, precision, image, threads=None):
+def featurizer_options(features: str, precision: str, image: Any, threads: int | None = None) -> Any:
     """``coulis_featurizer_options`` that point to ``image`` (``coulis_image_options``)."""
     options = new(FeaturizerOptions)
     options.image = ctypes.pointer(image)
@@ -248,12 +255,12 @@ def featurizer_options(features, precision, image, threads=None):
     return options
 
 
-def is_bytes(source):
+def is_bytes(source: object) -> bool:
     """Whether a picture is given as bytes in memory rather than as a path."""
     return isinstance(source, (bytes, bytearray, memoryview))
 
 
-def buffer_address(source, keep):
+def buffer_address(source: Any, keep: list[Any]) -> tuple[int, int]:
     """Address and length of a bytes-like object, which ``keep`` (a list) holds on to."""
     import numpy
 
@@ -267,6 +274,6 @@ def buffer_address(source, keep):
     return view.ctypes.data, size
 
 
-def pointer(array, kind):
+def pointer(array: numpy.ndarray[Any, Any], kind: Any) -> Any:
     """The address of a contiguous array as a ctypes pointer to ``kind``."""
     return array.ctypes.data_as(POINTER(kind))

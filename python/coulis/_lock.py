@@ -1,5 +1,7 @@
 """A lock that does not hang after fork."""
 
+from __future__ import annotations
+
 import os
 import threading
 
@@ -11,12 +13,12 @@ class Lock:
     nobody would ever give it back, and what it was at work on is half done. So taking it raises there.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._lock = threading.RLock()
         self._process = os.getpid()
         self._lost = False
 
-    def __enter__(self):
+    def __enter__(self) -> Lock:
         if self._process != os.getpid():
             self._process = os.getpid()
             self._lost = not self._lock.acquire(blocking=False)
@@ -28,5 +30,5 @@ class Lock:
         self._lock.acquire()
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self._lock.release()

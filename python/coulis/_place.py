@@ -1,10 +1,12 @@
 """Where the C library is."""
 
+from __future__ import annotations
+
 import os
 from pathlib import Path
 
 
-def find():
+def find() -> Path:
     """Path of the shared library: COULIS_LIBRARY, beside this package, or a checkout's build folder."""
     named = os.environ.get("COULIS_LIBRARY")
     if named:

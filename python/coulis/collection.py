@@ -1,14 +1,23 @@
 """From vectors to answers: neighbours, duplicates, clusters, exports and a report of what a job wrote."""
 
+from __future__ import annotations
+
 import ctypes
 import json
+import os
 import tempfile
-from pathlib import Path
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 from . import _library
 
+if TYPE_CHECKING:
+    from .source import Path
 
-def search(folder, queries, *, k=10, threads=None):
+
+def search(
+    folder: Path, queries: Path | int | Sequence[Path | int], *, k: int = 10, threads: int | None = None
+) -> list[dict[str, Any]]:
     """The images of a result that are nearest to some of its images.
 
     Parameters
@@ -41,7 +50,14 @@ def search(folder, queries, *, k=10, threads=None):
     return _call("coulis_search", _options(threads, k=k), _library.path_bytes(folder), array, len(texts))
 
 
-def dedup(folder, output=None, *, against=None, threshold=0.98, threads=None):
+def dedup(
+    folder: Path,
+    output: Path | None = None,
+    *,
+    against: Path | None = None,
+    threshold: float = 0.98,
+    threads: int | None = None,
+) -> dict[str, Any]:
     """Groups of images that are the same, or nearly. Deletes nothing.
 
     Two images belong together when their files have the same SHA-256, or their vectors a cosine of at least
@@ -70,14 +86,16 @@ def dedup(folder, output=None, *, against=None, threshold=0.98, threads=None):
     if output is not None:
         return _call("coulis_dedup", options, _library.path_bytes(folder), other, _library.path_bytes(output))
     with tempfile.TemporaryDirectory() as temporary:
-        path = Path(temporary) / "groups.csv"
+        path = os.path.join(temporary, "groups.csv")
         summary = _call("coulis_dedup", options, _library.path_bytes(folder), other, _library.path_bytes(path))
         summary["rows"] = _read_groups(path)
     del summary["output"]
     return summary
 
 
-def cluster(folder, k, output=None, *, seed=1, threads=None):
+def cluster(
+    folder: Path, k: int, output: Path | None = None, *, seed: int = 1, threads: int | None = None
+) -> dict[str, Any]:
     """k-means of the vectors: writes ``clusters.parquet`` (path, cluster, distance, label) into `output`, or `folder`.
 
     Clusters are numbered from 0, the largest first. The same vectors, `k` and `seed` give the same clusters. Returns
@@ -87,7 +105,15 @@ def cluster(folder, k, output=None, *, seed=1, threads=None):
     return _call("coulis_cluster", _options(threads, k=k, seed=seed), _library.path_bytes(folder), into)
 
 
-def export(folder, output, *, what="features", normalize=False, dtype="float32", threads=None):
+def export(
+    folder: Path,
+    output: Path,
+    *,
+    what: Literal["features", "pca"] = "features",
+    normalize: bool = False,
+    dtype: Literal["float32", "float16"] = "float32",
+    threads: int | None = None,
+) -> dict[str, Any]:
     """Vectors as a ``.npy``, ``.csv`` or ``.parquet``; rows without a vector are skipped.
 
     Parameters
@@ -111,7 +137,14 @@ def export(folder, output, *, what="features", normalize=False, dtype="float32",
     return _call("coulis_export", options, _library.path_bytes(folder), _library.path_bytes(output))
 
 
-def view(folder, output, *, threshold=0.98, max_bytes=40_000_000, threads=None):
+def view(
+    folder: Path,
+    output: Path,
+    *,
+    threshold: float = 0.98,
+    max_bytes: int = 40_000_000,
+    threads: int | None = None,
+) -> dict[str, Any]:
     """A report as one HTML file that opens offline: a map of the images, their neighbours, duplicates, failures, the
     explained variance and the recipe.
 
@@ -122,7 +155,7 @@ def view(folder, output, *, threshold=0.98, max_bytes=40_000_000, threads=None):
     return _call("coulis_view", options, _library.path_bytes(folder), _library.path_bytes(output))
 
 
-def _options(threads, **fields):
+def _options(threads: int | None, **fields: Any) -> Any:
     options = _library.new(_library.CollectionOptions)
     options.threads = _library.threads_number(threads)
     for name, value in fields.items():
@@ -130,17 +163,17 @@ def _options(threads, **fields):
     return options
 
 
-def _call(name, options, *arguments):
+def _call(name: str, options: Any, *arguments: Any) -> Any:
     """Calls a function that gives JSON."""
     text = ctypes.c_char_p()
     _library.call(name, *arguments, ctypes.byref(options), ctypes.byref(text))
     try:
-        return json.loads(text.value)
+        return json.loads(text.value or b"")
     finally:
         _library.library().coulis_string_free(text)
 
 
-def _read_groups(path):
+def _read_groups(path: Path) -> list[dict[str, Any]]:
     import csv
 
     with open(path, newline="", encoding="utf-8") as file:

@@ -1,5 +1,9 @@
 """The exceptions of this package."""
 
+from __future__ import annotations
+
+from typing import Any
+
 
 class Error(Exception):
     """Something coulis could not do; the message is one sentence that says what and why.
@@ -15,12 +19,12 @@ class Error(Exception):
         The same as a number (``coulis_status`` in ``coulis.h``).
     """
 
-    def __init__(self, message, status="invalid_argument", code=10):
+    def __init__(self, message: str, status: str = "invalid_argument", code: int = 10) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (str(self), self.status, self.code)
 
 
@@ -28,7 +32,7 @@ class InputError(Error, ValueError):
     """What was given is at fault: what Python, and with it scikit-learn, calls a ValueError."""
 
 
-def error_of(message, status, code):
+def error_of(message: str, status: str, code: int) -> Error:
     """The exception for a failure of the library."""
     kind = InputError if status in ("invalid_argument", "numeric") else Error
     return kind(message, status, code)

@@ -4,13 +4,21 @@ The rules are those of its developer's guide and of ``sklearn.utils.estimator_ch
 ``tests/python/test_pca_sklearn.py`` runs.
 """
 
+from __future__ import annotations
+
 import inspect
 import sys
 import warnings
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy
 
 from .error import InputError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    Array = numpy.ndarray[Any, Any]
 
 
 class Estimator:
@@ -21,16 +29,16 @@ class Estimator:
     """
 
     @classmethod
-    def _defaults(cls):
+    def _defaults(cls) -> dict[str, Any]:
         """Each parameter of ``__init__`` and its default."""
         parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]
         return {parameter.name: parameter.default for parameter in parameters}
 
-    def get_params(self, deep=True):
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The parameters this object was made with, as a dictionary. `deep` makes no difference here."""
         return {name: getattr(self, name) for name in sorted(self._defaults())}
 
-    def set_params(self, **params):
+    def set_params(self, **params: Any) -> Self:
         """Set parameters by name; they take effect at the next fit. Returns this object."""
         known = self._defaults()
         for name in params:
@@ -42,12 +50,12 @@ class Estimator:
             setattr(self, name, value)
         return self
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         defaults = self._defaults()
         given = {name: getattr(self, name) for name in defaults if getattr(self, name) is not defaults[name]}
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in given.items())})"
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         from sklearn.utils import InputTags, Tags, TargetTags, TransformerTags
 
         return Tags(
@@ -57,12 +65,12 @@ class Estimator:
             input_tags=InputTags(),
         )
 
-    def _more_tags(self):  # the same before scikit-learn 1.6
+    def _more_tags(self) -> dict[str, Any]:  # the same before scikit-learn 1.6
         return {"preserves_dtype": [numpy.float32]}
 
     # ---- names of features ---------------------------------------------------------
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features: Any = None) -> Array:
         """Names of the columns that `transform` makes: ``pca0``, ``pca1``, ...
 
         Parameters
@@ -87,7 +95,10 @@ class Estimator:
                 )
         return names
 
-    def _remember(self, X, columns):
+    def _names_out(self) -> Array:
+        raise NotImplementedError
+
+    def _remember(self, X: Any, columns: int) -> None:
         """Keeps number and names of the features of `X`, which a fit took."""
         self.n_features_in_ = columns
         names = _names_of(X)
@@ -96,7 +107,7 @@ class Estimator:
         else:
             self.__dict__.pop("feature_names_in_", None)
 
-    def _compare(self, X, columns):
+    def _compare(self, X: Any, columns: int) -> None:
         """Refuses an `X` that has other features than those of the fit."""
         seen, found = getattr(self, "feature_names_in_", None), _names_of(X)
         if seen is None and found is not None:
@@ -108,7 +119,7 @@ class Estimator:
                 f"X does not have valid feature names, but {type(self).__name__} was fitted with feature names",
                 stacklevel=3,
             )
-        elif seen is not None and not numpy.array_equal(seen, found):
+        elif seen is not None and found is not None and not numpy.array_equal(seen, found):
             raise ValueError(_difference(list(seen), list(found)))
         if columns != self.n_features_in_:
             raise ValueError(
@@ -116,7 +127,7 @@ class Estimator:
                 "as input"
             )
 
-    def _not_fitted(self):
+    def _not_fitted(self) -> ValueError:
         """The exception to raise; scikit-learn's own where that is loaded."""
         exceptions = sys.modules.get("sklearn.exceptions")
         kind = exceptions.NotFittedError if exceptions else ValueError
@@ -124,7 +135,7 @@ class Estimator:
 
     # ---- containers ----------------------------------------------------------------
 
-    def set_output(self, *, transform=None):
+    def set_output(self, *, transform: Literal["default", "pandas", "polars"] | None = None) -> Self:
         """Choose what `transform` and `fit_transform` return.
 
         Parameters
@@ -141,12 +152,13 @@ class Estimator:
             self._sklearn_output_config = {"transform": transform}  # where sklearn.clone looks for it
         return self
 
-    def _contained(self, values, X):
+    def _contained(self, values: Array, X: Any) -> Any:
         """`values` in the container that was asked for."""
         kind = getattr(self, "_sklearn_output_config", {}).get("transform")
         if kind is None:
             sklearn = sys.modules.get("sklearn")
-            kind = sklearn.get_config()["transform_output"] if hasattr(sklearn, "get_config") else "default"
+            configured = sklearn is not None and hasattr(sklearn, "get_config")
+            kind = sklearn.get_config()["transform_output"] if configured else "default"  # type: ignore[union-attr]
         if kind == "default":
             return values
         if kind == "pandas":
@@ -161,7 +173,7 @@ class Estimator:
         raise ValueError(f"output config must be in ['default', 'pandas', 'polars'], got {kind}")
 
 
-def matrix(values, owner, rows=1):
+def matrix(values: Any, owner: str, rows: int = 1) -> Array:
     """`values` as a dense float32 matrix of at least so many `rows` and one column; `owner` is named in errors."""
     if hasattr(values, "nnz") and hasattr(values, "toarray"):
         raise TypeError(
@@ -194,7 +206,7 @@ def matrix(values, owner, rows=1):
         ) from None
 
 
-def _names_of(X):
+def _names_of(X: Any) -> Array | None:
     """Names of the columns of a data frame, None where there are none or they are no text."""
     names = getattr(X, "columns", None)
     if names is None:
@@ -213,10 +225,10 @@ def _names_of(X):
     return None
 
 
-def _difference(seen, found):
+def _difference(seen: list[str], found: list[str]) -> str:
     """How the names of now differ from those of the fit, in scikit-learn's words."""
 
-    def listed(names):
+    def listed(names: list[str]) -> str:
         return "".join(f"- {name}\n" for name in names[:5]) + ("- ...\n" if len(names) > 5 else "")
 
     unseen, missing = sorted(set(found) - set(seen)), sorted(set(seen) - set(found))

@@ -14,6 +14,7 @@ from . import _library, images, inputs
 from ._lock import Lock
 from .error import InputError, error_of
 from .estimator import Estimator
+from .options import IMAGE
 from .result import Result, joined
 
 if TYPE_CHECKING:
@@ -333,7 +334,7 @@ class Featurizer(Estimator):
         if self._handle and params == self._opened:
             return self._handle
         options = _library.featurizer_options(
-            self.features, self.precision, images.image_options(*(params[name] for name in images.OPTIONS)),
+            self.features, self.precision, images.image_options(**{name: params[name] for name in IMAGE}),
             self.threads)
         self._release()
         how = _library.new(_library.ModelOptions)
@@ -378,8 +379,9 @@ class Featurizer(Estimator):
     def _run(self, entries: list[Entry], values: numpy.ndarray[Any, Any]) -> Result:
         """A result of these entries, whose vectors go into `values`."""
         count = len(entries)
-        status, error = ["ok"] * count, [None] * count
-        result = Result(values, status, error, numpy.zeros(count, numpy.int32), numpy.zeros(count, numpy.int32),
+        nothing: list[str | None] = [None] * count
+        sides = numpy.zeros((2, count), numpy.int32)
+        result = Result(values, ["ok"] * count, nothing, sides[0], sides[1],
                         path=[entry.path for entry in entries])
         files = [row for row, entry in enumerate(entries) if entry.pixels is None and not entry.failed]
         pixels = [row for row, entry in enumerate(entries) if entry.pixels is not None]

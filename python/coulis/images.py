@@ -1,31 +1,36 @@
-"""One picture: decoded and resized."""
+"""One image: decoded and resized."""
+
+from __future__ import annotations
 
 import ctypes
+import os
+from typing import TYPE_CHECKING, Any
 
 import numpy
 
 from . import _library
+from .options import ImageOptions, complete, takes
 
-# The parameters of image_options, in their order.
-OPTIONS = ("resize", "orient", "alpha", "decode", "like", "truncated", "depth", "cmyk", "max_pixels")
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
-
-def max_bytes():
+def max_bytes() -> int:
     """Size of a file at most."""
-    return _library.new(_library.ImageOptions).max_bytes
+    return int(_library.new(_library.ImageOptions).max_bytes)
 
 
 def image_options(
-    resize="squash",
-    orient=None,
-    alpha=None,
-    decode="exact",
-    like=None,
-    truncated="refuse",
-    depth="pillow",
-    cmyk="plain",
-    max_pixels=None,
-):
+    *,
+    resize: str,
+    orient: str | None,
+    alpha: str | None,
+    decode: str,
+    like: str | None,
+    truncated: str,
+    depth: str,
+    cmyk: str,
+    max_pixels: int | None,
+) -> Any:
     """``coulis_image_options`` from words; None is the default of the library, or of what `like` names."""
     if like not in (None, "pillow"):
         raise ValueError(f"like must be None or 'pillow', not {like!r}")
@@ -45,23 +50,16 @@ def image_options(
     return options
 
 
+@takes(ImageOptions, resize="squash")
 def load_image(
-    source,
-    size=(224, 224),
+    source: str | os.PathLike[str] | bytes | bytearray | memoryview,
+    size: tuple[int, int] = (224, 224),
     *,
-    resize="squash",
-    orient=None,
-    alpha=None,
-    decode="exact",
-    like=None,
-    truncated="refuse",
-    depth="pillow",
-    cmyk="plain",
-    max_pixels=None,
-    filter="bicubic",
-    resize_to=None,
-    center="even",
-):
+    filter: str = "bicubic",
+    resize_to: int | tuple[int, int] | None = None,
+    center: str = "even",
+    **options: Unpack[ImageOptions],
+) -> numpy.ndarray[Any, Any]:
     """Decode an image and resize it.
 
     With ``like="pillow"`` the bytes equal Pillow's ``Image.open(f).convert("RGB").resize(size, Image.BICUBIC)``;
@@ -73,27 +71,6 @@ def load_image(
         A path, or the whole file in memory.
     size : (int, int)
         Width and height in pixels, as in Pillow.
-    resize : {"squash", "crop", "published"}
-        Stretch to `size`; or bring the shorter side to it and cut the centre out; or resize as `filter`, `resize_to`
-        and `center` say, as publishers of networks do.
-    orient : {"exif", "ignore"}
-        Turn the image as its EXIF orientation says (the default), or not.
-    alpha : {"white", "drop"}
-        Paint what is transparent on white (the default), or ignore transparency, as Pillow does.
-    decode : {"exact", "fast"}
-        ``fast``: a JPEG far larger than `size` is decoded at 1/2, 1/4 or 1/8 of its own, the smallest at
-        which both sides are still twice what they are resized to. Pixels change a little.
-    like : {None, "pillow"}
-        ``"pillow"``: `orient` is ``"ignore"`` and `alpha` is ``"drop"`` unless you say otherwise.
-    truncated : {"refuse", "keep"}
-        ``keep``: of an image cut short, keep the rows that are there; the rest is grey in a JPEG and black in other
-        formats, as with Pillow's ``ImageFile.LOAD_TRUNCATED_IMAGES``.
-    depth : {"pillow", "scale"}
-        Grey samples of more than 8 bits: values above 255 become 255, or all are scaled to 8 bits.
-    cmyk : {"plain", "profile"}
-        CMYK with an embedded ICC profile: convert by formula, as Pillow does, or through the profile.
-    max_pixels : int or None
-        Width times height at most; None for 178,956,970.
     filter : {"bicubic", "bilinear", "nearest", "lanczos", "plain"}
         Pillow's filters, or OpenCV's ``INTER_LINEAR``, which does not antialias.
     resize_to : int or (int, int), optional
@@ -102,6 +79,9 @@ def load_image(
     center : {"even", "down"}
         Where the centre begins when an odd number of pixels is left over: as torchvision and timm round, or as
         transformers do.
+    **options
+        See :class:`coulis.ImageOptions`. `resize` is ``"squash"`` unless you say otherwise; ``"published"``: as
+        `filter`, `resize_to` and `center` say.
 
     Returns
     -------
@@ -117,30 +97,21 @@ def load_image(
     width, height = (int(side) for side in size)
     if not 1 <= width <= 0x7FFF or not 1 <= height <= 0x7FFF:
         raise ValueError(f"size must be two numbers from 1 to 32767, not {size!r}")
-    options = image_options(
-        resize,
-        orient,
-        alpha,
-        decode,
-        like=like,
-        truncated=truncated,
-        depth=depth,
-        cmyk=cmyk,
-        max_pixels=max_pixels,
-    )
-    if resize == "published":
-        options.filter = _library.choice("filter", filter)
-        options.center = _library.choice("center", center)
+    words = complete(load_image, options)
+    native = image_options(**words)
+    if words["resize"] == "published":
+        native.filter = _library.choice("filter", filter)
+        native.center = _library.choice("center", center)
         sides = (resize_to or 0, 0) if isinstance(resize_to, (int, type(None))) else resize_to
-        options.resize_width, options.resize_height = (int(side) for side in sides)
+        native.resize_width, native.resize_height = (int(side) for side in sides)
         if resize_to and (sides[0] < width or (sides[1] or sides[0]) < height):
             raise ValueError(f"resize_to is {resize_to!r}, less than the size {size!r} that is cut out of it")
     elif (filter, resize_to, center) != ("bicubic", None, "even"):
         raise ValueError("filter, resize_to and center go with resize=\"published\"")
     pixels = numpy.empty((height, width, 3), numpy.uint8)
-    rest = (ctypes.byref(options), width, height, _library.pointer(pixels, ctypes.c_uint8), None)
-    if _library.is_bytes(source):
-        keep = []
+    rest = (ctypes.byref(native), width, height, _library.pointer(pixels, ctypes.c_uint8), None)
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        keep: list[Any] = []
         _library.call("coulis_image_decode", *_library.buffer_address(source, keep), *rest)
     else:
         _library.call("coulis_image_load", _library.path_bytes(source), *rest)

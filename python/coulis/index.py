@@ -1,6 +1,9 @@
 """Exact search among vectors by cosine."""
 
+from __future__ import annotations
+
 import ctypes
+from typing import TYPE_CHECKING, Any
 
 import numpy
 
@@ -9,6 +12,9 @@ from ._handle import Handle
 from ._lock import Lock
 from .error import InputError
 from .estimator import matrix
+
+if TYPE_CHECKING:
+    from .estimator import Array
 
 
 class Index:
@@ -25,7 +31,7 @@ class Index:
         None for all cores.
     """
 
-    def __init__(self, vectors, *, threads=None):
+    def __init__(self, vectors: Any, *, threads: int | None = None) -> None:
         self._vectors = matrix(vectors, "Index")  # the library reads them where they are
         self.threads = threads
         self._handle = Handle("coulis_index_free")
@@ -39,14 +45,14 @@ class Index:
         )
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, int]:
         """Number of vectors, and their dimensions."""
         return self._vectors.shape
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._vectors)
 
-    def search(self, queries, k=10):
+    def search(self, queries: Any, k: int = 10) -> tuple[Array, Array]:
         """The `k` nearest vectors of each query, as FAISS returns them.
 
         Parameters
@@ -82,7 +88,7 @@ class Index:
             )
         return similarity, row
 
-    def pairs(self, threshold, other=None):
+    def pairs(self, threshold: float, other: Index | None = None) -> tuple[Array, Array, Array]:
         """All pairs of vectors with a similarity of at least `threshold`, and no others.
 
         Parameters
@@ -107,16 +113,16 @@ class Index:
         library = _library.library()
         count = library.coulis_pairs_count(handle)
 
-        def column(name):
+        def column(name: str) -> Array:
             return numpy.ctypeslib.as_array(getattr(library, name)(handle), (count,)).copy()
 
-        return tuple(column(f"coulis_pairs_{name}") for name in ("first", "second", "similarity"))
+        return column("coulis_pairs_first"), column("coulis_pairs_second"), column("coulis_pairs_similarity")
 
-    def _matching(self, X, what):
+    def _matching(self, X: Any, what: str) -> Array:
         x = matrix(X, "Index")
         if x.shape[1] != self.shape[1]:
             raise InputError(f"{what} have {x.shape[1]} dimensions, the vectors of the index {self.shape[1]}")
         return x
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<coulis.Index of {self.shape[0]} vectors with {self.shape[1]} dimensions>"

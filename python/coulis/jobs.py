@@ -1,14 +1,25 @@
 """The command's verbs as functions: whole folders, too large for memory, resumable."""
 
+from __future__ import annotations
+
 import ctypes
 import json
 import os
 import threading
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from . import _library, images, listing, source
+from ._progress import watcher
 from .error import error_of
+from .options import DEFAULTS, IMAGE, SOURCE, RunOptions, SourceOptions, complete, takes
 from .pca import components_number
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from ._progress import Watching
+    from .source import Path, Paths
 
 
 @dataclass(frozen=True)
@@ -36,37 +47,22 @@ class Progress:
     seconds: float
 
 
+@takes(RunOptions)
 def run(
-    paths,
-    output,
+    paths: Paths,
+    output: Path,
     *,
-    components=0.99,
-    model="efficientnet-lite0",
-    features="default",
-    resize="auto",
-    orient=None,
-    alpha=None,
-    decode="exact",
-    like=None,
-    truncated="refuse",
-    depth="pillow",
-    cmyk="plain",
-    max_pixels=None,
-    precision="float32",
-    threads=None,
-    rows_per_file=10000,
-    drop_features=False,
-    keep_pca=False,
-    overwrite=False,
-    label="parent",
-    include=(),
-    exclude=(),
-    all_files=False,
-    null=False,
-    strict=False,
-    dry_run=False,
-    progress=None,
-):
+    components: float | None = 0.99,
+    threads: int | None = None,
+    rows_per_file: int = 10000,
+    drop_features: bool = False,
+    keep_pca: bool = False,
+    overwrite: bool = False,
+    strict: bool = False,
+    dry_run: bool = False,
+    progress: Watching = None,
+    **options: Unpack[RunOptions],
+) -> dict[str, Any]:
     """The whole job: list, featurize, fit PCA, transform, write.
 
     Where `output` holds an earlier result of the same recipe, only images that are new or changed, or had no vector,
@@ -82,14 +78,6 @@ def run(
         Folder for ``features/``, ``reduced/``, ``pca.safetensors`` and ``run.json``.
     components : int, float or None
         A count, a share 0 < F < 1 of the total variance to reach, or None for as many as there are.
-    model : str or os.PathLike
-        Name or file of the network.
-    features : {"default", "pooled", "map", "logits", "cls", "tokens-mean", "tokens", "projected"}
-        What the network gives; see :class:`coulis.Featurizer`.
-    resize, orient, alpha, decode, like, truncated, depth, cmyk, max_pixels
-        As in :class:`coulis.Featurizer`.
-    precision : {"float32", "bf16", "int8"}
-        Of products in the network; see :class:`coulis.Featurizer`.
     threads : int or None
         None for all cores. The result does not depend on it.
     rows_per_file : int
@@ -100,8 +88,6 @@ def run(
         Reduce by the PCA of the result that is in `output`, instead of fitting one anew.
     overwrite : bool
         Start again; otherwise an unfinished `output` of the same recipe is resumed.
-    label, include, exclude, all_files, null
-        Which files are taken and what their labels are; see :func:`coulis.open_source`. Of paths only.
     strict : bool
         Raise when any image failed, after the result is written.
     dry_run : bool
@@ -109,8 +95,12 @@ def run(
         result, under ``plan`` how many images are ``new``, ``changed``, ``gone``, ``moved``, ``touched`` (only the time
         of modification is another), ``failed`` (tried again), and of how many the vectors are ``carried`` over. Of
         paths only.
-    progress : callable or None
-        Called with a :class:`Progress`, in a thread of its own; returning True stops the job.
+    progress : callable, True or None
+        Called with a :class:`Progress`, in a thread of its own; returning True stops the job. True: a bar in a terminal
+        or a notebook, tqdm's where that is installed. Otherwise the logger ``coulis`` hears of it, at level INFO.
+    **options
+        The network and the preparation of images, :class:`coulis.VectorOptions`; which files are taken, and their
+        labels, :class:`coulis.SourceOptions`, of paths only.
 
     Returns
     -------
@@ -125,44 +115,31 @@ def run(
     KeyboardInterrupt
         Ctrl-C; what is done is kept, and the same call resumes.
     """
-    given = _Given(paths, label, include, exclude, all_files, null)
-    options = _options(components, threads, overwrite)
-    image = images.image_options(
-        resize,
-        orient,
-        alpha,
-        decode,
-        like=like,
-        truncated=truncated,
-        depth=depth,
-        cmyk=cmyk,
-        max_pixels=max_pixels,
-    )
-    _picture_options(options, model, features, image, precision, rows_per_file)
-    options.drop_features = int(bool(drop_features))
-    options.keep_pca = int(bool(keep_pca))
+    chosen = complete(run, options)
+    given = _Given(paths, chosen)
+    native = _options(components, threads, overwrite)
+    _vector_options(native, chosen, rows_per_file)
+    native.drop_features = int(bool(drop_features))
+    native.keep_pca = int(bool(keep_pca))
     if dry_run:
-        return given.plan("coulis_job_run", output, options)
-    return given.job("coulis_job_run", [_library.path_bytes(output)], options, progress, strict)
+        return given.plan("coulis_job_run", output, native)
+    return given.job("coulis_job_run", [_library.path_bytes(output)], native, progress, strict)
 
 
+@takes(SourceOptions)
 def apply(
-    paths,
-    pca,
-    output,
+    paths: Paths,
+    pca: Path,
+    output: Path,
     *,
-    threads=None,
-    rows_per_file=10000,
-    drop_features=False,
-    overwrite=False,
-    label="parent",
-    include=(),
-    exclude=(),
-    all_files=False,
-    null=False,
-    strict=False,
-    progress=None,
-):
+    threads: int | None = None,
+    rows_per_file: int = 10000,
+    drop_features: bool = False,
+    overwrite: bool = False,
+    strict: bool = False,
+    progress: Watching = None,
+    **options: Unpack[SourceOptions],
+) -> dict[str, Any]:
     """New images through the network, preprocessing and components of an earlier run.
 
     `pca` is a folder that :func:`run` wrote, or the file of a PCA; its recipe names the network, which must be found
@@ -180,66 +157,49 @@ def apply(
         ``bad_data`` when the PCA has no recipe, ``conflict`` when the network of that name is another one here, and
         what :func:`run` raises.
     """
-    given = _Given(paths, label, include, exclude, all_files, null)
-    options = _options(None, threads, overwrite)
-    options.drop_features = int(bool(drop_features))
-    options.rows_per_file = _rows_number(rows_per_file)
+    given = _Given(paths, complete(apply, options))
+    native = _options(None, threads, overwrite)
+    native.drop_features = int(bool(drop_features))
+    native.rows_per_file = _rows_number(rows_per_file)
     arguments = [_library.path_bytes(pca), _library.path_bytes(output)]
-    return given.job("coulis_job_apply", arguments, options, progress, strict)
+    return given.job("coulis_job_apply", arguments, native, progress, strict)
 
 
+@takes(RunOptions)
 def featurize(
-    paths,
-    output,
+    paths: Paths,
+    output: Path,
     *,
-    model="efficientnet-lite0",
-    features="default",
-    resize="auto",
-    orient=None,
-    alpha=None,
-    decode="exact",
-    like=None,
-    truncated="refuse",
-    depth="pillow",
-    cmyk="plain",
-    max_pixels=None,
-    precision="float32",
-    threads=None,
-    rows_per_file=10000,
-    overwrite=False,
-    label="parent",
-    include=(),
-    exclude=(),
-    all_files=False,
-    null=False,
-    strict=False,
-    dry_run=False,
-    progress=None,
-):
+    threads: int | None = None,
+    rows_per_file: int = 10000,
+    overwrite: bool = False,
+    strict: bool = False,
+    dry_run: bool = False,
+    progress: Watching = None,
+    **options: Unpack[RunOptions],
+) -> dict[str, Any]:
     """Vectors only: writes ``features/`` and ``run.json`` in `output`.
 
     Parameters, result and errors are those of :func:`run`.
     """
-    given = _Given(paths, label, include, exclude, all_files, null)
-    options = _options(0.99, threads, overwrite)
-    image = images.image_options(
-        resize,
-        orient,
-        alpha,
-        decode,
-        like=like,
-        truncated=truncated,
-        depth=depth,
-        cmyk=cmyk,
-        max_pixels=max_pixels,
-    )
-    _picture_options(options, model, features, image, precision, rows_per_file)
+    chosen = complete(featurize, options)
+    given = _Given(paths, chosen)
+    native = _options(0.99, threads, overwrite)
+    _vector_options(native, chosen, rows_per_file)
     if dry_run:
-        return given.plan("coulis_job_featurize", output, options)
-    return given.job("coulis_job_featurize", [_library.path_bytes(output)], options, progress, strict)
+        return given.plan("coulis_job_featurize", output, native)
+    return given.job("coulis_job_featurize", [_library.path_bytes(output)], native, progress, strict)
 
 
-def fit(input, output, *, components=0.99, threads=None, overwrite=False, progress=None):
+def fit(
+    input: Path,
+    output: Path,
+    *,
+    components: float | None = 0.99,
+    threads: int | None = None,
+    overwrite: bool = False,
+    progress: Watching = None,
+) -> dict[str, Any]:
     """PCA of the vectors that :func:`featurize` or :func:`run` wrote in the folder `input`.
 
     `output` is the file to save, which :meth:`coulis.PCA.load` reads. Returns the summary as a dict;
@@ -250,8 +210,15 @@ def fit(input, output, *, components=0.99, threads=None, overwrite=False, progre
 
 
 def transform(
-    input, pca, output, *, threads=None, overwrite=False, allow_other_recipe=False, progress=None
-):
+    input: Path,
+    pca: Path,
+    output: Path,
+    *,
+    threads: int | None = None,
+    overwrite: bool = False,
+    allow_other_recipe: bool = False,
+    progress: Watching = None,
+) -> dict[str, Any]:
     """Scores of the vectors in the folder `input` by the PCA in the file `pca`, in ``output/reduced``.
 
     Vectors of another recipe than those the PCA was fitted to (another network, preprocessing, ...) are refused
@@ -264,7 +231,7 @@ def transform(
     return _job("coulis_job_transform", paths, options, progress)
 
 
-def verify(directory):
+def verify(directory: Path) -> dict[str, Any]:
     """Holds a finished result against its own ``run.json``: every digest, row and recipe.
 
     Parameters
@@ -286,7 +253,7 @@ def verify(directory):
     text = ctypes.c_char_p()
     try:
         _library.call("coulis_job_verify", _library.path_bytes(directory), ctypes.byref(text))
-        return json.loads(text.value.decode("utf-8"))
+        return _summary(text.value)
     finally:
         if text:
             _library.library().coulis_string_free(text)
@@ -298,15 +265,16 @@ def verify(directory):
 class _Given:
     """The images of a job: paths and how they are chosen, or a source of the caller's."""
 
-    def __init__(self, paths, *choice):
+    def __init__(self, paths: Paths, chosen: dict[str, Any]) -> None:
+        choice = {name: chosen[name] for name in SOURCE}
         given = source.native(paths)
         self.source = given if isinstance(given, source.Native) else None
-        self.paths = [] if self.source else given
-        self.choice = listing.choice(*choice)
-        if self.source and choice != ("parent", (), (), False, False):
+        self.paths = [] if isinstance(given, source.Native) else given
+        self.choice = listing.choice(**choice)
+        if self.source and any(choice[name] != DEFAULTS[name] for name in SOURCE):
             raise ValueError("label, include, exclude, all_files and null go with paths, not with a source")
 
-    def plan(self, name, output, options):
+    def plan(self, name: str, output: Path, options: Any) -> dict[str, Any]:
         if self.source:
             raise ValueError("dry_run goes with paths, not with a source")
         found = listing.plan(self.paths, self.choice, output)
@@ -317,7 +285,7 @@ class _Given:
             found["plan"] = _job(name, [*array, _library.path_bytes(output)], options, None)
         return found
 
-    def job(self, name, arguments, options, progress, strict):
+    def job(self, name: str, arguments: list[bytes], options: Any, progress: Watching, strict: bool) -> dict[str, Any]:
         options.choose = ctypes.pointer(self.choice)
         if self.source:
             options.source = ctypes.addressof(self.source.struct)
@@ -335,7 +303,7 @@ class _Given:
         return summary
 
 
-def _options(components, threads, overwrite):
+def _options(components: float | None, threads: int | None, overwrite: bool) -> Any:
     options = _library.new(_library.JobOptions)
     options.components = components_number(components)
     options.threads = _library.threads_number(threads)
@@ -343,38 +311,40 @@ def _options(components, threads, overwrite):
     return options
 
 
-def _picture_options(options, model, features, image, precision, rows_per_file):
-    options.model = _library.path_bytes(model)
-    options.featurizer = ctypes.pointer(_library.featurizer_options(features, precision, image))
-    options.rows_per_file = _rows_number(rows_per_file)
+def _vector_options(native: Any, chosen: dict[str, Any], rows_per_file: int) -> None:
+    image = images.image_options(**{name: chosen[name] for name in IMAGE})
+    native.model = _library.path_bytes(chosen["model"])
+    native.featurizer = ctypes.pointer(_library.featurizer_options(chosen["features"], chosen["precision"], image))
+    native.rows_per_file = _rows_number(rows_per_file)
 
 
-def _rows_number(rows_per_file):
+def _rows_number(rows_per_file: int) -> int:
     if not 1 <= int(rows_per_file) <= 2**62:
         raise ValueError(f"rows_per_file must be at least 1, not {rows_per_file!r}")
     return int(rows_per_file)
 
 
-def _job(name, arguments, options, progress):
+def _job(name: str, arguments: list[Any], options: Any, progress: Watching) -> dict[str, Any]:
     """Calls a job in a thread of its own, so that this one hears Ctrl-C while the library works."""
     stop = threading.Event()
     finished = threading.Event()
-    outcome = {}
+    outcome: dict[str, Any] = {}
+    watch, end = watcher(progress)
 
-    def report(_context, entry):
+    def report(_context: Any, entry: Any) -> int:
         try:
-            if progress is not None and "raised" not in outcome:
+            if watch is not None and "raised" not in outcome:
                 entry = entry.contents
                 stage = _library.words("stage")[entry.stage]
                 state = Progress(stage, entry.done, entry.total, entry.resumed, entry.failed, entry.seconds)
-                if progress(state):
+                if watch(state):
                     stop.set()
         except BaseException as error:  # may not pass through C; raised again below
             outcome["raised"] = error
             stop.set()
         return int(stop.is_set())
 
-    def work():
+    def work() -> None:
         summary = ctypes.c_char_p()
         try:
             _library.call(name, *arguments, ctypes.byref(options), None, ctypes.byref(summary))
@@ -388,14 +358,20 @@ def _job(name, arguments, options, progress):
 
     options.progress = _library.ProgressFunction(report)
     threading.Thread(target=work, name=name).start()
-    interrupted = None
+    interrupted: BaseException | None = None
     while not finished.is_set():
         try:
             finished.wait()
         except KeyboardInterrupt as error:
             interrupted = error
             stop.set()
-    for error in (interrupted, outcome.get("raised"), outcome.get("failed")):
-        if error is not None:
-            raise error
-    return json.loads(outcome["summary"].decode("utf-8"))
+    end()
+    for problem in (interrupted, outcome.get("raised"), outcome.get("failed")):
+        if problem is not None:
+            raise problem
+    return _summary(outcome["summary"])
+
+
+def _summary(text: Any) -> dict[str, Any]:
+    summary: dict[str, Any] = json.loads(text.decode("utf-8"))
+    return summary

@@ -6,11 +6,17 @@ Machine Learning, 2006, chapter 12.2.1. In float64 by NumPy. Whitening changes t
 distribution, so it makes no difference here.
 """
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING, Any
 
 import numpy
 
 from .estimator import matrix
+
+if TYPE_CHECKING:
+    from .estimator import Array
 
 BLOCK = 1 << 22  # numbers worked on at a time: 32 MiB, so that memory does not grow with the rows
 
@@ -18,15 +24,28 @@ BLOCK = 1 << 22  # numbers worked on at a time: 32 MiB, so that memory does not 
 class Likelihood:
     """The part of :class:`coulis.PCA` that needs nothing but its results."""
 
-    def get_covariance(self):
+    if TYPE_CHECKING:  # what a PCA has
+        components_: Array
+        explained_variance_: Array
+        mean_: Array
+        noise_variance_: float
+        n_components_: int
+        n_features_in_: int
+
+        def _model(self) -> Any: ...
+        def _least_spread(self) -> float: ...
+        def _scores(self, x: Array) -> Array: ...
+        def _compare(self, X: Any, columns: int) -> None: ...
+
+    def get_covariance(self) -> Array:
         """Covariance of the distribution; float64 (d, d)."""
         return self._power_of_covariance(1)
 
-    def get_precision(self):
+    def get_precision(self) -> Array:
         """Inverse of the covariance; float64 (d, d)."""
         return self._power_of_covariance(-1)
 
-    def score_samples(self, X):
+    def score_samples(self, X: Any) -> Array:
         """Logarithm of the likelihood of each row of `X`; float64 (n,)."""
         self._model()
         variances, noise = self._invertible()
@@ -47,17 +66,17 @@ class Likelihood:
         volume = numpy.log(variances).sum() + (d - len(variances)) * math.log(noise)
         return -0.5 * (squares + volume + d * math.log(2 * math.pi))
 
-    def score(self, X, y=None):
+    def score(self, X: Any, y: Any = None) -> float:
         """Mean of :meth:`score_samples`: the higher, the better; `y` is not used."""
         return float(self.score_samples(X).mean())
 
-    def _invertible(self):
+    def _invertible(self) -> Any:
         """Explained variances and noise, but at least what whitening takes for nothing: a direction without any
         variance is not known better than that."""
         least = self._least_spread() ** 2
         return numpy.maximum(self.explained_variance_, least), max(self.noise_variance_, least)
 
-    def _power_of_covariance(self, power):
+    def _power_of_covariance(self, power: float) -> Array:
         self._model()
         variances, noise = self._invertible() if power < 0 else (self.explained_variance_, self.noise_variance_)
         if len(variances) == self.n_features_in_:

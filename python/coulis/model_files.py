@@ -1,12 +1,15 @@
 """The networks that are here."""
 
+from __future__ import annotations
+
 import ctypes
 import os
+from typing import Any
 
 from . import _library
 
 
-def find_model(name):
+def find_model(name: str | os.PathLike[str]) -> str:
     """Path of a model, by name or path.
 
     Looked for in ``COULIS_MODELS``, the user's data folder (``$XDG_CACHE_HOME`` or ``~/.cache``, then
@@ -22,7 +25,7 @@ def find_model(name):
     return os.fsdecode(path.value)
 
 
-def list_models():
+def list_models() -> dict[str, str]:
     """Every model in the folders that :func:`find_model` looks in.
 
     Returns
@@ -32,7 +35,7 @@ def list_models():
     """
     found = {}
 
-    def each(_context, name, path):
+    def each(_context: Any, name: bytes, path: bytes) -> None:
         found[os.fsdecode(name)] = os.fsdecode(path)
 
     _library.call("coulis_model_list", _library.ModelFunction(each), None)

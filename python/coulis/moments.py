@@ -1,6 +1,9 @@
 """Sums over rows that come in parts, from which a PCA can be made."""
 
+from __future__ import annotations
+
 import ctypes
+from typing import TYPE_CHECKING, Any
 
 import numpy
 
@@ -9,6 +12,10 @@ from ._handle import Handle
 from ._lock import Lock
 from .error import InputError
 from .estimator import matrix
+
+if TYPE_CHECKING:
+    from .estimator import Array
+    from .pca import PCA
 
 COLUMNS_MAX = 16384  # of which the library makes a covariance matrix
 
@@ -31,24 +38,24 @@ class Moments:
         None for all cores.
     """
 
-    def __init__(self, columns, *, first_row=0, threads=None):
+    def __init__(self, columns: int, *, first_row: int = 0, threads: int | None = None) -> None:
         self._begin(threads)
         options = self._options()
         options.first_row = first_row
         _library.call("coulis_moments_create", columns, ctypes.byref(options), self._handle.out)
 
-    def _begin(self, threads):
+    def _begin(self, threads: int | None) -> None:
         self.threads = threads
         self._handle = Handle("coulis_moments_free")
         self._lock = Lock()  # the library's accumulator is used by one caller at a time
 
-    def _options(self):
+    def _options(self) -> Any:
         options = _library.new(_library.MomentsOptions)
         options.threads = _library.threads_number(self.threads)
         return options
 
     @staticmethod
-    def leaf_rows(columns):
+    def leaf_rows(columns: int) -> int:
         """Rows in a leaf of the sums: at least 1,024, and a power of two."""
         rows = _library.library().coulis_moments_leaf_rows(columns)
         if rows == 0:
@@ -56,16 +63,16 @@ class Moments:
         return rows
 
     @property
-    def rows(self):
+    def rows(self) -> int:
         """Rows added so far."""
         return _library.library().coulis_moments_rows(self._handle)
 
     @property
-    def columns(self):
+    def columns(self) -> int:
         """Numbers in a row."""
         return _library.library().coulis_moments_columns(self._handle)
 
-    def update(self, X):
+    def update(self, X: Any) -> Moments:
         """Add rows that follow the last one; (n, columns), taken as float32. Returns this object.
 
         Raises
@@ -80,7 +87,7 @@ class Moments:
             _library.call("coulis_moments_update", self._handle, _library.pointer(x, ctypes.c_float), x.shape[0])
         return self
 
-    def merge(self, other):
+    def merge(self, other: Moments) -> Moments:
         """Add the rows of `other`, which may lie before, after or between these. Returns this object.
 
         Raises
@@ -95,7 +102,7 @@ class Moments:
             _library.call("coulis_moments_merge", self._handle, other._handle)
         return self
 
-    def finish(self, n_components=None, *, whiten=False, solver="auto"):
+    def finish(self, n_components: float | None = None, *, whiten: bool = False, solver: str = "auto") -> PCA:
         """A fitted :class:`coulis.PCA` of the rows so far; more may follow afterwards.
 
         Raises
@@ -109,13 +116,13 @@ class Moments:
         pca._take(self._fit(pca._options()))
         return pca
 
-    def _fit(self, options):
+    def _fit(self, options: Any) -> Any:
         handle = Handle("coulis_pca_free")
         with self._lock:
             _library.call("coulis_moments_finish", self._handle, ctypes.byref(options), handle.out)
         return handle
 
-    def to_bytes(self):
+    def to_bytes(self) -> bytes:
         """All of it as bytes, for another process; equal sums give equal bytes."""
         address, size = ctypes.c_void_p(), ctypes.c_size_t()
         with self._lock:
@@ -126,7 +133,7 @@ class Moments:
             _library.library().coulis_bytes_free(address)
 
     @classmethod
-    def from_bytes(cls, data, *, threads=None):
+    def from_bytes(cls, data: bytes, *, threads: int | None = None) -> Moments:
         """What :meth:`to_bytes` gave.
 
         Raises
@@ -136,19 +143,19 @@ class Moments:
         """
         moments = cls.__new__(cls)
         moments._begin(threads)
-        keep = []
+        keep: list[Any] = []
         address, size = _library.buffer_address(data, keep)
         _library.call("coulis_moments_load", address, size, ctypes.byref(moments._options()), moments._handle.out)
         return moments
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         return _restore, (self.to_bytes(), self.threads)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<coulis.Moments of {self.rows} rows with {self.columns} columns>"
 
 
-def _restore(data, threads):
+def _restore(data: bytes, threads: int | None) -> Moments:
     return Moments.from_bytes(data, threads=threads)
 
 
@@ -159,13 +166,14 @@ class Parts:
     fewer rows than columns, as the Gram matrix needs them, or of more columns than a covariance matrix may have.
     """
 
-    def __init__(self, columns, solver, threads):
+    def __init__(self, columns: int, solver: str, threads: int | None) -> None:
         self.columns, self.threads, self.rows = columns, threads, 0
-        self.blocks, self.moments = [], None
+        self.blocks: list[Array] = []
+        self.moments: Moments | None = None
         sums = {"covariance_eigh": 0, "auto": columns, "full": columns}  # from so many rows on
         self.sum_from = sums.get(solver, float("inf")) if columns <= COLUMNS_MAX else float("inf")
 
-    def add(self, x):
+    def add(self, x: Array) -> None:
         """Adds the rows of a float32 matrix, or none when it raises."""
         _refuse_not_finite(x)
         if self.moments is None and self.rows + len(x) >= self.sum_from:
@@ -179,7 +187,7 @@ class Parts:
             self.blocks.append(x.copy())  # the caller may use its array again
         self.rows += len(x)
 
-    def fit(self, options):
+    def fit(self, options: Any) -> Any:
         """A fitted model of the library."""
         if self.moments is not None:
             return self.moments._fit(options)
@@ -188,7 +196,7 @@ class Parts:
         return fit_rows(self.blocks[0], options)
 
 
-def fit_rows(x, options):
+def fit_rows(x: Array, options: Any) -> Any:
     """A fitted model of the library of a float32 matrix."""
     handle = Handle("coulis_pca_free")
     _library.call(
@@ -197,7 +205,7 @@ def fit_rows(x, options):
     return handle
 
 
-def _refuse_not_finite(x):
+def _refuse_not_finite(x: Array) -> None:
     finite = numpy.isfinite(x)
     if not finite.all():
         row, column = numpy.argwhere(~finite)[0]

@@ -1,11 +1,14 @@
 """Principal component analysis with scikit-learn's names."""
 
+from __future__ import annotations
+
 import ctypes
 import json
 import numbers
 import os
 import tempfile
 import warnings
+from typing import TYPE_CHECKING, Any
 
 import numpy
 
@@ -16,6 +19,9 @@ from .estimator import Estimator, matrix
 from .likelihood import Likelihood
 from .moments import COLUMNS_MAX, Parts, fit_rows
 from .result import Result
+
+if TYPE_CHECKING:
+    from .estimator import Array
 
 # scikit-learn's word, or ours where it has none -> coulis_solver
 SOLVERS = {"auto": "auto", "full": "auto", "covariance_eigh": "covariance", "gram": "gram", "randomized": "randomized"}
@@ -87,7 +93,14 @@ class PCA(Estimator, Likelihood):
     _handle = None  # the library's model, once fitted
     _parts = None  # what partial_fit was given
 
-    def __init__(self, n_components=None, *, whiten=False, solver="auto", threads=None):
+    def __init__(
+        self,
+        n_components: float | None = None,
+        *,
+        whiten: bool = False,
+        solver: str = "auto",
+        threads: int | None = None,
+    ) -> None:
         self.n_components = n_components
         self.whiten = whiten
         self.solver = solver
@@ -95,7 +108,7 @@ class PCA(Estimator, Likelihood):
 
     # ---- fitting -------------------------------------------------------------------
 
-    def fit(self, X, y=None):
+    def fit(self, X: Any, y: Any = None) -> PCA:
         """Find the components of `X`.
 
         Parameters
@@ -121,7 +134,7 @@ class PCA(Estimator, Likelihood):
         self._set_recipe(recipe)
         return self
 
-    def partial_fit(self, X, y=None):
+    def partial_fit(self, X: Any, y: Any = None) -> PCA:
         """Take more rows, of which all together are analysed when a result is first asked for.
 
         The result is that of `fit` on all rows, byte for byte. Where `fit` would use the covariance matrix, the
@@ -153,7 +166,7 @@ class PCA(Estimator, Likelihood):
         self.n_samples_ = self._parts.rows
         return self
 
-    def fit_transform(self, X, y=None):
+    def fit_transform(self, X: Any, y: Any = None) -> Any:
         """``fit(X).transform(X)``."""
         X, recipe = _vectors(X)
         x = matrix(X, type(self).__name__, rows=2)
@@ -163,7 +176,7 @@ class PCA(Estimator, Likelihood):
 
     # ---- using -----------------------------------------------------------------------
 
-    def transform(self, X, *, allow_other_recipe=False):
+    def transform(self, X: Any, *, allow_other_recipe: bool = False) -> Any:
         """Scores of `X`: (X - mean_) times components_ transposed; float32 (n, k).
 
         `X` may be a :class:`coulis.Result`, whose rows with a vector are taken. One of another recipe than the PCA was
@@ -177,7 +190,7 @@ class PCA(Estimator, Likelihood):
         self._compare(X, x.shape[1])
         return self._contained(self._scores(x), X)
 
-    def inverse_transform(self, X):
+    def inverse_transform(self, X: Any) -> Array:
         """From scores (n, k) back to the space of the input; float32 (n, d)."""
         model = self._model()
         scores = matrix(X, type(self).__name__)
@@ -200,12 +213,12 @@ class PCA(Estimator, Likelihood):
 
     # ---- files, copies, pickles --------------------------------------------------------
 
-    def save(self, path):
+    def save(self, path: str | os.PathLike[str]) -> None:
         """Write a safetensors file; it appears whole or not at all."""
         _library.call("coulis_pca_save", self._model(), _library.path_bytes(path))
 
     @classmethod
-    def load(cls, path, *, whiten=False, threads=None):
+    def load(cls, path: str | os.PathLike[str], *, whiten: bool = False, threads: int | None = None) -> PCA:
         """Read a file written by :meth:`save`, by ``coulis fit`` or by ``coulis run``.
 
         `whiten` is not in the file and has to be said again.
@@ -220,7 +233,7 @@ class PCA(Estimator, Likelihood):
         pca.n_components = pca.n_components_
         return pca
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         state = dict(self.__dict__)
         if self._handle is not None:
             for name in ("components_", "mean_"):  # the large ones, which the file has
@@ -232,7 +245,7 @@ class PCA(Estimator, Likelihood):
                     state["_handle"] = file.read()
         return state
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: dict[str, Any]) -> None:
         handle = state.pop("_handle", None)
         if handle is not None:
             with tempfile.TemporaryDirectory() as folder:
@@ -244,21 +257,21 @@ class PCA(Estimator, Likelihood):
 
     # ---- inside ------------------------------------------------------------------------
 
-    def __sklearn_is_fitted__(self):
+    def __sklearn_is_fitted__(self) -> bool:
         return self._handle is not None or self._parts is not None
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         if name in LAZY and self._parts is not None:
             self._model()
             return self.__dict__[name]
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
-    def _names_out(self):
+    def _names_out(self) -> Array:
         self._model()
         prefix = type(self).__name__.lower()
         return numpy.array([f"{prefix}{number}" for number in range(self.n_components_)], dtype=object)
 
-    def _model(self):
+    def _model(self) -> Any:
         """The library's model; made now after partial_fit."""
         if self._handle is None:
             if self._parts is None:
@@ -266,7 +279,7 @@ class PCA(Estimator, Likelihood):
             self._take(self._parts.fit(self._options((self._parts.rows, self._parts.columns))))
         return self._handle
 
-    def _options(self, shape=None):
+    def _options(self, shape: tuple[int, int] | None = None) -> Any:
         """``coulis_pca_options`` of the parameters, for a matrix of this shape where it is known."""
         options = _library.new(_library.PcaOptions)
         options.components = components_number(self.n_components)
@@ -280,23 +293,23 @@ class PCA(Estimator, Likelihood):
             )
         return options
 
-    def _fit(self, X, x):
+    def _fit(self, X: Any, x: Array) -> None:
         """Fits the matrix `x`, which was made of `X`."""
         self._take(fit_rows(x, self._options(x.shape)))
         self._remember(X, x.shape[1])
         self._parts = None
 
-    def _set_recipe(self, recipe):
+    def _set_recipe(self, recipe: dict[str, Any] | None) -> None:
         """Keeps the recipe of the vectors, a dict, with the library's model, which saves it."""
         text = None if recipe is None else json.dumps(recipe).encode("utf-8")
         _library.call("coulis_pca_set_recipe", self._handle, text)
         self.recipe_ = recipe
 
-    def _check_recipe(self, recipe):
+    def _check_recipe(self, recipe: dict[str, Any] | None) -> None:
         if recipe is not None:
             _library.call("coulis_pca_check_recipe", self._model(), json.dumps(recipe).encode("utf-8"), None)
 
-    def _scores(self, x):
+    def _scores(self, x: Array) -> Array:
         model = self._model()
         scores = numpy.empty((x.shape[0], self.n_components_), numpy.float32)
         _library.call(
@@ -311,23 +324,23 @@ class PCA(Estimator, Likelihood):
             scores /= self._spread()
         return scores
 
-    def _spread(self):
+    def _spread(self) -> Array:
         """What whitening divides by."""
         return numpy.maximum(numpy.sqrt(self.explained_variance_), self._least_spread())
 
-    def _least_spread(self):
+    def _least_spread(self) -> float:
         """Scores carry noise of 6e-8 of the largest; a spread below that is nothing to divide by. scikit-learn's
         guard has the same size, but in the unit of the data instead of relative to the largest."""
         return numpy.finfo(numpy.float32).eps * (float(self.explained_variance_[0]) ** 0.5 or 1.0)
 
-    def _take(self, handle):
+    def _take(self, handle: Any) -> None:
         """Make `handle` this object's model, and copy its results into attributes."""
         lib = _library.library()
         k = lib.coulis_pca_components_count(handle)
         d = lib.coulis_pca_columns(handle)
         n = lib.coulis_pca_samples(handle)
 
-        def copy(name, *shape):
+        def copy(name: str, *shape: int) -> Array:
             return numpy.ctypeslib.as_array(getattr(lib, name)(handle), shape).copy()
 
         self.components_ = copy("coulis_pca_components", k, d)
@@ -346,20 +359,20 @@ class PCA(Estimator, Likelihood):
         self._handle = handle
 
 
-def _vectors(X):
+def _vectors(X: Any) -> tuple[Any, dict[str, Any] | None]:
     """The matrix in `X`, and its recipe when that is a :class:`coulis.Result`."""
     if isinstance(X, Result):
         return X.values[X.ok], X.recipe
     return X, None
 
 
-def _loaded(path):
+def _loaded(path: str | os.PathLike[str]) -> Any:
     handle = Handle("coulis_pca_free")
     _library.call("coulis_pca_load", _library.path_bytes(path), handle.out)
     return handle
 
 
-def components_number(n_components):
+def components_number(n_components: Any) -> float:
     """scikit-learn's ``n_components`` as the library's number: 0 for None, else a count or a share."""
     if n_components is None:
         return 0.0

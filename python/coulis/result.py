@@ -90,7 +90,7 @@ class Result:
                        self.values[row])
         chosen = which if isinstance(which, slice) or len(which) else slice(0)
         rows = numpy.arange(len(self))[chosen].tolist()
-        return Result(self.values[chosen], *([column[row] for row in rows] for column in (self.status, self.error)),
+        return Result(self.values[chosen], [self.status[row] for row in rows], [self.error[row] for row in rows],
                       self.width[chosen], self.height[chosen], self.recipe, [self.path[row] for row in rows])
 
     @property
@@ -124,10 +124,8 @@ class Result:
         features = numpy.empty(len(self), dtype=object)
         for row, vector in enumerate(self.values):
             features[row] = vector if ok[row] else None
-        sides = {name: pandas.array(side, dtype="Int32") for name, side in
+        sides = {name: pandas.Series(side, dtype="Int32").mask(side == 0) for name, side in
                  (("width", self.width), ("height", self.height))}
-        for side in sides.values():
-            side[side == 0] = pandas.NA
         return pandas.DataFrame({"path": self.path, "status": self.status, "error": self.error, **sides,
                                  "features": features})
 
@@ -144,6 +142,12 @@ def _lists(values: numpy.ndarray[Any, Any], ok: numpy.ndarray[Any, Any]) -> Any:
 def joined(parts: list[Result], values: numpy.ndarray[Any, Any], recipe: dict[str, Any]) -> Result:
     """One result of consecutive ones, whose vectors are already together in `values`."""
     nothing = numpy.zeros(0, numpy.int32)
-    sides = (numpy.concatenate([nothing, *(getattr(part, name) for part in parts)]) for name in ("width", "height"))
-    lists = ([entry for part in parts for entry in getattr(part, name)] for name in ("status", "error"))
-    return Result(values, *lists, *sides, recipe, [entry for part in parts for entry in part.path or []])
+    return Result(
+        values,
+        [word for part in parts for word in part.status],
+        [sentence for part in parts for sentence in part.error],
+        numpy.concatenate([nothing, *(part.width for part in parts)]),
+        numpy.concatenate([nothing, *(part.height for part in parts)]),
+        recipe,
+        [entry for part in parts for entry in part.path or []],
+    )

@@ -1,5 +1,7 @@
 """Images that a program makes or fetches itself, as a source for jobs."""
 
+from __future__ import annotations
+
 import collections.abc
 import ctypes
 import datetime
@@ -7,12 +9,18 @@ import itertools
 import os
 import threading
 import uuid
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, Optional, Union
 
 from . import _library
 from ._source_structs import CloseFunction, NextFunction, ReadFunction, ReleaseFunction
 from .error import Error, error_of
+
+if TYPE_CHECKING:
+    Path = Union[str, os.PathLike[str]]
+    #: What a job takes: paths, items, or a source.
+    Paths = Union[Path, Iterable[Any], "Source", Any]
 
 UNKNOWN = -(2**63)  # of a time
 _INTERNAL = 18
@@ -43,7 +51,7 @@ class Item:
     name: str
     data: Any = None
     label: Optional[str] = None
-    columns: dict = field(default_factory=dict)
+    columns: dict[str, Any] = field(default_factory=dict)
     modified: Any = None
     bytes: Optional[int] = None
 
@@ -73,19 +81,26 @@ class Source:
     >>> coulis.run(frames, "out")                                                          # doctest: +SKIP
     """
 
-    def __init__(self, items, *, identity=None, columns=None, count=None):
+    def __init__(
+        self,
+        items: Iterable[Any] | Any,
+        *,
+        identity: str | None = None,
+        columns: Sequence[str] | None = None,
+        count: int | None = None,
+    ) -> None:
         self.identity = _attribute(items, "identity", identity)
         self.columns = _attribute(items, "columns", columns)
         self.count = _attribute(items, "count", count)
         self.items = _of_functions(items) if is_object(items) else iter(items)
 
 
-def is_object(items):
+def is_object(items: Any) -> bool:
     """Whether a source is an object with the functions of one."""
     return callable(getattr(items, "next", None)) and callable(getattr(items, "read", None))
 
 
-def native(paths):
+def native(paths: Paths) -> Native | list[Any]:
     """A :class:`Native` of what is a source, or else the list of paths that were given."""
     if isinstance(paths, (str, os.PathLike)):
         return [paths]
@@ -97,12 +112,12 @@ def native(paths):
     return Native(Source(itertools.chain(first, rest))) if first else []
 
 
-def _attribute(items, name, given):
+def _attribute(items: Any, name: str, given: Any) -> Any:
     value = getattr(items, name, None) if given is None and not isinstance(items, (list, tuple)) else given
     return None if callable(value) else value
 
 
-def _of_functions(items):
+def _of_functions(items: Any) -> Iterator[Item]:
     for entry in iter(items.next, None):
         item = as_item(entry)
         item.data = _Reading(items, entry)
@@ -112,14 +127,14 @@ def _of_functions(items):
 class _Reading:
     """The data of an item that its source reads."""
 
-    def __init__(self, source, entry):
+    def __init__(self, source: Any, entry: Any) -> None:
         self.source, self.entry = source, entry
 
-    def __call__(self, max_bytes):
+    def __call__(self, max_bytes: int) -> Any:
         return self.source.read(self.entry, max_bytes)
 
 
-def as_item(entry):
+def as_item(entry: Any) -> Item:
     """An item from any of the forms that it may have."""
     if isinstance(entry, Item):
         return entry
@@ -127,7 +142,7 @@ def as_item(entry):
         if "name" not in entry:
             raise ValueError(f"an item of a source has no 'name'; it has {', '.join(map(repr, entry))}")
         more = {key: value for key, value in entry.items() if key not in _FIELDS}
-        return Item(*(entry.get(key) for key in ("name", "data", "label")), more, entry.get("modified"))
+        return Item(entry["name"], entry.get("data"), entry.get("label"), more, entry.get("modified"))
     if isinstance(entry, tuple) and len(entry) in (1, 2, 3):
         return Item(*entry)
     raise TypeError(f"an item of a source is a coulis.Item, a tuple (name, data[, label]) or a dict, not {entry!r:.80}")
@@ -139,18 +154,18 @@ class Native:
     What its callbacks raise is in `raised`.
     """
 
-    def __init__(self, source):
-        self.raised = None
+    def __init__(self, source: Source) -> None:
+        self.raised: BaseException | None = None
         first = list(itertools.islice(source.items, 1))
         self._items = itertools.chain(first, source.items)
         columns = source.columns if source.columns is not None else (as_item(first[0]).columns if first else ())
         self._columns = tuple(columns)
         self._names = [text(name) for name in self._columns]
-        self._waiting = {}  # data of items that were not read yet, by key
+        self._waiting: dict[int, Any] = {}  # data of items that were not read yet, by key
         self._keys = itertools.count()
-        self._in_turn = None  # the key of an item to be read before the next one, if at all
+        self._in_turn: int | None = None  # the key of an item to be read before the next one, if at all
         self._lock = threading.Lock()
-        self._given = {}  # what the library holds, by address
+        self._given: dict[Any, list[Any]] = {}  # what the library holds, by address
         identity = str(source.identity) if source.identity is not None else f"no identity {uuid.uuid4()}"
         self._identity = text(identity)
         self._array = (ctypes.c_char_p * max(1, len(self._names)))(*self._names)
@@ -166,7 +181,7 @@ class Native:
             close=CloseFunction(),
         )
 
-    def _next(self, _context, item, error):
+    def _next(self, _context: Any, item: Any, error: Any) -> int:
         try:
             entry = next(self._items, None)
             if entry is None:
@@ -188,13 +203,14 @@ class Native:
             to.now = int(not callable(given.data) or getattr(given.data, "in_turn", False))
             self._waiting[key] = given.data
             # Bytes are not to pile up where items are passed over; a callable may still be asked for.
-            self._waiting.pop(self._in_turn, None)
+            if self._in_turn is not None:
+                self._waiting.pop(self._in_turn, None)
             self._in_turn = key if to.now else None
             return 0
         except BaseException as problem:  # may not pass through C; raised again by the job
             return self._fail(problem, error, ends=True)
 
-    def _read(self, _context, item, max_bytes, to, size, error):
+    def _read(self, _context: Any, item: Any, max_bytes: int, to: Any, size: Any, error: Any) -> int:
         try:
             name = item.contents.name.decode("utf-8", "surrogateescape")
             data = self._waiting.pop(item.contents.key)
@@ -203,7 +219,7 @@ class Native:
             except (FileNotFoundError, PermissionError) as problem:
                 status = "missing" if isinstance(problem, FileNotFoundError) else "unreadable"
                 raise error_of(f"{name}: {problem}", status, _library.status_number(status)) from problem
-            keep = []
+            keep: list[Any] = []
             address, length = _library.buffer_address(data, keep)
             with self._lock:
                 self._given.setdefault(address, []).append(keep)
@@ -212,14 +228,14 @@ class Native:
         except BaseException as problem:
             return self._fail(problem, error)
 
-    def _release(self, _context, address):
+    def _release(self, _context: Any, address: Any) -> None:
         with self._lock:
             held = self._given[address]
             held.pop()
             if not held:
                 del self._given[address]
 
-    def _fail(self, problem, error, ends=False):
+    def _fail(self, problem: BaseException, error: Any, ends: bool = False) -> int:
         code = problem.code if isinstance(problem, Error) else _INTERNAL
         if (ends or code >= _ENDS) and self.raised is None:
             self.raised = problem
@@ -230,7 +246,7 @@ class Native:
         return code
 
 
-def _bytes_of(data, name, max_bytes):
+def _bytes_of(data: Any, name: str, max_bytes: int) -> Any:
     """A whole file as a bytes-like object."""
     if callable(data):
         data = data(max_bytes) if isinstance(data, _Reading) else data()
@@ -243,7 +259,7 @@ def _bytes_of(data, name, max_bytes):
     return data
 
 
-def text(value):
+def text(value: Any) -> bytes | None:
     """Text for the library; None stays None."""
     if value is None:
         return None
@@ -253,7 +269,7 @@ def text(value):
     return encoded
 
 
-def _microseconds(time):
+def _microseconds(time: Any) -> int:
     if time is None:
         return UNKNOWN
     if isinstance(time, datetime.datetime):

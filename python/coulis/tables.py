@@ -1,9 +1,18 @@
 """A result as a table in memory."""
 
+from __future__ import annotations
+
+import os
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import pyarrow
 
 
-def read_table(directory, kind=None):
+def read_table(
+    directory: str | os.PathLike[str], kind: Literal["reduced", "features"] | None = None
+) -> pyarrow.Table:
     """A folder of parts as one table. Needs pyarrow.
 
     Parameters

@@ -6,7 +6,6 @@ import pickle
 import subprocess
 import sys
 import threading
-import warnings
 
 import coulis
 import numpy as np

@@ -4,7 +4,6 @@ import inspect
 import io
 import os
 import pickle
-import re
 import shutil
 import subprocess
 import sys
@@ -387,23 +386,3 @@ def test_pca_errors():
     with pytest.raises(coulis.Error, match="3.*4") as caught:
         coulis.PCA().fit(x)
     assert caught.value.status == "numeric"
-
-
-# ---- the guides -----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("guide", ["python.md", "model-format.md"])
-def test_every_python_line_of_the_guide_works(guide, repository, tmp_path, monkeypatch, lite0_path):
-    pytest.importorskip("pyarrow")
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "photos").mkdir()
-    for index, name in enumerate(("a", "b", "c", "d")):
-        (tmp_path / "photos" / f"{name}.png").write_bytes(picture(index)[0])
-    blocks = re.findall(r"^```python\n(.*?)^```", (repository / "docs" / guide).read_text(), flags=re.S | re.M)
-    assert len(blocks) >= 2
-    names = {}
-    for block in blocks:
-        exec(compile(block, guide, "exec"), names)
-    if guide == "python.md":
-        assert names["pixels"].shape == (240, 320, 3) and names["result"].status == ["ok", "ok", "missing"]
-        assert names["table"].num_rows == names["vectors"].num_rows == 4

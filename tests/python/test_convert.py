@@ -233,7 +233,7 @@ def test_safetensors_reader_refuses_damage(tmp_path):
 
 
 def test_every_recipe_can_be_read(repository):
-    assert len(recipe.names()) == 26
+    assert len(recipe.names()) == 27
     for name in recipe.names():
         found = recipe.read(name)
         assert found["name"] == name and found["from"] in ("keras", "torch")

@@ -80,5 +80,5 @@ def test_the_graphs_own_output(name, tmp_path):
 def test_a_power_of_what_may_be_negative_is_refused(tmp_path):
     net = Net()
     onnx.save(net.model(net.pooled(net.op("Pow", net.conv("x", 8, 3), net.constant(3.0))), 17), tmp_path / "net.onnx")
-    with pytest.raises(ValueError, match="Pow, opset 17.*may be negative"):
+    with pytest.raises(ValueError, match=r"\(Pow\).*may be negative"):
         add.convert(tmp_path / "net.onnx", "n", "onnx", None, onnx_import.Options(preprocessing="torch"))

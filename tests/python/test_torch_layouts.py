@@ -107,6 +107,10 @@ NETS = {
     "resnet50 of transformers": ("resnet50-torchvision", lambda: (seeded(
         transformers.ResNetForImageClassification(transformers.ResNetConfig())), None),
         lambda net, x: net.resnet(x).pooler_output.flatten(1)),
+    "dinov2 registers 224": ("dinov2-vits14-reg", of("vit_small_patch14_reg4_dinov2", img_size=224), headless),
+    "vit s/16": ("vit-s-16-augreg", of("vit_small_patch16_224"), headless),
+    "squeezenet": ("squeezenet1-1", lambda: (seeded(torchvision.models.squeezenet1_1()), None),
+                   lambda net, x: net.features(x).mean((2, 3))),
     "mobilenet v2": ("mobilenet-v2", lambda: (seeded(torchvision.models.mobilenet_v2()), None),
                      lambda net, x: net.features(x).mean((2, 3))),
     "mobilenet v2 of timm": ("mobilenet-v2", of("mobilenetv2_100"), headless),

@@ -9,7 +9,7 @@ names and shapes of its tensors. What surrounds the network may differ: a prefix
 from collections import namedtuple
 from math import prod
 
-from . import convnext, efficientnet_lite, inverted, mobilenet_v3, recipe, resnet, resnet50, vit
+from . import convnext, efficientnet_lite, inverted, mobilenet_v3, recipe, resnet, resnet50, squeezenet, vit
 from .graph import describe, shapes
 from .made import Made
 
@@ -20,6 +20,7 @@ FAMILIES = {
     "mobilenet-v3-torchvision": mobilenet_v3,
     "resnet-keras": resnet50,
     "resnet-torchvision": resnet,
+    "squeezenet": squeezenet,
     "vit": vit,
 }
 FLOATS = ("<f4", "<f2", "<f8")

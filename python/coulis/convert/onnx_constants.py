@@ -8,7 +8,7 @@ from math import prod
 
 import numpy
 
-from . import onnx_file
+from . import onnx_file, onnx_resize
 
 ELEMENTS_MAX = 1 << 27  # of a result: 512 MiB of float32, more than the largest dense layer of VGG16
 
@@ -159,6 +159,48 @@ def _reduce(function):
     return work
 
 
+def _matmul(inputs, attributes, opset):
+    first, second = inputs
+    _limited([*numpy.broadcast_shapes(first.shape[:-2], second.shape[:-2]), first.shape[-2] if first.ndim > 1 else 1,
+              second.shape[-1]])
+    return numpy.matmul(first.astype(numpy.float64), second).astype(first.dtype)
+
+
+def _tile(inputs, attributes, opset):
+    data, counts = inputs
+    _limited([int(size) * int(count) for size, count in zip(data.shape, counts)])
+    return numpy.tile(data, [int(count) for count in counts])
+
+
+def _split(inputs, attributes, opset):
+    data, axis = inputs[0], axis_of(attributes.get("axis", 0), inputs[0].ndim)
+    sizes = attributes.get("split") if opset < 13 else inputs[1] if len(inputs) > 1 else None
+    if sizes is None:
+        raise ValueError("it does not say the sizes of its parts")
+    return numpy.split(data, numpy.cumsum([int(size) for size in sizes])[:-1], axis)
+
+
+def _dequantize(inputs, attributes, opset):
+    data, scale = inputs[:2]
+    zero = inputs[2] if len(inputs) > 2 and inputs[2] is not None else numpy.zeros_like(scale)
+    if scale.ndim:
+        shape = [1] * data.ndim
+        shape[axis_of(attributes.get("axis", 1), data.ndim)] = scale.size
+        scale, zero = scale.reshape(shape), zero.reshape(shape)
+    return ((data.astype(numpy.float64) - zero) * scale).astype(scale.dtype)
+
+
+def _resize(inputs, attributes, opset):
+    """As onnx_resize does it: embeddings of places for another size of image."""
+    data, scales, sizes = inputs[0], *([*inputs[2:], None, None] if opset > 10 else [inputs[1], None])[:2]
+    if sizes is not None and sizes.size:
+        _limited(sizes)
+        scales = [int(size) / own for size, own in zip(sizes, data.shape)]
+    else:
+        _limited([numpy.floor(own * float(scale)) for own, scale in zip(data.shape, scales)])
+    return onnx_resize.resize(data, [float(scale) for scale in scales], sizes, attributes)
+
+
 def _where(inputs, attributes, opset):
     _limited(numpy.broadcast_shapes(*(value.shape for value in inputs)))
     return numpy.where(*inputs)
@@ -172,6 +214,7 @@ _OPERATORS = {
     "Concat": _concat,
     "Constant": _constant,
     "ConstantOfShape": _constant_of_shape,
+    "DequantizeLinear": _dequantize,
     "Div": _elementwise(_divide),
     "Equal": _elementwise(numpy.equal),
     "Exp": _unary(numpy.exp),
@@ -182,6 +225,7 @@ _OPERATORS = {
     "Identity": lambda inputs, attributes, opset: inputs[0],
     "Less": _elementwise(numpy.less),
     "Max": _elementwise(numpy.maximum),
+    "MatMul": _matmul,
     "Min": _elementwise(numpy.minimum),
     "Mul": _elementwise(numpy.multiply),
     "Neg": _unary(numpy.negative),
@@ -194,11 +238,14 @@ _OPERATORS = {
     "ReduceSum": _reduce(numpy.sum),
     "Reshape": _reshape,
     "Shape": lambda inputs, attributes, opset: shape_of(inputs[0].shape, attributes),
+    "Resize": _resize,
     "Size": lambda inputs, attributes, opset: numpy.array(inputs[0].size, numpy.int64),
     "Slice": _slice,
+    "Split": _split,
     "Sqrt": _unary(numpy.sqrt),
     "Squeeze": _squeeze,
     "Sub": _elementwise(numpy.subtract),
+    "Tile": _tile,
     "Transpose": lambda inputs, attributes, opset: numpy.transpose(inputs[0], attributes.get("perm")),
     "Unsqueeze": _unsqueeze,
     "Where": _where,
@@ -216,9 +263,11 @@ def can_fold(op):
 
 
 def fold(op, inputs, attributes, opset):
-    """The result of one operator on arrays (None for inputs left out); ValueError when they do not fit it."""
+    """The result, or a list of results, of one operator on arrays (None for inputs left out); ValueError when they do
+    not fit it."""
     try:
         with numpy.errstate(all="ignore"):  # what comes to no finite number is refused where a network would use it
-            return numpy.asarray(_OPERATORS[op](inputs, attributes, opset))
+            found = _OPERATORS[op](inputs, attributes, opset)
+            return found if isinstance(found, list) else numpy.asarray(found)
     except (ArithmeticError, AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"it cannot be worked out: {str(error)[:200]}") from None

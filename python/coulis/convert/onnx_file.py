@@ -215,7 +215,7 @@ def _parse(path):
 
 def _opset(message, path):
     """The version of the standard operators."""
-    versions = [entry.version for entry in message.opset_import if entry.domain in ("", "ai.onnx")]
+    versions = list({entry.version for entry in message.opset_import if entry.domain in ("", "ai.onnx")})
     oldest, newest = OPSETS
     if len(versions) != 1:
         raise ValueError(f"{path}: the file does not say which version of ONNX's operators it uses")

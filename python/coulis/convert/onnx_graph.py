@@ -40,7 +40,8 @@ class Builder:
         self.tensors, self.values = {}, {}
         self.sizes = {"image": (height, width, 3)}
         self._by_name = {}
-        self._flat = {}
+        self._flat, self._affine = {}, {}
+        self.functions = {}  # of each map, those in formulas over it (see onnx_formulas)
 
     # ---- nodes of the network ---------------------------------------------------------------
 
@@ -75,13 +76,20 @@ class Builder:
         if map.scale is not None:
             count = len(map.scale)
             parts = {"scale": map.scale, "shift": map.shift, "mean": numpy.zeros(count), "variance": numpy.ones(count)}
-            map.source = self.emit(map.name, "batch_norm", [map.source], map.size, parts, epsilon=0.0).source
+            key = (map.source, *(parts[part].astype("<f4").tobytes() for part in ("scale", "shift")))
+            if key not in self._affine:
+                self._affine[key] = self.emit(map.name, "batch_norm", [map.source], map.size, parts, epsilon=0.0).source
+            map.source = self._affine[key]
             map.scale = map.shift = None
         return map.source
 
     def producer(self, map):
         """The node that makes a map; None for the picture, and for a map with factors still to be written."""
         return self._by_name.get(map.source) if map.scale is None else None
+
+    def node(self, name):
+        """The node of that name; None for the picture."""
+        return self._by_name.get(name)
 
     def affine(self, name, map, scale, shift):
         """A map of factors and summands, put after those that wait already."""
@@ -115,9 +123,18 @@ class Context:
     def value(self, place=0):
         """An input that depends on the picture."""
         found = self.inputs[place] if place < len(self.inputs) else None
-        if not isinstance(found, Value):
+        if found is None or isinstance(found, numpy.ndarray):
             raise Refused(f"its input {place} does not depend on the picture")
+        if not isinstance(found, Value):
+            whole = found.whole(self.builder, f"{self.name}.input")
+            if whole is None:
+                raise Refused(f"its input {place} is {found.described}")
+            self.inputs[place] = found = whole
         return found
+
+    def anyhow(self):
+        """The first input with whatever dimensions: for what works on every number alone."""
+        return self.inputs[0] if hasattr(self.inputs[0], "with_map") else self.value()
 
     def nchw(self, place=0):
         """An input that is a map in the order batch, channel, height, width."""
@@ -129,7 +146,7 @@ class Context:
     def constant(self, place, what):
         """An input that does not depend on the picture; None where it is left out."""
         found = self.inputs[place] if place < len(self.inputs) else None
-        if isinstance(found, Value):
+        if found is not None and not isinstance(found, numpy.ndarray):
             raise Refused(f"its {what} depends on the picture; it must be a constant")
         return found
 
@@ -190,9 +207,9 @@ class Context:
         names = [self.builder.written(source) for source in sources]
         return self.builder.emit(self.name, op, names, size, tensors, **fields)
 
-    def same_size(self, op, value, **fields):
+    def same_size(self, op, value, tensors=None, **fields):
         """Writes a node whose result lies as its only input does."""
-        return value.with_map(self.emit(op, [value.map], value.map.size, **fields))
+        return value.with_map(self.emit(op, [value.map], value.map.size, tensors, **fields))
 
     # ---- windows --------------------------------------------------------------------------------
 

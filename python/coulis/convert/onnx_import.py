@@ -4,7 +4,7 @@ from collections import namedtuple
 
 import numpy
 
-from . import graph, onnx_constants, onnx_file
+from . import graph, onnx_constants, onnx_features, onnx_file
 from .onnx_graph import Builder, Context, Refused
 from .onnx_operators import OPERATORS
 from .onnx_values import CHANNEL, HEIGHT, WIDTH, Map, Value
@@ -56,8 +56,8 @@ def convert(path, name, options=Options()):
     """Description and tensors of a model file, from an ONNX file.
 
     Without names in `options`, the features are found so: `pooled` is what the graph gives, when that is a vector and
-    no classifier makes it, else the last pooling over a whole map behind which there are only vectors; `map` is what
-    it pools, and `logits` the last dense layer. Where there is no such pooling,
+    no classifier makes it, else the token that the classifier reads, or the last pooling over a whole map behind which
+    there are only vectors; `map` is what it pools, and `logits` the last dense layer. Where there is none of these,
     `map` is the last feature map and `pooled` its mean.
 
     Parameters
@@ -84,11 +84,11 @@ def convert(path, name, options=Options()):
     builder.values[image] = Value(Map("image", builder.sizes["image"]), layout)
     wanted = [tensor for tensor in (options.map, options.pooled, options.logits) if tensor]
     if not (options.map and options.pooled):
-        wanted += model.outputs
+        wanted += onnx_features.ends(model)
     _walk(model, builder, _needed(model, wanted))
     if len(builder.nodes) > NODES_MAX:
         raise ValueError(f"{path}: the network has more than {NODES_MAX} nodes")
-    features = _features(model, builder, options)
+    features = onnx_features.find(model, builder, options)
     return _finish(model, builder, name, features, options)
 
 
@@ -165,7 +165,8 @@ def _walk(model, builder, nodes):
 
 def _translate(context):
     op = context.node.op
-    if not any(isinstance(value, Value) for value in context.inputs) and onnx_constants.can_fold(op):
+    constant = all(value is None or isinstance(value, numpy.ndarray) for value in context.inputs)
+    if constant and onnx_constants.can_fold(op):
         return onnx_constants.fold(op, context.inputs, context.attributes, context.opset)
     if op not in OPERATORS:
         raise Refused(
@@ -175,126 +176,12 @@ def _translate(context):
     return OPERATORS[op](context)
 
 
-# ---- features ---------------------------------------------------------------------------------
-
-
-def _features(model, builder, options):
-    """The nodes that give each kind of features."""
-    found = {}
-    for kind in ("map", "pooled", "logits"):
-        tensor = getattr(options, kind)
-        if tensor:
-            found[kind] = _named(model, builder, kind, tensor)
-    if "map" in found and "pooled" in found:
-        return found
-    ends = [builder.values[output] for output in model.outputs]
-    if len(ends) != 1 or not isinstance(ends[0], Value):
-        raise ValueError(
-            f"{model.path}: it has {len(ends)} outputs where one that depends on the picture was looked for; name the "
-            "tensors of the features (--map and --pooled)"
-        )
-    end = builder.written(ends[0].map)
-    by_name = {node["name"]: node for node in builder.nodes}
-    pooled = found.get("pooled")
-    if not pooled and end in by_name and builder.sizes[end][:2] == (1, 1) and not _dense(
-            by_name, builder, _scores(by_name, end)):
-        pooled = end  # what the graph gives is a vector, and no classifier made it
-    pooled = pooled or _last_pooling(builder, end)
-    if "map" not in found:
-        made = by_name.get(pooled)
-        if made and made["op"].startswith("global_"):
-            found["map"] = made["inputs"][0]
-        else:
-            found["map"] = _last_map(model, builder, end)
-    if pooled is None:
-        source = found["map"]
-        size = (1, 1, builder.sizes[source][CHANNEL])
-        pooled = builder.emit(f"{source}.mean", "global_average_pool", [source], size).source
-    found["pooled"] = pooled
-    if "logits" not in found:
-        logits = _dense(by_name, builder, _scores(by_name, end))
-        if logits and logits != pooled:
-            found["logits"] = logits
-    if found["map"] == "image":
-        raise ValueError(f"{model.path}: it pools the picture itself: there is no feature map")
-    return found
-
-
-def _named(model, builder, kind, tensor):
-    """The node that gives a tensor which a person has named."""
-    value = builder.values.get(tensor)
-    if not isinstance(value, Value):
-        raise ValueError(f"{model.path}: the tensor {tensor!r:.100} for {kind} does not depend on the picture")
-    map = value.map
-    if kind != "map" and not map.is_vector:
-        if len(value.axes) != 1:
-            raise ValueError(f"{model.path}: the tensor {tensor!r:.100} for {kind} is a map of {list(value.dims)}")
-        map = builder.flattened(tensor, map)
-    found = builder.written(map)
-    if found == "image":
-        raise ValueError(f"{model.path}: the tensor {tensor!r:.100} for {kind} is the picture itself")
-    return found
-
-
-def _last_pooling(builder, end):
-    """The last pooling over a whole map behind which `end` is made of vectors only; None when there is none."""
-    readers = {}
-    for node in builder.nodes:
-        for source in node["inputs"]:
-            readers.setdefault(source, []).append(node["name"])
-    behind = _before(builder.nodes, [end])
-    for node in reversed(builder.nodes):
-        if node["op"].startswith("global_") and node["name"] in behind:
-            reached, waiting = set(), [node["name"]]
-            while waiting:
-                name = waiting.pop()
-                if name not in reached:
-                    reached.add(name)
-                    waiting += readers.get(name, [])
-            if all(builder.sizes[name][:2] == (1, 1) for name in reached & behind):
-                return node["name"]
-    return None
-
-
-def _last_map(model, builder, end):
-    """The last node with a height and a width that `end` depends on."""
-    behind = _before(builder.nodes, [end])
-    for node in reversed(builder.nodes):
-        if node["name"] in behind and builder.sizes[node["name"]][:2] != (1, 1):
-            return node["name"]
-    raise ValueError(f"{model.path}: it has no feature map")
-
-
-def _scores(by_name, end):
-    """What softmax and sigmoid were made of."""
-    while end in by_name and by_name[end]["op"] in ("softmax", "sigmoid"):
-        end = by_name[end]["inputs"][0]
-    return end
-
-
-def _dense(by_name, builder, end):
-    """`end`, when a dense layer makes it, or a 1x1 convolution of a vector, perhaps with a bias of its own."""
-    node = by_name.get(end)
-    inner = by_name.get(node["inputs"][0]) if node and node["op"] == "batch_norm" else node
-    made = inner and inner["op"] in ("dense", "conv") and builder.sizes[inner["inputs"][0]][:2] == (1, 1)
-    return end if made else None
-
-
-def _before(nodes, ends):
-    """The names that `ends` depend on, and themselves."""
-    found = set(ends)
-    for node in reversed(nodes):
-        if node["name"] in found:
-            found.update(node["inputs"])
-    return found
-
-
 # ---- the description ------------------------------------------------------------------------------
 
 
 def _finish(model, builder, name, features, options):
     """Leaves out what no feature needs, joins what need not stand alone, and describes the rest."""
-    keep = _before(builder.nodes, features.values())
+    keep = onnx_features.before(builder.nodes, features.values())
     nodes = [node for node in builder.nodes if node["name"] in keep]
     nodes, features = _join_biases(builder, nodes, features)
     normalised = _normalisation(builder, nodes)
@@ -324,7 +211,7 @@ def _finish(model, builder, name, features, options):
 
 
 def _join_biases(builder, nodes, features):
-    """Factors and summands right behind a dense layer become part of its weight and bias."""
+    """Factors and summands right behind a dense layer or a layer norm become part of its weights."""
     count = {}
     for source in [source for node in nodes for source in node["inputs"]] + list(features.values()):
         count[source] = count.get(source, 0) + 1
@@ -338,6 +225,14 @@ def _join_biases(builder, nodes, features):
             builder.tensors[source["bias"]] = (bias + shift).astype("<f4")
             weight = builder.tensors[source["weight"]] * scale[:, None]
             builder.tensors[source["weight"]] = weight.astype("<f4")
+            renamed[node["name"]] = source["name"]
+        elif node["op"] == "batch_norm" and source and source["op"] == "layer_norm" and count[source["name"]] == 1:
+            scale, shift = (builder.tensors[node[part]].astype(numpy.float64) for part in ("scale", "shift"))
+            own = [builder.tensors[source[part]] if part in source else default
+                   for part, default in (("scale", 1.0), ("shift", 0.0))]
+            for part, values in (("scale", own[0] * scale), ("shift", own[1] * scale + shift)):
+                source[part] = f"{source['name']}.{part}"
+                builder.tensors[source[part]] = values.astype("<f4")
             renamed[node["name"]] = source["name"]
         else:
             node["inputs"] = [renamed.get(name, name) for name in node["inputs"]]

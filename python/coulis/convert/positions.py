@@ -7,7 +7,8 @@ Digital Image Processing, 1981), with a = -0.75, or -0.5 where it is antialiased
 import numpy
 
 
-def _cubic(x, a):
+def cubic(x, a):
+    """Keys' kernel."""
     x = numpy.abs(x)
     near = ((a + 2) * x - (a + 3)) * x * x + 1
     far = (((x - 5) * x + 8) * x - 4) * a
@@ -30,7 +31,7 @@ def weights(old, new, how):
     if how == "antialias":
         stretch = max(scale, 1.0)
         distance = (numpy.arange(old)[None] - points[:, None]) / stretch
-        matrix = _cubic(distance, -0.5)
+        matrix = cubic(distance, -0.5)
         # Only samples whose centres are inside the support count, as in Pillow.
         first = numpy.maximum((points + 0.5 - 2 * stretch + 0.5).astype(int), 0)
         end = numpy.minimum((points + 0.5 + 2 * stretch + 0.5).astype(int), old)
@@ -40,7 +41,7 @@ def weights(old, new, how):
     base = numpy.floor(points).astype(int)
     for step in range(-1, 3):
         at = numpy.clip(base + step, 0, old - 1)
-        numpy.add.at(matrix, (numpy.arange(new), at), _cubic(points - base - step, -0.75))
+        numpy.add.at(matrix, (numpy.arange(new), at), cubic(points - base - step, -0.75))
     return matrix
 
 

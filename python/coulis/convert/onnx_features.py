@@ -1,0 +1,148 @@
+"""Which nodes of a network that came as ONNX give its features."""
+
+from .onnx_values import CHANNEL, Value
+
+OUTPUTS = ("image_embeds", "pooler_output", "sentence_embedding")  # as transformers and optimum name embeddings
+
+
+def find(model, builder, options):
+    """The nodes that give each kind of features."""
+    found = {}
+    for kind in ("map", "pooled", "logits"):
+        tensor = getattr(options, kind)
+        if tensor:
+            found[kind] = _named(model, builder, kind, tensor)
+    if "map" in found and "pooled" in found:
+        return found
+    values = [builder.values[output] for output in ends(model)]
+    if len(values) != 1 or not isinstance(values[0], Value):
+        raise ValueError(
+            f"{model.path}: it has {len(values)} outputs where one that depends on the picture was looked for; name "
+            "the tensors of the features (--map and --pooled)"
+        )
+    end = builder.written(values[0].map)
+    by_name = {node["name"]: node for node in builder.nodes}
+    pooled = found.get("pooled")
+    scores = _dense(by_name, builder, _scores(by_name, end))
+    if not pooled and end in by_name and builder.sizes[end][:2] == (1, 1) and (
+            not scores or _projects(by_name, builder, scores)):
+        pooled = end  # what the graph gives is a vector, and no classifier made it
+    pooled = pooled or _last_pooling(builder, end) or _token(by_name, builder, scores)
+    if "map" not in found:
+        made = by_name.get(pooled)
+        if made and made["op"].startswith("global_"):
+            found["map"] = made["inputs"][0]
+        else:
+            found["map"] = _last_map(model, builder, end)
+    if pooled is None:
+        source = found["map"]
+        size = (1, 1, builder.sizes[source][CHANNEL])
+        pooled = builder.emit(f"{source}.mean", "global_average_pool", [source], size).source
+    found["pooled"] = pooled
+    if "logits" not in found:
+        if scores and scores != pooled:
+            found["logits"] = scores
+    if found["map"] == "image":
+        raise ValueError(f"{model.path}: it pools the picture itself: there is no feature map")
+    return found
+
+
+def ends(model):
+    """The outputs; of several, the one by whose name transformers gives the embedding."""
+    known = [name for name in OUTPUTS if name in model.outputs]
+    return known[:1] or model.outputs if len(model.outputs) > 1 else model.outputs
+
+
+def _named(model, builder, kind, tensor):
+    """The node that gives a tensor which a person has named."""
+    value = builder.values.get(tensor)
+    if not isinstance(value, Value):
+        raise ValueError(f"{model.path}: the tensor {tensor!r:.100} for {kind} does not depend on the picture")
+    map = value.map
+    if kind != "map" and not map.is_vector:
+        if len(value.axes) != 1:
+            raise ValueError(f"{model.path}: the tensor {tensor!r:.100} for {kind} is a map of {list(value.dims)}")
+        map = builder.flattened(tensor, map)
+    found = builder.written(map)
+    if found == "image":
+        raise ValueError(f"{model.path}: the tensor {tensor!r:.100} for {kind} is the picture itself")
+    return found
+
+
+def _last_pooling(builder, end):
+    """The last pooling over a whole map behind which `end` is made of vectors only; None when there is none."""
+    readers = {}
+    for node in builder.nodes:
+        for source in node["inputs"]:
+            readers.setdefault(source, []).append(node["name"])
+    behind = before(builder.nodes, [end])
+    for node in reversed(builder.nodes):
+        if node["op"].startswith("global_") and node["name"] in behind:
+            reached, waiting = set(), [node["name"]]
+            while waiting:
+                name = waiting.pop()
+                if name not in reached:
+                    reached.add(name)
+                    waiting += readers.get(name, [])
+            if all(builder.sizes[name][:2] == (1, 1) for name in reached & behind):
+                return node["name"]
+    return None
+
+
+def _last_map(model, builder, end):
+    """The last node with a height and a width that `end` depends on."""
+    behind = before(builder.nodes, [end])
+    for node in reversed(builder.nodes):
+        if node["name"] in behind and builder.sizes[node["name"]][:2] != (1, 1):
+            return node["name"]
+    raise ValueError(f"{model.path}: it has no feature map")
+
+
+def _scores(by_name, end):
+    """What softmax and sigmoid were made of."""
+    while end in by_name and by_name[end]["op"] in ("softmax", "sigmoid"):
+        end = by_name[end]["inputs"][0]
+    return end
+
+
+def _dense(by_name, builder, end):
+    """`end`, when a dense layer makes it, or a 1x1 convolution of a vector, perhaps with a bias of its own."""
+    node = by_name.get(end)
+    inner = by_name.get(node["inputs"][0]) if node and node["op"] == "batch_norm" else node
+    made = inner and inner["op"] in ("dense", "conv") and builder.sizes[inner["inputs"][0]][:2] == (1, 1)
+    return end if made else None
+
+
+def _projects(by_name, builder, scores):
+    """Whether a dense layer brings a token's vector to another space, as CLIP's does: a classifier has a bias."""
+    node = by_name[scores]
+    return node["op"] == "dense" and "bias" not in node and _token(by_name, builder, scores) is not None
+
+
+def _token(by_name, builder, scores):
+    """The vector that a classifier reads, where a token is taken for it; None where it is none."""
+    if not scores:
+        return None
+    name = scores
+    while by_name[name]["op"] in ("batch_norm", "dense"):
+        name = by_name[name]["inputs"][0]
+        if name not in by_name:
+            return None
+        if by_name[name]["op"] == "dense":
+            break
+    start, node = name, by_name[name]
+    while node and builder.sizes[node["name"]][:2] == (1, 1) and node["op"] in ("layer_norm", "batch_norm", "dense",
+                                                                              "tanh", "take", "attention_pool"):
+        if node["op"] in ("take", "attention_pool"):
+            return start
+        node = by_name.get(node["inputs"][0])
+    return None
+
+
+def before(nodes, ends):
+    """The names that `ends` depend on, and themselves."""
+    found = set(ends)
+    for node in reversed(nodes):
+        if node["name"] in found:
+            found.update(node["inputs"])
+    return found

@@ -102,7 +102,8 @@ def test_timm(name, tmp_path):
 
 TRANSFORMERS = {
     "clip": transformers.CLIPImageProcessor(),
-    "clip of 336": transformers.CLIPImageProcessor(size={"shortest_edge": 336}, crop_size={"height": 336, "width": 336}),
+    "clip of 336": transformers.CLIPImageProcessor(size={"shortest_edge": 336},
+                                                   crop_size={"height": 336, "width": 336}),
     "siglip": transformers.SiglipImageProcessor(size={"height": 224, "width": 224}),
     "vit": transformers.ViTImageProcessor(),
     "vit of bicubic": transformers.ViTImageProcessor(size={"height": 96, "width": 80}, resample=3),

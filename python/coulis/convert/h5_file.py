@@ -51,34 +51,52 @@ def read(data, name="the file"):
 
 
 CONFIG_MAX = 16 << 20  # bytes of the description; ResNet152's has 400,000
-# Layers that change an image, or could; those of the networks that are known are not among them.
-BEFORE = {"Normalization", "Resizing", "CenterCrop", "Lambda", "TFOpLambda", "SlicingOpLambda", "Subtract", "GetItem",
-          "Divide", "TrueDivide", "Multiply"}
+# What may stand before the first convolution and changes no image: padding is the network's own, what varies images in
+# training does nothing after it.
+BEFORE = {"InputLayer", "ZeroPadding2D", "Functional", "Model", "Sequential", "Dropout", "GaussianNoise"}
 
 
-def rescaling(data, name="the file"):
-    """What a layer Rescaling in front of the network does: (scale, offset), or None without one.
-
-    Raises
-    ------
-    ValueError
-        When another layer prepares the image, which would be lost; one sentence.
-    """
+def description(data, name="the file"):
+    """The description of the model in an .h5 file, as text; "{}" where there is none."""
     import h5py
 
     try:
         with h5py.File(BytesIO(data), "r") as file:
             text = file.attrs.get("model_config", "{}") if "model_config" in file.attrs else "{}"
         text = text.decode() if isinstance(text, bytes) else text
-        layers = list(_layers(json.loads(text), 0)) if isinstance(text, str) and len(text) <= CONFIG_MAX else []
-    except (OSError, RuntimeError, AttributeError, KeyError, TypeError, OverflowError, ValueError,
-            RecursionError):
+        return text if isinstance(text, str) and len(text) <= CONFIG_MAX else "{}"
+    except (OSError, RuntimeError, AttributeError, KeyError, TypeError, OverflowError, ValueError):
         raise ValueError(f"{name}: its description of the model is damaged") from None
-    others = sorted({kind for kind, _ in layers} & BEFORE)
-    found = [config for kind, config in layers if kind == "Rescaling"]
-    if others or len(found) > 1:
-        raise ValueError(f"{name}: it has a layer {others[0] if others else 'Rescaling more than once'}, which is not "
-                         "read from a file of this kind; export it as ONNX")
+
+
+def rescaling(text, name="the file"):
+    """What a layer Rescaling in front of the network does: (scale, offset), or None without one.
+
+    Parameters
+    ----------
+    text : str
+        The description of the model.
+
+    Raises
+    ------
+    ValueError
+        When another layer stands in front of the first convolution, and would be lost; one sentence.
+    """
+    try:
+        layers = list(_layers(json.loads(text), 0))
+    except (AttributeError, KeyError, TypeError, OverflowError, ValueError, RecursionError):
+        raise ValueError(f"{name}: its description of the model is damaged") from None
+    found, other = [], None
+    for kind, config in layers:
+        if kind in ("Conv2D", "Convolution2D"):
+            break
+        if kind == "Rescaling":
+            found.append(config)
+        elif kind not in BEFORE and not kind.startswith("Random"):
+            other = other or kind
+    if other or len(found) > 1:
+        raise ValueError(f"{name}: it has a layer {other or 'Rescaling more than once'} in front of the network, which "
+                         "is not read from a file of this kind; export it as ONNX")
     if not found:
         return None
     numbers = [found[0].get("scale", 1.0), found[0].get("offset", 0.0)]
@@ -96,9 +114,40 @@ def _layers(config, depth):
             yield from _layers(layer, depth + 1)
 
 
+def numbered(data, name="the file"):
+    """Of a model.weights.h5 of Keras 3: (path of groups, tensors in order, the layer's own name or None) of each layer.
+    """
+    try:
+        import h5py
+    except ImportError:
+        raise ValueError("Keras' files are read with h5py, which is not here: pip install h5py") from None
+    try:
+        with h5py.File(BytesIO(data), "r") as file:
+            walk = _Walk(h5py, len(data), True)
+            walk.group(file, ())
+            places = {}
+            for path, values in walk.found.items():
+                *groups, last, number = path.split("/")
+                if last == "vars" and number.isdigit():
+                    places.setdefault(tuple(groups), {})[int(number)] = values
+            return [(groups, [values[number] for number in sorted(values)], _own_name(file, groups))
+                    for groups, values in places.items()]
+    except ValueError as error:
+        raise ValueError(f"{name} cannot be read as Keras' weights: {error}") from None
+    except (OSError, RuntimeError, KeyError, TypeError, UnicodeError, OverflowError, AttributeError) as error:
+        raise ValueError(f"{name}: its weights are damaged: {str(error)[:200]}") from None
+
+
+def _own_name(file, groups):
+    name = file["/".join((*groups, "vars"))].attrs.get("name")
+    return name if isinstance(name, str) and 0 < len(name) < 200 and "/" not in name else None
+
+
 class _Walk:
-    def __init__(self, h5py, size):
-        self.h5py, self.left, self.objects, self.found = h5py, size, 0, {}
+    """Reads every dataset. `whole`: under its whole path, else under its last two parts."""
+
+    def __init__(self, h5py, size, whole=False):
+        self.h5py, self.left, self.objects, self.found, self.whole = h5py, size, 0, {}, whole
 
     def tensors(self, file):
         # A whole model keeps its weights in a group of this name, beside those of the optimizer.
@@ -125,7 +174,7 @@ class _Walk:
             if kind is self.h5py.Group:
                 self.group(group[key], (*path, key))
             elif kind is self.h5py.Dataset:
-                self.dataset(group[key], place, (*path, key)[-2:])
+                self.dataset(group[key], place, (*path, key)[0 if self.whole else -2:])
             else:
                 raise ValueError(f"{place} is neither a group nor a dataset")
 

@@ -81,7 +81,7 @@ def fit(chosen, state, style=None, prefix="", notes=None):
     notes = [] if notes is None else notes
     inside = {name[len(prefix):]: values for name, values in state.items() if name.startswith(prefix)}
     if hasattr(family, "arrange"):
-        inside = family.arrange(inside)
+        inside = family.arrange(inside, notes)
     inside = {name: values for name, values in inside.items() if values.ndim and values.dtype.kind == "f"}
     classifier, bare = _classifier(chosen, style), build(chosen, 0, style)[1].values()
     if prefix:  # transformers has the network under a prefix and the classifier beside it

@@ -10,6 +10,7 @@ from .graph import Graph
 STAGES = ((64, 3), (128, 4), (256, 6), (512, 3))  # channels, blocks
 EXPANSION = 4
 EPSILON = 1.001e-5
+COLOURS_MAX = 4
 NORM = {"scale": "gamma", "shift": "beta", "mean": "moving_mean", "variance": "moving_variance"}
 
 
@@ -49,14 +50,27 @@ def build(variant="50", classes=1000):
     return graph.nodes, names
 
 
-def arrange(state):
-    """`state` with the classifier under the name it has in :func:`build`.
+def arrange(state, notes):
+    """`state` with the classifier under the name it has in :func:`build`, and without more layers behind the network.
 
-    Older releases of Keras call it otherwise (probs, fc1000), and whoever trains one of their own calls it
-    anything; it is the only layer with a matrix.
+    Older releases of Keras call it otherwise (probs, fc1000), and whoever trains one of their own calls it anything;
+    it is the only layer with a matrix, and reads what the network gives. More layers than that are left out.
     """
-    dense = [name[: -len("/kernel")] for name, values in state.items() if name.endswith("/kernel") and values.ndim == 2]
-    if len(dense) != 1:
+    own = {name.rpartition("/")[0] for name in build()[1].values()} - {"predictions"}
+    others = {}
+    for name, values in state.items():
+        layer, _, part = name.rpartition("/")
+        if layer not in own:
+            others.setdefault(layer, {})[part] = values
+    dense = [layer for layer, parts in others.items() if "kernel" in parts and parts["kernel"].ndim == 2]
+    # What stands before the network sees three colours, and is not left out.
+    behind = [layer for layer, parts in others.items()
+              if layer in dense and len(parts["kernel"]) > COLOURS_MAX
+              or set(parts) == set(NORM.values()) and parts["gamma"].size > COLOURS_MAX]
+    if len(others) == 1 == len(dense) and len(others[dense[0]]["kernel"]) == EXPANSION * STAGES[-1][0]:
+        return {"predictions/" + name.rpartition("/")[2] if name.rpartition("/")[0] == dense[0] else name: values
+                for name, values in state.items()}
+    if not behind or len(behind) != len(others):
         return state
-    return {"predictions/" + name.rpartition("/")[2] if name.rpartition("/")[0] == dense[0] else name: values
-            for name, values in state.items()}
+    notes.append(f"left out: {len(behind)} layers behind the network ({', '.join(sorted(behind)[:3])})")
+    return {name: values for name, values in state.items() if name.rpartition("/")[0] in own}

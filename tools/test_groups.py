@@ -202,7 +202,8 @@ def test_sanitize(job):
     if library.exists():
         # Python itself leaks, and its library is loaded too late to bring the sanitizer's runtime with it.
         runtime = subprocess.run(["gcc", "-print-file-name=libasan.so"], capture_output=True, text=True, check=True)
-        run_python(job, [ROOT / "tests" / "python" / "test_model.py"], environment={
+        run_python(job, [ROOT / "tests" / "python" / f"{name}.py" for name in ("test_model", "test_model_tokens")],
+                   environment={
             "COULIS_LIBRARY": str(library), "LD_PRELOAD": runtime.stdout.strip(),
             "ASAN_OPTIONS": "detect_leaks=0:allocator_may_return_null=1",
             "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1"})

@@ -4,6 +4,7 @@ Part of the group `keras`, whose environment has Keras and h5py.
 """
 
 import os
+import re
 import subprocess
 import sys
 
@@ -114,9 +115,65 @@ def test_whole_models_and_models_without_top(network, tmp_path):
     description, tensors = add.convert(tmp_path / "bare.h5", "n", "keras")
     assert set(description["features"]) == {"map", "pooled"}
     assert all((tensors[name] == full[1][name]).all() for name in tensors) and len(full[1]) == len(tensors) + 2
+    network.save(tmp_path / "whole.keras")
+    described, archived = add.convert(tmp_path / "whole.keras", "n", "keras")
+    assert described["nodes"] == full[0]["nodes"] and described["features"] == full[0]["features"]
+    assert set(archived) == set(full[1]) and all((archived[name] == full[1][name]).all() for name in archived)
     network.save_weights(tmp_path / "new.weights.h5")
     with pytest.raises(ValueError, match="model.save"):
         add.convert(tmp_path / "new.weights.h5", "n", "keras")
+
+
+def old_name(layer):
+    """As Keras called a layer of ResNet50 before 2.2.5."""
+    found = re.fullmatch(r"conv(\d)_block(\d)_(\d)_(conv|bn)", layer)
+    if not found:
+        return {"conv1_conv": "conv1", "conv1_bn": "bn_conv1", "predictions": "fc1000"}[layer]
+    stage, block, place, kind = found.groups()
+    branch = ("1", "2a", "2b", "2c")[int(place)]
+    return f"{'res' if kind == 'conv' else 'bn'}{stage}{'abcdef'[int(block) - 1]}_branch{branch}"
+
+
+def test_names_of_earlier_releases(network, tmp_path):
+    network.save(tmp_path / "new.h5")
+    wanted = add.convert(tmp_path / "new.h5", "n", "keras")[1]
+    state = h5_file.read((tmp_path / "new.h5").read_bytes())
+    first = {"kernel": "W", "bias": "b", "gamma": "gamma", "beta": "beta", "moving_mean": "running_mean",
+             "moving_variance": "running_std"}
+    for file, way in (("old.h5", lambda layer, part: part), ("oldest.h5", lambda layer, part: f"{layer}_{first[part]}_1")):
+        with h5py.File(tmp_path / file, "w") as made:
+            for name, values in state.items():
+                layer, _, part = name.rpartition("/")
+                layer = old_name(layer)
+                made.create_dataset(f"{layer}/{layer}/{way(layer, part)}:0", data=values)
+        found = add.convert(tmp_path / file, "n", "keras")[1]
+        assert set(found) == set(wanted) and all((found[name] == wanted[name]).all() for name in found)
+
+
+def test_what_lies_in_front_of_and_behind_the_network(network, tmp_path):
+    import keras
+
+    inner = keras.Model(network.input, network.get_layer("conv5_block3_out").output)
+    layers = keras.layers
+    front = {"rescaling": layers.Rescaling(1 / 127.5, offset=-1), "flip": layers.RandomFlip(),
+             "normalization": layers.Normalization(mean=[1.0, 2, 3], variance=[4.0, 4, 4]),
+             "batch": layers.BatchNormalization()}
+    for ending in (".keras", ".h5"):
+        for name, layer in front.items():
+            image = keras.Input((224, 224, 3))
+            x = layers.GlobalAveragePooling2D()(inner(layer(image)))
+            x = layers.Dense(3)(layers.BatchNormalization()(layers.Dense(8, activation="relu")(x)))
+            path = tmp_path / f"{name}{ending}"
+            keras.Model(image, x).save(path)
+            notes = []
+            if name in ("normalization", "batch"):
+                with pytest.raises(ValueError, match="a layer (Batch)?Normalization in front of the network"):
+                    add.convert(path, "n", "keras")
+                continue
+            description, _ = add.convert(path, "n", "keras", notes=notes)
+            assert "left out: 3 layers behind the network" in notes[-1] and "logits" not in description["features"]
+            wanted = ([127.5] * 3, [127.5] * 3) if name == "rescaling" else ([103.939, 116.779, 123.68], [1, 1, 1])
+            assert (description["input"]["mean"], description["input"]["std"]) == wanted
 
 
 def test_other_networks_of_keras_are_refused(tmp_path, command):

@@ -1,6 +1,7 @@
 """Damaged model files of transformers: each is refused with a sentence that names file and node."""
 
 import coulis
+import numpy
 import pytest
 import test_transformers
 from coulis.convert import graph, safetensors_file
@@ -101,3 +102,25 @@ def test_damaged_file_is_refused_with_a_sentence(name, tmp_path):
 
 def test_the_file_that_is_damaged_above_is_good(tmp_path):
     assert damaged(lambda nodes, tensors, description: None, tmp_path).length == 24
+
+
+def test_two_hundred_files_with_other_bytes(tmp_path):
+    """In the header, whose fields are many, and in the numbers."""
+    damaged(lambda nodes, tensors, description: None, tmp_path)
+    path = tmp_path / "damaged.safetensors"
+    good, generator, refused = path.read_bytes(), numpy.random.default_rng(6), 0
+    header = int.from_bytes(good[:8], "little")
+    for number in range(200):
+        data = bytearray(good)
+        if number % 10 == 0:
+            data = data[:generator.integers(len(data))]
+        for _ in range(number % 10):
+            place = generator.integers(header) + 8 if number % 3 else generator.integers(len(data))
+            data[place] = data[place] ^ 1 << generator.integers(8) if number % 2 else generator.integers(256)
+        path.write_bytes(bytes(data))
+        try:
+            coulis.Featurizer(path).close()
+        except coulis.Error as error:
+            assert error.status == "bad_model" and "damaged.safetensors" in str(error)
+            refused += 1
+    assert refused > 100

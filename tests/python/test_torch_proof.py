@@ -71,7 +71,7 @@ def processor(made):
 
 def configured(net, folder):
     """timm's evaluation transform of the network's own configuration, with the config.json that timm writes."""
-    timm.models._hub.save_config_for_hf(net, str(folder / "config.json"))
+    timm.models._hub.save_config_for_hf(net, folder / "config.json")
     given = timm.data.resolve_data_config({"input_size": (3, 224, 224)}, model=net)
     return timm.data.create_transform(**given)
 

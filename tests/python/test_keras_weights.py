@@ -140,7 +140,8 @@ def test_names_of_earlier_releases(network, tmp_path):
     state = h5_file.read((tmp_path / "new.h5").read_bytes())
     first = {"kernel": "W", "bias": "b", "gamma": "gamma", "beta": "beta", "moving_mean": "running_mean",
              "moving_variance": "running_std"}
-    for file, way in (("old.h5", lambda layer, part: part), ("oldest.h5", lambda layer, part: f"{layer}_{first[part]}_1")):
+    ways = {"old.h5": lambda layer, part: part, "oldest.h5": lambda layer, part: f"{layer}_{first[part]}_1"}
+    for file, way in ways.items():
         with h5py.File(tmp_path / file, "w") as made:
             for name, values in state.items():
                 layer, _, part = name.rpartition("/")

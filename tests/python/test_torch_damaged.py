@@ -22,7 +22,8 @@ SECONDS = 30  # of this process; a good file takes less than one
 
 def saved(**how):
     data = io.BytesIO()
-    torch.save({"state_dict": {"layer.weight": torch.randn(8, 8), "layer.bias": torch.zeros(8)}, "epoch": 3}, data, **how)
+    state = {"layer.weight": torch.randn(8, 8), "layer.bias": torch.zeros(8)}
+    torch.save({"state_dict": state, "epoch": 3}, data, **how)
     return data.getvalue()
 
 
@@ -71,7 +72,8 @@ def by_onnx(path):
 KINDS = {  # file, its bytes, what reads it
     "pth": ("net.pth", lambda folder: saved(), by_torch),
     "legacy pth": ("net.pt", lambda folder: saved(_use_new_zipfile_serialization=False), by_torch),
-    "safetensors": ("net.safetensors", lambda folder: safetensors.torch.save({"a.weight": torch.randn(8, 8)}), by_torch),
+    "safetensors": ("net.safetensors", lambda folder: safetensors.torch.save({"a.weight": torch.randn(8, 8)}),
+                    by_torch),
     "keras": ("net.keras", lambda folder: archive(), by_keras),
     "h5": ("net.h5", lambda folder: keras_file(True), by_keras),
     "onnx": ("net.onnx", exported, by_onnx),

@@ -68,6 +68,41 @@ static void read_list(const char *path) {
     if (status == COULIS_OK) coulis_source_close(source);
 }
 
+/* As an archive or a table of images: every item that it gives is read. */
+static void read_source(const char *path, const char *ending) {
+    coulis_error error;
+    coulis_source *source = NULL;
+    char name[300];
+    snprintf(name, sizeof name, "%s%s", path, ending);
+    if (rename(path, name) != 0) return;
+    const char *const paths[] = {name};
+    coulis_status status = coulis_source_open(paths, 1, NULL, NULL, &source, &error);
+    reader_check(status, &error);
+    while (status == COULIS_OK) {
+        coulis_item item = {.size = sizeof item, .bytes = -1, .modified = INT64_MIN};
+        void *bytes = NULL;
+        size_t size = 0;
+        status = source->next(source->context, &item, &error);
+        reader_check(status, &error);
+        reader_must(status == COULIS_OK || status >= COULIS_INVALID_ARGUMENT, "a source ends with a status of its own");
+        if (status != COULIS_OK || !item.name) break;
+        reader_must(item.label != NULL, "every item has a label");
+        const coulis_status read = source->read(source->context, &item, 1 << 20, &bytes, &size, &error);
+        reader_check(read, &error);
+        reader_must(read != COULIS_OK || (bytes && size > 0 && size <= 1 << 20), "bytes are as many as allowed");
+        volatile uint8_t sum = 0; /* so that a sanitizer sees each of them */
+        for (size_t i = 0; read == COULIS_OK && i < size; i++) sum = (uint8_t)(sum + ((const uint8_t *)bytes)[i]);
+        if (read == COULIS_OK) source->release(source->context, bytes);
+    }
+    coulis_source_close(source);
+    unlink(name);
+}
+
+static void read_tar(const char *path) { read_source(path, ".tar"); }
+static void read_zip(const char *path) { read_source(path, ".zip"); }
+static void read_csv(const char *path) { read_source(path, ".csv"); }
+static void read_images(const char *path) { read_source(path, ".parquet"); }
+
 /* As the run.json of a folder that a job of some recipe is to go on in. */
 static void read_run_json(const char *path) {
     coulis_error error;
@@ -92,6 +127,10 @@ static const struct reader {
                {"pca", read_pca},
                {"part", read_part},
                {"list", read_list},
+               {"tar", read_tar},
+               {"zip", read_zip},
+               {"csv", read_csv},
+               {"images", read_images},
                {"run_json", read_run_json}};
 enum { READERS = sizeof readers / sizeof *readers };
 

@@ -599,6 +599,10 @@ COULIS_API void coulis_source_options_init(coulis_source_options *options, size_
 COULIS_API coulis_status coulis_source_open(const char *const *paths, int64_t count,
                                             const coulis_source_options *options, const char *output,
                                             coulis_source **source, coulis_error *error);
+/* Whether what `name` stands for can be read here: 1 for a path of this machine and an address such as s3://bucket/key
+ * whose scheme this library serves, whether it exists or not; else 0. */
+COULIS_API int32_t coulis_source_serves(const char *name);
+
 /* Writes the source's items, unread, to a table `path` that ends in .parquet or .csv: path, label, bytes, modified, and
  * the source's columns. It can be given to a job as a PATH. *items (may be NULL) gets their number. The file appears
  * whole. */

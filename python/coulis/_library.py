@@ -124,6 +124,7 @@ FUNCTIONS = {
     "coulis_pairs_similarity": (_FLOATS, [_HANDLE]),
     "coulis_source_open": (
         _STATUS, [_STRINGS, c_int64, POINTER(SourceOptions), c_char_p, POINTER(POINTER(Source)), _ERROR]),
+    "coulis_source_serves": (c_int32, [c_char_p]),
     "coulis_source_write": (_STATUS, [POINTER(Source), c_char_p, POINTER(c_int64), _ERROR]),
     "coulis_source_describe": (None, [POINTER(Source), POINTER(SourceInfo)]),
     "coulis_source_close": (None, [POINTER(Source)]),

@@ -14,9 +14,16 @@ typedef enum cl_verdict {
     CL_VERDICTS = 4
 } cl_verdict;
 
-/* Whether `pattern` matches the whole of `text`: * any characters but a slash, ** any, ? one but a slash, [a-z] and
- * [!a-z] one of a set, \ the next one as it is. "**" and a slash match no folder, too. */
+/* Bytes of a pattern at most. */
+#define CL_GLOB_MAX 1023
+
+/* Whether `pattern` (at most CL_GLOB_MAX bytes) matches the whole of `text`: * any characters but a slash, ** any, ?
+ * one but a slash, [a-z] and [!a-z] one of a set, \ the next one as it is. "**" and a slash match no folder, too.
+ * Characters are those of UTF-8. */
 bool cl_glob(const char *pattern, const char *text);
+
+/* COULIS_INVALID_ARGUMENT when a pattern is empty or too long. */
+coulis_status cl_choose_check(const coulis_source_options *options, coulis_error *error);
 
 /* Whether --include and --exclude let a file through. `path` is the way from the PATH given; a pattern without a slash
  * is matched against its last name (for --exclude: against each of its names), another one against the whole. */

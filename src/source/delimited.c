@@ -48,12 +48,23 @@ static coulis_status begin_field(record *r, coulis_error *error) {
     return COULIS_OK;
 }
 
+static coulis_status fail_read(const record *r, coulis_error *error) {
+    return cl_fail(error, COULIS_IO, "%s: cannot be read: %s", r->name, strerror(errno ? errno : EIO));
+}
+
+static coulis_status zero_byte(const record *r, coulis_error *error) {
+    return cl_fail(error, COULIS_BAD_DATA, "%s: line %lld: a zero byte; save the file as UTF-8", r->name,
+                   (long long)r->line);
+}
+
 /* A field in quotes, of which the first was read: up to the closing one; doubled quotes stand for one. */
 static coulis_status read_quoted(record *r, coulis_error *error) {
     coulis_status status = COULIS_OK;
     while (status == COULIS_OK) {
         int byte = getc(r->stream);
+        if (byte == EOF && ferror(r->stream)) return fail_read(r, error);
         if (byte == EOF) return cl_fail(error, COULIS_BAD_DATA, "%s: ends within quotes", r->name);
+        if (byte == '\0') return zero_byte(r, error);
         if (byte == '"') {
             int after = getc(r->stream);
             if (after != '"') {
@@ -72,15 +83,13 @@ static coulis_status read_record(record *r, coulis_error *error) {
     r->size = 0;
     r->count = 0;
     int byte = getc(r->stream);
-    if (byte == EOF) return ferror(r->stream) ? cl_fail(error, COULIS_IO, "%s: cannot be read: %s", r->name,
-                                                        strerror(errno)) : COULIS_OK;
+    if (byte == EOF) return ferror(r->stream) ? fail_read(r, error) : COULIS_OK;
     r->line++;
     coulis_status status = begin_field(r, error);
     for (bool at_start = true; status == COULIS_OK; byte = getc(r->stream)) {
+        if (byte == EOF && ferror(r->stream)) return fail_read(r, error);
         if (byte == EOF || byte == '\n') break;
-        if (byte == '\0')
-            return cl_fail(error, COULIS_BAD_DATA, "%s: line %lld: a zero byte; save the file as UTF-8", r->name,
-                           (long long)r->line);
+        if (byte == '\0') return zero_byte(r, error);
         if (byte == '"' && at_start) {
             status = read_quoted(r, error);
             at_start = false;

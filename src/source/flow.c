@@ -12,6 +12,7 @@
 #include "source/location.h"
 
 #define PACKED ((size_t)256 << 10)
+#define FIRST_TAKEN ((size_t)1 << 20) /* for which memory is asked whatever a header claims */
 
 struct cl_flow {
     FILE *stream;
@@ -68,23 +69,27 @@ void cl_flow_close(cl_flow *flow) {
     cl_free(flow);
 }
 
+static coulis_status fill_buffer(cl_flow *flow, coulis_error *error) {
+    if (flow->inflater.avail_in > 0) return COULIS_OK;
+    errno = 0;
+    flow->inflater.next_in = flow->buffer;
+    flow->inflater.avail_in = (uInt)fread(flow->buffer, 1, PACKED, flow->stream);
+    return ferror(flow->stream) ? fail_read(flow, error) : COULIS_OK;
+}
+
 /* Has packed bytes, unless the file has ended; zeros behind the last member are padding. */
 static coulis_status fill(cl_flow *flow, bool *ended, coulis_error *error) {
     z_stream *z = &flow->inflater;
-    if (z->avail_in == 0) {
-        errno = 0;
-        z->next_in = flow->buffer;
-        z->avail_in = (uInt)fread(flow->buffer, 1, PACKED, flow->stream);
-        if (ferror(flow->stream)) return fail_read(flow, error);
+    coulis_status status = fill_buffer(flow, error);
+    while (status == COULIS_OK && flow->member_ended && z->avail_in > 0 && *z->next_in == 0) {
+        z->next_in++;
+        z->avail_in--;
+        status = fill_buffer(flow, error);
     }
+    if (status != COULIS_OK) return status;
     *ended = z->avail_in == 0;
     if (*ended && !flow->member_ended) return damaged(flow, "is cut short: its gzip does not end", error);
     if (flow->member_ended && !*ended) {
-        if (*z->next_in == 0) {
-            z->next_in++;
-            z->avail_in--;
-            return fill(flow, ended, error);
-        }
         if (inflateReset(z) != Z_OK) return damaged(flow, "its gzip is damaged", error);
         flow->member_ended = false;
     }
@@ -116,6 +121,33 @@ coulis_status cl_flow_read(cl_flow *flow, void *bytes, size_t size, size_t *got,
     errno = 0;
     *got = fread(bytes, 1, size, flow->stream);
     return ferror(flow->stream) ? fail_read(flow, error) : COULIS_OK;
+}
+
+coulis_status cl_flow_take(cl_flow *flow, size_t size, uint8_t **out, size_t *got, coulis_error *error) {
+    uint8_t *bytes = NULL;
+    coulis_status status = COULIS_OK;
+    size_t capacity = 0;
+    *got = 0;
+    while (status == COULIS_OK && *got == capacity && (capacity < size || !bytes)) {
+        size_t wanted = capacity < FIRST_TAKEN / 2 ? FIRST_TAKEN : 2 * capacity, more;
+        if (wanted > size) wanted = size;
+        uint8_t *grown = cl_grow(bytes, wanted + 1, 1);
+        if (!grown) {
+            status = cl_fail_memory(error, flow->name, wanted);
+            break;
+        }
+        bytes = grown;
+        capacity = wanted;
+        status = cl_flow_read(flow, bytes + *got, capacity - *got, &more, error);
+        if (status == COULIS_OK) *got += more;
+    }
+    if (status != COULIS_OK) {
+        cl_free(bytes);
+        return status;
+    }
+    bytes[*got] = '\0';
+    *out = bytes;
+    return COULIS_OK;
 }
 
 coulis_status cl_flow_skip(cl_flow *flow, uint64_t size, coulis_error *error) {

@@ -112,10 +112,11 @@ static const char *copy_label(cl_inputs *inputs, const char *label, size_t lengt
     return inputs->label;
 }
 
-/* The label that the rule gives, as a text of its own; NULL when memory is short. */
-static const char *make_label(cl_inputs *inputs, const char *path, size_t root) {
+/* The label that the rule gives, as a text of its own; NULL when memory is short. `here`: the path is one, and not a
+ * name within an archive. */
+static const char *make_label(cl_inputs *inputs, const char *path, size_t root, bool here) {
     size_t length;
-    if (cl_location_has_scheme(path)) {
+    if (here && cl_location_has_scheme(path)) {
         char *below = cl_location_path(path);
         const size_t before = below ? strlen(path) - strlen(below) : 0; /* with http, whose roots are 0, too little */
         root = root > before ? root - before : 0;
@@ -125,14 +126,15 @@ static const char *make_label(cl_inputs *inputs, const char *path, size_t root) 
         return label;
     }
     const char *label = cl_label_of(&inputs->rule, path, root, &length);
-    if (length > 0 && length <= 2 && strncmp(label, "..", length) == 0)
-        return real_name(inputs, path, (size_t)(label - path) + length);
+    const bool dots = length > 0 && length <= 2 && strncmp(label, "..", length) == 0;
+    if (dots && here) return real_name(inputs, path, (size_t)(label - path) + length);
+    if (dots) length = 0;
     return copy_label(inputs, label, length);
 }
 
 /* Has a label for the item, unless its source gave one. */
 static coulis_status finish_label(cl_inputs *inputs, coulis_item *item, size_t root, coulis_error *error) {
-    if (!item->label) item->label = make_label(inputs, item->name, root);
+    if (!item->label) item->label = make_label(inputs, item->name, root, true);
     return item->label ? COULIS_OK : cl_fail_memory(error, "a label", strlen(item->name));
 }
 
@@ -181,8 +183,8 @@ static coulis_status next_of_many(cl_inputs *inputs, coulis_item *item, coulis_e
     }
     if (inputs->rule.none) item->label = "";
     if (item->label) return COULIS_OK;
-    /* Folders are counted within the archive: its own name is no folder. */
-    item->label = make_label(inputs, item->name + root, 0);
+    /* Folders are counted within the archive: its own name is no folder, and dots in it are none of this machine. */
+    item->label = make_label(inputs, item->name + root, 0, false);
     return item->label ? COULIS_OK : cl_fail_memory(error, "a label", strlen(item->name));
 }
 
@@ -259,6 +261,7 @@ coulis_status cl_inputs_open(const char *const *paths, int64_t count, const coul
     coulis_source_options_init(&inputs->options, sizeof inputs->options);
     coulis_status status = cl_sized_read(options, "coulis_source_options", &inputs->options, sizeof inputs->options,
                                          error);
+    if (status == COULIS_OK) status = cl_choose_check(&inputs->options, error);
     if (status == COULIS_OK) status = cl_label_rule_read(inputs->options.label, &inputs->rule, error);
     for (int64_t i = 0; status == COULIS_OK && i < count; i++)
         status = cl_append_argument(inputs, paths[i], output, error);
@@ -318,6 +321,8 @@ coulis_status coulis_source_open(const char *const *paths, int64_t count, const 
     cl_clear(error);
     return COULIS_OK;
 }
+
+int32_t coulis_source_serves(const char *name) { return name && !cl_location_has_scheme(name); }
 
 void coulis_source_info_init(coulis_source_info *info, size_t size) {
     const coulis_source_info none = {.size = sizeof none};

@@ -38,9 +38,9 @@ static coulis_status look_for_bytes(const char *name, int32_t index, bool *binar
     *binary = false;
     coulis_status status = cl_parquet_rows_open(name, &rows, error);
     if (status != COULIS_OK) return status;
-    cl_leaf *leaf = &rows->leaves[index];
-    leaf->wanted = true;
-    bool there = true;
+    bool there = index < rows->leaf_count; /* unless the file has changed since it was looked at */
+    cl_leaf *leaf = &rows->leaves[there ? index : 0];
+    leaf->wanted = there;
     for (int i = 0; i < ROWS_LOOKED_AT && there && status == COULIS_OK; i++) {
         size_t size = 0;
         status = cl_parquet_rows_next(rows, &there, error);

@@ -32,6 +32,9 @@ static coulis_status find_leaves(cl_rows_of_file *rows, coulis_error *error) {
         const char *path[CL_PARQUET_DEPTH + 1] = {NULL};
         leaf.depth = carquet_schema_column_path(schema, i, path, CL_PARQUET_DEPTH + 1);
         if (leaf.depth < 1 || leaf.depth > CL_PARQUET_DEPTH || carquet_schema_max_rep_level(schema, i) != 0) continue;
+        bool named = true; /* a damaged schema may have no names */
+        for (int32_t d = 0; d < leaf.depth; d++) named &= path[d] != NULL;
+        if (!named) continue;
         memcpy(leaf.path, path, sizeof leaf.path);
         rows->leaves[rows->leaf_count++] = leaf;
     }

@@ -71,9 +71,8 @@ static bool same_stem(const char *one, const char *other) {
 static coulis_status read_ahead(tar *t, uint8_t **bytes, coulis_error *error) {
     const uint64_t size = t->ahead.size;
     size_t got = 0;
-    uint8_t *memory = cl_alloc((size_t)size + 1, 1);
-    if (!memory) return cl_fail_memory(error, t->ahead.name, (size_t)size);
-    coulis_status status = cl_flow_read(t->flow, memory, (size_t)size, &got, error);
+    uint8_t *memory = NULL;
+    coulis_status status = cl_flow_take(t->flow, (size_t)size, &memory, &got, error);
     if (status == COULIS_OK && got < size)
         status = cl_fail(error, COULIS_BAD_DATA, "%s: is cut short in %s", t->archive, t->ahead.name);
     if (status == COULIS_OK) status = cl_flow_skip(t->flow, cl_tar_padding(size), error);
@@ -81,7 +80,6 @@ static coulis_status read_ahead(tar *t, uint8_t **bytes, coulis_error *error) {
         cl_free(memory);
         return status;
     }
-    memory[size] = '\0';
     *bytes = memory;
     return COULIS_OK;
 }

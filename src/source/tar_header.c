@@ -10,6 +10,7 @@
 #define BLOCK 512
 /* Of a pax header or a long name: what no archive needs more of. */
 #define EXTENSION_MAX ((uint64_t)1 << 20)
+#define EXTENSIONS_MAX 64 /* of one member: an archive of nothing else must come to an end */
 
 /* Fields of a header block: offset and length, POSIX.1-2017, pax, "ustar Interchange Format". */
 enum { NAME = 0, SIZE = 124, TIME = 136, CHECK_SUM = 148, TYPE = 156, LINK = 157, MAGIC = 257, PREFIX = 345 };
@@ -62,19 +63,17 @@ static int check_sum_is_right(const uint8_t *block) {
 
 /* The body of an extension, with a NUL behind it. */
 static coulis_status read_body(cl_flow *flow, const char *archive, uint64_t size, char **body, coulis_error *error) {
-    size_t got;
+    size_t got = 0;
+    uint8_t *text = NULL;
     if (size > EXTENSION_MAX) return damaged(archive, "an extended header is too long", error);
-    char *text = cl_alloc((size_t)size + 1, 1);
-    if (!text) return cl_fail_memory(error, archive, (size_t)size);
-    coulis_status status = cl_flow_read(flow, text, (size_t)size, &got, error);
+    coulis_status status = cl_flow_take(flow, (size_t)size, &text, &got, error);
     if (status == COULIS_OK && got < size) status = damaged(archive, "it is cut short", error);
     if (status == COULIS_OK) status = cl_flow_skip(flow, cl_tar_padding(size), error);
     if (status != COULIS_OK) {
         cl_free(text);
         return status;
     }
-    text[size] = '\0';
-    *body = text;
+    *body = (char *)text;
     return COULIS_OK;
 }
 
@@ -112,6 +111,13 @@ static coulis_status read_pax(const char *archive, const char *body, size_t size
     return status;
 }
 
+/* "./red/1.jpg", as tar writes what is below ".", is "red/1.jpg": folders are counted and matched without the dot. */
+static void strip(char *name) {
+    const char *at = name;
+    while (at[0] == '/' || (at[0] == '.' && at[1] == '/')) at += at[0] == '.' ? 2 : 1;
+    memmove(name, at, strlen(at) + 1);
+}
+
 /* A member's own header, over what extensions said of it. */
 static coulis_status finish(const char *archive, const uint8_t *block, extension *e, cl_tar_member *member,
                             coulis_error *error) {
@@ -127,6 +133,7 @@ static coulis_status finish(const char *archive, const uint8_t *block, extension
     else if (!e->name) e->name = cl_format("%.100s", name);
     if (link && !e->link) e->link = cl_format("%.100s", (const char *)block + LINK);
     if (!e->name || (link && !e->link)) return cl_fail_memory(error, "a name", BLOCK);
+    strip(e->name);
     *member = (cl_tar_member){.name = e->name, .link = link ? e->link : NULL, .size = link ? 0 : size,
                               .modified = INT64_MIN,
                               .file = link || type == '0' || type == '\0' || type == '7'};
@@ -149,7 +156,7 @@ coulis_status cl_tar_next(cl_flow *flow, const char *archive, cl_tar_member *mem
     extension e = {0};
     coulis_status status;
     *member = (cl_tar_member){0};
-    for (;;) {
+    for (int extensions = 0;; extensions++) {
         size_t got;
         status = cl_flow_read(flow, block, BLOCK, &got, error);
         if (status != COULIS_OK || got == 0 || (got == BLOCK && is_empty(block))) break; /* the end of the archive */
@@ -163,7 +170,8 @@ coulis_status cl_tar_next(cl_flow *flow, const char *archive, cl_tar_member *mem
         }
         uint64_t size;
         char *body = NULL;
-        if (!read_number(block + SIZE, 12, &size)) status = damaged(archive, "a size is no number", error);
+        if (extensions == EXTENSIONS_MAX) status = damaged(archive, "a member has too many extended headers", error);
+        else if (!read_number(block + SIZE, 12, &size)) status = damaged(archive, "a size is no number", error);
         else status = read_body(flow, archive, size, &body, error);
         if (status == COULIS_OK && type == 'x') status = read_pax(archive, body, (size_t)size, &e, error);
         else if (status == COULIS_OK && type == 'L') status = keep(&e.name, body, strlen(body), error);

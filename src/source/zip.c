@@ -19,6 +19,7 @@
 #define ENTRY_SIGNATURE 0x02014B50u
 #define LOCAL_SIGNATURE 0x04034B50u
 enum { END_SIZE = 22, LOCATOR64_SIZE = 20, END64_SIZE = 56, ENTRY_SIZE = 46, LOCAL_SIZE = 30 };
+#define DEFLATE_MAX 1032 /* no byte deflates to more; memory is not to be asked for what cannot be there */
 #define DIRECTORY_MAX ((uint64_t)1 << 32)
 
 typedef struct zip {
@@ -183,7 +184,8 @@ static coulis_status read_member(cl_many *many, const coulis_item *item, int64_t
     if (z->unpacked > (uint64_t)max_bytes || z->unpacked > UINT32_MAX)
         return cl_fail(error, COULIS_TOO_LARGE, "%s has %llu bytes, more than the limit of %lld", z->name,
                        (unsigned long long)z->unpacked, (long long)max_bytes);
-    if (z->packed > z->size || z->packed > UINT32_MAX || (z->method == 0 && z->packed != z->unpacked))
+    if (z->packed > z->size || z->packed > UINT32_MAX || (z->method == 0 && z->packed != z->unpacked) ||
+        z->unpacked / DEFLATE_MAX > z->packed)
         return unreadable(z, "its sizes have no sense", error);
     uint8_t *packed = cl_alloc((size_t)z->packed, 1), *bytes = cl_alloc((size_t)z->unpacked, 1);
     coulis_status status = packed && bytes ? read_packed(z, packed, error)

@@ -8,7 +8,7 @@
 #include "base/safetensors.h"
 #include "test.h"
 
-#define DAMAGED 400
+#define DAMAGED (test_is_quick() ? 100 : 400)
 
 static uint32_t state = 1;
 
@@ -114,11 +114,11 @@ static void networks(void) {
     try_file("model", path);
 }
 
-/* What fuzzing found, one file each. */
-static void findings(void) {
+/* Calls `try` for each file in tests/data/WHICH/READER. */
+static void each_file(const char *which, void (*try)(const struct reader *, const uint8_t *, size_t)) {
     for (int i = 0; i < READERS; i++) {
         char folder[200];
-        snprintf(folder, sizeof folder, "tests/data/hostile/%s", readers[i].name);
+        snprintf(folder, sizeof folder, "tests/data/%s/%s", which, readers[i].name);
         DIR *directory = opendir(folder);
         struct dirent *entry;
         while (directory && (entry = readdir(directory)) != NULL) {
@@ -128,12 +128,24 @@ static void findings(void) {
             if (entry->d_name[0] == '.') continue;
             snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
             CHECK_MSG(cl_file_read(path, 1 << 24, &bytes, &size, NULL) == COULIS_OK, "%s", path);
-            reader_try(&readers[i], bytes, size);
+            try(&readers[i], bytes, size);
             cl_free(bytes);
         }
         if (directory) closedir(directory);
     }
 }
+
+static void once(const struct reader *reader, const uint8_t *bytes, size_t size) { reader_try(reader, bytes, size); }
+
+static void damaged(const struct reader *reader, const uint8_t *bytes, size_t size) {
+    try_damaged(reader->name, bytes, size);
+}
+
+/* What fuzzing found and what lies (tests/python/archives.py), one file each. */
+static void findings(void) { each_file("hostile", once); }
+
+/* Damaged copies of good archives and tables, which tests/python/archives.py writes. */
+static void archives(void) { each_file("seeds", damaged); }
 
 int main(void) {
     RUN(lists_and_run_json);
@@ -141,5 +153,6 @@ int main(void) {
     RUN(components);
     RUN(networks);
     RUN(findings);
+    RUN(archives);
     return test_finish();
 }

@@ -57,7 +57,7 @@ class HasOutputType(Params):
     def _as_output_type(self, frame, name):
         if self.getOutputType() == "array":
             return frame
-        column = frame[name]
+        column = column_of(frame, name)
         return frame.withColumn(
             name, functions.when(column.isNotNull(), _ml_function("array_to_vector", column.cast("array<double>")))
         )
@@ -66,6 +66,11 @@ class HasOutputType(Params):
 def text_param(name, doc, *words):
     """A parameter that is a text, or one of `words`."""
     return Param(Params._dummy(), name, doc, word(*words) if words else TypeConverters.toString)
+
+
+def column_of(frame, name):
+    """A column by its whole name, dots and all."""
+    return frame["`" + name.replace("`", "``") + "`"]
 
 
 def check_columns(frame, wanted, new):
@@ -92,7 +97,7 @@ def recipe_of(frame, name):
 
 def float_array(frame, name):
     """The column of vectors `name` as array<float>, null where it is null."""
-    kind, column = frame.schema[name].dataType, frame[name]
+    kind, column = frame.schema[name].dataType, column_of(frame, name)
     if isinstance(kind, VectorUDT):
         return functions.when(column.isNotNull(), _ml_function("vector_to_array", column, "float32"))
     if isinstance(kind, ArrayType) and isinstance(kind.elementType, NumericType):
@@ -118,6 +123,10 @@ def with_fields(schema, **fields):
 def map_in_arrow(frame, function, schema, row_bytes):
     """``frame.mapInArrow``, in batches of some 16 MiB where a row has `row_bytes` bytes, and without pandas."""
     limit_batches(frame.sparkSession, row_bytes)
+    if any(set(name) & set(".`") for name in frame.columns):
+        # PySpark looks each column up by its name, in which a dot means a field.
+        function = _worker.Renamed(function, frame.columns)
+        frame = frame.toDF(*(f"column{number}" for number in range(len(frame.columns))))
     check = pandas_functions.require_minimum_pandas_version
     try:
         import pandas  # noqa: F401

@@ -5,9 +5,7 @@ Spark keeps its Python worker processes from task to task, so a network is opene
 
 import functools
 import os
-import re
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy
 import pyarrow
@@ -15,14 +13,13 @@ import pyarrow.compute
 
 import coulis
 
+from . import _reading
+
 BATCH_BYTES = 16 << 20  # of vectors in a batch that is handed back
 PICTURES = 256  # in a batch at most
 ROW_BYTES = 1 << 10  # as which a shorter row counts, for its key and for the driver's work on it
 SHARE = "coulis.share"  # local property of a job: bytes of rows that each of its tasks may send to the driver
 COUNTS = ("rows", "shortest", "longest")
-READERS = 8  # of objects in a store, whose answer takes longer than its bytes
-_LOCAL = re.compile(r"(?:file:(?://)?)?(/.*|[^:]*)$", re.DOTALL)
-_REMOTE = re.compile(r"(\w[\w+.-]*)://([^/]*)/(.*)", re.DOTALL)
 
 
 def task_threads():
@@ -42,7 +39,7 @@ class Featurize:
     Parameters
     ----------
     column : str
-        Of whole files (binary) or of paths (string).
+        Of whole files (binary), of paths (string), or of Spark's images (struct).
     names : (str, str, str)
         Columns to add.
     options : dict
@@ -67,14 +64,20 @@ class Featurize:
                 yield self._piece(batch.slice(first, rows), featurizer)
 
     def _piece(self, batch, featurizer):
-        values = batch.column(batch.schema.get_field_index(self.column))
-        pictures, failed = read_pictures(values)
-        result = featurizer.featurize(pictures)
-        for row, (status, error) in failed.items():
-            result.status[row], result.error[row] = status, error
+        result = featurize_values(featurizer, batch.column(batch.schema.get_field_index(self.column)))
         columns = [vectors_array(result.values, result.ok), pyarrow.array(result.status, pyarrow.string()),
                    pyarrow.array(result.error, pyarrow.string())]
         return pyarrow.RecordBatch.from_arrays([*batch.columns, *columns], [*batch.schema.names, *self.names])
+
+
+class Renamed:
+    """A function of batches whose columns have other names on their way to it."""
+
+    def __init__(self, function, names):
+        self.function, self.names = function, names
+
+    def __call__(self, batches):
+        return self.function(pyarrow.RecordBatch.from_arrays(batch.columns, self.names) for batch in batches)
 
 
 @functools.lru_cache(maxsize=2)
@@ -110,58 +113,54 @@ def shipped_file(model):
     return model
 
 
-def read_pictures(values):
-    """Pictures for a featurizer, and status and error of the rows that have none."""
-    pictures, failed = [], {}
-    binary = pyarrow.types.is_binary(values.type) or pyarrow.types.is_large_binary(values.type)
-    if binary:
-        pictures = [memoryview(v.as_buffer()) if v.is_valid else b"" for v in values]
-    else:
-        with ThreadPoolExecutor(READERS) as pool:
-            for row, picture in enumerate(pool.map(read_path, values.to_pylist())):
-                if picture is None:
-                    failed[row] = ("missing", f"{values[row].as_py()}: does not exist")
-                pictures.append(picture or b"")
-    for row, value in enumerate(values):
-        if not value.is_valid:
-            failed[row] = ("missing", f"there is no picture: the {'content' if binary else 'path'} is null")
-    return pictures, failed
+def featurize_values(featurizer, values):
+    """Vectors of a column of whole files, of paths, or of Spark's images; a null is missing."""
+    if pyarrow.types.is_struct(values.type):
+        result = featurize_data(featurizer, [_reading.png_of(image) for image in values.to_pylist()])
+        return mark_nulls(result, [image is None or image["data"] is None for image in values.to_pylist()], "image")
+    if pyarrow.types.is_binary(values.type) or pyarrow.types.is_large_binary(values.type):
+        result = featurizer.featurize([memoryview(v.as_buffer()) if v.is_valid else b"" for v in values])
+        return mark_nulls(result, [not value.is_valid for value in values], "content")
+    result = featurize_names(featurizer, [_reading.names_of(value) for value in values.to_pylist()])
+    return mark_nulls(result, [not value.is_valid for value in values], "path")
 
 
-def read_path(path):
-    """A local path as it is, for the library to read; a remote file's bytes; None when it does not exist."""
-    if path is None:
-        return None
-    local = _LOCAL.match(path)
-    if local:
-        return local[1]
-    remote = _REMOTE.match(path)
-    if not remote:
-        raise ValueError(f"{path}: neither a path nor a URI such as s3a://bucket/name")
-    scheme, authority, name = remote.groups()
-    system, base = open_file_system(scheme, authority)
-    try:
-        with system.open_input_stream(f"{base}/{name}") as stream:
-            return stream.read()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise OSError(f"{path} cannot be read: {error}") from error
+def mark_nulls(result, nulls, what):
+    for row, null in enumerate(nulls):
+        if null:
+            result.status[row], result.error[row] = "missing", f"there is no image: the {what} is null"
+    return result
 
 
-@functools.lru_cache(maxsize=16)
-def open_file_system(scheme, authority):
-    """Arrow's file system of a URI, and the path of its root there."""
-    from pyarrow import fs
+def featurize_data(featurizer, data):
+    """Vectors of files, paths, and errors in place of them."""
+    failed = {row: error for row, error in enumerate(data) if isinstance(error, coulis.Error)}
+    result = featurizer.featurize([b"" if row in failed or each is None else each for row, each in enumerate(data)])
+    for row, error in failed.items():
+        result.status[row], result.error[row] = error.status, str(error)
+    return result
 
-    if scheme in ("s3", "s3a", "s3n"):
-        endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-        region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-        if not endpoint and not region:
-            region = fs.resolve_s3_region(authority)
-        return fs.S3FileSystem(endpoint_override=endpoint, region=region), authority
-    system, base = fs.FileSystem.from_uri(f"{scheme}://{authority}/")
-    return system, base.rstrip("/")
+
+def featurize_names(featurizer, names):
+    """Vectors of images, each of which has one of several names: the first that exists."""
+    result = featurize_once(featurizer, [each[0] if each else "" for each in names])
+    rows = [row for row, each in enumerate(names) if len(each) > 1 and result.status[row] == "missing"]
+    if rows:
+        again = featurize_once(featurizer, [names[row][1] for row in rows])
+        for other, row in enumerate(rows):
+            if again.status[other] != "missing":
+                result.values[row] = again.values[other]
+                result.status[row], result.error[row] = again.status[other], again.error[other]
+    return result
+
+
+def featurize_once(featurizer, names):
+    """Vectors of images by their names: files, which the library opens itself, and what is elsewhere."""
+    data = list(names)
+    elsewhere = [row for row, name in enumerate(names) if _reading.is_remote(name)]
+    for row, read in zip(elsewhere, _reading.read_all([names[row] for row in elsewhere])):
+        data[row] = read
+    return featurize_data(featurizer, data)
 
 
 # ---- vectors --------------------------------------------------------------------------

@@ -4,11 +4,11 @@ from pyspark.ml import Transformer
 from pyspark.ml.param import Param, Params, TypeConverters
 from pyspark.ml.param.shared import HasInputCol, HasOutputCol
 from pyspark.ml.util import DefaultParamsReadable, DefaultParamsWritable
-from pyspark.sql.types import ArrayType, BinaryType, FloatType, StringType
+from pyspark.sql.types import ArrayType, BinaryType, FloatType, StringType, StructType
 
 import coulis
 
-from . import _frames, _worker
+from . import _frames, _reading, _worker
 
 _PICTURE_BYTES = 1 << 18  # of a usual picture file: what a row of pictures is taken to weigh
 
@@ -26,8 +26,9 @@ class ImageFeaturizer(
     Parameters
     ----------
     inputCol : str
-        ``content`` by default. Binary: whole files, as the data source ``binaryFile`` reads them. String:
-        paths, which the executors read: local ones, or ``s3://``, ``s3a://``, ``hdfs://`` ... through pyarrow.
+        ``content`` by default. Binary: whole files, as the data source ``binaryFile`` reads them. A struct as the data
+        source ``image`` makes it. String: paths or URIs, percent-encoded (``_metadata.file_path``) or not, which the
+        executors read: through the library what it serves, ``hdfs://`` and the like through pyarrow.
     outputCol : str
         ``features`` by default: array<float>.
     model : str
@@ -153,10 +154,11 @@ class ImageFeaturizer(
         names = (output, value(self.statusCol), value(self.errorCol))
         _frames.check_columns(dataset, source, names)
         kind = dataset.schema[source].dataType
-        if not isinstance(kind, (BinaryType, StringType)):
+        is_image = isinstance(kind, StructType) and set(_reading.IMAGE_FIELDS) <= set(kind.names)
+        if not is_image and not isinstance(kind, (BinaryType, StringType)):
             raise TypeError(
-                f"the column {source!r} must hold pictures as binary or their paths as string, "
-                f"not {kind.simpleString()}"
+                f"the column {source!r} must hold images as binary, as structs of Spark's data source 'image', or "
+                f"their paths as string, not {kind.simpleString()}"
             )
         options = {name: value(name) for name in
                    ("model", "features", "resize", "decode", "truncated", "depth", "cmyk", "precision")}

@@ -154,7 +154,7 @@ class _Rows:
     def __init__(self, dataset, column, order):
         self.session = dataset.sparkSession
         vector = _frames.float_array(dataset, column)
-        key = [dataset[order].alias("key")] if order else []
+        key = [_frames.column_of(dataset, order).alias("key")] if order else []
         frame = dataset.select(*key, vector.alias("vector")).where(functions.col("vector").isNotNull())
         schema = StructType(frame.schema.fields[:-1] + [StructField("vector", BinaryType())])
         # Vectors cost a network; they are used several times below. On disk: an executor's heap has little room beside

@@ -322,8 +322,6 @@ coulis_status coulis_source_open(const char *const *paths, int64_t count, const 
     return COULIS_OK;
 }
 
-int32_t coulis_source_serves(const char *name) { return name && !cl_location_has_scheme(name); }
-
 void coulis_source_info_init(coulis_source_info *info, size_t size) {
     const coulis_source_info none = {.size = sizeof none};
     cl_sized_init(info, size, &none, sizeof none);

@@ -84,3 +84,7 @@ coulis_status cl_location_open(const char *name, FILE **stream, uint64_t *size, 
     if (cl_location_has_scheme(name)) return cl_location_refuse(name, COULIS_INVALID_ARGUMENT, error);
     return cl_file_open(name, stream, size, error);
 }
+
+int32_t coulis_source_serves(const char *name) {
+    return name && (!cl_location_has_scheme(name) || cl_location_is_remote(name));
+}

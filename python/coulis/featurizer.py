@@ -134,10 +134,14 @@ class Featurizer(Estimator):
         recipe = PCA.load(path).recipe_
         if not recipe or "model" not in recipe:
             raise InputError(f"{os.fspath(path)}: does not say which network its vectors come from", "bad_data", 14)
-        words = ("resize", "orient", "alpha", "decode", "truncated", "depth", "cmyk", "precision")
+        words = ("resize", "orient", "alpha", "decode", "truncated", "depth", "cmyk", "precision", "max_pixels")
         chosen = {word: recipe[word] for word in words if word in recipe}
         featurizer = cls(recipe["model"], recipe["features"], threads, **chosen)
         featurizer._must_be(recipe["model_sha256"], f"{os.fspath(path)}: its vectors come from")
+        for word in ("resize_width", "resize_height", "filter", "center"):  # which the network says
+            if recipe.get(word) != featurizer.recipe.get(word):
+                raise InputError(f"{os.fspath(path)}: its images were resized with {word} {recipe.get(word)}, where the "
+                                 f"network here has {featurizer.recipe.get(word)}", "conflict", 16)
         return featurizer
 
     @property

@@ -119,10 +119,22 @@ static void strip(cJSON *recipe) {
         cJSON_DeleteItemFromObjectCaseSensitive(recipe, of_the_table[i]);
 }
 
+/* A limit that is not the default goes along with a PCA: what it keeps out has no vector. */
+static int keep_limit(cJSON *recipe, const cJSON *table, const char *name, int64_t usual) {
+    const cJSON *limit = cJSON_GetObjectItemCaseSensitive(table, name);
+    if (!cJSON_IsNumber(limit) || limit->valuedouble == (double)usual) return 1;
+    return cJSON_AddNumberToObject(recipe, name, limit->valuedouble) != NULL;
+}
+
 char *cl_recipe_of_vectors(const char *table) {
-    cJSON *root = cJSON_Parse(table);
+    cJSON *root = cJSON_Parse(table), *all = cJSON_Duplicate(root, 1);
+    coulis_image_options usual;
+    coulis_image_options_init(&usual, sizeof usual);
     strip(root);
-    return print(root, cJSON_IsObject(root));
+    const int good = cJSON_IsObject(root) && all && keep_limit(root, all, "max_bytes", usual.max_bytes) &&
+                     keep_limit(root, all, "max_pixels", usual.max_pixels);
+    cJSON_Delete(all);
+    return print(root, good);
 }
 
 /* An entry of a recipe as a person reads it: "0.2.0", or "none". */

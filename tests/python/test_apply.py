@@ -127,3 +127,16 @@ def test_the_command(command, images, result, tmp_path):
     said = say("apply", tmp_path / "flat", "--pca", result, "-o", tmp_path / "far").stderr
     assert "warning: the components keep" in said and "their" not in said.split("warning")[0]
     assert "needs --pca" in say("apply", images, "-o", tmp_path / "x", code=2).stderr
+
+
+def test_limits_are_those_of_the_run(images, tmp_path, lite0_path):
+    """What was too large then is too large now, wherever the images go."""
+    draw_picture(99, (200, 60)).save(tmp_path / "large.png")
+    coulis.run([images, tmp_path / "large.png"], tmp_path / "out", components=3, max_pixels=6000)
+    assert coulis.PCA.load(tmp_path / "out" / "pca.safetensors").recipe_["max_pixels"] == 6000
+    coulis.apply(tmp_path / "large.png", tmp_path / "out", tmp_path / "new")
+    assert [row["status"] for row in coulis.read_table(tmp_path / "new").to_pylist()] == ["too_large"]
+    featurizer = coulis.Featurizer.from_pca(tmp_path / "out")
+    assert featurizer.featurize([tmp_path / "large.png"]).status[0] == "too_large"
+    coulis.featurize(images, tmp_path / "vectors")  # a limit is no reason to refuse vectors
+    coulis.transform(tmp_path / "vectors", tmp_path / "out" / "pca.safetensors", tmp_path / "scores")

@@ -310,14 +310,32 @@ static coulis_status name_files(const char *folder, const char *root, cl_output 
     return cl_fail_memory(error, "a path", strlen(folder));
 }
 
+/* The content of run.json, once a replacement that was interrupted is ended. Where the new result is not there any
+ * more, what there is of it goes on as an unfinished job. */
+static coulis_status read_settled(const cl_output *output, cJSON **there, char **text, coulis_error *error) {
+    coulis_status status = read_run(output, there, text, error);
+    if (status != COULIS_OK || !cl_is_replacing(*there)) return status;
+    status = cl_replace(output->folder, error);
+    if (status == COULIS_MISSING) return COULIS_OK;
+    cJSON_Delete(*there);
+    cl_free(*text);
+    *there = NULL;
+    *text = NULL;
+    return status == COULIS_OK ? read_run(output, there, text, error) : status;
+}
+
 coulis_status cl_output_settle(const char *folder, coulis_error *error) {
     cl_output output;
     bool there = false;
     coulis_status status = name_files(folder, NULL, &output, error);
     if (status == COULIS_OK) status = cl_path_there(folder, &there, error);
     if (status == COULIS_OK && there) {
+        cJSON *run = NULL;
+        char *text = NULL;
         status = lock(&output, error);
-        if (status == COULIS_OK) status = cl_replace_resume(folder, error);
+        if (status == COULIS_OK) status = read_settled(&output, &run, &text, error);
+        cJSON_Delete(run);
+        cl_free(text);
     }
     cl_output_close(&output);
     return status;
@@ -329,8 +347,8 @@ coulis_status cl_output_open(const char *folder, const cl_output_wish *wish, cl_
     cJSON *there = NULL;
     char *text = NULL;
     if (status == COULIS_OK) status = lock(output, error);
-    if (status == COULIS_OK) status = cl_replace_resume(folder, error);
-    if (status == COULIS_OK) status = read_run(output, &there, &text, error);
+    if (status == COULIS_OK && wish->overwrite) status = read_run(output, &there, &text, error);
+    else if (status == COULIS_OK) status = read_settled(output, &there, &text, error);
     if (status == COULIS_OK) status = prepare(output, there, text != NULL, wish, error);
     cJSON_Delete(there);
     if (status == COULIS_OK && (output->complete || (output->grows && !output->unfinished))) output->summary = text;

@@ -33,23 +33,25 @@ bool cl_is_replacing(const cJSON *run) {
 
 static coulis_status no_memory(const replacing *r) { return cl_fail_memory(r->error, "a path", strlen(r->folder)); }
 
-/* The content of a run.json; *run stays NULL when there is none, or no JSON in it. */
-static coulis_status read_run(const char *folder, cJSON **run, char **text, coulis_error *error) {
-    char *path = cl_format("%s/run.json", folder);
+/* The run.json of the new result. What is not as it was written, or cannot be taken apart for want of memory, is no
+ * result; that there is none must not be taken for it. */
+static coulis_status read_next(replacing *r, bool *there) {
+    char *path = cl_format("%s/run.json", r->next);
     uint8_t *bytes = NULL;
     size_t size;
-    if (!path) return cl_fail_memory(error, "a path", strlen(folder));
-    coulis_status status = cl_file_read(path, RUN_JSON_MAX, &bytes, &size, error);
-    cl_free(path);
-    if (status == COULIS_MISSING) {
-        cl_clear(error);
-        return COULIS_OK;
+    if (!path) return no_memory(r);
+    coulis_status status = cl_file_read(path, RUN_JSON_MAX, &bytes, &size, r->error);
+    *there = status == COULIS_OK;
+    r->text = (char *)bytes;
+    if (*there) {
+        r->run = cJSON_Parse(r->text);
+        if (!cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(r->run, "complete")) || !cl_summary_is_sound(r->run))
+            status = cl_fail(r->error, COULIS_BAD_DATA,
+                             "%s: cannot be read, or is damaged; rerun the command, or start over with --overwrite",
+                             path);
     }
-    if (status != COULIS_OK) return status;
-    *run = cJSON_Parse((const char *)bytes);
-    if (text) *text = (char *)bytes;
-    else cl_free(bytes);
-    return COULIS_OK;
+    cl_free(path);
+    return status;
 }
 
 /* What is written before anything is moved. */
@@ -158,34 +160,28 @@ static coulis_status place_files(const replacing *r) {
     return status ? status : remove_rest(r);
 }
 
+static coulis_status replace(replacing *r) {
+    bool there;
+    coulis_status status = read_next(r, &there);
+    if (status) return status;
+    if (!(r->parts.folder = cl_strdup(r->folder))) return no_memory(r);
+    status = cl_parts_add_summary(&r->parts, r->run, r->error);
+    if (!status) status = write_replacing(r);
+    if (!status) status = place_files(r);
+    if (status) return status;
+    char *run = cl_format("%s/run.json", r->folder);
+    status = run ? cl_file_write(run, r->text, strlen(r->text), r->error) : no_memory(r);
+    cl_free(run);
+    return status ? status : cl_next_remove(r->folder, r->error);
+}
+
 coulis_status cl_replace(const char *folder, coulis_error *error) {
     replacing r = {.folder = folder, .next = cl_next_folder(folder), .parts = {.descriptor = -1}, .error = error};
-    coulis_status status = r.next ? read_run(r.next, &r.run, &r.text, error) : no_memory(&r);
-    /* Without one there is nothing to put into a place; what is there goes on as an unfinished job. */
-    const bool complete = !status && cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(r.run, "complete")) &&
-                          cl_summary_is_sound(r.run);
-    if (complete && !(r.parts.folder = cl_strdup(folder))) status = no_memory(&r);
-    if (complete && !status) status = cl_parts_add_summary(&r.parts, r.run, error);
-    if (complete && !status) status = write_replacing(&r);
-    if (complete && !status) status = place_files(&r);
-    if (complete && !status) {
-        char *run = cl_format("%s/run.json", folder);
-        status = run ? cl_file_write(run, r.text, strlen(r.text), error) : no_memory(&r);
-        cl_free(run);
-    }
-    if (!status) status = cl_next_remove(folder, error);
+    coulis_status status = r.next ? replace(&r) : no_memory(&r);
     cl_parts_close(&r.parts);
     cJSON_Delete(r.run);
     cl_free(r.text);
     cl_free(r.next);
-    return status;
-}
-
-coulis_status cl_replace_resume(const char *folder, coulis_error *error) {
-    cJSON *run = NULL;
-    coulis_status status = read_run(folder, &run, NULL, error);
-    if (!status && cl_is_replacing(run)) status = cl_replace(folder, error);
-    cJSON_Delete(run);
     return status;
 }
 

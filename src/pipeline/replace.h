@@ -17,14 +17,12 @@
 /* The folder of the new result; NULL when memory is short; released with cl_free. */
 char *cl_next_folder(const char *folder);
 
-/* Puts the complete result in DIR/.next into the place of that in DIR, which is locked. */
+/* Puts the complete result in DIR/.next into the place of that in DIR, which is locked. COULIS_MISSING: there is
+ * none. */
 coulis_status cl_replace(const char *folder, coulis_error *error);
 
 /* Whether a run.json says that its result is being replaced. */
 bool cl_is_replacing(const cJSON *run);
-
-/* Ends a replacement that was interrupted, if one was. */
-coulis_status cl_replace_resume(const char *folder, coulis_error *error);
 
 /* Removes DIR/.next, but for files that coulis does not write. */
 coulis_status cl_next_remove(const char *folder, coulis_error *error);

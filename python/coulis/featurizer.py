@@ -140,8 +140,9 @@ class Featurizer(Estimator):
         featurizer._must_be(recipe["model_sha256"], f"{os.fspath(path)}: its vectors come from")
         for word in ("resize_width", "resize_height", "filter", "center"):  # which the network says
             if recipe.get(word) != featurizer.recipe.get(word):
-                raise InputError(f"{os.fspath(path)}: its images were resized with {word} {recipe.get(word)}, where the "
-                                 f"network here has {featurizer.recipe.get(word)}", "conflict", 16)
+                own = featurizer.recipe.get(word)
+                raise InputError(f"{os.fspath(path)}: its images were resized with {word} {recipe.get(word)}, where "
+                                 f"the network here has {own}", "conflict", 16)
         return featurizer
 
     @property

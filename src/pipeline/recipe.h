@@ -25,7 +25,8 @@ char *cl_recipe_kept(const char *features, double components, const char *pca_sh
 /* Of the recipe of a job, that of its vectors: without what came after. */
 char *cl_recipe_of_table(const cJSON *recipe);
 
-/* Of the recipe of a table, what decides each vector, and limits that are not the defaults. NULL also when it is no JSON object. */
+/* Of the recipe of a table, what decides each vector, and limits that are not the defaults. NULL also when it is no
+ * JSON object. */
 char *cl_recipe_of_vectors(const char *table);
 
 /* COULIS_CONFLICT with the first difference between the vectors of two recipes: those at hand, and those to which the

@@ -6,7 +6,8 @@
  *   gemm M K N                       1x1 convolution of M pixels, K channels in, N out
  *   depthwise HEIGHT WIDTH CHANNELS SIZE STRIDE
  *   winograd HEIGHT WIDTH CHANNELS FILTERS
- * and what follows a '#' is a remark. */
+ * and what follows a '#' is a remark. Beside the limit of multiply-adds stands the other wall: the bytes that a layer
+ * must move at least (input, weights and output once each), against what memcpy moves of as many bytes. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -122,20 +123,42 @@ static double time_winograd(int64_t height, int64_t width, int64_t channels, int
     return seconds / pictures;
 }
 
+typedef struct copying {
+    float *from, *to;
+    size_t size;
+} copying;
+
+static void do_copy(void *context) {
+    const copying *c = context;
+    memcpy(c->to, c->from, c->size);
+}
+
+/* Bytes a second, read and written, of a copy that touches `bytes` of memory: it depends on which cache they fit. */
+static double copy_rate(double bytes) {
+    const int64_t count = (int64_t)(bytes / 2 / sizeof(float));
+    copying c = {numbers(count), numbers(count), (size_t)count * sizeof(float)};
+    const double seconds = fastest(do_copy, &c);
+    cl_free(c.from), cl_free(c.to);
+    return 2 * (double)c.size / seconds;
+}
+
 static void run_line(const char *line, double limit) {
     char kind[16] = "";
     long long s[5] = {0};
     int read = sscanf(line, "%15s %lld %lld %lld %lld %lld", kind, &s[0], &s[1], &s[2], &s[3], &s[4]);
-    double operations, seconds;
+    double operations, seconds, count; /* of numbers */
     if (strcmp(kind, "gemm") == 0 && read == 4) {
         operations = 2.0 * (double)s[0] * (double)s[1] * (double)s[2];
+        count = (double)(s[0] * (s[1] + s[2]) + s[1] * s[2]);
         seconds = time_gemm(s[0], s[1], s[2]);
     } else if (strcmp(kind, "depthwise") == 0 && read == 6 && s[3] <= 7) {
         double outputs = (double)((s[0] + s[4] - 1) / s[4] * ((s[1] + s[4] - 1) / s[4]));
         operations = 2.0 * outputs * (double)(s[2] * s[3] * s[3]);
+        count = (double)(s[0] * s[1] * s[2]) + outputs * (double)s[2];
         seconds = time_depthwise(s[0], s[1], s[2], s[3], s[4]);
     } else if (strcmp(kind, "winograd") == 0 && read == 5) {
         operations = 18.0 * (double)(s[0] * s[1]) * (double)(s[2] * s[3]); /* of the convolution it stands for */
+        count = (double)(s[0] * s[1] * (s[2] + s[3]) + 36 * s[2] * s[3]);
         seconds = time_winograd(s[0], s[1], s[2], s[3]);
     } else {
         if (*kind && *kind != '#') fprintf(stderr, "not a shape: %s", line);
@@ -143,15 +166,18 @@ static void run_line(const char *line, double limit) {
     }
     char shape[64];
     snprintf(shape, sizeof shape, "%.*s", (int)strcspn(line, "#\n"), line);
-    printf("| %-32s | %9.1f | %7.1f | %4.0f %% |\n", shape, seconds * 1e6, operations / seconds / 1e9,
-           100 * operations / seconds / limit);
+    const double bytes = count * sizeof(float);
+    printf("| %-32s | %9.1f | %7.1f | %4.0f %% | %5.1f | %4.0f %% |\n", shape, seconds * 1e6,
+           operations / seconds / 1e9, 100 * operations / seconds / limit, bytes / seconds / 1e9,
+           100 * bytes / seconds / copy_rate(bytes));
 }
 
 int main(int argc, char **argv) {
     kernels = cl_kernels_get();
     double limit = fma_limit();
     printf("%s, one core, limit by multiply-adds on registers: %.1f GFLOP/s\n\n", kernels->name, limit / 1e9);
-    printf("| shape | microseconds | GFLOP/s | of the limit |\n| --- | ---: | ---: | ---: |\n");
+    printf("| shape | microseconds | GFLOP/s | of the limit | GB/s | of a copy |\n"
+           "| --- | ---: | ---: | ---: | ---: | ---: |\n");
     for (int i = 1; i < argc; i++) {
         FILE *file = fopen(argv[i], "r");
         char line[256];

@@ -2,9 +2,8 @@
  * multiply-adds on registers. */
 #include "fma_limit.h"
 
-#include <time.h>
-
 #include "cpu/cpu.h"
+#include "fastest.h"
 
 #define CHAINS 12 /* more than latency (4 cycles) times units (2), fewer than the 16 registers of AVX2 */
 
@@ -32,24 +31,24 @@ LOOP(avx2_loop, __attribute__((target("avx2,fma"))), __m256, _mm256_set1_ps, _mm
 LOOP(avx512_loop, __attribute__((target("avx512f"))), __m512, _mm512_set1_ps, _mm512_fmadd_ps)
 #endif
 
+typedef struct turns {
+    float (*loop)(long turns);
+    volatile float keep;
+} turns;
+
+#define TURNS 100000
+
+static void take_turns(void *context) {
+    turns *t = context;
+    t->keep = t->loop(TURNS);
+}
+
 double fma_limit(void) {
-    float (*loop)(long) = portable_loop;
+    turns t = {portable_loop, 0};
     double lanes = 4;
 #if defined(__x86_64__)
-    if (cl_cpu() == CL_CPU_AVX2) loop = avx2_loop, lanes = 8;
-    if (cl_cpu() == CL_CPU_AVX512) loop = avx512_loop, lanes = 16;
+    if (cl_cpu() == CL_CPU_AVX2) t.loop = avx2_loop, lanes = 8;
+    if (cl_cpu() == CL_CPU_AVX512) t.loop = avx512_loop, lanes = 16;
 #endif
-    double best = 0;
-    volatile float keep = loop(1000000);
-    for (int round = 0; round < 10; round++) {
-        const long turns = 3000000;
-        struct timespec began, ended;
-        clock_gettime(CLOCK_MONOTONIC, &began);
-        keep = keep + loop(turns);
-        clock_gettime(CLOCK_MONOTONIC, &ended);
-        double seconds = (double)(ended.tv_sec - began.tv_sec) + 1e-9 * (double)(ended.tv_nsec - began.tv_nsec);
-        double rate = 2 * lanes * CHAINS * (double)turns / seconds;
-        if (rate > best) best = rate;
-    }
-    return best;
+    return 2 * lanes * CHAINS * TURNS / fastest(take_turns, &t);
 }

@@ -59,7 +59,7 @@ typedef struct cl_depthwise {
     int64_t channels;         /* padded */
     int32_t input_width, output_width;
     int32_t kernel_height, kernel_width, stride, dilation, pad_left;
-    const float *weights; /* kernel_height x kernel_width x channels */
+    const float *weights; /* see cl_depthwise_weight */
     const float *bias;
     float low, high;
     float *out[2]; /* output_width x channels */
@@ -156,6 +156,12 @@ typedef struct cl_kernels {
 /* Channels as a map has room for them: filled up to whole registers. */
 static inline int64_t cl_padded(const cl_kernels *kernels, int64_t channels) {
     return (channels + kernels->lanes - 1) / kernels->lanes * kernels->lanes;
+}
+
+/* Where the weight of tap t of `taps`, row by row, for channel c stands: a register of channels has its taps together,
+ * in the order in which the kernel takes them. */
+static inline int64_t cl_depthwise_weight(const cl_kernels *kernels, int64_t taps, int64_t t, int64_t c) {
+    return (c / kernels->lanes * taps + t) * kernels->lanes + c % kernels->lanes;
 }
 
 /* The table for one instruction set; NULL when this processor does not have it. */

@@ -45,7 +45,8 @@ static void check_depthwise(int32_t width, int64_t channels, int32_t kh, int32_t
                 for (int32_t kx = 0; kx < kw; kx++) {
                     int32_t column = x % out_width * stride - pad + kx * dilation;
                     if (column >= 0 && column < width && from[ky])
-                        add_product(&e, from[ky][column * c + i], weights[(ky * kw + kx) * c + i]);
+                        add_product(&e, from[ky][column * c + i],
+                                    weights[cl_depthwise_weight(kernels, kh * kw, ky * kw + kx, i)]);
                 }
             wrong += differs(out[x * c + i], &e, -1, 2);
         }

@@ -14,7 +14,8 @@ static coulis_status pack(const cl_plan *plan, const coulis_model *model, cl_ste
     for (int64_t c = 0; c < node->channels; c++) {
         double scale, shift;
         cl_pack_fold(model, step->norm, c, &scale, &shift);
-        for (int64_t t = 0; t < taps; t++) step->weights[t * stride + c] = (float)(weight[c * taps + t] * scale);
+        for (int64_t t = 0; t < taps; t++)
+            step->weights[cl_depthwise_weight(plan->kernels, taps, t, c)] = (float)(weight[c * taps + t] * scale);
         step->bias[c] = cl_pack_bias(model, node, c, scale, shift);
     }
     return COULIS_OK;

@@ -270,7 +270,7 @@ def configurations(cluster, spark, arguments, folder):
     print(f"\n{arguments.small} pictures of 100 x 100, EfficientNet-Lite0, PCA to 99 %, three workers of one core\n")
     print("| | heap of an executor | tasks of the network | seconds | peak memory of a worker |")
     print("| --- | ---: | ---: | ---: | ---: |")
-    for name in ("configurations.json", "hand-tuned.json"):
+    for name in ("maximize.json", "hand-tuned.json"):
         settings = translated(ROOT / "emr" / name)
         with_settings = start(cluster, **settings)
         images = with_settings.read.format("binaryFile").load(f"file://{folder}/small").drop("modificationTime")

@@ -1,27 +1,31 @@
 #!/bin/bash
 # Bootstrap action of Amazon EMR: puts coulis on this node, for the system's Python.
 #
-#   bootstrap.sh s3://BUCKET/PREFIX
+#   bootstrap.sh s3://BUCKET/PREFIX [PYTHON]
 #
-# PREFIX is what emr/upload.sh filled: wheels/, models/ and SHA256SUMS. Nothing is compiled and nothing is fetched from
+# PREFIX is what emr/upload.sh filled: for each Python and processor a folder, such as python3.9-x86_64, with wheels/,
+# models/ and SHA256SUMS. PYTHON is the one that Spark runs (/usr/bin/python3). Nothing is compiled and nothing is fetched from
 # elsewhere. A second run finds everything done. Any failure ends it with a line that begins "bootstrap:", and EMR then
 # ends the cluster; the line is in LOG_BUCKET/CLUSTER/node/INSTANCE/bootstrap-actions/.
 set -euo pipefail
 trap 'echo "bootstrap: line $LINENO failed: $BASH_COMMAND" >&2' ERR
 die() { echo "bootstrap: $*" >&2; exit 1; }
 
-PYTHON=${COULIS_PYTHON:-/usr/bin/python3} # the Python that configurations.json gives to Spark and Livy
-HOME_FOLDER=${COULIS_FOLDER:-/opt/coulis} # configurations.json names /opt/coulis/models
-[ $# -eq 1 ] || die "one argument is needed, s3://BUCKET/PREFIX, and $# came"
-SOURCE=${1%/}
-case $SOURCE in s3://?*/?*) ;; *) die "not of the form s3://BUCKET/PREFIX: $1" ;; esac
+[ $# -eq 1 ] || [ $# -eq 2 ] || die "s3://BUCKET/PREFIX is needed, and a Python may follow; $# arguments came"
+PREFIX=${1%/}
+PYTHON=${COULIS_PYTHON:-${2:-/usr/bin/python3}} # the one that hand-tuned.json gives to Spark and Livy
+HOME_FOLDER=${COULIS_FOLDER:-/opt/coulis} # hand-tuned.json names /opt/coulis/models
+case $PREFIX in s3://?*/?*) ;; *) die "not of the form s3://BUCKET/PREFIX: $1" ;; esac
 
 # Bootstrap actions run as user hadoop, who may become root without a password.
 as_root() { if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo -n "$@"; fi; }
 
 command -v aws >/dev/null || die "the AWS CLI is not on this node"
-[ -x "$PYTHON" ] || die "no Python at $PYTHON"
+[ -x "$PYTHON" ] || die "no Python at $PYTHON; this node has $(echo /usr/bin/python3* /usr/local/bin/python3*)"
 "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 9))' || die "$PYTHON is older than 3.9"
+# What upload.sh names the folder for nodes like this one.
+KIND=python$("$PYTHON" -c 'import platform, sys; print("%d.%d-%s" % (*sys.version_info[:2], platform.machine()))')
+SOURCE=$PREFIX/$KIND
 "$PYTHON" -m pip --version >/dev/null 2>&1 || as_root "$PYTHON" -m ensurepip >/dev/null 2>&1 || die "$PYTHON has no pip"
 
 # A run from a folder where nothing lies that Python could import instead, without the user's own packages.
@@ -36,7 +40,7 @@ for name, path in coulis.list_models().items():
 
 FOLDER=$(mktemp -d)
 trap 'rm -rf "$FOLDER"' EXIT
-aws s3 cp --only-show-errors "$SOURCE/SHA256SUMS" "$FOLDER/SHA256SUMS" || die "cannot read $SOURCE/SHA256SUMS: was emr/upload.sh run, and may this node's role read the bucket?"
+aws s3 cp --only-show-errors "$SOURCE/SHA256SUMS" "$FOLDER/SHA256SUMS" || die "cannot read $SOURCE/SHA256SUMS: was emr/upload.sh run for $KIND, and may this node's role read the bucket?"
 if cmp -s "$FOLDER/SHA256SUMS" "$HOME_FOLDER/SHA256SUMS" && works 2>/dev/null; then
     echo "bootstrap: everything of $SOURCE is installed already"
     exit 0

@@ -17,11 +17,14 @@ emr/run-serverless.sh --from s3://BUCKET/PREFIX --logs s3://BUCKET/PREFIX --role
   --output URI        where the result goes; must not exist yet
   --components N|F    number of components, or share of the variance to keep (0.99)
   --model NAME        network (efficientnet-lite0)
+  --release LABEL     release of EMR (emr-7.13.0)
+  --architecture A    x86_64 (default), or aarch64, which costs a fifth less
   --application ID    an application made before; else one is made from serverless.json, and deleted after the job
 TEXT
 }
 
 from='' logs='' role='' input='' output='' components=0.99 model=efficientnet-lite0 application=''
+release=$DEFAULT_RELEASE architecture=x86_64
 while [ $# -gt 0 ]; do
     case $1 in -h | --help) usage; exit 0 ;; esac
     [ $# -ge 2 ] || die "$1 needs a value"
@@ -34,22 +37,37 @@ while [ $# -gt 0 ]; do
     --components) components=$2 ;;
     --model) model=$2 ;;
     --application) application=$2 ;;
+    --release) release=$2 ;;
+    --architecture) architecture=$2 ;;
     *) die "no such option: $1 (--help lists them)" ;;
     esac
     shift 2
 done
 
 uri --from "$from"
+plain --from "$from" # it stands in a line of options
 uri --logs "$logs"
 uri --input "$input"
 uri --output "$output"
 plain --role "$role"
-plain --components "$components"
+components "$components"
 plain --model "$model"
+
+request() { "${PYTHON:-python3}" request.py "$@"; }
+if [ -n "$application" ]; then
+    plain --application "$application"
+    read -r release architecture < <(aws emr-serverless get-application --application-id "$application" \
+        --query '[application.releaseLabel, application.architecture]' --output text)
+    case $architecture in ARM64) architecture=aarch64 ;; *) architecture=x86_64 ;; esac
+fi
+case $architecture in x86_64 | aarch64) ;; *) die "--architecture is neither x86_64 nor aarch64: '$architecture'" ;; esac
+release "$release"
+uploaded "$from" "$architecture" "$release"
 
 made=''
 if [ -z "$application" ]; then
-    application=$(aws emr-serverless create-application --cli-input-json file://serverless.json --query applicationId --output text)
+    application=$(aws emr-serverless create-application --query applicationId --output text \
+        --cli-input-json "$(request application "$release" "$architecture" "$node_python")")
     made=$application
 fi
 # Stopped before it is deleted, and both only once no job runs in it any more.
@@ -71,12 +89,7 @@ for _ in $(seq 60); do
     sleep 5
 done
 
-driver=$(cat <<JSON
-{"sparkSubmit": {"entryPoint": "$from/job.py",
-  "entryPointArguments": ["$input", "$output", "--model", "$model", "--components", "$components"],
-  "sparkSubmitParameters": "--archives $from/site.tar.gz#site"}}
-JSON
-)
+driver=$(request serverless "$from" "$(target "$node_version" "$architecture")" "$input" "$output" "$model" "$components")
 overrides="{\"monitoringConfiguration\": {\"s3MonitoringConfiguration\": {\"logUri\": \"$logs\"}}}"
 job=$(aws emr-serverless start-job-run --name coulis --application-id "$application" --execution-role-arn "$role" \
     --job-driver "$driver" --configuration-overrides "$overrides" --query jobRunId --output text)

@@ -30,7 +30,8 @@ def amazon(tmp_path_factory):
     """Port of a moto server on this machine."""
     port = free_port()
     log = open(tmp_path_factory.mktemp("moto") / "log", "w")
-    process = subprocess.Popen([TOOLS / "moto_server", "-H", "127.0.0.1", "-p", str(port)], stdout=log, stderr=log)
+    process = subprocess.Popen([TOOLS / "moto_server", "-H", "127.0.0.1", "-p", str(port)], stdout=log, stderr=log,
+                               env={**os.environ, "MOTO_IAM_LOAD_MANAGED_POLICIES": "true"})
     for _ in range(600):
         try:
             urllib.request.urlopen(f"http://127.0.0.1:{port}/moto-api/", timeout=5)

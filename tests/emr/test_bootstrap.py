@@ -1,28 +1,33 @@
 """emr/upload.sh and emr/bootstrap.sh: from an S3 server into an environment where nothing is, and every way to fail."""
 
 import hashlib
+import platform
 import shutil
+import sys
 import zipfile
 
 import pytest
 from conftest import ROOT, TOOLS, node_python, run
 
-SOURCE = "s3://coulis-test/coulis"
+PREFIX = "s3://coulis-test/coulis"
+FOUND = node_python()
+KIND = f"python{FOUND[1] if FOUND else ''}-{platform.machine()}"  # the folder for nodes like this machine
+SOURCE = f"{PREFIX}/{KIND}"
 
 
 @pytest.fixture(scope="module")
 def store(amazon):
     """Fills a bucket with upload.sh; gives the environment variables of whoever works with it, and a node's Python."""
-    found = node_python()
-    if not found:
+    if not FOUND:
         pytest.skip("no Python from 3.9 to 3.12 with venv, which the packages of emr/requirements.txt are made for")
-    python, version = found
+    python, version = FOUND
     code, output, error = run(ROOT / "run", "wheel", cwd=ROOT)
     assert code == 0, output + error
     variables = {"PATH": f"{TOOLS}:/usr/bin:/bin", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
                  "AWS_DEFAULT_REGION": "us-east-1", "AWS_ENDPOINT_URL": f"http://127.0.0.1:{amazon}"}
     assert run("aws", "s3", "mb", "s3://coulis-test", env=variables)[0] == 0
-    code, output, error = run(ROOT / "emr" / "upload.sh", SOURCE, env={**variables, "COULIS_NODE_PYTHON": version})
+    code, output, error = run(ROOT / "emr" / "upload.sh", PREFIX, "--architecture", platform.machine(),
+                             env={**variables, "COULIS_NODE_PYTHON": version})
     assert code == 0, error
     return variables, python
 
@@ -44,7 +49,7 @@ def node(empty_environment, bare, tmp_path):
     def bootstrap(*arguments, **more):
         variables = {**bare, "COULIS_PYTHON": str(tmp_path / "node" / "bin" / "python"),
                      "COULIS_FOLDER": str(tmp_path / "opt"), **more}
-        return run("bash", ROOT / "emr" / "bootstrap.sh", *(arguments or [SOURCE]), env=variables, cwd=tmp_path)
+        return run("bash", ROOT / "emr" / "bootstrap.sh", *(arguments or [PREFIX]), env=variables, cwd=tmp_path)
 
     bootstrap.python = tmp_path / "node" / "bin" / "python"
     bootstrap.folder = tmp_path / "opt"
@@ -76,7 +81,7 @@ def changed_copy(variables, folder, name, change):
     write_sums()
     if change(wheel):
         write_sums()
-    copy(folder, f"s3://coulis-test/{name}", variables)
+    copy(folder, f"s3://coulis-test/{name}/{KIND}", variables)
     return f"s3://coulis-test/{name}"
 
 
@@ -99,7 +104,7 @@ def test_installs_and_is_idempotent(node):
     assert code == 0 and output.startswith("bootstrap: coulis 0."), error
 
 
-@pytest.mark.parametrize("arguments", [[SOURCE, "more"], ["/tmp"], ["s3://coulis-test"]])
+@pytest.mark.parametrize("arguments", [[PREFIX, "/usr/bin/python3", "more"], ["/tmp"], ["s3://coulis-test"]])
 def test_wrong_arguments(arguments, node):
     code, output, error = node(*arguments)
     assert code == 1 and error.startswith("bootstrap: ") and output == ""
@@ -107,7 +112,8 @@ def test_wrong_arguments(arguments, node):
 
 def test_empty_source(node):
     code, _, error = node("s3://coulis-test/elsewhere")
-    assert code == 1 and "bootstrap: cannot read s3://coulis-test/elsewhere/SHA256SUMS" in error
+    assert code == 1 and f"bootstrap: cannot read s3://coulis-test/elsewhere/{KIND}/SHA256SUMS" in error
+    assert f"was emr/upload.sh run for {KIND}" in error
 
 
 def test_a_changed_file_is_noticed(node, store, tmp_path):
@@ -118,7 +124,7 @@ def test_a_changed_file_is_noticed(node, store, tmp_path):
 
     changed = changed_copy(store[0], tmp_path / "copy", "changed", flip_a_bit)
     code, _, error = node(changed)
-    assert code == 1 and ".whl: FAILED" in error and f"bootstrap: what came from {changed} is not what" in error
+    assert code == 1 and ".whl: FAILED" in error and f"bootstrap: what came from {changed}/{KIND} is not what" in error
     assert run(node.python, "-c", "import coulis", env={}, cwd="/")[0] == 1
 
 
@@ -138,6 +144,49 @@ def test_a_wheel_that_does_not_work_is_noticed(node, store, tmp_path):
 
     code, _, error = node(changed_copy(store[0], tmp_path / "copy", "broken", leave_out_libjpeg))
     assert code == 1 and "libjpeg" in error and "bootstrap: coulis was installed and does not work" in error
+
+
+def test_a_python_that_is_not_there(node):
+    code, _, error = node(PREFIX, COULIS_PYTHON="/usr/bin/python9.9")
+    assert code == 1 and error.startswith("bootstrap: no Python at /usr/bin/python9.9; this node has /usr/bin/python3")
+
+
+def test_a_node_of_spark_4(store, node, tmp_path):
+    """emr-spark-8: the newer packages, beside those of EMR 7 under the same prefix, for a Python from 3.11 on."""
+    variables, _ = store
+    version = "%d.%d" % sys.version_info[:2]
+    if version not in ("3.11", "3.12", "3.13"):
+        pytest.skip(f"emr/requirements-spark4.txt is for Python 3.11 to 3.13, this is {version}")
+    code, output, error = run(ROOT / "emr" / "upload.sh", PREFIX, "--release", "emr-spark-8.1.0", "--architecture",
+                              platform.machine(), env={**variables, "COULIS_NODE_PYTHON": version})
+    assert code == 0, error
+    assert f"for Python {version} on {platform.machine()} in {PREFIX}/python{version}-{platform.machine()}" in output
+    shutil.rmtree(tmp_path / "node")
+    assert run(sys.executable, "-m", "venv", tmp_path / "node")[0] == 0
+    code, output, error = node()
+    assert code == 0 and "with NumPy 2." in output, error
+
+
+@pytest.mark.parametrize("wrong", [
+    ["--instance", "nonsense"], ["--architecture", "riscv64"], ["--release", "emr-6.9.0"], ["--release"],
+    ["--what", "1"], ["nothing.safetensors"],
+    ["--architecture", "aarch64" if platform.machine() == "x86_64" else "x86_64"]])
+def test_upload_refuses(wrong, store):
+    code, output, error = run(ROOT / "emr" / "upload.sh", PREFIX, *wrong, env=store[0])
+    assert code == 1 and output == "" and error.startswith("upload: ") and error.count("\n") == 1
+
+
+def test_graviton_packages_are_there(tmp_path):
+    """What upload.sh fetches for 64-bit ARM: each pinned package has a file for it, and hashes that hold."""
+    for file, version in (("requirements.txt", "3.9"), ("requirements-spark4.txt", "3.11")):
+        tags = [f"{tag}_aarch64" for tag in ("manylinux_2_28", "manylinux_2_27", "manylinux_2_17", "manylinux2014")]
+        code, _, error = run(sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check",
+                             "--no-deps", "--only-binary", ":all:", "--python-version", version, "--require-hashes",
+                             "--dest", tmp_path / version, *(word for tag in tags for word in ("--platform", tag)),
+                             "-r", ROOT / "emr" / file)
+        assert code == 0, error
+        assert sorted(path.name.split("-")[0] for path in (tmp_path / version).iterdir()) == ["numpy", "pyarrow"]
+        assert all(path.name.endswith("aarch64.whl") for path in (tmp_path / version).iterdir())
 
 
 def test_job_folder_of_serverless(store, tmp_path):

@@ -26,6 +26,7 @@ typedef struct cli_options {
 
 int cli_run(const cli_options *options);
 int cli_featurize(const cli_options *options);
+int cli_merge(const cli_options *options);
 int cli_list(const cli_options *options);
 int cli_fit(const cli_options *options);
 int cli_apply(const cli_options *options);

@@ -55,7 +55,15 @@ static int over_images(const cli_options *options, image_job job) {
     begin(&call, options);
     if (options->dry_run) return dry_run(&call, job);
     return finish(&call, job(options->paths, options->path_count, options->output, &call.job, &call.result,
-                             &call.json, &call.error), true, job == coulis_job_run);
+                             &call.json, &call.error), true, job == coulis_job_run && options->job.shards == 0);
+}
+
+int cli_merge(const cli_options *options) {
+    job_call call;
+    begin(&call, options);
+    const coulis_status status = coulis_job_merge(options->paths, options->path_count, options->output, &call.job,
+                                                  &call.result, &call.json, &call.error);
+    return finish(&call, status, true, false);
 }
 
 int cli_run(const cli_options *options) { return over_images(options, coulis_job_run); }

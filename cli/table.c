@@ -1,5 +1,7 @@
 #include "table.h"
 
+#include <stdlib.h>
+
 #define AT(field) offsetof(cli_options, field)
 
 const char cli_about[] = "coulis turns images into feature vectors, reduces them with PCA and writes Parquet.";
@@ -36,6 +38,18 @@ static bool cli_set_exclude(cli_options *options, const char *text) {
     return add_pattern(options->exclude, &options->choose.exclude, &options->choose.exclude_count, text);
 }
 
+static bool cli_set_shard(cli_options *options, const char *text) {
+    char *end;
+    const long shard = strtol(text, &end, 10), shards = *end == '/' ? strtol(end + 1, &end, 10) : 0;
+    if (*end || shard < 1 || shard > shards || shards > 100000) {
+        cli_usage("--shard %s: must be I/N, such as 2/8: the second of eight shares", text);
+        return false;
+    }
+    options->job.shard = (int32_t)shard;
+    options->job.shards = (int32_t)shards;
+    return true;
+}
+
 const cli_verb cli_verbs[] = {
     {.name = "run", .bit = CLI_RUN, .arguments = "PATH... -o DIR",
      .summary = "the whole job: featurize, fit PCA, transform, write",
@@ -63,6 +77,12 @@ const cli_verb cli_verbs[] = {
      .details = "Writes DIR2/reduced and DIR2/run.json.",
      .example = "coulis transform vectors --pca pca.safetensors -o reduced",
      .paths_min = 1, .paths_max = 1, .values = CLI_FOLDERS, .run = cli_transform},
+    {.name = "merge", .bit = CLI_MERGE, .arguments = "DIR... -o DIR", .summary = "the shards of a job, put together",
+     .details = "Each DIR was written by run or featurize --shard I/N on the same images. The result is that of one "
+                "machine: the same files with the same bytes. The PCA is fitted here.",
+     .example = "coulis run photos -o share1 --shard 1/2\ncoulis run photos -o share2 --shard 2/2\n"
+                "coulis merge share1 share2 -o out",
+     .paths_min = 1, .paths_max = -1, .values = CLI_FOLDERS, .run = cli_merge},
     {.name = "verify", .bit = CLI_VERIFY, .arguments = "DIR", .summary = "every digest, row and recipe of a result",
      .details = "DIR is a finished result of run, featurize or transform. Exit code 1 with a sentence that names the "
                 "first difference from what was written.",
@@ -130,7 +150,8 @@ const cli_verb cli_verbs[] = {
 
 /* For each verb, help lists its options in this order. */
 const cli_option cli_table[] = {
-    {"output", 'o', CLI_RESULT, AT(output), CLI_IMAGES | CLI_APPLY | CLI_TRANSFORM, .required = true, .value = "DIR",
+    {"output", 'o', CLI_RESULT, AT(output), CLI_IMAGES | CLI_APPLY | CLI_TRANSFORM | CLI_MERGE, .required = true,
+     .value = "DIR",
      .values = CLI_FOLDERS, .help = "folder of the result"},
     {"output", 'o', CLI_TEXT, AT(output), CLI_FIT, .required = true, .value = "PCA", .values = CLI_FILES,
      .help = "file to write the PCA to"},
@@ -210,6 +231,8 @@ const cli_option cli_table[] = {
     {"rows-per-file", 0, CLI_INT64, AT(job.rows_per_file), CLI_IMAGES | CLI_APPLY, .value = "N",
      .help = "rows in a Parquet file",
      .low = 1, .high = 100000000},
+    {"shard", 0, CLI_CALL, 0, CLI_IMAGES, .value = "I/N", .set = cli_set_shard,
+     .help = "make the vectors of one of N shares, file by file; merge puts them together"},
     {"drop-features", 0, CLI_FLAG, AT(job.drop_features), CLI_RUN | CLI_APPLY, .help = "keep only the reduced vectors"},
     {"overwrite", 0, CLI_FLAG, AT(job.overwrite), CLI_JOBS,
      .help = "start again; without it, an unfinished result of the same recipe is resumed"},

@@ -30,10 +30,11 @@ enum {
     CLI_APPLY = 1u << 19,
     CLI_VERIFY = 1u << 20,
     CLI_LIST = 1u << 21,
+    CLI_MERGE = 1u << 22,
 };
 #define CLI_IMAGES (CLI_RUN | CLI_FEATURIZE)            /* verbs that read images */
 #define CLI_PATHS (CLI_IMAGES | CLI_APPLY | CLI_LIST)               /* verbs that take PATHs */
-#define CLI_JOBS (CLI_IMAGES | CLI_APPLY | CLI_FIT | CLI_TRANSFORM) /* verbs that write a result */
+#define CLI_JOBS (CLI_IMAGES | CLI_APPLY | CLI_MERGE | CLI_FIT | CLI_TRANSFORM) /* verbs that write a result */
 
 #define CLI_COLLECTIONS (CLI_SEARCH | CLI_DEDUP | CLI_CLUSTER | CLI_EXPORT | CLI_VIEW) /* verbs on a result */
 

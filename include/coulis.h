@@ -680,6 +680,9 @@ typedef struct coulis_job_options {
                                           * result stays as it was set up, *json gets the plan */
     /* Called once, before the work, where there is an earlier result to compare with, or with dry_run. May be NULL. */
     void (*plan)(void *context, const coulis_plan *plan);
+    /* Of coulis_job_run and coulis_job_featurize: make the vectors of one of `shards` equal shares, those of the files
+     * number shard - 1, shard - 1 + shards, ..., for coulis_job_merge. 0 and 0: all. */
+    int32_t shard, shards;
 } coulis_job_options;
 
 COULIS_API void coulis_job_options_init(coulis_job_options *options, size_t size);
@@ -746,6 +749,13 @@ COULIS_API coulis_status coulis_job_apply(const char *const *paths, int64_t path
 COULIS_API coulis_status coulis_job_featurize(const char *const *paths, int64_t path_count, const char *output,
                                               const coulis_job_options *options, coulis_job_result *result,
                                               char **json, coulis_error *error);
+
+/* Puts the shards of one job, all of them, together and does the rest of it: the files are those that one machine
+ * would have written. Uses `threads`, `overwrite` and `progress`. COULIS_MISSING when a shard is, COULIS_CONFLICT when
+ * one is of another job. */
+COULIS_API coulis_status coulis_job_merge(const char *const *folders, int64_t folder_count, const char *output,
+                                          const coulis_job_options *options, coulis_job_result *result, char **json,
+                                          coulis_error *error);
 
 /* PCA of the vectors in `input` (a folder that featurize or run wrote), saved as the file `output`. Uses
  * `components`, `threads`, `overwrite` and `progress`. */

@@ -9,9 +9,10 @@ from . import _library
 from .collection import cluster, dedup, export, search, view
 from .error import Error
 from .featurizer import Featurizer
+from .finished import merge, verify
 from .images import load_image
 from .index import Index
-from .jobs import Progress, apply, featurize, fit, run, transform, verify
+from .jobs import Progress, apply, featurize, fit, run, transform
 from .listing import list_images, open_source
 from .model_files import find_model, list_models
 from .moments import Moments
@@ -47,6 +48,7 @@ __all__ = [
     "list_images",
     "list_models",
     "load_image",
+    "merge",
     "open_source",
     "read_table",
     "run",

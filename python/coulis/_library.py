@@ -132,6 +132,7 @@ FUNCTIONS = {
     "coulis_job_run": (_STATUS, [_STRINGS, c_int64, c_char_p] + _JOB),
     "coulis_job_apply": (_STATUS, [_STRINGS, c_int64, c_char_p, c_char_p] + _JOB),
     "coulis_job_featurize": (_STATUS, [_STRINGS, c_int64, c_char_p] + _JOB),
+    "coulis_job_merge": (_STATUS, [_STRINGS, c_int64, c_char_p] + _JOB),
     "coulis_job_fit": (_STATUS, [c_char_p, c_char_p] + _JOB),
     "coulis_job_verify": (_STATUS, [c_char_p, _STRINGS, _ERROR]),
     "coulis_job_transform": (_STATUS, [c_char_p, c_char_p, c_char_p] + _JOB),

@@ -147,6 +147,8 @@ class JobOptions(ctypes.Structure):
         ("keep_pca", c_int32),
         ("dry_run", c_int32),
         ("plan", PlanFunction),
+        ("shard", c_int32),
+        ("shards", c_int32),
     ]
 
 

@@ -60,6 +60,7 @@ def run(
     overwrite: bool = False,
     strict: bool = False,
     dry_run: bool = False,
+    shard: tuple[int, int] | None = None,
     progress: Watching = None,
     **options: Unpack[RunOptions],
 ) -> dict[str, Any]:
@@ -95,6 +96,8 @@ def run(
         result, under ``plan`` how many images are ``new``, ``changed``, ``gone``, ``moved``, ``touched`` (only the time
         of modification is another), ``failed`` (tried again), and of how many the vectors are ``carried`` over. Of
         paths only.
+    shard : (int, int) or None
+        ``(2, 8)`` makes the vectors of the second of eight shares, file by file; :func:`merge` puts shards together.
     progress : callable, True or None
         Called with a :class:`Progress`, in a thread of its own; returning True stops the job. True: a bar in a terminal
         or a notebook, tqdm's where that is installed. Otherwise the logger ``coulis`` hears of it, at level INFO.
@@ -121,6 +124,7 @@ def run(
     _vector_options(native, chosen, rows_per_file)
     native.drop_features = int(bool(drop_features))
     native.keep_pca = int(bool(keep_pca))
+    native.shard, native.shards = shard or (0, 0)
     if dry_run:
         return given.plan("coulis_job_run", output, native)
     return given.job("coulis_job_run", [_library.path_bytes(output)], native, progress, strict)
@@ -175,6 +179,7 @@ def featurize(
     overwrite: bool = False,
     strict: bool = False,
     dry_run: bool = False,
+    shard: tuple[int, int] | None = None,
     progress: Watching = None,
     **options: Unpack[RunOptions],
 ) -> dict[str, Any]:
@@ -186,6 +191,7 @@ def featurize(
     given = _Given(paths, chosen)
     native = _options(0.99, threads, overwrite)
     _vector_options(native, chosen, rows_per_file)
+    native.shard, native.shards = shard or (0, 0)
     if dry_run:
         return given.plan("coulis_job_featurize", output, native)
     return given.job("coulis_job_featurize", [_library.path_bytes(output)], native, progress, strict)
@@ -229,34 +235,6 @@ def transform(
     options.allow_other_recipe = int(bool(allow_other_recipe))
     paths = [_library.path_bytes(path) for path in (input, pca, output)]
     return _job("coulis_job_transform", paths, options, progress)
-
-
-def verify(directory: Path) -> dict[str, Any]:
-    """Holds a finished result against its own ``run.json``: every digest, row and recipe.
-
-    Parameters
-    ----------
-    directory : str or os.PathLike
-        The output of :func:`run`, :func:`featurize` or :func:`transform`.
-
-    Returns
-    -------
-    dict
-        ``files``, ``rows`` and ``bytes`` that were checked.
-
-    Raises
-    ------
-    Error
-        With a sentence that names the first difference: ``bad_data``, ``conflict`` for a PCA of another recipe,
-        ``missing`` when there is no ``run.json``.
-    """
-    text = ctypes.c_char_p()
-    try:
-        _library.call("coulis_job_verify", _library.path_bytes(directory), ctypes.byref(text))
-        return _summary(text.value)
-    finally:
-        if text:
-            _library.library().coulis_string_free(text)
 
 
 # ---- between Python and the library ---------------------------------------------------

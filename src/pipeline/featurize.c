@@ -9,6 +9,7 @@
 #include "pipeline/clock.h"
 #include "pipeline/making.h"
 #include "pipeline/output.h"
+#include "pipeline/shards.h"
 #include "pipeline/stream.h"
 #include "source/list.h"
 #include "source/path_text.h"
@@ -44,7 +45,12 @@ static cl_making_plan plan_of(const sink *s, int64_t number) {
 
 /* For cl_stream_plan: a part has its name only when it is whole; before, its rows are in pieces. */
 static coulis_status rows_there(void *context, int64_t part, int64_t *rows, bool *whole, coulis_error *error) {
-    const cl_making_plan plan = plan_of(context, part);
+    const sink *s = context;
+    if (!cl_shard_has(s->options, part)) { /* another shard makes it */
+        *whole = true;
+        return COULIS_OK;
+    }
+    const cl_making_plan plan = plan_of(s, part);
     char *path = cl_part_path(plan.folder, part);
     if (!path) return cl_fail_memory(error, "a path", strlen(plan.folder));
     *whole = cl_path_exists(path);
@@ -203,7 +209,7 @@ coulis_status cl_featurize(const coulis_source *source, const coulis_model *mode
     cl_free(s.rows);
     cl_free(s.texts);
     coulis_featurizer_free(featurizer);
-    *rows = s.counts.done + s.counts.skipped;
-    *resumed = s.counts.skipped;
+    *rows = cl_shard_rows(options, s.counts.done + s.counts.skipped);
+    *resumed = *rows - s.counts.done;
     return status;
 }

@@ -12,6 +12,7 @@
 #include "pipeline/overwrite.h"
 #include "pipeline/recipe.h"
 #include "pipeline/replace.h"
+#include "pipeline/shards.h"
 #include "source/location.h"
 
 void coulis_string_free(char *string) { cl_free(string); }
@@ -121,9 +122,14 @@ static coulis_status over_pictures(cl_job *j, const char *const *paths, int64_t 
         if (!j->recipe) status = cl_fail_memory(j->error, "the recipe", 0);
     }
     if (status != COULIS_OK) return status;
-    const cl_output_wish wish = {.recipe = reduce ? j->recipe : j->features_recipe, .grow = true,
+    const bool shard = j->options->shards > 0;
+    char *recipe = cl_shard_recipe(j->options, reduce ? j->recipe : j->features_recipe);
+    if (!recipe) return cl_fail_memory(j->error, "the recipe", 0);
+    const cl_output_wish wish = {.recipe = recipe, .grow = !shard, .reopen = shard,
                                  .root = j->inputs ? j->inputs->root : NULL, .overwrite = j->options->overwrite != 0};
-    return j->options->dry_run ? cl_grow_dry_run(j, output, &wish) : work_in(j, output, &wish, reduce);
+    status = j->options->dry_run ? cl_grow_dry_run(j, output, &wish) : work_in(j, output, &wish, reduce && !shard);
+    cl_free(recipe);
+    return status;
 }
 
 coulis_status coulis_job_run(const char *const *paths, int64_t path_count, const char *output,

@@ -7,6 +7,7 @@
 
 #define ROWS_PER_FILE_MAX 100000000
 #define THREADS_MAX 1024
+#define SHARDS_MAX 100000
 
 void coulis_featurizer_options_init(coulis_featurizer_options *options, size_t size) {
     const coulis_featurizer_options defaults = {.size = sizeof defaults, .features = COULIS_FEATURES_DEFAULT};
@@ -48,6 +49,11 @@ coulis_status cl_job_options_read(const coulis_job_options *given, cl_job_option
     if (!job->model) return cl_fail(error, COULIS_INVALID_ARGUMENT, "model is NULL: there is no network to run");
     if (job->rows_per_file < 1 || job->rows_per_file > ROWS_PER_FILE_MAX)
         return cl_fail(error, COULIS_INVALID_ARGUMENT, "rows per file must be 1 to %d", ROWS_PER_FILE_MAX);
+    if (job->shards < 0 || job->shards > SHARDS_MAX || job->shard < (job->shards > 0) || job->shard > job->shards)
+        return cl_fail(error, COULIS_INVALID_ARGUMENT, "a shard must be from 1 to the number of shards, %d at most",
+                       SHARDS_MAX);
+    if (job->shards > 0 && (job->pca || job->keep_pca))
+        return cl_fail(error, COULIS_INVALID_ARGUMENT, "a shard makes vectors alone, so it takes no PCA");
     if (!(job->components >= 0) || job->components > 1e9 ||
         (job->components >= 1 && job->components != (double)(int64_t)job->components))
         return cl_fail(error, COULIS_INVALID_ARGUMENT,

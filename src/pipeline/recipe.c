@@ -107,7 +107,7 @@ char *cl_recipe_kept(const char *features, double components, const char *pca_sh
 }
 
 char *cl_recipe_of_table(const cJSON *recipe) {
-    static const char *const later[] = {"components", "pca_sha256", "table_sha256", "pca"};
+    static const char *const later[] = {"components", "pca_sha256", "table_sha256", "pca", "shard"};
     cJSON *root = cJSON_Duplicate(recipe, 1);
     for (size_t i = 0; i < sizeof later / sizeof *later; i++) cJSON_DeleteItemFromObjectCaseSensitive(root, later[i]);
     return print(root, root != NULL);

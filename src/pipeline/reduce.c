@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/memory.h"
+#include "base/text.h"
 #include "pca/pca.h"
 #include "pipeline/clock.h"
 #include "pipeline/output.h"
@@ -165,21 +166,45 @@ coulis_status cl_transform_table(cl_table *table, const coulis_pca *pca, const c
     return status;
 }
 
-coulis_status cl_count_statuses(cl_table *table, coulis_job_result *result, coulis_error *error) {
-    for (int32_t part = 0; part < cl_table_parts(table); part++) {
-        cl_part_reader *reader = cl_table_part(table, part);
-        for (int32_t g = 0; g < cl_part_reader_row_groups(reader); g++) {
-            const cl_row *rows;
-            int64_t count;
-            coulis_status status = cl_part_reader_read(reader, g, 0, &rows, &count, error);
-            if (status != COULIS_OK) return status;
-            for (int64_t i = 0; i < count; i++) {
-                result->counts[rows[i].status]++; /* the reader has checked it */
-                result->not_images += rows[i].status == COULIS_UNSUPPORTED && !cl_is_image_name(rows[i].path);
-            }
+static coulis_status count_part(cl_part_reader *reader, coulis_job_result *result, coulis_error *error) {
+    for (int32_t g = 0; g < cl_part_reader_row_groups(reader); g++) {
+        const cl_row *rows;
+        int64_t count;
+        coulis_status status = cl_part_reader_read(reader, g, 0, &rows, &count, error);
+        if (status != COULIS_OK) return status;
+        for (int64_t i = 0; i < count; i++) {
+            result->counts[rows[i].status]++; /* the reader has checked it */
+            result->not_images += rows[i].status == COULIS_UNSUPPORTED && !cl_is_image_name(rows[i].path);
         }
     }
     return COULIS_OK;
+}
+
+coulis_status cl_count_statuses(cl_table *table, coulis_job_result *result, coulis_error *error) {
+    coulis_status status = COULIS_OK;
+    for (int32_t part = 0; status == COULIS_OK && part < cl_table_parts(table); part++)
+        status = count_part(cl_table_part(table, part), result, error);
+    return status;
+}
+
+coulis_status cl_count_parts(const cl_parts *parts, cl_kind kind, coulis_job_result *result, int64_t *rows,
+                             coulis_error *error) {
+    coulis_status status = COULIS_OK;
+    *rows = 0;
+    for (int64_t i = 0; status == COULIS_OK && i < parts->count; i++) {
+        if (parts->records[i].kind != kind) continue;
+        char name[CL_PART_NAME];
+        cl_part_name(kind, parts->records[i].number, name);
+        char *path = cl_format("%s/%s", parts->folder, name);
+        cl_part_reader *reader = NULL;
+        if (!path) return cl_fail_memory(error, "a path", strlen(parts->folder));
+        status = cl_part_reader_open(path, kind == CL_KIND_FEATURES ? "features" : "pca", &reader, error);
+        if (status == COULIS_OK) status = count_part(reader, result, error);
+        if (status == COULIS_OK) *rows += cl_part_reader_rows(reader);
+        cl_part_reader_close(reader);
+        cl_free(path);
+    }
+    return status;
 }
 
 coulis_status cl_check_recipes(cl_table *table, coulis_error *error) {

@@ -33,4 +33,9 @@ coulis_status cl_table_sha256(cl_table *table, char sha256[CL_SHA256_TEXT], coul
 /* Adds to result->counts how many rows have each status, and to result->not_images. */
 coulis_status cl_count_statuses(cl_table *table, coulis_job_result *result, coulis_error *error);
 
+/* The same for the parts of one kind that are written down, whatever their numbers. *rows gets how many rows they
+ * have. */
+coulis_status cl_count_parts(const cl_parts *parts, cl_kind kind, coulis_job_result *result, int64_t *rows,
+                             coulis_error *error);
+
 #endif

@@ -12,6 +12,7 @@
 #include "pipeline/recipe.h"
 #include "pipeline/replace.h"
 #include "pipeline/review.h"
+#include "pipeline/shards.h"
 
 void cl_job_release(cl_job *j) {
     cl_output_close(&j->output);
@@ -132,8 +133,9 @@ coulis_status cl_job_make_features(cl_job *j) {
                               j->features_recipe, &j->output.parts, &rows, &j->summary.result.resumed, j->error);
     cl_job_took(j, COULIS_STAGE_FEATURIZE, began);
     if (j->inputs) cl_inputs_count(j->inputs, &j->summary.result);
-    if (status == COULIS_OK && rows == 0)
+    if (status == COULIS_OK && rows == 0 && j->options->shards == 0)
         status = cl_fail(j->error, COULIS_MISSING, "there are no images in what was given");
+    if (status == COULIS_OK && j->options->shards > 0) return cl_shard_count(j, rows);
     if (status == COULIS_OK) status = cl_table_open(j->output.features, "features", &j->table, j->error);
     if (status == COULIS_OK) status = cl_count_statuses(j->table, &j->summary.result, j->error);
     if (status == COULIS_OK && cl_table_rows(j->table) != rows)

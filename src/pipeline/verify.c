@@ -144,14 +144,15 @@ static coulis_status check_strangers(verifying *v, cl_kind kind) {
 
 /* Holds the counts of run.json against the rows of a table. */
 static coulis_status check_rows(verifying *v, cl_kind kind) {
-    if (!cl_parts_find(&v->parts, kind, 0)) return COULIS_OK;
-    const bool features = kind == CL_KIND_FEATURES;
-    char *folder = cl_format("%s/%s", v->folder, features ? "features" : "reduced");
+    char *folder = cl_format("%s/%s", v->folder, kind == CL_KIND_FEATURES ? "features" : "reduced");
     if (!folder) return cl_fail_memory(v->error, "a path", strlen(v->folder));
-    cl_table *table = NULL;
     coulis_job_result found = {0};
-    coulis_status status = cl_table_open(folder, features ? "features" : "pca", &table, v->error);
-    if (!status) status = cl_count_statuses(table, &found, v->error);
+    int64_t rows;
+    coulis_status status = cl_count_parts(&v->parts, kind, &found, &rows, v->error);
+    if (status || rows == 0) {
+        cl_free(folder);
+        return status;
+    }
     coulis_job_result said;
     char *text = cJSON_PrintUnformatted(v->root);
     if (!status) status = text ? cl_summary_read(text, v->run, &said, v->error) : cl_fail_memory(v->error, v->run, 0);
@@ -160,12 +161,11 @@ static coulis_status check_rows(verifying *v, cl_kind kind) {
             status = cl_fail(v->error, COULIS_BAD_DATA, "%s: has %lld rows with the status '%s', where %s says %lld",
                              folder, (long long)found.counts[word], coulis_status_name(word), v->run,
                              (long long)said.counts[word]);
-    if (!status && cl_table_rows(table) != said.images)
+    if (!status && rows != said.images)
         status = cl_fail(v->error, COULIS_BAD_DATA, "%s: has %lld rows, where %s says %lld", folder,
-                         (long long)cl_table_rows(table), v->run, (long long)said.images);
-    if (!status) v->rows = cl_table_rows(table);
+                         (long long)rows, v->run, (long long)said.images);
+    if (!status) v->rows = rows;
     cJSON_free(text);
-    cl_table_close(table);
     cl_free(folder);
     return status;
 }

@@ -329,3 +329,27 @@ def quick_sleep(folder):
     (folder / "sleep").write_text("#!/bin/sh\nexec /bin/sleep 0.1\n")
     (folder / "sleep").chmod(0o755)
     return folder
+
+
+def test_batch(bare, tmp_path):
+    """The job definition, held against Amazon's model; and its command, run as an array of two, over stand-ins."""
+    definition = json.loads((EMR / "batch.json").read_text())
+    validate("batch", "RegisterJobDefinition", definition)
+    bash, flags, script, *references = definition["containerProperties"]["command"]
+    assert [r.removeprefix("Ref::") for r in references] == ["images", "shards", "components"]
+    assert {r.removeprefix("Ref::") for r in references} == set(definition["parameters"])
+    programs = tmp_path / "stand-ins"
+    programs.mkdir()
+    (programs / "aws").write_text('#!/bin/sh\nmkdir -p "$5" && cp -r "$4/." "$5"\n')
+    (programs / "coulis").write_text('#!/bin/sh\necho "$@" >said; mkdir -p "$4"; cp said "$4"; exit 3\n')
+    for program in programs.iterdir():
+        program.chmod(0o755)
+    (tmp_path / "images").mkdir()
+    script = script.replace("/tmp/coulis", str(tmp_path / "work"))
+    for index in range(2):
+        code, _, error = run(bash, flags, script, tmp_path / "images", tmp_path / "shards", "7",
+                             env={"PATH": f"{programs}:/usr/bin:/bin", "AWS_BATCH_JOB_ARRAY_INDEX": str(index),
+                                  "AWS_BATCH_JOB_ARRAY_SIZE": "2"})
+        assert code == 0, error
+        said = (tmp_path / "shards" / f"shard{index + 1}" / "said").read_text()
+        assert said == f"run images -o shard{index + 1} --shard {index + 1}/2 -k 7 --no-progress\n"

@@ -71,7 +71,8 @@ def verify(directory: Path) -> dict[str, Any]:
     text = ctypes.c_char_p()
     try:
         _library.call("coulis_job_verify", _library.path_bytes(directory), ctypes.byref(text))
-        return _summary(text.value)
+        checked: dict[str, Any] = json.loads((text.value or b"").decode("utf-8"))
+        return checked
     finally:
         if text:
             _library.library().coulis_string_free(text)

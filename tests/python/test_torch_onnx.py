@@ -5,7 +5,6 @@ import os
 import coulis
 import numpy
 import pytest
-import timm
 import torch
 import torchvision
 import transformers

@@ -2,9 +2,9 @@
 
 A group is named after what it tests: group `pca` is tests/c/test_pca.c and tests/python/test_pca.py. Beside them are
 groups that build again: `clang` (the other compiler), `sanitize` (AddressSanitizer and UBSan), `tsan`
-(ThreadSanitizer), `neon` (64-bit ARM in an emulator) and `lint`. A folder of tests with a list of packages of its own
-is a group too: tests/wheel runs in build/venv-wheel, which holds what requirements/wheel.txt says; so do `keras`,
-tests/python/test_keras_*.py in build/venv-keras, and `torch`, whose environment stands on Debian's PyTorch;
+(ThreadSanitizer), `valgrind`, `neon` (64-bit ARM in an emulator) and `lint`. A folder of tests with a list of packages
+of its own is a group too: tests/wheel runs in build/venv-wheel, which holds what requirements/wheel.txt says; so do
+`keras`, tests/python/test_keras_*.py in build/venv-keras, and `torch`, whose environment stands on Debian's PyTorch;
 tests/spark needs more, all of it in build/spark (tools/spark_environment.sh).
 """
 
@@ -12,6 +12,7 @@ import dataclasses
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -27,7 +28,7 @@ GROUP_SECONDS_MAX = 1500  # a test that hangs ends, and counts as failed
 
 # What takes long, needs another compiler, or another environment: not among the tests before each commit.
 NOT_QUICK = {"clang", "sanitize", "tsan", "neon", "keras", "spark", "wheel", "types", "emr", "notebooks", "torch",
-             "models"}
+             "models", "valgrind"}
 # Groups that may not run beside another: each makes the wheel in dist/ anew.
 ALONE = {"emr", "wheel"}
 
@@ -80,9 +81,9 @@ class Job:
                 os.killpg(self.process.pid, signal.SIGKILL)
 
 
-def run_c(job, program, environment=None):
-    arguments = [job.only] if job.only else []
-    code, output = job.call([str(program), *arguments], env={**os.environ, **(environment or {})})
+def run_c(job, program, environment=None, before=(), only=""):
+    arguments = [job.only or only] if job.only or only else []
+    code, output = job.call([*before, str(program), *arguments], env={**os.environ, **(environment or {})})
     for name, seconds in C_TEST.findall(output):
         job.times.append((float(seconds), f"{program.stem}:{name}"))
     counts = C_COUNTS.findall(output)
@@ -217,6 +218,21 @@ def test_tsan(job):
                     {"TSAN_OPTIONS": "halt_on_error=0:exitcode=66", "OPENBLAS_NUM_THREADS": "1"})
 
 
+# Those that read files, and a job from its images to its table, in seconds even so: (test, those of its names).
+UNDER_VALGRIND = (("base", ""), ("safetensors", ""), ("table_folder", ""), ("pipeline", "a_stopped_job"))
+
+
+def test_valgrind(job):
+    """What AddressSanitizer does not see: decisions by values that nobody wrote, also in libraries that are linked."""
+    if not shutil.which("valgrind"):
+        job.say("skipped: no valgrind: ./run test valgrind installs it")
+        job.add(0, 0, 1)
+        return
+    check = ["valgrind", "-q", "--error-exitcode=9", "--leak-check=full", "--errors-for-leak-kinds=definite"]
+    for name, only in UNDER_VALGRIND:
+        run_c(job, BUILD / "tests" / f"test_{name}", {"COULIS_TEST_QUICK": "1"}, check, only)
+
+
 def test_neon(job):
     """Library, command and C tests for 64-bit ARM, cross-compiled and run in an emulator."""
     run_c(job, ROOT / "tools" / "cross_test.sh")
@@ -266,7 +282,7 @@ def test_lint(job):
 
 
 SPECIAL = {"clang": test_clang, "sanitize": test_sanitize, "tsan": test_tsan, "neon": test_neon, "keras": test_keras,
-           "torch": test_torch, "spark": test_spark, "lint": test_lint}
+           "torch": test_torch, "spark": test_spark, "valgrind": test_valgrind, "lint": test_lint}
 
 
 def groups():

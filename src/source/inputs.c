@@ -173,7 +173,7 @@ static coulis_status next_of_many(cl_inputs *inputs, coulis_item *item, coulis_e
     if (!item->name || inputs->damaged) {
         if (inputs->open) inputs->open->close(inputs->open);
         inputs->open = NULL;
-        return COULIS_OK;
+        return cl_many_is_same(name, entry->bytes, entry->modified, error);
     }
     const size_t root = inputs->open->root;
     if (item->values) {

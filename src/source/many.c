@@ -4,6 +4,8 @@
 #include <strings.h>
 
 #include "base/error.h"
+#include "base/files.h"
+#include "source/location.h"
 
 static const struct {
     const char *ending;
@@ -28,6 +30,15 @@ coulis_status cl_many_open(const char *name, const coulis_source_options *option
     coulis_status status = kinds[kind_of(name)].open(name, options, many, error);
     if (status == COULIS_OK) (*many)->left_out = left_out;
     return status;
+}
+
+coulis_status cl_many_is_same(const char *name, int64_t bytes, int64_t modified, coulis_error *error) {
+    cl_file_state now;
+    if (bytes < 0 || cl_location_has_scheme(name)) return COULIS_OK;
+    coulis_status status = cl_file_state_at(name, &now, error);
+    if (status != COULIS_OK || (now.has_bytes && now.bytes == bytes && now.modified == modified)) return status;
+    return cl_fail(error, COULIS_CONFLICT, "%s: changed after the job had begun; start again, into another folder",
+                   name);
 }
 
 bool cl_many_takes(cl_many *many, const coulis_source_options *options, const char *member) {

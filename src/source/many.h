@@ -32,6 +32,10 @@ bool cl_is_many(const char *name);
 coulis_status cl_many_open(const char *name, const coulis_source_options *options, int64_t *left_out, cl_many **many,
                            coulis_error *error);
 
+/* COULIS_CONFLICT where a file is not as it was listed: `bytes` (-1: not known) and `modified`, as in cl_entry. What
+ * has been read of it then mixes two states, or is of another than the recipe names. */
+coulis_status cl_many_is_same(const char *name, int64_t bytes, int64_t modified, coulis_error *error);
+
 /* The kinds. */
 coulis_status cl_tar_open(const char *name, const coulis_source_options *options, cl_many **many, coulis_error *error);
 coulis_status cl_zip_open(const char *name, const coulis_source_options *options, cl_many **many, coulis_error *error);

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import tarfile
+import time
 import zipfile
 from pathlib import Path
 
@@ -312,6 +313,29 @@ def test_archives_are_resumed(coulis, command, images, paths, tmp_path):
     with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as archive:
         archive.add(paths[0], "other.jpg")
     assert "another recipe" in coulis(*arguments, "-o", "out", code=1).stderr
+
+
+@pytest.mark.parametrize("how", ["other images", "another time"])
+def test_an_archive_that_changes_under_way_ends_the_job(command, images, paths, tmp_path, how):
+    """Its rows would be of another state than the recipe names. It changes after it was listed, as standard input,
+    which is listed behind it, is waited for."""
+    def write(chosen):
+        with tarfile.open(tmp_path / "a.tar", "w") as archive:
+            for path in chosen:
+                archive.add(path, path.relative_to(images))
+
+    write(paths[:9])
+    before = (tmp_path / "a.tar").stat()
+    running = subprocess.Popen([command, "featurize", "a.tar", "@-", "-o", "out", "--quiet"], cwd=tmp_path, text=True,
+                               stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+    time.sleep(2)
+    if how == "other images":
+        write(paths[9:20])
+    else:
+        os.utime(tmp_path / "a.tar", ns=(before.st_atime_ns, before.st_mtime_ns + 10**9))
+    said = running.communicate(f"{paths[0]}\n", timeout=120)[1]
+    assert running.returncode == 1 and "a.tar: changed after the job had begun" in said, said
+    assert json.loads((tmp_path / "out" / "run.json").read_text())["complete"] is False
 
 
 def test_schemes_that_are_not_served_are_refused(coulis, paths, tmp_path):

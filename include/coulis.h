@@ -494,13 +494,21 @@ COULIS_API int64_t coulis_moments_columns(const coulis_moments *moments);
  * vector of zeros has similarity 0 with every other. An index is used by one caller at a time. */
 typedef struct coulis_index coulis_index;
 
+typedef struct coulis_index_options {
+    size_t size;
+    int32_t threads;  /* 0 for all cores */
+    int32_t reserved; /* 0 */
+} coulis_index_options;
+
+COULIS_API void coulis_index_options_init(coulis_index_options *options, size_t size);
+
 /* An index of `rows` vectors of `cols` dimensions (1 to 4,194,304), which must outlive it and stay as they are.
- *
- *  threads   0 for all cores
+ * `options` may be NULL. Released with coulis_index_free.
  *
  * COULIS_NUMERIC on NaN or infinity (row named). Memory beyond the vectors: 8 bytes for each. */
-COULIS_API coulis_status coulis_index_create(const float *vectors, int64_t rows, int64_t cols, int32_t threads,
-                                             coulis_index **index, coulis_error *error);
+COULIS_API coulis_status coulis_index_create(const float *vectors, int64_t rows, int64_t cols,
+                                             const coulis_index_options *options, coulis_index **index,
+                                             coulis_error *error);
 COULIS_API void coulis_index_free(coulis_index *index);
 
 /* The k nearest vectors of each query.

@@ -21,6 +21,7 @@ from ._structs import (
     FeaturizerOptions,
     ImageInfo,
     ImageOptions,
+    IndexOptions,
     Input,
     JobOptions,
     JobResult,
@@ -113,7 +114,8 @@ FUNCTIONS = {
     "coulis_bytes_free": (None, [c_void_p]),
     "coulis_moments_rows": (c_int64, [_HANDLE]),
     "coulis_moments_columns": (c_int64, [_HANDLE]),
-    "coulis_index_create": (_STATUS, [_FLOATS, c_int64, c_int64, c_int32, POINTER(_HANDLE), _ERROR]),
+    "coulis_index_create": (
+        _STATUS, [_FLOATS, c_int64, c_int64, POINTER(IndexOptions), POINTER(_HANDLE), _ERROR]),
     "coulis_index_free": (None, [_HANDLE]),
     "coulis_index_search": (_STATUS, [_HANDLE, _FLOATS, c_int64, c_int64, _FLOATS, _INT64S, _ERROR]),
     "coulis_index_pairs": (_STATUS, [_HANDLE, _HANDLE, c_double, POINTER(_HANDLE), _ERROR]),

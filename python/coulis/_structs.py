@@ -68,6 +68,10 @@ class FeaturizerOptions(ctypes.Structure):
     ]
 
 
+class IndexOptions(ctypes.Structure):
+    _fields_ = [("size", c_size_t), ("threads", c_int32), ("reserved", c_int32)]
+
+
 class MomentsOptions(ctypes.Structure):
     _fields_ = [("size", c_size_t), ("first_row", c_int64), ("threads", c_int32), ("reserved", c_int32)]
 
@@ -200,6 +204,7 @@ STRUCTS = {
     "coulis_result": ResultStruct,
     "coulis_pca_options": PcaOptions,
     "coulis_moments_options": MomentsOptions,
+    "coulis_index_options": IndexOptions,
     "coulis_progress": ProgressStruct,
     "coulis_plan": PlanStruct,
     "coulis_item": Item,

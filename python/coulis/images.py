@@ -42,12 +42,18 @@ def image_options(
     options.truncated = _library.choice("truncated", truncated)
     options.depth = _library.choice("depth", depth)
     options.cmyk = _library.choice("cmyk", cmyk)
-    if max_pixels is not None:
-        number = int(max_pixels)
-        if number != max_pixels or not 1 <= number < 2**62:
-            raise ValueError(f"max_pixels must be a whole number from 1, not {max_pixels!r}")
-        options.max_pixels = number
+    set_limit(options, "max_pixels", max_pixels)
     return options
+
+
+def set_limit(options: Any, name: str, limit: int | None) -> None:
+    """Sets a limit of ``coulis_image_options``, unless it is None."""
+    if limit is None:
+        return
+    number = int(limit)
+    if number != limit or not 1 <= number < 2**62:
+        raise ValueError(f"{name} must be a whole number from 1, not {limit!r}")
+    setattr(options, name, number)
 
 
 @takes(ImageOptions, resize="squash")

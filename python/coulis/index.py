@@ -36,11 +36,13 @@ class Index:
         self.threads = threads
         self._handle = Handle("coulis_index_free")
         self._lock = Lock()  # the library's index is used by one caller at a time
+        options = _library.new(_library.IndexOptions)
+        options.threads = _library.threads_number(threads)
         _library.call(
             "coulis_index_create",
             _library.pointer(self._vectors, ctypes.c_float),
             *self._vectors.shape,
-            _library.threads_number(threads),
+            ctypes.byref(options),
             self._handle.out,
         )
 

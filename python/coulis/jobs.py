@@ -291,6 +291,7 @@ def _options(components: float | None, threads: int | None, overwrite: bool) -> 
 
 def _vector_options(native: Any, chosen: dict[str, Any], rows_per_file: int) -> None:
     image = images.image_options(**{name: chosen[name] for name in IMAGE})
+    images.set_limit(image, "max_bytes", chosen["max_bytes"])
     native.model = _library.path_bytes(chosen["model"])
     native.featurizer = ctypes.pointer(_library.featurizer_options(chosen["features"], chosen["precision"], image))
     native.rows_per_file = _rows_number(rows_per_file)

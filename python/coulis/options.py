@@ -84,7 +84,13 @@ class VectorOptions(ImageOptions, total=False):
 
 
 class RunOptions(VectorOptions, SourceOptions, total=False):
-    """The options of a job that reads images and runs a network: :class:`VectorOptions` and :class:`SourceOptions`."""
+    """The options of a job that reads images and runs a network: :class:`VectorOptions`, :class:`SourceOptions`, and
+
+    max_bytes : int or None
+        Bytes of an image file at most; None for 1,073,741,824.
+    """
+
+    max_bytes: Optional[int]
 
 
 DEFAULTS: dict[str, Any] = {
@@ -99,6 +105,7 @@ DEFAULTS: dict[str, Any] = {
     "depth": "pillow",
     "cmyk": "plain",
     "max_pixels": None,
+    "max_bytes": None,
     "precision": "float32",
     "label": "parent",
     "include": (),

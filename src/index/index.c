@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/sized.h"
 #include "index/pairs.h"
 #include "index/search.h"
 
@@ -21,7 +22,12 @@ struct coulis_pairs {
     float *similarity;
 };
 
-coulis_status coulis_index_create(const float *vectors, int64_t rows, int64_t cols, int32_t threads,
+void coulis_index_options_init(coulis_index_options *options, size_t size) {
+    const coulis_index_options defaults = {.size = sizeof defaults};
+    cl_sized_init(options, size, &defaults, sizeof defaults);
+}
+
+coulis_status coulis_index_create(const float *vectors, int64_t rows, int64_t cols, const coulis_index_options *options,
                                   coulis_index **index, coulis_error *error) {
     if (!vectors || rows < 1 || !index)
         return cl_fail(error, COULIS_INVALID_ARGUMENT, "an index needs at least one vector");
@@ -30,9 +36,11 @@ coulis_status coulis_index_create(const float *vectors, int64_t rows, int64_t co
                        CL_VECTOR_LENGTH_MAX, (long long)cols);
     coulis_index *made = cl_alloc_zero(1, sizeof *made);
     if (made) made->squares = cl_alloc((size_t)rows, sizeof *made->squares);
-    coulis_status status = COULIS_OK;
-    if (!made || !made->squares) status = cl_fail_memory(error, "an index", (size_t)rows * sizeof(double));
-    if (!status) status = cl_pool_create(threads, &made->pool, error);
+    coulis_index_options own = {.size = sizeof own};
+    coulis_status status = cl_sized_read(options, "coulis_index_options", &own, sizeof own, error);
+    if (!status && (!made || !made->squares))
+        status = cl_fail_memory(error, "an index", (size_t)rows * sizeof(double));
+    if (!status) status = cl_pool_create(own.threads, &made->pool, error);
     if (!status) status = cl_squares(vectors, rows, cols, 0, made->pool, made->squares, error);
     if (status) {
         coulis_index_free(made);

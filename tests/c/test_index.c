@@ -8,6 +8,9 @@
 #include "test.h"
 
 /* Rows with a common part, so that cosines are spread, some equal, one of zeros and two of extreme size. */
+#define THREADS(n) {.size = sizeof(coulis_index_options), .threads = n}
+static const coulis_index_options threads[] = {THREADS(0), THREADS(1), THREADS(2), THREADS(3)};
+
 static float *make_rows(int64_t rows, int64_t cols) {
     float *x = random_numbers(rows * cols);
     for (int64_t r = 0; r < rows; r++)
@@ -60,7 +63,7 @@ static void check_search(int64_t rows, int64_t cols, int64_t count, int64_t k) {
         coulis_error error;
         similarity[t] = cl_alloc((size_t)(count * k), sizeof(float));
         row[t] = cl_alloc((size_t)(count * k), sizeof(int64_t));
-        CHECK_MSG(!coulis_index_create(x, rows, cols, t ? 3 : 1, &index, &error), "%s", error.message);
+        CHECK_MSG(!coulis_index_create(x, rows, cols, &threads[t ? 3 : 1], &index, &error), "%s", error.message);
         CHECK(!coulis_index_search(index, queries, count, k, similarity[t], row[t], &error));
         coulis_index_free(index);
     }
@@ -88,7 +91,7 @@ static void equal_rows_come_in_order(void) {
     int64_t row[K];
     for (int i = 0; i < ROWS * COLS; i++) x[i] = (float)(i % COLS);
     coulis_index *index;
-    CHECK(!coulis_index_create(x, ROWS, COLS, 2, &index, NULL));
+    CHECK(!coulis_index_create(x, ROWS, COLS, &threads[2], &index, NULL));
     CHECK(!coulis_index_search(index, x, 1, K, similarity, row, NULL));
     int wrong = 0;
     for (int i = 0; i < K; i++) wrong += row[i] != i || similarity[i] != 1.0f;
@@ -106,7 +109,7 @@ static void check_pairs(int64_t rows, int64_t cols, double threshold) {
     coulis_index *index;
     coulis_pairs *pairs[2];
     for (int t = 0; t < 2; t++) {
-        CHECK(!coulis_index_create(x, rows, cols, t ? 3 : 1, &index, NULL));
+        CHECK(!coulis_index_create(x, rows, cols, &threads[t ? 3 : 1], &index, NULL));
         CHECK(!coulis_index_pairs(index, NULL, threshold, &pairs[t], NULL));
         coulis_index_free(index);
     }
@@ -143,13 +146,13 @@ static void wrong_arguments_are_refused(void) {
     coulis_index *index;
     coulis_pairs *pairs;
     coulis_error error;
-    CHECK(coulis_index_create(x, 2, 2, 1, &index, &error) == COULIS_NUMERIC);
+    CHECK(coulis_index_create(x, 2, 2, &threads[1], &index, &error) == COULIS_NUMERIC);
     CHECK_MSG(strstr(error.message, "row 1 "), "%s", error.message);
-    CHECK(coulis_index_create(NULL, 2, 2, 1, &index, &error) == COULIS_INVALID_ARGUMENT);
-    CHECK(coulis_index_create(x, 0, 2, 1, &index, &error) == COULIS_INVALID_ARGUMENT);
-    CHECK(coulis_index_create(x, 2, (int64_t)1 << 40, 1, &index, &error) == COULIS_INVALID_ARGUMENT);
+    CHECK(coulis_index_create(NULL, 2, 2, &threads[1], &index, &error) == COULIS_INVALID_ARGUMENT);
+    CHECK(coulis_index_create(x, 0, 2, &threads[1], &index, &error) == COULIS_INVALID_ARGUMENT);
+    CHECK(coulis_index_create(x, 2, (int64_t)1 << 40, &threads[1], &index, &error) == COULIS_INVALID_ARGUMENT);
     x[3] = 4;
-    CHECK(!coulis_index_create(x, 2, 2, 1, &index, &error));
+    CHECK(!coulis_index_create(x, 2, 2, &threads[1], &index, &error));
     CHECK(coulis_index_search(index, x, 1, 0, similarity, row, &error) == COULIS_INVALID_ARGUMENT);
     CHECK(coulis_index_search(index, x, 1, 3, similarity, row, &error) == COULIS_INVALID_ARGUMENT);
     CHECK(coulis_index_pairs(index, NULL, NAN, &pairs, &error) == COULIS_INVALID_ARGUMENT);
@@ -170,7 +173,7 @@ static void want_of_memory_is_reported(void) {
     while (status && n < 1000) {
         coulis_error error;
         cl_test_fail_allocation(++n);
-        status = coulis_index_create(x, 3050, 24, 2, &index, &error);
+        status = coulis_index_create(x, 3050, 24, &threads[2], &index, &error);
         if (!status) status = coulis_index_search(index, x, 2, 3, similarity, row, &error);
         if (!status) status = coulis_index_pairs(index, NULL, 0.99, &pairs, &error);
         CHECK_MSG(!status || (status == COULIS_NO_MEMORY && error.message[0]), "%d: %s", n, error.message);

@@ -41,6 +41,7 @@ int main(int argc, char **argv) {
     INIT(coulis_featurizer_options, featurizer_options);
     INIT(coulis_pca_options, pca_options);
     INIT(coulis_moments_options, moments_options);
+    INIT(coulis_index_options, index_options);
     INIT(coulis_job_options, job);
     INIT(coulis_job_result, result);
     INIT(coulis_collection_options, collection);
@@ -106,7 +107,7 @@ int main(int argc, char **argv) {
     coulis_index *index;
     coulis_pairs *pairs;
     int64_t rows[3];
-    CHECK(coulis_index_create(x, 3, 2, 1, &index, &error))
+    CHECK(coulis_index_create(x, 3, 2, &index_options.it, &index, &error))
     CHECK(coulis_index_search(index, x, 1, 3, scores, rows, &error))
     CHECK(coulis_index_pairs(index, NULL, 0.5, &pairs, &error))
     coulis_pairs_free(pairs);

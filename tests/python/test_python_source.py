@@ -169,7 +169,7 @@ def test_only_a_source_with_an_identity_is_resumed(paths, tmp_path, lite0_path):
     for part in (tmp_path / "whole" / "features").iterdir():
         assert part.read_bytes() == (tmp_path / "out" / "features" / part.name).read_bytes()
     made.clear()
-    coulis.featurize(items(), tmp_path / "out", **options)
+    coulis.featurize(items(), tmp_path / "whole", **options)
     assert sorted(made) == paths  # what is there may be of other images
     for option in (dict(label="none"), dict(include="*"), dict(dry_run=True)):
         with pytest.raises(ValueError, match="go(es)? with paths"):

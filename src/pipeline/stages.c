@@ -173,7 +173,7 @@ coulis_status cl_job_make_pca(cl_job *j) {
         status = coulis_pca_load(j->output.pca, &j->pca, j->error);
     } else if (cl_table_vectors(j->table) == 0) {
         status = cl_fail(j->error, COULIS_INVALID_ARGUMENT,
-                         "none of the %lld pictures could be read, so there is nothing to fit a PCA to; see the column "
+                         "none of the %lld images could be read, so there is nothing to fit a PCA to; see the column "
                          "'error' in %s",
                          (long long)cl_table_rows(j->table), j->output.features);
     } else {

@@ -277,10 +277,12 @@ static void another_identity_is_read_again(void) {
     memory m = {0};
     coulis_source source = source_of(&m);
     CHECK(run_source("identity", &source, &result, &error) == COULIS_OK);
-    m.at = m.read = 0;
+    m.at = 0;
+    m.read = 0;
     CHECK(run_source("identity", &source, &result, &error) == COULIS_OK && m.read == 0);
     source.identity = "others";
-    m.at = m.read = 0;
+    m.at = 0;
+    m.read = 0;
     CHECK_MSG(run_source("identity", &source, &result, &error) == COULIS_OK, "%s", error.message);
     CHECK(m.read == IMAGES);
 }

@@ -593,6 +593,8 @@ typedef struct coulis_source_options {
     int64_t include_count, exclude_count;
     int32_t all_files;       /* not 0: take names that begin with a dot and system folders, too */
     int32_t zero_terminated; /* not 0: the paths of a list end with NUL instead of a newline */
+    int32_t no_sign_request; /* not 0: read from S3 without keys, from buckets that are open to all */
+    int32_t requester_pays;  /* not 0: the owner of the keys pays for what is read from S3 */
 } coulis_source_options;
 
 COULIS_API void coulis_source_options_init(coulis_source_options *options, size_t size);

@@ -14,6 +14,8 @@ class SourceOptions(ctypes.Structure):
         ("exclude_count", c_int64),
         ("all_files", c_int32),
         ("zero_terminated", c_int32),
+        ("no_sign_request", c_int32),
+        ("requester_pays", c_int32),
     ]
 
 

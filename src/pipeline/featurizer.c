@@ -109,7 +109,7 @@ coulis_status coulis_featurizer_create(const coulis_model *model, const coulis_f
         return status;
     }
     featurizer->pool = pool;
-    status = cl_remote_create(&featurizer->remote, error);
+    status = cl_remote_create(NULL, &featurizer->remote, error);
     if (status != COULIS_OK) {
         coulis_featurizer_free(featurizer);
         return status;

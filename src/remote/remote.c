@@ -8,27 +8,35 @@
 #include "base/memory.h"
 #include "remote/fetch.h"
 #include "remote/http.h"
+#include "remote/s3.h"
 
 struct cl_remote {
     cl_stop stop;
     pthread_mutex_t mutex; /* of the making of what follows */
     cl_http *http;
+    const cl_s3_calls *calls; /* NULL until S3 is needed */
+    cl_s3_state *s3;
+    cl_remote_options options;
     pid_t process; /* that made it: connections cannot be shared with a child */
 };
 
-coulis_status cl_remote_create(cl_remote **out, coulis_error *error) {
+coulis_status cl_remote_create(const cl_remote_options *options, cl_remote **out, coulis_error *error) {
     cl_remote *remote = cl_alloc_zero(1, sizeof *remote);
     if (!remote) return cl_fail_memory(error, "connections", sizeof *remote);
     cl_stop_begin(&remote->stop);
     pthread_mutex_init(&remote->mutex, NULL);
     remote->process = getpid();
+    if (options) remote->options = *options;
     *out = remote;
     return COULIS_OK;
 }
 
 void cl_remote_free(cl_remote *remote) {
     if (!remote) return;
-    if (remote->process == getpid()) cl_http_free(remote->http);
+    if (remote->process == getpid()) {
+        cl_http_free(remote->http);
+        if (remote->calls) remote->calls->close(remote->s3);
+    }
     pthread_mutex_destroy(&remote->mutex);
     cl_stop_end(&remote->stop);
     cl_free(remote);
@@ -42,18 +50,36 @@ bool cl_remote_is_s3(const char *name) {
     return has_scheme(name, "s3://") || has_scheme(name, "s3a://") || has_scheme(name, "s3n://");
 }
 
-bool cl_remote_serves(const char *name) { return has_scheme(name, "http://") || has_scheme(name, "https://"); }
+bool cl_remote_serves(const char *name) {
+    return has_scheme(name, "http://") || has_scheme(name, "https://") || cl_remote_is_s3(name);
+}
 
-static coulis_status get(cl_remote *remote, cl_fetch *fetch, coulis_error *error) {
+/* Has what an address needs. */
+static coulis_status connect_to(cl_remote *remote, bool s3, coulis_error *error) {
     coulis_status status = COULIS_OK;
     pthread_mutex_lock(&remote->mutex);
     if (remote->process != getpid()) { /* a fork: what was made belongs to the parent, whose sockets it holds */
         remote->http = NULL;
+        remote->calls = NULL;
         remote->process = getpid();
     }
-    if (!remote->http) status = cl_http_create(&remote->stop, &remote->http, error);
+    if (s3 && !remote->calls) {
+        const cl_s3_calls *calls;
+        status = cl_s3_load(&calls, error);
+        if (status == COULIS_OK) status = calls->create(&remote->stop, &remote->options, &remote->s3, error);
+        if (status == COULIS_OK) remote->calls = calls;
+    } else if (!s3 && !remote->http) {
+        status = cl_http_create(&remote->stop, &remote->http, error);
+    }
     pthread_mutex_unlock(&remote->mutex);
-    return status == COULIS_OK ? cl_http_get(remote->http, fetch, error) : status;
+    return status;
+}
+
+static coulis_status get(cl_remote *remote, cl_fetch *fetch, coulis_error *error) {
+    const bool s3 = cl_remote_is_s3(fetch->name);
+    coulis_status status = connect_to(remote, s3, error);
+    if (status != COULIS_OK) return status;
+    return s3 ? remote->calls->get(remote->s3, fetch, error) : cl_http_get(remote->http, fetch, error);
 }
 
 coulis_status cl_remote_read(cl_remote *remote, const char *name, int64_t max_bytes, uint8_t **bytes, size_t *size,
@@ -89,4 +115,27 @@ coulis_status cl_remote_state(cl_remote *remote, const char *name, cl_file_state
     state->has_bytes = total >= 0;
     state->bytes = total;
     return COULIS_OK;
+}
+
+coulis_status cl_remote_list(cl_remote *remote, const char *address, int64_t limit,
+                             coulis_status (*each)(void *context, const cl_remote_object *object, coulis_error *error),
+                             void *context, coulis_error *error) {
+    coulis_status status = connect_to(remote, true, error);
+    return status ? status : remote->calls->list(remote->s3, address, limit, each, context, error);
+}
+
+coulis_status cl_remote_put(cl_remote *remote, const char *address, const char *file, coulis_error *error) {
+    coulis_status status = connect_to(remote, true, error);
+    return status ? status : remote->calls->put(remote->s3, address, file, error);
+}
+
+coulis_status cl_remote_delete(cl_remote *remote, const char *address, coulis_error *error) {
+    coulis_status status = connect_to(remote, true, error);
+    return status ? status : remote->calls->remove(remote->s3, address, error);
+}
+
+coulis_status cl_remote_describe(cl_remote *remote, const char *address, char *key, char *region, char *server,
+                                 size_t size, coulis_error *error) {
+    coulis_status status = connect_to(remote, true, error);
+    return status ? status : remote->calls->describe(remote->s3, address, key, region, server, size, error);
 }

@@ -13,7 +13,13 @@
 /* Connections to servers, made when they are first needed. Used by any number of threads. */
 typedef struct cl_remote cl_remote;
 
-coulis_status cl_remote_create(cl_remote **remote, coulis_error *error);
+typedef struct cl_remote_options {
+    bool no_sign_request; /* S3 without keys */
+    bool requester_pays;
+} cl_remote_options;
+
+/* `options` NULL: S3 with keys, which its owner pays for. */
+coulis_status cl_remote_create(const cl_remote_options *options, cl_remote **remote, coulis_error *error);
 /* NULL is allowed. No thread may be using it. */
 void cl_remote_free(cl_remote *remote);
 
@@ -33,12 +39,28 @@ coulis_status cl_remote_read(cl_remote *remote, const char *name, int64_t max_by
 coulis_status cl_remote_read_part(cl_remote *remote, const char *name, int64_t first, size_t size, uint8_t *bytes,
                                   size_t *got, int64_t *total, cl_file_state *state, coulis_error *error);
 
+/* Of S3 alone. Calls `each` for every object whose key begins with that of the address, in the order of keys; at most
+ * `limit`, 0: all. `each` returns not COULIS_OK to end with that. */
+typedef struct cl_remote_object {
+    const char *key;
+    int64_t bytes, modified; /* microseconds since 1970; -1 and INT64_MIN when not told */
+} cl_remote_object;
+coulis_status cl_remote_list(cl_remote *remote, const char *address, int64_t limit,
+                             coulis_status (*each)(void *context, const cl_remote_object *object, coulis_error *error),
+                             void *context, coulis_error *error);
+/* The object gets the content of a file, in parts where it is large, and appears whole. */
+coulis_status cl_remote_put(cl_remote *remote, const char *address, const char *file, coulis_error *error);
+coulis_status cl_remote_delete(cl_remote *remote, const char *address, coulis_error *error);
+/* The first letters of the key in use, region and server, as texts of `size` bytes. */
+coulis_status cl_remote_describe(cl_remote *remote, const char *address, char *key, char *region, char *server,
+                                 size_t size, coulis_error *error);
+
 /* What is known of an object, without its bytes. */
 coulis_status cl_remote_state(cl_remote *remote, const char *name, cl_file_state *state, coulis_error *error);
 
 /* Opens an object for reading, from the first byte; the stream can be sought, reads a few MiB at a time, and has
  * connections of its own. */
-coulis_status cl_remote_open(const char *name, FILE **stream, uint64_t *size, cl_file_state *state,
-                             coulis_error *error);
+coulis_status cl_remote_open(const cl_remote_options *options, const char *name, FILE **stream, uint64_t *size,
+                             cl_file_state *state, coulis_error *error);
 
 #endif

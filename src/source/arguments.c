@@ -21,7 +21,8 @@ static coulis_status append_image(cl_inputs *inputs, const char *path, const str
 
 static coulis_status append_remote(cl_inputs *inputs, const char *path, coulis_error *error) {
     if (cl_is_delimited(path)) return cl_append_delimited(inputs, path, error);
-    return cl_is_many(path) ? cl_append_many(inputs, path, error) : append_image(inputs, path, NULL, error);
+    if (cl_is_many(path)) return cl_append_many(inputs, path, error);
+    return cl_remote_is_s3(path) ? cl_append_objects(inputs, path, error) : append_image(inputs, path, NULL, error);
 }
 
 coulis_status cl_append_argument(cl_inputs *inputs, const char *path, const char *output, coulis_error *error) {

@@ -242,13 +242,19 @@ static void stop(void *context) {
     if (inputs->remote) cl_remote_stop(inputs->remote);
 }
 
+coulis_status cl_inputs_remote(cl_inputs *inputs, coulis_error *error) {
+    const cl_remote_options options = {.no_sign_request = inputs->options.no_sign_request != 0,
+                                       .requester_pays = inputs->options.requester_pays != 0};
+    return inputs->remote ? COULIS_OK : cl_remote_create(&options, &inputs->remote, error);
+}
+
 /* Connections, when any item is on another machine. */
 static coulis_status connect_remote(cl_inputs *inputs, coulis_error *error) {
     for (int64_t i = 0; i < inputs->list.count; i++) {
         if (inputs->list.entries[i].kind != CL_ENTRY_IMAGE || !cl_location_is_remote(cl_list_name(&inputs->list, i)))
             continue;
         inputs->table.readers = CL_REMOTE_READERS;
-        return cl_remote_create(&inputs->remote, error);
+        return cl_inputs_remote(inputs, error);
     }
     return COULIS_OK;
 }

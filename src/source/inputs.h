@@ -64,6 +64,9 @@ void cl_inputs_count(const cl_inputs *inputs, coulis_job_result *result);
  * its name. */
 coulis_status cl_inputs_column(cl_inputs *inputs, const char *name, int *number, coulis_error *error);
 
+/* Has inputs->remote. */
+coulis_status cl_inputs_remote(cl_inputs *inputs, coulis_error *error);
+
 /* Appends what one PATH stands for. */
 coulis_status cl_append_argument(cl_inputs *inputs, const char *path, const char *output, coulis_error *error);
 
@@ -73,6 +76,9 @@ coulis_status cl_append_argument(cl_inputs *inputs, const char *path, const char
  * yet, so each is visited once. `output`: a folder to pass over; NULL: none. A folder below that cannot be read becomes
  * a CL_ENTRY_FAULT. */
 coulis_status cl_append_folder(cl_inputs *inputs, const char *folder, const char *output, coulis_error *error);
+
+/* The objects of S3 below `path`, sorted; or the one of that name. */
+coulis_status cl_append_objects(cl_inputs *inputs, const char *path, coulis_error *error);
 
 /* The lines of a list; `path` "-" is standard input. */
 coulis_status cl_append_lines(cl_inputs *inputs, const char *path, coulis_error *error);

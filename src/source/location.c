@@ -72,7 +72,7 @@ coulis_status cl_location_state(const char *name, cl_file_state *state, coulis_e
     if (!cl_location_has_scheme(name)) return cl_file_state_at(name, state, error);
     if (!cl_remote_serves(name)) return COULIS_OK;
     cl_remote *remote;
-    coulis_status status = cl_remote_create(&remote, error);
+    coulis_status status = cl_remote_create(NULL, &remote, error);
     if (status != COULIS_OK) return status;
     status = cl_remote_state(remote, name, state, error);
     cl_remote_free(remote);
@@ -80,7 +80,7 @@ coulis_status cl_location_state(const char *name, cl_file_state *state, coulis_e
 }
 
 coulis_status cl_location_open(const char *name, FILE **stream, uint64_t *size, coulis_error *error) {
-    if (cl_remote_serves(name)) return cl_remote_open(name, stream, size, NULL, error);
+    if (cl_remote_serves(name)) return cl_remote_open(NULL, name, stream, size, NULL, error);
     if (cl_location_has_scheme(name)) return cl_location_refuse(name, COULIS_INVALID_ARGUMENT, error);
     return cl_file_open(name, stream, size, error);
 }

@@ -32,6 +32,7 @@ int cli_fit(const cli_options *options);
 int cli_apply(const cli_options *options);
 int cli_transform(const cli_options *options);
 int cli_verify(const cli_options *options);
+int cli_check(const cli_options *options);
 int cli_search(const cli_options *options);
 int cli_dedup(const cli_options *options);
 int cli_cluster(const cli_options *options);

@@ -9,8 +9,8 @@ const char cli_about[] = "coulis turns images into feature vectors, reduces them
 const char cli_paths[] =
     "PATH is an image; a folder (searched recursively); @list.txt or @- (a list of paths, one per line; - is standard "
     "input); a .tar, .tar.gz, .tgz or .zip; a .parquet with a column of images or of paths; a .csv or .tsv with a "
-    "header (path, label and further columns). A file whose own name begins with @ or - is given as ./@name. After -- "
-    "everything is a PATH.";
+    "header (path, label and further columns); an http:// or https:// address of one of these; s3://BUCKET/PREFIX "
+    "(s3a, s3n). A file whose own name begins with @ or - is given as ./@name. After -- everything is a PATH.";
 
 const char cli_exit_codes[] =
     "0 done; 1 failed; 2 usage; 3 done, some images unreadable; 130 interrupted, can be resumed.";
@@ -87,6 +87,12 @@ const cli_verb cli_verbs[] = {
      .details = "DIR is a finished result of run, featurize or transform. Exit code 1 with a sentence that names the "
                 "first difference from what was written.",
      .example = "coulis verify out", .paths_min = 1, .paths_max = 1, .values = CLI_FOLDERS, .run = cli_verify},
+    {.name = "check", .bit = CLI_CHECK, .arguments = "s3://BUCKET/PREFIX",
+     .summary = "whether a place in S3 can be used: lists, reads, writes and deletes one object",
+     .details = "A line for each step, and for the one that fails a sentence on what to do. Keys, region and server "
+                "are found as by Amazon's own tools: the environment, ~/.aws, or the role of the machine.",
+     .example = "coulis check s3://bucket/photos", .paths_min = 1, .paths_max = 1, .values = CLI_ANYTHING,
+     .run = cli_check},
     {.name = "apply", .bit = CLI_APPLY, .arguments = "PATH... --pca PCA -o DIR",
      .summary = "new images by the network and PCA of a run",
      .details = "PCA is a folder that run wrote, or the file of a PCA. It says which network and preprocessing its "
@@ -222,9 +228,9 @@ const cli_option cli_table[] = {
     {"label", 0, CLI_TEXT, AT(choose.label), CLI_PATHS, .value = "parent|first|none|LEVEL", .initial = "parent",
      .help = "which folder is the label; LEVEL 2 is the second below PATH, -2 the one above the parent"},
     {"null", '0', CLI_FLAG, AT(choose.zero_terminated), CLI_PATHS, .help = "NUL between the paths of a list"},
-    {"no-sign-request", 0, CLI_FLAG, AT(choose.no_sign_request), CLI_PATHS,
+    {"no-sign-request", 0, CLI_FLAG, AT(choose.no_sign_request), CLI_PATHS | CLI_CHECK,
      .help = "read s3:// without keys, from buckets that are open to all"},
-    {"requester-pays", 0, CLI_FLAG, AT(choose.requester_pays), CLI_PATHS,
+    {"requester-pays", 0, CLI_FLAG, AT(choose.requester_pays), CLI_PATHS | CLI_CHECK,
      .help = "the owner of the keys pays for what is read from s3://"},
     {"dry-run", 0, CLI_FLAG, AT(dry_run), CLI_IMAGES,
      .help = "say what would be read, by kind and label, and what of it is new, changed or gone; do nothing"},

@@ -31,6 +31,7 @@ enum {
     CLI_VERIFY = 1u << 20,
     CLI_LIST = 1u << 21,
     CLI_MERGE = 1u << 22,
+    CLI_CHECK = 1u << 23,
 };
 #define CLI_IMAGES (CLI_RUN | CLI_FEATURIZE)            /* verbs that read images */
 #define CLI_PATHS (CLI_IMAGES | CLI_APPLY | CLI_LIST)               /* verbs that take PATHs */

@@ -632,6 +632,15 @@ COULIS_API void coulis_source_info_init(coulis_source_info *info, size_t size);
 /* Of a source that coulis_source_open made. */
 COULIS_API void coulis_source_describe(const coulis_source *source, coulis_source_info *info);
 
+/* Tries what a job does in a place of S3, s3://BUCKET/PREFIX: finds keys and region, lists, reads one object if there
+ * is one, writes one of its own and deletes it. `step` is called after each with its name and what was found, both valid
+ * during the call only. The sentence of a failure says what to do.
+ *
+ *  options   no_sign_request and requester_pays are used; NULL for the defaults */
+COULIS_API coulis_status coulis_check(const char *address, const coulis_source_options *options,
+                                      void (*step)(void *context, const char *name, const char *text), void *context,
+                                      coulis_error *error);
+
 /* Of a source that coulis_source_open made; NULL is allowed. */
 COULIS_API void coulis_source_close(coulis_source *source);
 

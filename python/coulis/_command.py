@@ -8,11 +8,7 @@ from pathlib import Path
 
 
 def main() -> None:
-    """Replaces this process by the command, with the same arguments; s3-check is done here."""
-    if sys.argv[1:2] == ["s3-check"]:
-        from .s3_check import main as s3_check
-
-        sys.exit(s3_check(sys.argv[2:]))  # type: ignore[no-untyped-call]
+    """Replaces this process by the command, with the same arguments."""
     here = Path(__file__).resolve().parent
     program, built = here / "bin" / "coulis", here.parents[1] / "build" / "coulis"
     if not program.exists() and built.exists():  # in a checkout

@@ -13,7 +13,7 @@ from ctypes import POINTER, c_char_p, c_double, c_float, c_int32, c_int64, c_siz
 from typing import TYPE_CHECKING, Any
 
 from ._place import find
-from ._source_structs import Item, Source, SourceInfo, SourceOptions
+from ._source_structs import Item, Source, SourceInfo, SourceOptions, StepFunction
 from ._structs import (
     STRUCTS,
     CollectionOptions,
@@ -129,6 +129,7 @@ FUNCTIONS = {
     "coulis_source_serves": (c_int32, [c_char_p]),
     "coulis_source_write": (_STATUS, [POINTER(Source), c_char_p, POINTER(c_int64), _ERROR]),
     "coulis_source_describe": (None, [POINTER(Source), POINTER(SourceInfo)]),
+    "coulis_check": (_STATUS, [c_char_p, POINTER(SourceOptions), StepFunction, c_void_p, _ERROR]),
     "coulis_source_close": (None, [POINTER(Source)]),
     "coulis_string_free": (None, [c_char_p]),
     "coulis_job_run": (_STATUS, [_STRINGS, c_int64, c_char_p] + _JOB),

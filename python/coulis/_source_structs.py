@@ -48,6 +48,7 @@ ReadFunction = ctypes.CFUNCTYPE(
     c_int32, c_void_p, POINTER(Item), c_int64, POINTER(c_void_p), POINTER(c_size_t), c_void_p
 )
 ReleaseFunction = ctypes.CFUNCTYPE(None, c_void_p, c_void_p)
+StepFunction = ctypes.CFUNCTYPE(None, c_void_p, c_char_p, c_char_p)
 CloseFunction = ctypes.CFUNCTYPE(None, c_void_p)
 
 

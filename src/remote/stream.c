@@ -81,7 +81,8 @@ coulis_status cl_remote_open(const cl_remote_options *options, const char *name,
     if (!r) return cl_fail_memory(error, name, sizeof *r);
     r->size = -1;
     r->name = cl_strdup(name);
-    coulis_status status = r->name ? cl_remote_create(options, &r->remote, error) : cl_fail_memory(error, name, strlen(name));
+    coulis_status status = r->name ? cl_remote_create(options, &r->remote, error)
+                                   : cl_fail_memory(error, name, strlen(name));
     if (status == COULIS_OK) status = fetch_block(r, 0, error);
     FILE *opened = NULL;
     if (status == COULIS_OK) {

@@ -1,10 +1,11 @@
 /* What the library calls: reading, writing and removing objects. */
-#include <aws/common/string.h>
+#include <aws/auth/auth.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "s3/failure.h"
 #include "s3/list.h"
 #include "s3/request.h"
 
@@ -103,6 +104,10 @@ static coulis_status describe(cl_s3_state *s, const char *name, char *key, char 
     pthread_mutex_lock(&s->mutex);
     while (!k.there) pthread_cond_wait(&s->changed, &s->mutex);
     pthread_mutex_unlock(&s->mutex);
+    if (!k.first[0] && !s->options.no_sign_request) {
+        const cl_s3_answer none = {.state = s, .error_code = AWS_AUTH_SIGNING_NO_CREDENTIALS};
+        return cl_s3_fail(&none, name, "", "", error);
+    }
     cl_s3_address address;
     coulis_status status = cl_s3_address_read(name, &address, error);
     if (status != COULIS_OK) return status;

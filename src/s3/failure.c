@@ -2,6 +2,7 @@
 
 #include <aws/auth/auth.h>
 #include <aws/io/io.h>
+#include <aws/s3/s3.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -39,7 +40,7 @@ static bool is_of_keys(int code) {
 }
 
 bool cl_s3_may_go_better(const cl_s3_answer *a) {
-    if (a->no_memory) return false;
+    if (a->no_memory || a->error_code == AWS_ERROR_S3_REQUEST_TIME_TOO_SKEWED) return false;
     if (a->status / 100 == 2) return true; /* the body did not come whole */
     if (a->status >= 500 || a->status == 429 || a->status == 408) return true;
     if (a->status != 0) return false;
@@ -63,7 +64,6 @@ static const struct {
     {"ExpiredToken", "the session has expired: log in again, or renew AWS_SESSION_TOKEN"},
     {"TokenRefreshRequired", "the session has expired: log in again, or renew AWS_SESSION_TOKEN"},
     {"InvalidToken", "the session token is not valid: check AWS_SESSION_TOKEN; lasting keys need none"},
-    {"RequestTimeTooSkewed", "the clock of this machine is wrong by more than a quarter of an hour: set it"},
     {"PermanentRedirect", "the bucket '%b' is in another region than '%r': set AWS_REGION"},
     {"AuthorizationHeaderMalformed", "the bucket '%b' is in another region than '%r': set AWS_REGION"},
     {"IllegalLocationConstraintException", "the bucket '%b' is in another region than '%r': set AWS_REGION"},
@@ -91,13 +91,16 @@ static coulis_status fail_known(const char *sentence, const char *name, const ch
 coulis_status cl_s3_fail(const cl_s3_answer *a, const char *name, const char *bucket, const char *region,
                          coulis_error *error) {
     if (a->no_memory) return cl_fail_memory(error, name, 0);
+    if (a->error_code == AWS_ERROR_S3_REQUEST_TIME_TOO_SKEWED)
+        return cl_fail(error, COULIS_IO,
+                       "%s: the clock of this machine is wrong by more than a quarter of an hour: set it", name);
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (strcmp(known[i].code, a->code) == 0) return fail_known(known[i].sentence, name, bucket, region, error);
     const char *code = a->code, *colon = a->message[0] ? ": " : "";
     if (a->status == 404) return cl_fail(error, COULIS_MISSING, "%s: S3 has no such object", name);
     if (a->status == 403)
-        return cl_fail(error, COULIS_UNREADABLE, "%s: S3 answers 403 %s%s%s: these keys may not do this here; its owner "
-                       "can allow it in the policy of the bucket", name, code, colon, a->message);
+        return cl_fail(error, COULIS_UNREADABLE, "%s: S3 answers 403 %s%s%s: these keys may not do this here; the "
+                       "owner can allow it in the policy of the bucket", name, code, colon, a->message);
     if (a->status / 100 == 2)
         return cl_fail(error, COULIS_IO, "%s: its bytes do not arrive: %s", name, aws_error_str(a->error_code));
     if (a->status != 0)

@@ -183,8 +183,8 @@ coulis_status cl_s3_send(cl_s3_state *s, const cl_s3_request *r, const cl_s3_add
             return cl_fail(error, COULIS_INTERRUPTED, "%s: stopped on request", r->name);
         if (tries < 3 && a.region[0] && cl_s3_learn_region(s, address->bucket, a.region)) continue;
         if (a.status == 416 && r->fetch && r->fetch->first >= 0) return COULIS_OK; /* a part behind the end */
-        /* The client has tried again what can be tried at once; its answers may have been cut. */
-        if (tries < CL_FETCH_TRIES && cl_s3_may_go_better(&a) && cl_stop_pause(s->stop, tries, 0)) continue;
+        /* The client has tried CL_FETCH_TRIES times whatever it thinks may go better; once more for the rest. */
+        if (tries < 2 && cl_s3_may_go_better(&a) && cl_stop_pause(s->stop, tries, 0)) continue;
         return cl_s3_fail(&a, r->name, address->bucket, region, error);
     }
 }

@@ -94,7 +94,8 @@ static coulis_status set_up_tls(cl_s3_state *s, coulis_error *error) {
 
 static bool set_up_client(cl_s3_state *s) {
     /* Callbacks come from these loops and do little: two keep up with any network that a machine of this kind has. */
-    const struct aws_shutdown_callback_options shutdown = {.shutdown_callback_fn = gone, .shutdown_callback_user_data = s};
+    const struct aws_shutdown_callback_options shutdown = {.shutdown_callback_fn = gone,
+                                                           .shutdown_callback_user_data = s};
     const struct aws_event_loop_group_options loops = {.loop_count = 2, .shutdown_options = &shutdown};
     s->loops = aws_event_loop_group_new(s->allocator, &loops);
     if (!s->loops) return false;

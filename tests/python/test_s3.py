@@ -1,0 +1,240 @@
+"""Images in S3: the rows of the folder, from a server of S3's protocol, through faults; `coulis check`."""
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as parquet
+import pytest
+from conftest import draw_picture
+from remote_servers import Faults, Server, send
+
+ROOT = Path(__file__).resolve().parents[2]
+SERVER = ROOT / "build" / "spark" / "bin" / "versitygw"
+MANY = 2000 if os.environ.get("COULIS_TEST_LONG") else 100
+PLACE = "s3://pictures/all"
+KEYS = {"AWS_ACCESS_KEY_ID": "coulis-test", "AWS_SECRET_ACCESS_KEY": "coulis-test-secret", "AWS_REGION": "eu-west-9",
+        "AWS_EC2_METADATA_DISABLED": "true"}
+
+pytestmark = [
+    pytest.mark.skipif(not SERVER.exists(), reason="no S3 server: ./run test s3 builds it"),
+    pytest.mark.skipif(not (ROOT / "build" / "libcoulis_s3.so").exists(), reason="built without s3://"),
+]
+
+
+def read(folder):
+    return pa.concat_tables([parquet.read_table(part) for part in sorted(Path(folder).glob("features/part-*.parquet"))])
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """What the server serves: folders are buckets, files are objects."""
+    root = tmp_path_factory.mktemp("s3")
+    data = Path(os.environ.get("COULIS_TEST_DATA", ROOT.parent / "shared" / "data"))
+    found = sorted((data / "fruits-360" / "test").glob("*/*.jpg"))
+    step = max(1, len(found) // MANY)
+    for number in range(MANY):
+        label = ("red", "dark green", "K\u00fcrbis & Co", "a+b%41")[number % 4]
+        folder = root / "pictures" / "all" / label
+        folder.mkdir(parents=True, exist_ok=True)
+        target = folder / f"{number:04} {'%' if number % 2 else '+'}\u00e9.jpg"
+        if found:
+            target.write_bytes(found[number * step % len(found)].read_bytes())
+        else:
+            draw_picture(number, (40 + number % 60, 50)).save(target)
+    (root / "pictures" / "all-others").mkdir()
+    draw_picture(1, (50, 50)).save(root / "pictures" / "all-others" / "not-this.png")
+    (root / "pictures" / "all" / "red" / "@eaDir").mkdir()
+    draw_picture(1, (50, 50)).save(root / "pictures" / "all" / "red" / "@eaDir" / "thumb.png")
+    return root
+
+
+@pytest.fixture(scope="module")
+def server(root, tmp_path_factory):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+    log = open(tmp_path_factory.mktemp("log") / "s3.log", "wb")
+    process = subprocess.Popen([SERVER, "--port", f"127.0.0.1:{port}", "--region", KEYS["AWS_REGION"], "posix", root],
+                               env={"PATH": os.defpath, "ROOT_ACCESS_KEY": KEYS["AWS_ACCESS_KEY_ID"],
+                                    "ROOT_SECRET_KEY": KEYS["AWS_SECRET_ACCESS_KEY"]}, stdout=log, stderr=log)
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            break
+        time.sleep(0.1)
+    yield f"http://127.0.0.1:{port}"
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture
+def coulis(command, server, tmp_path):
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("AWS")}
+
+    def call(*arguments, code=0, **environment):
+        given = {**plain, "HOME": "/nonexistent", **KEYS, "AWS_ENDPOINT_URL": server, **environment}
+        done = subprocess.run([str(command), *map(str, arguments)], cwd=tmp_path, capture_output=True, text=True,
+                              env={name: value for name, value in given.items() if value is not None})
+        assert done.returncode == code, done.stderr
+        return done
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def expected(command, root, tmp_path_factory):
+    """What the folder gives."""
+    out = tmp_path_factory.mktemp("expected") / "out"
+    subprocess.run([str(command), "featurize", str(root / "pictures" / "all"), "-o", str(out), "--quiet"], check=True)
+    return read(out)
+
+
+def check(out, expected, root):
+    table = read(out)
+    assert table["error"].to_pylist() == [None] * len(expected)
+    for name in ("features", "sha256", "label", "width", "height", "bytes"):
+        assert table[name].to_pylist() == expected[name].to_pylist(), name
+    local = str(root / "pictures") + "/"
+    assert [path.partition("://")[2] for path in table["path"].to_pylist()] == [
+        f"pictures/{path.removeprefix(local)}" for path in expected["path"].to_pylist()]
+    seconds = [int(moment.timestamp()) for moment in expected["modified"].to_pylist()]
+    assert [int(moment.timestamp()) for moment in table["modified"].to_pylist()] == seconds
+
+
+def test_a_prefix_gives_the_rows_of_the_folder(coulis, expected, root, tmp_path):
+    for threads in (1, 2):
+        coulis("featurize", PLACE, "-o", f"out{threads}", "--threads", threads, "--rows-per-file", 30)
+    check(tmp_path / "out2", expected, root)
+    for part in (tmp_path / "out1/features").iterdir():
+        assert part.read_bytes() == (tmp_path / "out2/features" / part.name).read_bytes()
+    for scheme in ("s3a", "s3n"):
+        coulis("featurize", f"{scheme}://pictures/all/", "-o", scheme)
+        check(tmp_path / scheme, expected, root)
+
+
+def test_lists_manifests_and_single_objects(coulis, expected, root, tmp_path):
+    coulis("list", PLACE, "-o", "all.parquet")
+    coulis("featurize", "all.parquet", "-o", "manifest")
+    check(tmp_path / "manifest", expected, root)
+    names = read(tmp_path / "manifest")["path"].to_pylist()
+    (tmp_path / "list.txt").write_text("\n".join([*names[:3], "s3://pictures/all/none.jpg"]))
+    coulis("featurize", "@list.txt", "-o", "list", code=3)
+    assert read(tmp_path / "list")["status"].to_pylist() == ["ok", "ok", "ok", "missing"]
+    coulis("featurize", names[0], "-o", "one")
+    assert read(tmp_path / "one")["features"].to_pylist() == expected["features"].to_pylist()[:1]
+    coulis("featurize", PLACE, "-o", "some", "--include", "red/*", "--max-bytes", 10, code=3)
+    assert set(read(tmp_path / "some")["status"].to_pylist()) == {"too_large"}
+    shutil.copy(tmp_path / "list.txt", root / "pictures" / "list.txt")
+    coulis("featurize", "@s3://pictures/list.txt", "-o", "elsewhere", code=3)
+    assert read(tmp_path / "elsewhere")["status"].to_pylist() == ["ok", "ok", "ok", "missing"]
+    said = coulis("featurize", "s3://pictures/nothing/", "-o", "none", code=1).stderr
+    assert "no objects there" in said
+
+
+def test_faults_in_a_tenth_of_all_requests_change_nothing(coulis, server, expected, root, tmp_path):
+    with Faults(server) as faults:
+        # The signature covers the name of the server, which is the proxy's here and there.
+        coulis("featurize", PLACE, "-o", "out", AWS_ENDPOINT_URL=faults.url)
+        assert min(faults.made.values()) > 0, faults.made
+    check(tmp_path / "out", expected, root)
+
+
+def test_changed_objects_alone_are_made_again(coulis, server, root, tmp_path):
+    folder = root / "pictures" / "changing"
+    folder.mkdir()
+    for number in range(6):
+        draw_picture(number, (50, 50)).save(folder / f"{number}.png")
+    coulis("featurize", "s3://pictures/changing", "-o", "out", "--rows-per-file", 2)
+    before = {path.name: path.stat().st_ino for path in (tmp_path / "out/features").iterdir()}
+    coulis("featurize", "s3://pictures/changing", "-o", "out", "--rows-per-file", 2)
+    assert before == {path.name: path.stat().st_ino for path in (tmp_path / "out/features").iterdir()}
+
+
+def test_pages(coulis, server, root, tmp_path):
+    """More objects than S3 lists at a time."""
+    folder = root / "many" / "x"
+    folder.mkdir(parents=True)
+    for number in range(2345):
+        (folder / f"{number:05}.jpg").touch()
+    coulis("list", "s3://many", "-o", "all.csv")
+    rows = (tmp_path / "all.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in rows[1:]] == [f"s3://many/x/{number:05}.jpg" for number in range(2345)]
+
+
+def test_a_bucket_elsewhere_is_found(coulis, tmp_path):
+    """S3 says in which region a bucket is; the request is made there."""
+    regions = []
+
+    def handle(handler):
+        region = handler.headers.get("Authorization", "").split("/")[2:3]
+        regions.extend(region)
+        if region != ["ap-south-2"]:
+            return send(handler, b"<Error><Code>AuthorizationHeaderMalformed</Code><Region>ap-south-2</Region></Error>",
+                        400)
+        if "list-type" in handler.path:
+            return send(handler, b"<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>a.jpg</Key>"
+                                 b"<Size>3</Size></Contents></ListBucketResult>")
+        return send(handler, b"abc")
+
+    with Server(handle) as other:
+        coulis("featurize", "s3://bucket", "-o", "out", code=3, AWS_ENDPOINT_URL_S3=other.url, AWS_ENDPOINT_URL="x")
+    assert regions[0] == "eu-west-9" and set(regions[1:]) == {"ap-south-2"} and len(regions) == 3
+    assert read(tmp_path / "out")["status"].to_pylist() == ["unsupported"]
+
+
+def test_without_keys_and_paying(coulis, tmp_path):
+    seen = []
+
+    def handle(handler):
+        seen.append((handler.headers.get("Authorization"), handler.headers.get("x-amz-request-payer")))
+        return send(handler, b"<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>")
+
+    with Server(handle) as other:
+        coulis("featurize", "s3://bucket/", "-o", "out", "--no-sign-request", code=1, AWS_ENDPOINT_URL=other.url)
+        coulis("featurize", "s3://bucket/", "-o", "out", "--requester-pays", code=1, AWS_ENDPOINT_URL=other.url)
+    assert seen[0] == (None, None)
+    assert seen[1][0].startswith("AWS4-HMAC-SHA256 ") and seen[1][1] == "requester"
+
+
+def test_every_step_of_a_check(coulis, root):
+    lines = coulis("check", PLACE).stdout.splitlines()
+    assert [line.split()[:2] for line in lines] == [["ok", name] for name in
+                                                   ("keys", "region", "list", "read", "write", "delete")]
+    assert lines[3].endswith("bytes") and f"{MANY + 1}" in lines[2] or "1000 or more" in lines[2]
+    assert not list((root / "pictures" / "all").glob("coulis-check-*"))
+
+
+@pytest.mark.parametrize("place, changes, done, words", [
+    (PLACE, {"AWS_ACCESS_KEY_ID": "wrong"}, 2, "the access key is not known"),
+    (PLACE, {"AWS_SECRET_ACCESS_KEY": "wrong"}, 2, "the secret key does not belong to the access key"),
+    (PLACE, {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}, 0, "there are no keys: set AWS_ACCESS_KEY_ID"),
+    (PLACE, {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, 2, "nobody answers"),
+    ("s3://coulis-nowhere/pictures", {}, 2, "there is no bucket 'coulis-nowhere'"),
+    ("s3://Not_A_Bucket/", {}, 2, "'Not_A_Bucket' cannot be the name of a bucket"),
+    ("pictures", {}, 0, "is no address in S3; it should look like s3://bucket/folder"),
+])
+def test_what_is_wrong_is_a_sentence(coulis, place, changes, done, words):
+    said = coulis("check", place, code=1, **changes)
+    assert len(said.stdout.splitlines()) == done, said.stdout
+    assert said.stderr.startswith("coulis: ") and words in said.stderr and said.stderr.count("\n") == 1
+    if done:
+        assert words in coulis("featurize", place, "-o", "out", code=1, **changes).stderr
+
+
+@pytest.mark.parametrize("code, status, words", [
+    ("RequestTimeTooSkewed", 403, "the clock of this machine is wrong"),
+    ("ExpiredToken", 400, "the session has expired"),
+    ("AccessDenied", 403, "can allow it in the policy"),
+])
+def test_what_other_servers_answer(coulis, code, status, words):
+    def handle(handler):
+        return send(handler, f"<Error><Code>{code}</Code><Message>No.</Message></Error>".encode(), status)
+
+    with Server(handle) as other:
+        assert words in coulis("check", PLACE, code=1, AWS_ENDPOINT_URL=other.url).stderr

@@ -633,8 +633,8 @@ COULIS_API void coulis_source_info_init(coulis_source_info *info, size_t size);
 COULIS_API void coulis_source_describe(const coulis_source *source, coulis_source_info *info);
 
 /* Tries what a job does in a place of S3, s3://BUCKET/PREFIX: finds keys and region, lists, reads one object if there
- * is one, writes one of its own and deletes it. `step` is called after each with its name and what was found, both valid
- * during the call only. The sentence of a failure says what to do.
+ * is one, writes one of its own and deletes it. `step` is called after each with its name and what was found, both
+ * valid during the call only. The sentence of a failure says what to do.
  *
  *  options   no_sign_request and requester_pays are used; NULL for the defaults */
 COULIS_API coulis_status coulis_check(const char *address, const coulis_source_options *options,

@@ -23,7 +23,7 @@ bool cl_s3_between(const char *body, size_t size, const char *name, const char *
 /* Whether another try may help. */
 bool cl_s3_may_go_better(const cl_s3_answer *answer);
 
-/* The sentence. COULIS_MISSING and COULIS_UNREADABLE are the object's; COULIS_IO is of keys, clock, service, network. */
+/* The sentence. COULIS_MISSING and COULIS_UNREADABLE are the object's; COULIS_IO: keys, clock, service, network. */
 coulis_status cl_s3_fail(const cl_s3_answer *answer, const char *name, const char *bucket, const char *region,
                          coulis_error *error);
 

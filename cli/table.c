@@ -88,7 +88,7 @@ const cli_verb cli_verbs[] = {
                 "first difference from what was written.",
      .example = "coulis verify out", .paths_min = 1, .paths_max = 1, .values = CLI_FOLDERS, .run = cli_verify},
     {.name = "check", .bit = CLI_CHECK, .arguments = "s3://BUCKET/PREFIX",
-     .summary = "whether a place in S3 can be used: lists, reads, writes and deletes one object",
+     .summary = "lists, reads, writes and deletes one object there",
      .details = "A line for each step, and for the one that fails a sentence on what to do. Keys, region and server "
                 "are found as by Amazon's own tools: the environment, ~/.aws, or the role of the machine.",
      .example = "coulis check s3://bucket/photos", .paths_min = 1, .paths_max = 1, .values = CLI_ANYTHING,

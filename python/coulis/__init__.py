@@ -12,7 +12,7 @@ from .featurizer import Featurizer
 from .finished import merge, verify
 from .images import load_image
 from .index import Index
-from .jobs import Progress, apply, featurize, fit, run, transform
+from .jobs import Progress, apply, check, featurize, fit, run, transform
 from .listing import list_images, open_source
 from .model_files import find_model, list_models
 from .moments import Moments
@@ -54,6 +54,7 @@ __all__ = [
     "run",
     "search",
     "transform",
+    "check",
     "verify",
     "view",
 ]

@@ -46,7 +46,7 @@ class Featurizer(Estimator):
     resize : {"auto", "squash", "crop", "published"}
         As in :func:`coulis.load_image`; "published": as the publisher of the network does, "auto": that, or "squash"
         for the networks of version 0.1.
-    orient, alpha, decode, like, truncated, depth, cmyk, max_pixels
+    orient, alpha, decode, like, truncated, depth, cmyk, max_pixels, max_bytes
         As in :func:`coulis.load_image`.
     precision : {"float32", "bf16", "int8"}
         In how many bits the products of 1x1 convolutions and dense layers are computed. Where the processor has
@@ -88,6 +88,7 @@ class Featurizer(Estimator):
         depth: str = "pillow",
         cmyk: str = "plain",
         max_pixels: int | None = None,
+        max_bytes: int | None = None,
         precision: str = "float32",
         random_weights: bool = False,
         on_error: str = "raise",
@@ -104,6 +105,7 @@ class Featurizer(Estimator):
         self.depth = depth
         self.cmyk = cmyk
         self.max_pixels = max_pixels
+        self.max_bytes = max_bytes
         self.precision = precision
         self.random_weights = random_weights
         self.on_error = on_error

@@ -30,6 +30,7 @@ def image_options(
     depth: str,
     cmyk: str,
     max_pixels: int | None,
+    max_bytes: int | None = None,
 ) -> Any:
     """``coulis_image_options`` from words; None is the default of the library, or of what `like` names."""
     if like not in (None, "pillow"):
@@ -43,6 +44,7 @@ def image_options(
     options.depth = _library.choice("depth", depth)
     options.cmyk = _library.choice("cmyk", cmyk)
     set_limit(options, "max_pixels", max_pixels)
+    set_limit(options, "max_bytes", max_bytes)
     return options
 
 

@@ -237,6 +237,38 @@ def transform(
     return _job("coulis_job_transform", paths, options, progress)
 
 
+def check(address: str, *, no_sign_request: bool = False, requester_pays: bool = False) -> dict[str, str]:
+    """Tries what a job does in a place of S3: lists, reads, writes and deletes one object.
+
+    Parameters
+    ----------
+    address : str
+        ``"s3://BUCKET/PREFIX"``.
+    no_sign_request, requester_pays : bool
+        As for :func:`run`.
+
+    Returns
+    -------
+    dict
+        What each step found: ``keys``, ``region``, ``list``, ``read``, ``write``, ``delete``.
+
+    Raises
+    ------
+    coulis.Error
+        With a sentence that says what is wrong: key, clock, region, bucket or policy.
+    """
+    options = _library.new(_library.SourceOptions)
+    options.no_sign_request, options.requester_pays = int(no_sign_request), int(requester_pays)
+    steps: dict[str, str] = {}
+
+    def step(_: Any, name: bytes, text: bytes) -> None:
+        steps[name.decode()] = text.decode(errors="replace")
+
+    each = _library.StepFunction(step)
+    _library.call("coulis_check", _library.path_bytes(address), ctypes.byref(options), each, None)
+    return steps
+
+
 # ---- between Python and the library ---------------------------------------------------
 
 
@@ -291,7 +323,6 @@ def _options(components: float | None, threads: int | None, overwrite: bool) -> 
 
 def _vector_options(native: Any, chosen: dict[str, Any], rows_per_file: int) -> None:
     image = images.image_options(**{name: chosen[name] for name in IMAGE})
-    images.set_limit(image, "max_bytes", chosen["max_bytes"])
     native.model = _library.path_bytes(chosen["model"])
     native.featurizer = ctypes.pointer(_library.featurizer_options(chosen["features"], chosen["precision"], image))
     native.rows_per_file = _rows_number(rows_per_file)

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 
 def choice(
-    label: str, include: str | Sequence[str], exclude: str | Sequence[str], all_files: bool, null: bool
+    label: str, include: str | Sequence[str], exclude: str | Sequence[str], all_files: bool, null: bool,
+    no_sign_request: bool, requester_pays: bool,
 ) -> Any:
     """``coulis_source_options`` of these."""
     options = _library.new(_library.SourceOptions)
@@ -33,6 +34,7 @@ def choice(
         setattr(options, name, (ctypes.c_char_p * max(1, len(texts)))(*texts))
         setattr(options, f"{name}_count", len(texts))
     options.all_files, options.zero_terminated = int(bool(all_files)), int(bool(null))
+    options.no_sign_request, options.requester_pays = int(bool(no_sign_request)), int(bool(requester_pays))
     return options
 
 

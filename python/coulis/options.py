@@ -34,6 +34,8 @@ class ImageOptions(TypedDict, total=False):
         CMYK with an embedded ICC profile: convert by formula, as Pillow does, or through the profile.
     max_pixels : int or None
         Width times height at most; None for 178,956,970.
+    max_bytes : int or None
+        Bytes of an image file at most; None for 1 GiB.
     """
 
     resize: Literal["auto", "squash", "crop", "published"]
@@ -45,6 +47,7 @@ class ImageOptions(TypedDict, total=False):
     depth: Literal["pillow", "scale"]
     cmyk: Literal["plain", "profile"]
     max_pixels: Optional[int]
+    max_bytes: Optional[int]
 
 
 class SourceOptions(TypedDict, total=False):
@@ -58,6 +61,10 @@ class SourceOptions(TypedDict, total=False):
         Take hidden files and folders of the system, too.
     null : bool
         The paths of a list end with NUL.
+    no_sign_request : bool
+        Read ``s3://`` without keys, from buckets that are open to all.
+    requester_pays : bool
+        The owner of the keys pays for what is read from ``s3://``.
     """
 
     label: str
@@ -65,6 +72,8 @@ class SourceOptions(TypedDict, total=False):
     exclude: Union[str, Sequence[str]]
     all_files: bool
     null: bool
+    no_sign_request: bool
+    requester_pays: bool
 
 
 class VectorOptions(ImageOptions, total=False):
@@ -84,13 +93,7 @@ class VectorOptions(ImageOptions, total=False):
 
 
 class RunOptions(VectorOptions, SourceOptions, total=False):
-    """The options of a job that reads images and runs a network: :class:`VectorOptions`, :class:`SourceOptions`, and
-
-    max_bytes : int or None
-        Bytes of an image file at most; None for 1,073,741,824.
-    """
-
-    max_bytes: Optional[int]
+    """The options of a job that reads images and runs a network: :class:`VectorOptions` and :class:`SourceOptions`."""
 
 
 DEFAULTS: dict[str, Any] = {
@@ -112,6 +115,8 @@ DEFAULTS: dict[str, Any] = {
     "exclude": (),
     "all_files": False,
     "null": False,
+    "no_sign_request": False,
+    "requester_pays": False,
 }
 # Names of each, in the order of DEFAULTS.
 IMAGE = tuple(name for name in DEFAULTS if name in ImageOptions.__annotations__)

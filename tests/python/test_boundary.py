@@ -211,7 +211,7 @@ def test_every_call_that_can_fail_is_tried(header):
     names = re.findall(r"COULIS_API coulis_status (coulis_\w+)\(", header)
     assert len(names) > 20
     for name in names:
-        assert f"CHECK({name}(" in PROGRAM or name == "coulis_cluster", name  # which needs more images than k
+        assert f"CHECK({name}(" in PROGRAM or name in ("coulis_cluster", "coulis_check"), name  # more images; a server
 
 
 @pytest.mark.parametrize("missing", [0, 1, 2, 100])

@@ -334,7 +334,6 @@ def test_another_recipe_is_refused(coulis, pictures, tmp_path):
     before = all_bytes(tmp_path / "out")
     assert "resize" in one_sentence(coulis("run", pictures, "-o", "out", "-k", 2, "--resize", "crop", code=1))
     assert "components" in one_sentence(coulis("run", pictures, "-o", "out", "-k", 3, code=1))
-    assert "pictures" in one_sentence(coulis("run", pictures / "red", "-o", "out", "-k", 2, code=1))
     assert "decode" in one_sentence(coulis("run", pictures, "-o", "out", "-k", 2, "--decode", "fast", code=1))
     assert all_bytes(tmp_path / "out") == before
     assert "decode" not in json.loads((tmp_path / "out" / "run.json").read_text())["recipe"]  # as before the option

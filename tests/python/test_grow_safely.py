@@ -71,6 +71,20 @@ def test_another_recipe_is_refused(run, tmp_path):
     assert all_bytes("out") == before
 
 
+def test_images_of_another_folder_do_not_take_the_place_of_all(run):
+    """A wrong folder on the command line costs no vectors."""
+    run()
+    before = all_bytes("out")
+    os.rename("images", "mine")
+    Path("images").mkdir()
+    draw_picture(900).save("images/other.png")
+    draw_picture(901).save("images/others.png")
+    assert "none of those given now" in refusal("conflict", run)
+    assert all_bytes("out") == before
+    run(overwrite=True)
+    assert len(coulis.read_table("out", "features")) == 2
+
+
 def test_a_damaged_part_is_not_carried_over(run):
     """What a flipped bit made of a vector must not get a digest of its own."""
     run()

@@ -8,15 +8,9 @@
 #include "kernels/gemm/panels.h"
 
 /* A tile's rows, and the panels it is wide: rows that share a list miss the zeros that only some of them have, so they
- * are few where there are registers enough to be wide instead. Three rows of two panels would fill 16 registers to the
- * last, and gcc 12 keeps sums on the stack then. */
-#if REGISTERS == 32
+ * are few, and wide instead. This needs 32 registers; sparse_pairs.h is for 16. */
 #define SPARSE_MR 4
 #define SPARSE_PANELS 2
-#else
-#define SPARSE_MR MR
-#define SPARSE_PANELS 1
-#endif
 
 /* Room for the lists of a block of A: one entry for SPARSE_MR numbers of A, if none are zeros. */
 #define ENTRIES_MAX (A_BLOCK_BYTES / (int64_t)sizeof(float) / SPARSE_MR)
@@ -122,18 +116,13 @@ CL_INLINE void sparse_rows(const cl_gemm *g, int64_t first, int64_t last, int64_
         case 1: sparse_tile(g, row, column, panel, entries, *counts, 1, left, right, half); break;
         case 2: sparse_tile(g, row, column, panel, entries, *counts, 2, left, right, half); break;
         case 3: sparse_tile(g, row, column, panel, entries, *counts, 3, left, right, half); break;
-#if SPARSE_MR > 4
-        case 4: sparse_tile(g, row, column, panel, entries, *counts, 4, left, right, half); break;
-        case 5: sparse_tile(g, row, column, panel, entries, *counts, 5, left, right, half); break;
-#endif
         default: sparse_tile(g, row, column, panel, entries, *counts, SPARSE_MR, left, right, half); break;
         }
     }
 }
 
-/* With fewer columns, making the lists takes about what they save. Where six rows share a list, it leaves out less:
- * products of EfficientNet with 24 and 40 columns were made at 0.74 to 0.89 times the speed on noise. */
-#define SPARSE_COLUMNS_MIN (REGISTERS == 32 ? 24 : 64)
+/* With fewer columns, making the lists takes about what they save. */
+#define SPARSE_COLUMNS_MIN 24
 
 /* Whether the product is made so: always or never for the same A x B, whatever the numbers of A and its rows, as it
  * may take the sign of a zero. Half a vector at the end of several panels is left to the dense product, for fewer
@@ -156,20 +145,16 @@ CL_INLINE void sparse_gemm(const cl_gemm *g) {
         const float *panel = g->b;
         for (int64_t column = 0; column < n;) {
             const int64_t left = panel_vectors((n - column) / LANES), rest = (n - column) / LANES - left;
-            const int64_t right = rest > 0 && SPARSE_PANELS > 1 ? panel_vectors(rest) : 0;
+            const int64_t right = rest > 0 ? panel_vectors(rest) : 0;
             switch (10 * left + right - 5 * half) { /* the vectors of both; a 5: the last of the left is but half one */
 #if HALF_LANES > 0
             case 15: sparse_rows(g, first, last, column, panel, entries, k, counts, 1, 0, 1); break;
             case 25: sparse_rows(g, first, last, column, panel, entries, k, counts, 2, 0, 1); break;
 #endif
-#if SPARSE_PANELS == 1
-            case 10: sparse_rows(g, first, last, column, panel, entries, k, counts, 1, 0, 0); break;
-#else
             case 22: sparse_rows(g, first, last, column, panel, entries, k, counts, 2, 2, 0); break;
             case 30: sparse_rows(g, first, last, column, panel, entries, k, counts, 3, 0, 0); break;
             case 32: sparse_rows(g, first, last, column, panel, entries, k, counts, 3, 2, 0); break;
             case 33: sparse_rows(g, first, last, column, panel, entries, k, counts, 3, 3, 0); break;
-#endif
             case 20: sparse_rows(g, first, last, column, panel, entries, k, counts, 2, 0, 0); break;
             default: break;
             }

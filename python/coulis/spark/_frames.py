@@ -85,8 +85,12 @@ def check_columns(frame, wanted, new):
 def with_recipe(frame, name, recipe):
     """`frame`, in which the metadata of the column of vectors `name` hold their recipe, a dict; Spark's Parquet files
     keep it."""
+    if recipe is None:
+        return frame
     metadata = {**frame.schema[name].metadata, RECIPE: json.dumps(recipe, sort_keys=True)}
-    return frame if recipe is None else frame.withMetadata(name, metadata)
+    # withMetadata would take a dot in the name for a field of a struct.
+    return frame.select(*(column_of(frame, other).alias(other, **({"metadata": metadata} if other == name else {}))
+                          for other in frame.columns))
 
 
 def recipe_of(frame, name):

@@ -99,7 +99,11 @@ def assert_same_direction(found, wanted):
     assert cosine.min() >= COSINE
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+# Each takes half a minute to two; COULIS_TEST_LONG=1 takes all.
+ORDINARY = ("ResNet50", "MobileNetV2", "DenseNet121", "EfficientNetB0")
+
+
+@pytest.mark.parametrize("name", NETWORKS if os.environ.get("COULIS_TEST_LONG") else ORDINARY)
 def test_features_are_those_of_keras_and_onnx_runtime(name, tmp_path):
     make, preprocessing, map_layer, pooled_layer = NETWORKS[name]
     keras.utils.clear_session()

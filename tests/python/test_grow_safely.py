@@ -81,7 +81,7 @@ def test_images_of_another_folder_do_not_take_the_place_of_all(run):
     draw_picture(901).save("images/others.png")
     assert "none of those given now" in refusal("conflict", run)
     assert all_bytes("out") == before
-    run(overwrite=True)
+    run(overwrite=True, components=2)
     assert len(coulis.read_table("out", "features")) == 2
 
 

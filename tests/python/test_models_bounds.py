@@ -246,8 +246,8 @@ def test_recipes_that_hold_no_whole_hash():
     """Each other recipe is held to what its server states, and to what was fetched first."""
     loose = [name for name in recipe.names() if not weight_files.is_pinned(recipe.read(name)["source"])]
     assert loose == ["clip-vit-b-16-laion2b", "clip-vit-b-32-laion2b", "dinov2-vitb14-reg", "resnet50",
-                     "siglip-vit-b-16", "siglip2-vit-b-16", "tf-efficientnet-lite1", "tf-efficientnet-lite2",
-                     "timm-efficientnet-lite0", "vit-s-16-augreg"]
+                     "siglip-vit-b-16", "siglip2-vit-b-16", "squeezenet1-1", "tf-efficientnet-lite1",
+                     "tf-efficientnet-lite2", "timm-efficientnet-lite0", "vit-s-16-augreg"]
 
 
 def test_a_file_with_the_right_beginning_of_a_hash_is_held_to_the_first(tmp_path, monkeypatch):

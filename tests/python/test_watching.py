@@ -1,10 +1,13 @@
 """progress=True, the log, and python -m coulis."""
 
+import fcntl
 import logging
 import os
 import pty
+import struct
 import subprocess
 import sys
+import termios
 
 import coulis
 import pytest
@@ -27,6 +30,7 @@ def program(repository, code):
 def on_terminal(repository, code, cwd):
     """What a program writes to a terminal as standard error."""
     ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
     command, variables = program(repository, code)
     process = subprocess.Popen(command, cwd=cwd, env=variables, stdout=subprocess.DEVNULL, stderr=theirs)
     os.close(theirs)

@@ -32,6 +32,10 @@ def jobs(folder: pathlib.Path, out: pathlib.Path) -> float:
     coulis.fit("vectors", "pca.safetensors", components=3)
     coulis.transform("vectors", "pca.safetensors", "reduced")
     coulis.apply("new", out, "new-out", drop_features=True)
+    coulis.featurize(folder, "first-half", shard=(1, 2))
+    coulis.merge(["first-half", "second-half"], "merged")
+    steps: dict[str, str] = coulis.check("s3://bucket/prefix", no_sign_request=True)
+    print(steps["read"])
     checked: dict[str, Any] = coulis.verify(out)
     return float(summary["total_seconds"]) + float(checked["rows"])
 

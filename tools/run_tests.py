@@ -34,7 +34,7 @@ def earlier_times():
 
 
 class Schedule:
-    """Gives each slot the next job: those that may not run beside another come last, one by one."""
+    """Gives each slot the next job. Those that may not run beside one another come first, one by one, in one slot."""
 
     def __init__(self, jobs):
         known = earlier_times()
@@ -69,14 +69,18 @@ class Schedule:
                 if job.stopped:
                     print(f"{job.name} was stopped after {GROUP_SECONDS_MAX} seconds", flush=True)
 
+    def slots(self, *queues):
+        for waiting in queues:
+            self.slot(waiting)
+
     def run(self):
-        for waiting, slots in ((self.together, SLOTS), (self.alone, 1)):
-            threads = [threading.Thread(target=self.slot, args=(waiting,), daemon=True) for _ in range(slots)]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                while thread.is_alive():  # so that Ctrl-C gets through
-                    thread.join(0.5)
+        queues = [(self.alone, self.together)] + [(self.together,)] * (SLOTS - 1)
+        threads = [threading.Thread(target=self.slots, args=each, daemon=True) for each in queues]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            while thread.is_alive():  # so that Ctrl-C gets through
+                thread.join(0.5)
 
     def stop(self):
         for job in list(self.running):

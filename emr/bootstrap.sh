@@ -13,7 +13,7 @@ die() { echo "bootstrap: $*" >&2; exit 1; }
 
 [ $# -eq 1 ] || [ $# -eq 2 ] || die "s3://BUCKET/PREFIX is needed, and a Python may follow; $# arguments came"
 PREFIX=${1%/}
-PYTHON=${COULIS_PYTHON:-${2:-/usr/bin/python3}} # the one that hand-tuned.json gives to Spark and Livy
+PYTHON=${COULIS_PYTHON:-${2:-/usr/bin/python3}} # the same as in hand-tuned.json, for Spark and Livy
 HOME_FOLDER=${COULIS_FOLDER:-/opt/coulis} # hand-tuned.json names /opt/coulis/models
 case $PREFIX in s3://?*/?*) ;; *) die "not of the form s3://BUCKET/PREFIX: $1" ;; esac
 

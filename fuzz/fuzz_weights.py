@@ -3,7 +3,7 @@
   fuzz_weights.py [SECONDS] [--folder DIR] [--cases N] [--seed S]
 
 Each must become a network or a sentence, in bounded time and memory. The seeds are made here. A child process does the
-work, so that its end is no end of this one; what was in its hands then is left in DIR (build/fuzz) as
+work, so that a crash there does not end this program; what was in its hands then is left in DIR (build/fuzz) as
 crash-READER-DIGEST. The last line says how many files there were and how many of them are left. Exit status 1 when
 there are any.
 """

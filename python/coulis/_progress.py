@@ -103,7 +103,7 @@ class _Tqdm:
         if state.stage != self.stage:
             self.end()
             self.stage = state.stage
-            # What an earlier run had finished is no speed of this one.
+            # Images finished by an earlier run do not count towards the speed.
             self.bar = self.make(desc=state.stage, initial=max(0, state.resumed), unit=" images", dynamic_ncols=True)
         self.bar.total = state.total if state.total >= 0 else None
         if state.failed:

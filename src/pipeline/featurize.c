@@ -100,7 +100,7 @@ static coulis_status add_chunk(sink *s, const cl_chunk *chunk, coulis_error *err
     return status;
 }
 
-/* Waits for the next turn and tells of progress; it stays CL_TURN_WAITING when the job is to stop. */
+/* Waits for the next turn and reports progress. Returns with CL_TURN_WAITING only when the job is to stop. */
 static coulis_status wait_turn(sink *s, cl_turn *turn, cl_chunk *chunk, coulis_error *error) {
     coulis_status status;
     do {
@@ -162,6 +162,8 @@ static coulis_status make_parts(sink *s, coulis_error *error) {
         status = take_chunk(s, &chunk, error);
         if (status != COULIS_OK) return status;
         cl_stream_release(s->stream);
+        /* Fast networks have the next chunk ready before anyone waits: do not take that as a reason to go on. */
+        if (s->stopping) return stop(s, error);
     }
 }
 

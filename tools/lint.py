@@ -156,7 +156,8 @@ def links_lead_somewhere():
     readme = ROOT / "README.md"
     if readme.exists():
         text = readme.read_text()
-        found += [f"README.md: does not name {name(p)}" for p in of_kind(".md", below="docs/") if name(p) not in text]
+        found += [f"README.md: does not name {name(p)}" for p in of_kind(".md", below="docs/")
+                  if name(p) not in text and name(p.parent / "README.md") not in text]
     return found
 
 

@@ -32,7 +32,8 @@ def many(tmp_path_factory, pictures):
     broken = tmp_path_factory.mktemp("broken") / "broken.jpg"
     broken.write_bytes(b"\xff\xd8\xff no JPEG")
     listing = broken.parent / "list.txt"
-    listing.write_text("".join(f"{p}\n" for p in [*files, broken, broken.parent / "nothing.png"] * (14 if LONG else 10)))
+    lines = [f"{p}\n" for p in [*files, broken, broken.parent / "nothing.png"]]
+    listing.write_text("".join(lines * (14 if LONG else 10)))
     return f"@{listing}"
 
 

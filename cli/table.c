@@ -263,6 +263,8 @@ const cli_option cli_table[] = {
      .help = "Hugging Face's or timm's config.json or preprocessor_config.json, read by itself when beside FILE"},
     {"entry", 0, CLI_PASSED, 0, CLI_MODELS_ADD, .value = "KEY",
      .help = "torch: the entry of the file that holds the weights, where several could"},
+    {"tokenizer", 0, CLI_PASSED, 0, CLI_MODELS_ADD, .value = "FILE", .values = CLI_FILES,
+     .help = "torch: the tokenizer.json of CLIP's and SigLIP's texts, read by itself when beside FILE"},
     {"preprocessing", 0, CLI_PASSED, 0, CLI_MODELS_ADD, .value = "KIND",
      .help = "how images are prepared, in Keras' words; for keras and torch the layout's own when left out"},
     {"channels", 0, CLI_PASSED, 0, CLI_MODELS_ADD, .value = "RGB|BGR", .help = "order of the colours"},

@@ -345,6 +345,12 @@ COULIS_API coulis_status coulis_featurizer_run_images(coulis_featurizer *featuri
 COULIS_API coulis_status coulis_featurizer_run_pixels(coulis_featurizer *featurizer, const uint8_t *pixels,
                                                       int64_t count, float *values, coulis_error *error);
 
+/* The network alone, of one that reads texts (docs/model-format.md): `count` texts of input_height tokens each, as its
+ * tokenizer numbers them, to count x length numbers. COULIS_INVALID_ARGUMENT for a token that is not in its vocabulary,
+ * and for a network of images; the functions above refuse one of texts in the same way. */
+COULIS_API coulis_status coulis_featurizer_run_tokens(coulis_featurizer *featurizer, const int32_t *tokens,
+                                                      int64_t count, float *values, coulis_error *error);
+
 /* ---- PCA ----------------------------------------------------------------- */
 
 typedef struct coulis_pca coulis_pca;

@@ -21,6 +21,7 @@ from .options import ImageOptions, RunOptions, SourceOptions, VectorOptions
 from .result import Result, Row
 from .source import Item, Source
 from .tables import read_table
+from .texts import TextFeaturizer
 
 __all__ = [
     "Error",
@@ -36,6 +37,7 @@ __all__ = [
     "RunOptions",
     "Source",
     "SourceOptions",
+    "TextFeaturizer",
     "VectorOptions",
     "__version__",
     "apply",

@@ -84,6 +84,7 @@ FUNCTIONS = {
     "coulis_featurizer_run_images": (
         _STATUS, [_HANDLE, POINTER(Pixels), c_int64, _FLOATS, POINTER(ResultStruct), _ERROR]),
     "coulis_featurizer_run_pixels": (_STATUS, [_HANDLE, _BYTES, c_int64, _FLOATS, _ERROR]),
+    "coulis_featurizer_run_tokens": (_STATUS, [_HANDLE, POINTER(c_int32), c_int64, _FLOATS, _ERROR]),
     "coulis_pca_fit": (_STATUS, [_FLOATS, c_int64, c_int64, POINTER(PcaOptions), POINTER(_HANDLE), _ERROR]),
     "coulis_pca_free": (None, [_HANDLE]),
     "coulis_pca_save": (_STATUS, [_HANDLE, c_char_p, _ERROR]),

@@ -11,6 +11,7 @@
 #define NODES_MAX 20000
 #define INPUTS_MAX 65536
 #define SIDE_MAX 8192
+#define VOCABULARY_MAX (1 << 24)
 
 static coulis_status numbers3(const cl_graph_reader *r, const cJSON *object, const char *key, double out[3]) {
     const cJSON *list = cJSON_GetObjectItemCaseSensitive(object, key);
@@ -23,9 +24,19 @@ static coulis_status numbers3(const cl_graph_reader *r, const cJSON *object, con
     return good ? COULIS_OK : cl_refuse(r, "'input' needs '%s', a list of three numbers", key);
 }
 
+/* A text: a line of tokens, which reach the network as pixels do, three bytes each, lowest first. */
+static coulis_status read_tokens_input(const cl_graph_reader *r, const cJSON *input, cl_graph *graph) {
+    coulis_status status = cl_read_whole(r, input, "tokens", 1, SIDE_MAX, &graph->height);
+    if (status == COULIS_OK) status = cl_read_whole(r, input, "vocabulary", 1, VOCABULARY_MAX, &graph->vocabulary);
+    graph->width = 1;
+    for (int i = 0; i < 3; i++) graph->std[i] = 1;
+    return status;
+}
+
 static coulis_status read_input(const cl_graph_reader *r, const cJSON *root, cl_graph *graph) {
     const cJSON *input = cJSON_GetObjectItemCaseSensitive(root, "input");
     if (!cJSON_IsObject(input)) return cl_refuse(r, "no 'input' in the description of the network");
+    if (cJSON_HasObjectItem(input, "tokens")) return read_tokens_input(r, input, graph);
     if (!cl_json_whole(cJSON_GetObjectItemCaseSensitive(input, "width"), 1, SIDE_MAX, &graph->width) ||
         !cl_json_whole(cJSON_GetObjectItemCaseSensitive(input, "height"), 1, SIDE_MAX, &graph->height))
         return cl_refuse(r, "'input' needs a width and a height from 1 to %d", SIDE_MAX);
@@ -75,7 +86,7 @@ static coulis_status read_nodes(cl_graph_reader *r, const cJSON *root, cl_graph 
     if (input_count > INPUTS_MAX) return cl_refuse(r, "the nodes together have more than %d inputs", INPUTS_MAX);
     int32_t *inputs = graph->inputs = cl_alloc_zero((size_t)input_count + 1, sizeof *inputs);
     if (!inputs) return cl_fail_memory(r->error, "the network", (size_t)input_count * sizeof *inputs);
-    graph->nodes[0] = (cl_node){.name = "image", .op = CL_OP_IMAGE, .height = graph->height, .width = graph->width,
+    graph->nodes[0] = (cl_node){.name = graph->vocabulary > 0 ? "text" : "image", .op = CL_OP_IMAGE, .height = graph->height, .width = graph->width,
                                 .channels = 3};
     graph->node_count = 1;
     cJSON_ArrayForEach(json, list) {

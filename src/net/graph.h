@@ -7,7 +7,7 @@
 #include "coulis.h"
 
 typedef enum cl_op {
-    CL_OP_IMAGE, /* the input; always node 0 */
+    CL_OP_IMAGE, /* the input, of a network of texts their tokens; always node 0 */
     CL_OP_CONV,
     CL_OP_DENSE,
     CL_OP_BATCH_NORM,
@@ -45,7 +45,8 @@ typedef enum cl_op {
     CL_OP_TOKENS,
     CL_OP_TAKE,
     CL_OP_ATTENTION,
-    CL_OP_ATTENTION_POOL
+    CL_OP_ATTENTION_POOL,
+    CL_OP_EMBED
 } cl_op;
 
 /* Where a node's weights stand, by operator.
@@ -54,7 +55,8 @@ typedef enum cl_op {
  *   scale, layer_norm, grn   scale, shift
  *   prelu         slope
  *   tokens        prefix, position
- *   attention_pool   query */
+ *   attention_pool   query
+ *   embed         weight, position */
 enum {
     CL_WEIGHT = 0, CL_BIAS = 1,
     CL_SCALE = 0, CL_SHIFT = 1, CL_MEAN = 2, CL_VARIANCE = 3,
@@ -109,7 +111,8 @@ typedef struct cl_node {
 
 typedef struct cl_graph {
     const char *name, *source, *licence;
-    int32_t width, height;   /* of the input picture */
+    int32_t width, height;   /* of the input image; 1 and the number of tokens of a text */
+    int32_t vocabulary;      /* tokens are numbers below it; 0: the network reads images */
     bool bgr;                /* the network's channel order is blue, green, red */
     double mean[3], std[3];  /* (x - mean) / std, in the network's channel order */
     bool has_resize;         /* the file says how the publisher resizes, as in coulis_image_options: */

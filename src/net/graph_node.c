@@ -129,7 +129,7 @@ static coulis_status read_local(const cl_graph_reader *r, const cJSON *json, con
 }
 
 /* The shape of a weight. */
-typedef enum shape { PER_CHANNEL, OF_CONV, OF_DENSE, OF_PREFIX, OF_POSITION } shape;
+typedef enum shape { PER_CHANNEL, OF_CONV, OF_DENSE, OF_PREFIX, OF_POSITION, OF_TABLE, OF_PLACES } shape;
 
 static const struct {
     const char *name;
@@ -183,6 +183,7 @@ static const struct {
     [CL_OP_TAKE] = {"take", 1, 1, cl_read_take, {{0}}},
     [CL_OP_ATTENTION] = {"attention", 1, 2, cl_read_attention, {{0}}},
     [CL_OP_ATTENTION_POOL] = {"attention_pool", 1, 1, cl_read_attention_pool, {{"query", PER_CHANNEL, false}}},
+    [CL_OP_EMBED] = {"embed", 1, 1, cl_read_embed, {{"weight", OF_TABLE, false}, {"position", OF_PLACES, true}}},
 };
 #define OPERATORS ((int)(sizeof operators / sizeof operators[0]))
 
@@ -205,6 +206,8 @@ static coulis_status read_inputs(const cl_graph_reader *r, const cJSON *json, co
         int32_t found = cJSON_IsString(item) ? cl_graph_find(graph, item->valuestring) : -1;
         if (found < 0)
             return cl_refuse(r, "input '%.60s' is no earlier node", cJSON_IsString(item) ? item->valuestring : "?");
+        if (found == 0 && graph->vocabulary > 0 && node->op != CL_OP_EMBED)
+            return cl_refuse(r, "of the operators only 'embed' reads tokens");
         node->inputs[node->input_count++] = found;
     }
     return COULIS_OK;
@@ -219,6 +222,8 @@ static cl_weight weight_of(const cl_graph *graph, const cl_node *node, const cha
     case OF_DENSE: return (cl_weight){name, 2, {node->channels, inputs}};
     case OF_PREFIX: return (cl_weight){name, 2, {node->before, node->channels}};
     case OF_POSITION: return (cl_weight){name, 2, {node->height - node->before, node->channels}};
+    case OF_TABLE: return (cl_weight){name, 2, {graph->vocabulary, node->channels}};
+    case OF_PLACES: return (cl_weight){name, 2, {node->height, node->channels}};
     case PER_CHANNEL: break;
     }
     return (cl_weight){name, 1, {node->channels}};

@@ -50,7 +50,7 @@ typedef coulis_status cl_node_reader(const cl_graph_reader *r, const cJSON *json
 cl_node_reader cl_read_conv, cl_read_pool, cl_read_pad;
 
 /* Those of transformers. */
-cl_node_reader cl_read_tokens, cl_read_take, cl_read_attention, cl_read_attention_pool;
+cl_node_reader cl_read_tokens, cl_read_take, cl_read_attention, cl_read_attention_pool, cl_read_embed;
 
 /* Number of the node of that name among those read so far; -1 for none. */
 int32_t cl_graph_find(const cl_graph *graph, const char *name);

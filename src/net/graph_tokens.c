@@ -32,6 +32,12 @@ coulis_status cl_read_take(const cl_graph_reader *r, const cJSON *json, const cl
     return COULIS_OK;
 }
 
+coulis_status cl_read_embed(const cl_graph_reader *r, const cJSON *json, const cl_graph *graph, cl_node *node) {
+    if (graph->vocabulary == 0) return cl_refuse(r, "'embed' is for networks whose 'input' is tokens");
+    if (node->inputs[0] != 0) return cl_refuse(r, "'embed' reads \"text\" alone");
+    return cl_read_whole(r, json, "units", 1, CL_CHANNELS_MAX, &node->channels);
+}
+
 /* The fields of both kinds; node->channels are those of the result. */
 static coulis_status read_heads(const cl_graph_reader *r, const cJSON *json, cl_node *node) {
     int32_t heads;

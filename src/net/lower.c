@@ -13,8 +13,10 @@ typedef struct lowering {
     int32_t picture;   /* the value that holds the image as a map like any other; 0 when nothing needs it */
 } lowering;
 
-/* Patches are gathered from the image as it is; whatever else reads it gets a map. */
-static bool reads_picture(const cl_node *node, int32_t k) { return node->inputs[k] == 0 && node->op != CL_OP_CONV; }
+/* Patches are gathered from the image as it is, and tokens looked up; whatever else reads it gets a map. */
+static bool reads_picture(const cl_node *node, int32_t k) { 
+    return node->inputs[k] == 0 && node->op != CL_OP_CONV && node->op != CL_OP_EMBED;
+}
 
 static int32_t add_value(cl_plan *plan, const cl_node *node, int64_t stride, int32_t writer) {
     cl_value *value = &plan->values[plan->value_count];

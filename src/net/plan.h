@@ -47,6 +47,7 @@ typedef struct cl_step {
     int32_t groups;     /* of a convolution; several of the network's may be one here */
     float *weights;     /* as the kernels of the step want them */
     float *bias;        /* padded with zeros */
+    const float *table; /* of embed: the model's own, as it may be most of the file */
     bool reduced;       /* the weights are packed for the plan's `reduced` */
     bool zeros;         /* many numbers of the input are 0, and products with them may be skipped */
     int32_t stream_end; /* it runs line by line, together with the steps up to here; 0: it does not */

@@ -179,7 +179,8 @@ coulis_status cl_featurize(const coulis_source *source, const coulis_model *mode
                            cl_parts *parts, int64_t *rows, int64_t *resumed, coulis_error *error) {
     int32_t workers = options->threads > 0 ? options->threads : coulis_core_count();
     coulis_featurizer *featurizer = NULL;
-    coulis_status status = cl_featurizer_create(model, options->featurizer, workers, &featurizer, error);
+    coulis_status status = cl_reads_images(cl_model_graph(model), error);
+    if (status == COULIS_OK) status = cl_featurizer_create(model, options->featurizer, workers, &featurizer, error);
     if (status != COULIS_OK) return status;
     const int64_t length = coulis_featurizer_length(featurizer);
     int64_t group_rows = cl_row_group_rows(length), chunk_rows = (int64_t)workers * CHUNK_ROWS_PER_WORKER;

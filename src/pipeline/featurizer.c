@@ -13,13 +13,14 @@
 
 typedef struct scratch {
     float *workspace;
-    uint8_t *rgb; /* CL_FEATURIZER_PICTURES decoded pictures */
+    uint8_t *rgb; /* CL_FEATURIZER_PICTURES decoded images, or as many texts */
 } scratch;
 
 struct coulis_featurizer {
     cl_plan *plan;
     coulis_image_options options;
     int32_t width, height;
+    const cl_graph *graph; /* the model's, which outlives this */
     int32_t workers;
     scratch *scratch; /* one per worker */
     cl_pool *pool;    /* NULL when the caller brings the threads */
@@ -40,6 +41,11 @@ coulis_status cl_settle_resize(const coulis_model *model, coulis_image_options *
     image->resize_height = graph->resize_height;
     image->center = graph->center;
     return COULIS_OK;
+}
+
+coulis_status cl_reads_images(const cl_graph *graph, coulis_error *error) {
+    if (graph->vocabulary == 0) return COULIS_OK;
+    return cl_fail(error, COULIS_INVALID_ARGUMENT, "model '%.80s' reads texts, not images", graph->name);
 }
 
 /* Names the features that there are. */
@@ -64,6 +70,7 @@ coulis_status cl_featurizer_create(const coulis_model *model, const coulis_featu
     f->options = *options->image;
     f->width = graph->width;
     f->height = graph->height;
+    f->graph = graph;
     f->workers = workers;
     coulis_status status = cl_settle_resize(model, &f->options, error);
     if (status == COULIS_OK) status = cl_plan_create(model, node, options->precision, &f->plan, error);
@@ -177,6 +184,7 @@ typedef struct batch {
     const coulis_input *inputs;
     const coulis_pixels *images;
     const uint8_t *pixels;
+    const int32_t *tokens;
     float *values;
     coulis_result *results;
     int64_t count, together; /* pictures, and how many of them make a piece of work */
@@ -250,6 +258,8 @@ coulis_status coulis_featurizer_run(coulis_featurizer *featurizer, const coulis_
                                     float *values, coulis_result *results, coulis_error *error) {
     if (!featurizer || count < 0 || (count > 0 && (!inputs || !values || !results)))
         return cl_fail(error, COULIS_INVALID_ARGUMENT, "no featurizer, inputs, values or results given");
+    coulis_status status = cl_reads_images(featurizer->graph, error);
+    if (status != COULIS_OK) return status;
     batch b = {.featurizer = featurizer, .inputs = inputs, .values = values, .results = results, .count = count};
     return run_batch(&b, run_inputs, error);
 }
@@ -258,6 +268,8 @@ coulis_status coulis_featurizer_run_images(coulis_featurizer *featurizer, const 
                                            float *values, coulis_result *results, coulis_error *error) {
     if (!featurizer || count < 0 || (count > 0 && (!images || !values || !results)))
         return cl_fail(error, COULIS_INVALID_ARGUMENT, "no featurizer, images, values or results given");
+    coulis_status status = cl_reads_images(featurizer->graph, error);
+    if (status != COULIS_OK) return status;
     batch b = {.featurizer = featurizer, .images = images, .values = values, .results = results, .count = count};
     return run_batch(&b, run_images, error);
 }
@@ -279,8 +291,44 @@ coulis_status coulis_featurizer_run_pixels(coulis_featurizer *featurizer, const 
                                            float *values, coulis_error *error) {
     if (!featurizer || count < 0 || (count > 0 && (!pixels || !values)))
         return cl_fail(error, COULIS_INVALID_ARGUMENT, "no featurizer, pixels or values given");
+    coulis_status status = cl_reads_images(featurizer->graph, error);
+    if (status != COULIS_OK) return status;
     batch b = {.featurizer = featurizer, .pixels = pixels, .values = values, .count = count};
     cl_pool_run(featurizer->pool, pieces_of(&b), run_pixels, &b);
+    cl_clear(error);
+    return COULIS_OK;
+}
+
+static void run_tokens(void *context, int64_t piece, int32_t worker) {
+    const batch *b = context;
+    const coulis_featurizer *f = b->featurizer;
+    const uint8_t *texts[CL_FEATURIZER_PICTURES];
+    float *values[CL_FEATURIZER_PICTURES];
+    uint8_t *bytes = f->scratch[worker].rgb;
+    int32_t count = 0;
+    for (int64_t i = piece * b->together; i < end_of(b, piece); i++, count++) {
+        texts[count] = bytes;
+        values[count] = b->values + i * f->plan->length;
+        for (int32_t k = 0; k < f->height; k++, bytes += 3)
+            for (int byte = 0; byte < 3; byte++)
+                bytes[byte] = (uint8_t)(b->tokens[i * f->height + k] >> (8 * byte) & 0xFF);
+    }
+    cl_plan_run(f->plan, count, texts, f->scratch[worker].workspace, values);
+}
+
+coulis_status coulis_featurizer_run_tokens(coulis_featurizer *featurizer, const int32_t *tokens, int64_t count,
+                                           float *values, coulis_error *error) {
+    if (!featurizer || count < 0 || (count > 0 && (!tokens || !values)))
+        return cl_fail(error, COULIS_INVALID_ARGUMENT, "no featurizer, tokens or values given");
+    const cl_graph *graph = featurizer->graph;
+    if (graph->vocabulary == 0)
+        return cl_fail(error, COULIS_INVALID_ARGUMENT, "model '%.80s' reads images, not texts", graph->name);
+    for (int64_t i = 0; i < count * featurizer->height; i++)
+        if (tokens[i] < 0 || tokens[i] >= graph->vocabulary)
+            return cl_fail(error, COULIS_INVALID_ARGUMENT, "token %d of text %lld is not from 0 to %d", tokens[i],
+                           (long long)(i / featurizer->height), graph->vocabulary - 1);
+    batch b = {.featurizer = featurizer, .tokens = tokens, .values = values, .count = count};
+    cl_pool_run(featurizer->pool, pieces_of(&b), run_tokens, &b);
     cl_clear(error);
     return COULIS_OK;
 }

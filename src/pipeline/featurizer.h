@@ -14,6 +14,9 @@ coulis_status cl_featurizer_create(const coulis_model *model, const coulis_featu
  * its file does not say how the publisher resizes. */
 coulis_status cl_settle_resize(const coulis_model *model, coulis_image_options *image, coulis_error *error);
 
+/* COULIS_INVALID_ARGUMENT for a network of texts. */
+coulis_status cl_reads_images(const cl_graph *graph, coulis_error *error);
+
 /* A picture on its way: its bytes in, its vector and result out. */
 typedef struct cl_picture {
     const char *name; /* for messages; NULL for none */

@@ -3,6 +3,7 @@
 import coulis
 import numpy
 import pytest
+import test_texts
 import test_transformers
 from coulis.convert import graph, safetensors_file
 from net_helpers import Tiny
@@ -102,6 +103,52 @@ def test_damaged_file_is_refused_with_a_sentence(name, tmp_path):
 
 def test_the_file_that_is_damaged_above_is_good(tmp_path):
     assert damaged(lambda nodes, tensors, description: None, tmp_path).length == 24
+
+
+def with_input(**fields):
+    return lambda nodes, tensors, description: description["input"].update(fields)
+
+
+DAMAGED_TEXTS = {
+    "no vocabulary": lambda nodes, tensors, description: description["input"].pop("vocabulary"),
+    "vocabulary of 0": with_input(vocabulary=0),
+    "vocabulary huge": with_input(vocabulary=2**24 + 1),
+    "vocabulary of another table": with_input(vocabulary=71000),
+    "tokens of 0": with_input(tokens=0),
+    "tokens huge": with_input(tokens=8193),
+    "tokens is text": with_input(tokens="11"),
+    "another count of tokens": with_input(tokens=12),
+    "an image for a text": lambda nodes, tensors, description: description["input"].pop("tokens"),
+    "units missing": gone("embed", "units"),
+    "units of another table": field("embed", units=25),
+    "no table": gone("embed", "weight"),
+    "a table that is not there": field("embed", weight="nothing"),
+    "a table of another shape": tensor("embed", "weight", 69999, 24),
+    "places of another shape": tensor("embed", "position", 24, 11),
+    "tokens into a norm": field("layer_norm", inputs=["text"]),
+    "embed of a map": field("attention", op="embed", units=24, weight="tokens.weight"),
+    "an image": field("embed", inputs=["image"]),
+}
+
+
+def damaged_texts(change, path):
+    description = test_texts.network()
+    tensors = graph.random_tensors(description, 1)
+    nodes = {}
+    for node in description["nodes"]:
+        nodes.setdefault(node["op"], node)
+    change(nodes, tensors, description)
+    test_texts.write(path, description, tensors)
+
+
+@pytest.mark.parametrize("name", DAMAGED_TEXTS)
+def test_damaged_file_of_texts_is_refused_with_a_sentence(name, tmp_path):
+    damaged_texts(DAMAGED_TEXTS[name], tmp_path / "damaged.safetensors")
+    with pytest.raises(coulis.Error) as caught:
+        coulis.Featurizer(tmp_path / "damaged.safetensors")
+    assert caught.value.status == "bad_model" and "damaged.safetensors" in str(caught.value)
+    with pytest.raises(coulis.Error, match="damaged.safetensors"):
+        coulis.TextFeaturizer(tmp_path / "damaged.safetensors")
 
 
 def test_two_hundred_files_with_other_bytes(tmp_path):

@@ -69,6 +69,9 @@ def analysis(result: coulis.Result) -> tuple[int, float]:
     pca.save("pca.safetensors")
     shares: numpy.ndarray[Any, Any] = coulis.PCA.load("pca.safetensors").explained_variance_ratio_
     sums = coulis.Moments(20).update(scores).merge(coulis.Moments.from_bytes(b""))
+    with coulis.TextFeaturizer("clip-vit-b-32", threads=2) as texts:
+        words: numpy.ndarray[Any, Any] = texts.featurize(["a cat", "a dog"])
+    assert words.shape == (2, texts.length) and len(texts.tokens("a cat")) == 1
     similarity, rows = coulis.Index(result.values).search(result.values[:3], k=5)
     return int(rows[0, 0]) + sums.finish(2).n_components_, float(similarity[0, 0]) + float(shares.sum())
 

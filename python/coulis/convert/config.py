@@ -15,6 +15,8 @@ BESIDE = ("config.json", "preprocessor_config.json", "open_clip_config.json")
 SIDE_MAX = 8192
 _PILLOW = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic"}  # Pillow's numbers of filters
 
+_ACTIVATION = {"clip": "quick_gelu"}  # transformers leaves out what is its own default
+
 Found = namedtuple("Found", "facts input")
 Found.__doc__ = """What the files say.
 
@@ -58,8 +60,9 @@ def read(paths):
             elif "model_type" in given:
                 vision = given.get("vision_config") or given
                 facts["model_type"] = str(given["model_type"]).replace("_vision_model", "")
-                if isinstance(vision.get("hidden_act"), str):
-                    facts["activation"] = vision["hidden_act"]
+                act = vision.get("hidden_act", _ACTIVATION.get(facts["model_type"]))
+                if isinstance(act, str):
+                    facts["activation"] = act
             else:
                 raise ValueError("it is none of Hugging Face, timm or open_clip")
         except (KeyError, TypeError, AttributeError, IndexError, OverflowError, RecursionError):

@@ -76,6 +76,10 @@ class Graph:
             fields["position"] = f"{name}.position"
         return self.add(name, "tokens", [source], **fields)
 
+    def embed(self, name, units):
+        """The tokens of a text as their embeddings, with those of their places added."""
+        return self.add(name, "embed", ["text"], weight=f"{name}.weight", position=f"{name}.position", units=units)
+
     def attention(self, name, *sources, heads, **fields):
         """Softmax attention of tokens: q, k and v one after another in one source, or k and v in a second one."""
         return self.add(name, "attention", sources, heads=heads, **fields)
@@ -140,7 +144,7 @@ def output_shape(node, inputs):
     op, shape = node["op"], inputs[0]
     if op == "conv":
         return (*windows(node, *area(shape))[:2], node["channels"])
-    if op == "dense":
+    if op in ("dense", "embed"):
         return (*shape[:-1], node["units"])
     if op == "tokens":
         rows, columns = area(shape)
@@ -181,7 +185,9 @@ def shapes(description):
         graph order.
     """
     size = description["input"]
-    outputs, tensors = {"image": (size["height"], size["width"], 3)}, {}
+    texts = "tokens" in size
+    outputs = {"text": (size["tokens"], 1, 3)} if texts else {"image": (size["height"], size["width"], 3)}
+    tensors = {}
     for node in description["nodes"]:
         inputs = [outputs[name] for name in node["inputs"]]
         shape, op = output_shape(node, inputs), node["op"]
@@ -189,6 +195,10 @@ def shapes(description):
             tensors[node["weight"]] = (node["channels"], inputs[0][-1] // node.get("groups", 1), *node["kernel"])
         elif op == "dense":
             tensors[node["weight"]] = (node["units"], inputs[0][-1])
+        elif op == "embed":
+            tensors[node["weight"]] = (size["vocabulary"], node["units"])
+            if "position" in node:
+                tensors[node["position"]] = (size["tokens"], node["units"])
         elif op == "tokens":
             rows, columns = area(inputs[0])
             if node.get("before", 0):

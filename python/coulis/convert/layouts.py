@@ -98,13 +98,13 @@ def fit(chosen, state, style=None, prefix="", notes=None):
     description["features"] = features
     tensors = {}
     for name, shape in shapes(description)[1].items():
-        tensors[name] = _tensor(names[name], shape, inside, prefix, keras)
+        tensors[name] = tensor(names[name], shape, inside, prefix, keras)
     used = {source for name in names.values() for source in _sources(name)}
     beside = getattr(family, "BESIDE", ())
     unused = [name for name in inside if name not in used and not name.startswith(tuple(beside))]
     if unused:
         raise ValueError(f"the tensor {prefix}{unused[0]} belongs to no layer of {chosen['name']}")
-    outside = [name for name in state if not name.startswith(prefix) and name not in used]
+    outside = [name for name in state if not name.startswith((prefix, *beside)) and name not in used]
     if outside:
         notes.append(f"left out: {len(outside)} tensors that do not begin with {prefix!r}, such as {outside[0]}")
     return description, tensors
@@ -139,7 +139,7 @@ def _head(classifier, others, state, keras, notes):
     return rest, 0
 
 
-def _tensor(name, shape, state, prefix, keras):
+def tensor(name, shape, state, prefix, keras):
     """One tensor of the model file."""
     found = [state.get(source) for source in _sources(name)]
     for source, values in zip(_sources(name), found):

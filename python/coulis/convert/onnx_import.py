@@ -24,8 +24,8 @@ PREPROCESSING = {
 
 Options = namedtuple(
     "Options",
-    "preprocessing channels mean std width height map pooled logits source licence entry config resize",
-    defaults=(None,) * 9 + ("", "", None, (), None),
+    "preprocessing channels mean std width height map pooled logits source licence entry config resize tokenizer",
+    defaults=(None,) * 9 + ("", "", None, (), None, None),
 )
 Options.__doc__ = """What a file does not say of itself; None, or empty text, for what is not given.
 
@@ -49,6 +49,8 @@ config : sequence of paths
     Configuration files of Hugging Face, timm or open_clip.
 resize : tuple
     How the publisher resizes, as in a model file, to which height and width.
+tokenizer : path
+    The tokenizer.json of a tower of texts beside the one of images.
 """
 
 

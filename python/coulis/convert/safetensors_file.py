@@ -1,4 +1,4 @@
-"""Writes (float32 only) and reads safetensors files: an 8-byte length, a JSON header, bytes."""
+"""Writes (float32 and bytes only) and reads safetensors files: an 8-byte length, a JSON header, bytes."""
 
 import json
 import os
@@ -17,7 +17,7 @@ BFLOAT16 = "BF16"  # read as float32
 
 
 def write(path, tensors, metadata, check=None):
-    """Write float32 tensors, in the given order; the same arguments give the same bytes.
+    """Write tensors in the given order, uint8 as they are and others as float32; the same always gives the same bytes.
 
     Parameters
     ----------
@@ -34,10 +34,11 @@ def write(path, tensors, metadata, check=None):
     """
     header, offset, blocks = {"__metadata__": dict(metadata)}, 0, []
     for name, values in tensors.items():
-        block = numpy.ascontiguousarray(values, dtype="<f4")
+        dtype = "U8" if getattr(values, "dtype", None) == numpy.uint8 else "F32"
+        block = numpy.ascontiguousarray(values, dtype=TYPES[dtype])
         # ascontiguousarray makes one dimension of none
         shape = list(numpy.shape(values))
-        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [offset, offset + block.nbytes]}
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [offset, offset + block.nbytes]}
         offset += block.nbytes
         blocks.append(block)
     text = json.dumps(header, separators=(",", ":")).encode()

@@ -120,14 +120,12 @@ def _activation(net, style):
     return "tanh" if (net.kind, style) == ("siglip", "transformers") else net.activation
 
 
-class _Writer:
-    """Graph and names of one network."""
+class Writer:
+    """Graph and names of one transformer: `parts` has the file's names, `form` is that of GELU."""
 
-    def __init__(self, net, style, size):
-        self.net, self.style, self.parts = net, style, NAMES[net.kind, style]
+    def __init__(self, net, parts, epsilon, form):
+        self.net, self.parts, self.epsilon, self.form = net, parts, epsilon, form
         self.graph, self.names = Graph(), {}
-        self.grid = tuple(side // net.patch for side in size)
-        self.epsilon = _epsilon(net, style)
 
     def norm(self, name, source, part, *block):
         node, place = self.graph.layer_norm(name, source, self.epsilon), self.parts[part].format(*block)
@@ -151,6 +149,30 @@ class _Writer:
         node = self.graph.add(name, "scale", [source], scale=f"{name}.scale")
         self.names[f"{name}.scale"] = self.parts[part].format(block)
         return node
+
+    def block(self, index, node, **attention):
+        net, start = self.net, node
+        name = f"block{index}"
+        node = self.norm(f"{name}.norm1", node, "n1", index)
+        node = self.dense(f"{name}.qkv", node, "qkv", 3 * net.channels, index)
+        node = self.graph.attention(f"{name}.attention", node, heads=net.heads, **attention)
+        node = self.dense(f"{name}.proj", node, "proj", net.channels, index)
+        node = self.layer_scale(f"{name}.scale1", node, "ls1", index)
+        node = start = self.graph.add(f"{name}.add1", "add", [node, start])
+        node = self.norm(f"{name}.norm2", node, "n2", index)
+        node = self.dense(f"{name}.fc1", node, "fc1", 4 * net.channels, index)
+        node = self.graph.add(f"{name}.gelu", "gelu", [node], form=self.form)
+        node = self.dense(f"{name}.fc2", node, "fc2", net.channels, index)
+        node = self.layer_scale(f"{name}.scale2", node, "ls2", index)
+        return self.graph.add(f"{name}.add2", "add", [node, start])
+
+
+class _Images(Writer):
+    """The network of images."""
+
+    def __init__(self, net, style, size):
+        super().__init__(net, NAMES[net.kind, style], _epsilon(net, style), _activation(net, style))
+        self.style, self.grid = style, tuple(side // net.patch for side in size)
 
     def tokens(self, source):
         """Class token, register tokens and patches, with the embeddings of their places."""
@@ -179,22 +201,6 @@ class _Writer:
             self.names["tokens.prefix"] = Made(tuple(sources), prefix)
         return node, before
 
-    def block(self, index, node):
-        net, start = self.net, node
-        name = f"block{index}"
-        node = self.norm(f"{name}.norm1", node, "n1", index)
-        node = self.dense(f"{name}.qkv", node, "qkv", 3 * net.channels, index)
-        node = self.graph.attention(f"{name}.attention", node, heads=net.heads)
-        node = self.dense(f"{name}.proj", node, "proj", net.channels, index)
-        node = self.layer_scale(f"{name}.scale1", node, "ls1", index)
-        node = start = self.graph.add(f"{name}.add1", "add", [node, start])
-        node = self.norm(f"{name}.norm2", node, "n2", index)
-        node = self.dense(f"{name}.fc1", node, "fc1", 4 * net.channels, index)
-        node = self.graph.add(f"{name}.gelu", "gelu", [node], form=_activation(net, self.style))
-        node = self.dense(f"{name}.fc2", node, "fc2", net.channels, index)
-        node = self.layer_scale(f"{name}.scale2", node, "ls2", index)
-        return self.graph.add(f"{name}.add2", "add", [node, start])
-
     def attention_pool(self, node):
         """SigLIP's head: one query of its own looks at all tokens."""
         net, graph, parts = self.net, self.graph, self.parts
@@ -218,7 +224,7 @@ class _Writer:
         start = node = self.dense("pool.proj", node, "pool_proj", channels)
         node = self.norm("pool.norm", node, "pool_norm")
         node = self.dense("pool.fc1", node, "pool_fc1", 4 * channels)
-        node = graph.add("pool.gelu", "gelu", [node], form=_activation(net, self.style))
+        node = graph.add("pool.gelu", "gelu", [node], form=self.form)
         node = self.dense("pool.fc2", node, "pool_fc2", channels)
         return graph.add("pooled", "add", [node, start])
 
@@ -226,7 +232,7 @@ class _Writer:
 def build(variant, classes=0, style="timm", size=(224, 224)):
     """The nodes, and the file's name of every tensor: (list of dict, dict of str to str or Made)."""
     net = VARIANTS[variant]
-    w = _Writer(net, style, size)
+    w = _Images(net, style, size)
     graph, names = w.graph, w.names
     # What is left of an image that is no multiple of the patch is not looked at.
     node = graph.conv("patch", "image", net.channels, net.patch, net.patch, [0, 0, 0, 0], bias=net.kind != "clip")

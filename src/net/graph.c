@@ -86,8 +86,8 @@ static coulis_status read_nodes(cl_graph_reader *r, const cJSON *root, cl_graph 
     if (input_count > INPUTS_MAX) return cl_refuse(r, "the nodes together have more than %d inputs", INPUTS_MAX);
     int32_t *inputs = graph->inputs = cl_alloc_zero((size_t)input_count + 1, sizeof *inputs);
     if (!inputs) return cl_fail_memory(r->error, "the network", (size_t)input_count * sizeof *inputs);
-    graph->nodes[0] = (cl_node){.name = graph->vocabulary > 0 ? "text" : "image", .op = CL_OP_IMAGE, .height = graph->height, .width = graph->width,
-                                .channels = 3};
+    graph->nodes[0] = (cl_node){.name = graph->vocabulary > 0 ? "text" : "image", .op = CL_OP_IMAGE,
+                                .height = graph->height, .width = graph->width, .channels = 3};
     graph->node_count = 1;
     cJSON_ArrayForEach(json, list) {
         cl_node *node = &graph->nodes[graph->node_count];

@@ -14,7 +14,7 @@ typedef struct lowering {
 } lowering;
 
 /* Patches are gathered from the image as it is, and tokens looked up; whatever else reads it gets a map. */
-static bool reads_picture(const cl_node *node, int32_t k) { 
+static bool reads_picture(const cl_node *node, int32_t k) {
     return node->inputs[k] == 0 && node->op != CL_OP_CONV && node->op != CL_OP_EMBED;
 }
 

@@ -5,13 +5,12 @@ import os
 import pathlib
 import platform
 import re
-import subprocess
 import sys
 import zipfile
 
 import pytest
+from conftest import ROOT, in_nothing, run
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 # The C library of Amazon Linux 2023, which nodes of EMR 7 run; and that of Debian 12, which gives it when built there.
 OLDEST_GLIBC, BUILD_GLIBC = (2, 34), (2, 36)
 # What every Linux has, by PEP 600, with Python's own. The processor's name is in the loader's.
@@ -45,38 +44,6 @@ if sys.argv[1:] == ["maps"]:
     for line in sorted({line.split()[-1] for line in open("/proc/self/maps") if ".so" in line}):
         print("loaded", line)
 """
-
-
-def run(*command, **more):
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, **more)
-    assert done.returncode == 0, f"{command}: {done.stdout[-3000:]}{done.stderr[-3000:]}"
-    return done.stdout
-
-
-@pytest.fixture(scope="session")
-def wheel():
-    run("./run", "wheel", cwd=ROOT)
-    (path,) = (ROOT / "dist").glob("*.whl")
-    return path
-
-
-@pytest.fixture(scope="session")
-def clean_python(wheel, tmp_path_factory):
-    """The Python of a fresh environment that holds the wheel and NumPy, and can find nothing of the checkout."""
-    folder = tmp_path_factory.mktemp("clean")
-    run(sys.executable, "-m", "venv", folder / "venv")
-    pinned = (ROOT / "requirements" / "wheel.txt").read_text()
-    numpy = re.search(r"^numpy==.*?\n(?=\S)", pinned, re.MULTILINE | re.DOTALL)
-    (folder / "numpy.txt").write_text(numpy[0])
-    pip = [folder / "venv" / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    run(*pip, "--require-hashes", "-r", folder / "numpy.txt")
-    run(*pip, "--no-index", wheel)  # nothing but NumPy is asked for, or this fails
-    return folder / "venv" / "bin" / "python"
-
-
-def in_nothing(command, folder):
-    """Runs a command as a node would: no environment variables, no home."""
-    return run(*command, env={"PATH": "/usr/bin:/bin"}, cwd=folder)
 
 
 def test_platform(wheel):

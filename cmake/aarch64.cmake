@@ -1,5 +1,9 @@
 # Toolchain for 64-bit ARM on Debian: -DCMAKE_TOOLCHAIN_FILE=cmake/aarch64.cmake -DCMAKE_SYSROOT=FOLDER, where the folder
-# is what tools/arm64_sysroot.sh made. Programs of the build run in QEMU.
+# is what tools/arm64_sysroot.sh made; the environment variable COULIS_SYSROOT names it to builds within a build, too.
+# Programs of the build run in QEMU.
+if(NOT CMAKE_SYSROOT AND DEFINED ENV{COULIS_SYSROOT})
+  set(CMAKE_SYSROOT "$ENV{COULIS_SYSROOT}")
+endif()
 set(CMAKE_SYSTEM_NAME Linux)
 set(CMAKE_SYSTEM_PROCESSOR aarch64)
 set(CMAKE_C_COMPILER aarch64-linux-gnu-gcc)

@@ -9,15 +9,16 @@ if(DEFINED SKBUILD)
     install(TARGETS coulis_s3 LIBRARY DESTINATION coulis)
   endif()
   if(TARGET coulis_command)
-    set_target_properties(coulis_command PROPERTIES INSTALL_RPATH "$ORIGIN/..")
+    set_target_properties(coulis_command PROPERTIES INSTALL_RPATH "${COULIS_ORIGIN}/..")
     install(TARGETS coulis_command RUNTIME DESTINATION coulis/bin)
   endif()
   file(GLOB COULIS_MODEL_FILES CONFIGURE_DEPENDS models/*.toml
        build/models/efficientnet-lite0.safetensors build/models/*.graph.json)
   install(FILES ${COULIS_MODEL_FILES} DESTINATION coulis/models)
-  # Those of the libraries that the wheel brings along; ./run wheel gathers them.
-  file(GLOB COULIS_LICENCES CONFIGURE_DEPENDS LICENSE build/licences/*)
+  # Those of the libraries that the wheel brings along, and the list of them for programs; ./run wheel gathers them.
+  file(GLOB COULIS_LICENCES CONFIGURE_DEPENDS build/licences/*.txt)
   install(FILES ${COULIS_LICENCES} DESTINATION "${SKBUILD_METADATA_DIR}/licenses")
+  install(FILES build/licences/coulis.cdx.json DESTINATION "${SKBUILD_METADATA_DIR}/sboms" OPTIONAL)
 else()
   # ninja install, or cmake --install, after the targets `all` and `coulis_install` are built. Everything can be moved
   # together: files find each other relative to where they are.

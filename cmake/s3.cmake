@@ -10,6 +10,7 @@ if(COULIS_S3 STREQUAL auto AND (NOT EXISTS "${COULIS_AWS_DIR}/lib/cmake" OR COUL
 endif()
 if(COULIS_S3)
   list(PREPEND CMAKE_PREFIX_PATH "${COULIS_AWS_DIR}")
+  list(APPEND CMAKE_FIND_ROOT_PATH "${COULIS_AWS_DIR}") # beside the sysroot of another processor
   find_package(aws-c-s3 REQUIRED)
   file(GLOB COULIS_S3_SOURCES CONFIGURE_DEPENDS src/s3/*.c)
   # A few of the library's own files are in both, as it shows none of their names.
@@ -19,7 +20,7 @@ if(COULIS_S3)
   target_include_directories(coulis_s3 SYSTEM PRIVATE "${COULIS_AWS_DIR}/include")
   target_link_libraries(coulis_s3 PRIVATE coulis_options AWS::aws-c-s3 Threads::Threads)
   set_target_properties(coulis_s3 PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
-  target_link_options(coulis_s3 PRIVATE -Wl,--exclude-libs,ALL -Wl,--no-undefined -Wl,--gc-sections)
+  target_link_options(coulis_s3 PRIVATE ${COULIS_HIDE} ${COULIS_DROP})
 else()
   add_custom_target(coulis_s3) # what asks for it by name gets nothing
 endif()

@@ -1,12 +1,16 @@
 #!/usr/bin/env bash
-# Unpacks Debian's packages for 64-bit ARM that coulis is built with into a folder: tools/arm64_sysroot.sh FOLDER
+# Unpacks Debian's packages for 64-bit ARM, those that coulis is built with or the named ones, into a folder: tools/arm64_sysroot.sh FOLDER [PACKAGE...]
 # Nothing is installed and root is not needed: apt resolves and downloads in a state of its own, dpkg-deb unpacks.
-# Does nothing when the folder holds them already.
+# Does nothing when the folder holds them already. FOLDER/.versions names each package and its version.
 set -euo pipefail
 ROOT=$(realpath -m "$1")
-# The libraries that ./run installs for a build; of OpenBLAS the serial one, which is linked statically.
-mapfile -t PACKAGES < <(grep -oE '\b(lib[a-z0-9.+-]+|zlib1g)-dev\b' "$(dirname "$0")/../run" | grep -v 'openblas\|clang' | sort -u)
-PACKAGES+=(libopenblas-serial-dev libgfortran5 libgcc-s1 libgcc-12-dev)
+PACKAGES=("${@:2}")
+if [ ${#PACKAGES[@]} -eq 0 ]; then
+    # The libraries that ./run installs for a build; of OpenBLAS the serial one, which is linked statically.
+    mapfile -t PACKAGES < <(grep -oE '\b(lib[a-z0-9.+-]+|zlib1g)-dev\b' "$(dirname "$0")/../run" |
+        grep -v 'openblas\|clang' | sort -u)
+    PACKAGES+=(libopenblas-serial-dev libgfortran5 libgcc-s1 libgcc-12-dev libjs-leaflet)
+fi
 
 stamp=$ROOT/.packages
 [ "$(cat "$stamp" 2>/dev/null)" != "${PACKAGES[*]}" ] || exit 0
@@ -25,7 +29,10 @@ done
 apt+=(-o Dir::Etc::sourcelist=/dev/null -o "Dir::Etc::sourceparts=$state/parts")
 "${apt[@]}" update
 "${apt[@]}" --download-only --yes --no-install-recommends install "${PACKAGES[@]}" >/dev/null
-for package in "$state"/cache/archives/*.deb; do dpkg-deb --extract "$package" "$ROOT"; done
+for package in "$state"/cache/archives/*.deb; do
+    dpkg-deb --extract "$package" "$ROOT"
+    dpkg-deb --show --showformat='${Package} ${Version}\n' "$package" >>"$ROOT/.versions"
+done
 rm -rf "$state"
 # What the packages' scripts would link, and links that lead out of the folder.
 find "$ROOT" -type l -lname "/*" | while read -r link; do ln -sfn "$ROOT$(readlink "$link")" "$link"; done

@@ -21,7 +21,7 @@ def store(amazon):
     if not FOUND:
         pytest.skip("no Python from 3.9 to 3.12 with venv, which the packages of emr/requirements.txt are made for")
     python, version = FOUND
-    code, output, error = run(ROOT / "run", "wheel", cwd=ROOT)
+    code, output, error = run(ROOT / "run", "wheel", platform.machine(), cwd=ROOT)
     assert code == 0, output + error
     variables = {"PATH": f"{TOOLS}:/usr/bin:/bin", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
                  "AWS_DEFAULT_REGION": "us-east-1", "AWS_ENDPOINT_URL": f"http://127.0.0.1:{amazon}"}

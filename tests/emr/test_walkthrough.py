@@ -5,6 +5,7 @@ in, whose tables have the same rows and, but for width and height, the same colu
 """
 
 import os
+import platform
 import re
 import shutil
 import struct
@@ -55,7 +56,7 @@ def checkout(tmp_path):
         (folder / name).symlink_to(ROOT / name)
     (folder / ".venv").symlink_to(ROOT / ".venv")
     if not list((ROOT / "dist").glob("coulis-*-manylinux*.whl")):
-        code, output, error = run(ROOT / "run", "wheel", cwd=ROOT)
+        code, output, error = run(ROOT / "run", "wheel", platform.machine(), cwd=ROOT)
         assert code == 0, output + error
     (folder / "dist").symlink_to(ROOT / "dist")
     for label in ("red", "green"):

@@ -1,6 +1,7 @@
 """What the tests of the wheel share: the wheel, and an environment with nothing else in it."""
 
 import pathlib
+import platform
 import re
 import subprocess
 import sys
@@ -18,9 +19,16 @@ def run(*command, **more):
 
 @pytest.fixture(scope="session")
 def wheel():
-    run("./run", "wheel", cwd=ROOT)
-    (path,) = (ROOT / "dist").glob("*.whl")
+    run("./run", "wheel", platform.machine(), cwd=ROOT)
+    (path,) = (ROOT / "dist").glob(f"coulis-*_{platform.machine()}.whl")
     return path
+
+
+def pinned_numpy(folder):
+    """A list for pip that has NumPy alone, with its digests."""
+    pinned = (ROOT / "requirements" / "wheel.txt").read_text()
+    (folder / "numpy.txt").write_text("".join(re.findall(r"^numpy==.*?\n(?=\S)", pinned, re.MULTILINE | re.DOTALL)))
+    return folder / "numpy.txt"
 
 
 @pytest.fixture(scope="session")
@@ -28,11 +36,8 @@ def clean_python(wheel, tmp_path_factory):
     """The Python of a fresh environment that holds the wheel and NumPy, and can find nothing of the checkout."""
     folder = tmp_path_factory.mktemp("clean")
     run(sys.executable, "-m", "venv", folder / "venv")
-    pinned = (ROOT / "requirements" / "wheel.txt").read_text()
-    numpy = re.search(r"^numpy==.*?\n(?=\S)", pinned, re.MULTILINE | re.DOTALL)
-    (folder / "numpy.txt").write_text(numpy[0])
     pip = [folder / "venv" / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    run(*pip, "--require-hashes", "-r", folder / "numpy.txt")
+    run(*pip, "--require-hashes", "-r", pinned_numpy(folder))
     run(*pip, "--no-index", wheel)  # nothing but NumPy is asked for, or this fails
     return folder / "venv" / "bin" / "python"
 

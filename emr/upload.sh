@@ -15,7 +15,7 @@ emr/upload.sh s3://BUCKET/PREFIX [--release LABEL] [--instance TYPE | --architec
   --architecture A    the same by name: x86_64 or aarch64
   MODEL.safetensors   networks beside EfficientNet-Lite0, which is inside the wheel
 
-The wheel comes from dist/: ./run wheel makes it for the processor it runs on. Several releases and processors can be
+The wheel comes from dist/: ./run wheel makes it, for 64-bit ARM on x86-64, too. Several releases and processors can be
 uploaded to the same PREFIX, one after another. COULIS_NODE_PYTHON names another version of the nodes' Python.
 TEXT
 }
@@ -46,9 +46,9 @@ node_version=${COULIS_NODE_PYTHON:-$node_version}
 PYTHON=${PYTHON:-python3}
 command -v aws >/dev/null || die "the AWS CLI is not installed"
 shopt -s nullglob
-wheels=(dist/coulis-*-manylinux*_"$architecture".whl)
+wheels=(dist/coulis-*-manylinux*_"$architecture".whl "dist/$architecture"/coulis-*-manylinux*_"$architecture".whl)
 [ ${#wheels[@]} -eq 1 ] ||
-    die "dist/ holds no portable wheel for $architecture, or several: ./run wheel makes it on a machine with that processor"
+    die "dist/ holds no portable wheel for $architecture, or several: ./run wheel $architecture makes it"
 for model in "${models[@]}"; do [ -f "$model" ] || die "no such model: $model"; done
 
 FOLDER=$(mktemp -d)

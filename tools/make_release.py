@@ -68,16 +68,18 @@ def main():
             old.unlink()
         make_sdist()
         return 0
-    for old in [*DIST.glob("*.cdx.json"), DIST / "SHA256SUMS"]:
+    for old in [*DIST.rglob("*.cdx.json"), DIST / "SHA256SUMS"]:
         old.unlink(missing_ok=True)
-    artefacts = sorted(p for p in DIST.iterdir() if p.name.endswith((".whl", ".tar.gz", ".deb")))
+    artefacts = sorted(p for p in DIST.rglob("coulis*") if p.name.endswith((".whl", ".tar.gz", ".deb")))
+    artefacts += sorted(DIST.glob("libcoulis*.deb"))
     for path in artefacts:
         listed = sbom.document(VERSION, inside(path), path.name, sha256(path))
-        (DIST / f"{path.name}.cdx.json").write_text(json.dumps(listed, indent=1) + "\n")
-    sums = [f"{sha256(path)}  {path.name}\n" for path in sorted(DIST.iterdir())]
-    (DIST / "SHA256SUMS").write_text("".join(sums))
-    for path in sorted(DIST.iterdir()):
-        print(f"dist/{path.name}: {path.stat().st_size / 1e6:.1f} MB" if path in artefacts else f"dist/{path.name}")
+        path.with_name(f"{path.name}.cdx.json").write_text(json.dumps(listed, indent=1) + "\n")
+    files = sorted(path for path in DIST.rglob("*") if path.is_file())
+    (DIST / "SHA256SUMS").write_text("".join(f"{sha256(path)}  {path.relative_to(DIST)}\n" for path in files))
+    for path in artefacts:
+        print(f"{path.relative_to(ROOT)}: {path.stat().st_size / 1e6:.1f} MB, beside it what is inside: *.cdx.json")
+    print("dist/SHA256SUMS")
     return 0
 
 

@@ -5,7 +5,7 @@ oldest C library it runs with: built on Debian 12 that is 2.34, the one of Amazo
 brought along is free to be passed on with its licence, so the licences come along too (tools/wheel_parts.py).
 
 For a processor that is not this machine's, the same CMake files compile with Debian's cross-compiler, against Debian's
-packages for it.
+packages for it. That wheel goes into a folder of its own, dist/aarch64, so that dist/*.whl is what pip takes here.
 """
 
 import json
@@ -66,7 +66,8 @@ def make(machine):
     (BUILD / "licences" / "coulis.cdx.json").write_text(inside + "\n")
     raw = BUILD / f"wheel-raw{suffix}"
     shutil.rmtree(raw, ignore_errors=True)
-    for old in DIST.glob(f"coulis-*_{machine}.whl"):
+    dist = DIST if system.native else DIST / machine
+    for old in dist.glob("coulis-*.whl"):
         old.unlink()
     settings = {"build-dir": f"build/wheel{suffix}", "cmake.define.COULIS_CARQUET_DIR": CARQUET,
                 "cmake.define.COULIS_LAPACK": "static", "cmake.define.COULIS_S3": "ON",
@@ -83,11 +84,11 @@ def make(machine):
     make_stand_ins(system, stand_ins)
     # auditwheel takes libraries from where the loader would find them. OpenSSL is the system's, with its updates:
     # libcoulis_s3.so alone asks for it, and is loaded when s3:// is needed.
-    run(sys.executable, "-m", "auditwheel", "repair", "--exclude", "libcrypto.so.3", "--wheel-dir", str(DIST),
+    run(sys.executable, "-m", "auditwheel", "repair", "--exclude", "libcrypto.so.3", "--wheel-dir", str(dist),
         str(made), LD_LIBRARY_PATH=":".join(map(str, [stand_ins, *system.folders()])))
-    (wheel,) = DIST.glob(f"coulis-*_{machine}.whl")
+    (wheel,) = dist.glob("coulis-*.whl")
     glibc = re.search(r"manylinux_(\d+)_(\d+)", wheel.name)
-    print(f"dist/{wheel.name}: {wheel.stat().st_size / 1e6:.1f} MB, for Linux with the C library "
+    print(f"{wheel.relative_to(ROOT)}: {wheel.stat().st_size / 1e6:.1f} MB, for Linux with the C library "
           f"{glibc[1]}.{glibc[2]} or later", flush=True)
 
 

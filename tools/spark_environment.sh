@@ -30,7 +30,7 @@ spark_wheel() {
     [ -f "$stamp" ] && [ -z "$(find src include cli python models cmake CMakeLists.txt pyproject.toml -newer "$stamp" \
         -type f -not -name '*.pyc' -print -quit)" ] && return
     say "making a wheel for the executors"
-    (wheel) >/dev/null
+    (wheel "$(uname -m)") >/dev/null
     "$SPARK/$1/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall dist/*.whl
     touch "$stamp"
 }

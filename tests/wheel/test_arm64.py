@@ -48,7 +48,7 @@ print(json.dumps({
 def arm64_wheel(wheel):
     run("./run", "wheel", "aarch64", cwd=ROOT)
     assert wheel.exists()  # that of this machine is left where it is
-    (path,) = (ROOT / "dist").glob("coulis-*_aarch64.whl")
+    (path,) = (ROOT / "dist" / "aarch64").glob("coulis-*_aarch64.whl")
     return path
 
 

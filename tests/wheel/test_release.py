@@ -27,13 +27,14 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def artefacts(wheel):
     run("./run", "release", cwd=ROOT)
-    return sorted(p.name for p in DIST.iterdir() if not p.name.endswith((".json", "SUMS")))
+    return sorted(str(path.relative_to(DIST)) for path in DIST.rglob("*")
+                  if path.is_file() and not path.name.endswith((".json", "SUMS")))
 
 
 def test_all_is_there(artefacts):
     kinds = [re.sub(r"\d+\.\d+\.\d+", "V", name) for name in artefacts]
     assert [re.sub(r"_2_\d+", "", kind) for kind in kinds] == [
-        "coulis-V-py3-none-manylinux_aarch64.whl", "coulis-V-py3-none-manylinux_x86_64.whl", "coulis-V.tar.gz",
+        "aarch64/coulis-V-py3-none-manylinux_aarch64.whl", "coulis-V-py3-none-manylinux_x86_64.whl", "coulis-V.tar.gz",
         "coulis-models_V-1_all.deb", "coulis_V-1_amd64.deb", "libcoulis-dev_V-1_amd64.deb",
         "libcoulis1_V-1_amd64.deb"]
     run("sha256sum", "--check", "--strict", "SHA256SUMS", cwd=DIST)

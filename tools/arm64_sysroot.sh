@@ -31,6 +31,7 @@ apt+=(-o Dir::Etc::sourcelist=/dev/null -o "Dir::Etc::sourceparts=$state/parts")
 "${apt[@]}" --download-only --yes --no-install-recommends install "${PACKAGES[@]}" >/dev/null
 for package in "$state"/cache/archives/*.deb; do
     dpkg-deb --extract "$package" "$ROOT"
+    # shellcheck disable=SC2016 # dpkg-deb's own variables
     dpkg-deb --show --showformat='${Package} ${Version}\n' "$package" >>"$ROOT/.versions"
 done
 rm -rf "$state"

@@ -59,7 +59,7 @@ def emulated(arm64_wheel, tmp_path_factory):
         pytest.skip("no qemu-aarch64: apt-get install qemu-user")
     root = ROOT / "build" / "arm64" / "python"
     run(ROOT / "tools" / "arm64_sysroot.sh", root, "python3", "libssl3", "libgcc-s1", "libstdc++6", "zlib1g")
-    (python,) = root.glob("usr/bin/python3.?*[0-9]")
+    (python,) = root.glob("usr/bin/python3.*[0-9]")
     version = python.name[len("python"):]
     folder = tmp_path_factory.mktemp("arm64")
     platforms = [word for name in ("manylinux_2_34", "manylinux_2_28", "manylinux_2_27", "manylinux2014")

@@ -5,6 +5,7 @@
 #include "remote/curl.h"
 #include "remote/fetch.h"
 #include "remote/hosts.h"
+#include "remote/s3.h"
 #include "source/location.h"
 #include "test.h"
 
@@ -87,6 +88,14 @@ static void paths_of_addresses(void) {
     CHECK(path_is("s3://bucket", "") && path_is("http://host?x", ""));
 }
 
+/* Two places are tried; the sentence says what was wrong with the first, which is beside the library. */
+static void a_missing_part_is_named(void) {
+    const cl_s3_calls *calls = NULL;
+    coulis_error error;
+    if (cl_s3_load(&calls, &error) == COULIS_OK) SKIP("libcoulis_s3.so is installed");
+    CHECK_MSG(strstr(error.message, "/libcoulis_s3.so: cannot open shared object file"), "%s", error.message);
+}
+
 static void waiting_ends_when_it_is_stopped(void) {
     cl_stop stop;
     cl_stop_begin(&stop);
@@ -102,6 +111,7 @@ int main(int argc, char **argv) {
     RUN(hosts_are_remembered_by_scheme_name_and_port);
     RUN(bytes_are_taken_up_to_the_limit);
     RUN(paths_of_addresses);
+    RUN(a_missing_part_is_named);
     RUN(waiting_ends_when_it_is_stopped);
     return test_finish();
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/text.h"
 
 void cl_hosts_begin(cl_hosts *hosts) {
     *hosts = (cl_hosts){0};
@@ -12,14 +13,20 @@ void cl_hosts_begin(cl_hosts *hosts) {
 
 void cl_hosts_end(cl_hosts *hosts) {
     cl_free(hosts->places);
+    for (int i = 0; i < CL_HOSTS_SERVED; i++) cl_free(hosts->served[i].address);
     pthread_mutex_destroy(&hosts->mutex);
 }
 
-/* FNV-1a over scheme, host and port; never 0. */
-static uint64_t hash_of(const char *address) {
+/* How long scheme, host and port are. */
+static size_t length_of_host(const char *address) {
     const char *authority = strstr(address, "://");
     const size_t scheme = authority ? (size_t)(authority + 3 - address) : 0;
-    const size_t length = scheme + strcspn(address + scheme, "/?#");
+    return scheme + strcspn(address + scheme, "/?#");
+}
+
+/* FNV-1a over them; never 0. */
+static uint64_t hash_of(const char *address) {
+    const size_t length = length_of_host(address);
     uint64_t hash = 0xCBF29CE484222325u;
     for (size_t i = 0; i < length; i++) hash = (hash ^ (uint64_t)tolower((unsigned char)address[i])) * 0x100000001B3u;
     return hash ? hash : 1;
@@ -62,4 +69,29 @@ bool cl_hosts_has(cl_hosts *hosts, const char *address, bool *any) {
     const bool found = *any && hosts->places[place_of(hosts->places, hosts->capacity, hash)] == hash;
     pthread_mutex_unlock(&hosts->mutex);
     return found;
+}
+
+void cl_hosts_served(cl_hosts *hosts, const char *address) {
+    const uint64_t hash = hash_of(address);
+    pthread_mutex_lock(&hosts->mutex);
+    const size_t at = hash % CL_HOSTS_SERVED;
+    if (hosts->served[at].host != hash) {
+        char *copy = cl_strdup(address);
+        if (copy) {
+            cl_free(hosts->served[at].address);
+            hosts->served[at].address = copy;
+            hosts->served[at].host = hash;
+        }
+    }
+    pthread_mutex_unlock(&hosts->mutex);
+}
+
+char *cl_hosts_witness(cl_hosts *hosts, const char *address) {
+    const uint64_t hash = hash_of(address);
+    pthread_mutex_lock(&hosts->mutex);
+    const size_t at = hash % CL_HOSTS_SERVED;
+    char *witness = hosts->served[at].host == hash ? cl_strdup(hosts->served[at].address)
+                                                   : cl_format("%.*s/", (int)length_of_host(address), address);
+    pthread_mutex_unlock(&hosts->mutex);
+    return witness;
 }

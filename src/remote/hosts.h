@@ -7,8 +7,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define CL_HOSTS_SERVED 64
+
 typedef struct cl_hosts {
     pthread_mutex_t mutex;
+    struct {
+        uint64_t host;
+        char *address;
+    } served[CL_HOSTS_SERVED]; /* of some servers, an address that they gave; by their hashes */
     uint64_t *places; /* an open hash table of the hashes of their names, a power of two, at most half full; 0: free */
     size_t capacity, count;
 } cl_hosts;
@@ -20,7 +26,14 @@ void cl_hosts_end(cl_hosts *hosts);
  * most. */
 void cl_hosts_add(cl_hosts *hosts, const char *address);
 
-/* Whether it has; *any: whether any server has. */
+/* The server gave what is at this address. */
+void cl_hosts_served(cl_hosts *hosts, const char *address);
+
+/* What to ask the server of this address for, to know whether it is well: something that it gave before, or its front
+ * page. NULL when memory is short; released with cl_free. */
+char *cl_hosts_witness(cl_hosts *hosts, const char *address);
+
+/* Whether it has answered; *any: whether any server has. */
 bool cl_hosts_has(cl_hosts *hosts, const char *address, bool *any);
 
 #endif

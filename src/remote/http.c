@@ -18,6 +18,7 @@
 #define REDIRECTS_MAX 10
 /* Of an answer that is no image nothing is read, but for so little that the connection can be used again. */
 #define REST_MAX 65536
+#define WITNESS_TRIES 3
 
 /* A handle keeps its connections open for the next request. */
 typedef struct handle {
@@ -217,7 +218,7 @@ static void request(answer *a, const char *address) {
 typedef enum verdict {
     GOOD,
     ELSEWHERE,
-    AGAIN,  /* another try may help; then it is this item's failure */
+    AGAIN,  /* another try may help; then it is this item's failure, if the server is well */
     SERVER, /* likewise; then it is the server's own state */
     FAILED /* for good */
 } verdict;
@@ -300,9 +301,33 @@ static coulis_status fail_unreached(const answer *a, const char *address, coulis
                    a->fetch->name, text);
 }
 
+/* Whether a server that fails to give one thing gives another. */
+static bool is_well(cl_http *http, const char *address) {
+    char *witness = cl_hosts_witness(&http->hosts, address);
+    cl_fetch fetch = {.name = witness, .max_bytes = REST_MAX, .first = -1, .total = -1};
+    bool well = false;
+    for (int tries = 1; witness && !well; tries++) {
+        answer a = {.http = http, .fetch = &fetch};
+        request(&a, witness);
+        const verdict found = judge(&a);
+        well = a.status != 0 && a.code != CL_CURL_STOPPED && found != AGAIN && found != SERVER;
+        cl_free(a.redirect);
+        if (!well && (tries == WITNESS_TRIES || !cl_stop_pause(http->stop, tries, a.wait))) break;
+    }
+    cl_fetch_clear(&fetch);
+    cl_free(witness);
+    return well;
+}
+
+/* Whether it says nothing about an image that a server fails: one that has answered before, or nobody has yet. */
+static bool is_of_server(const answer *a, verdict found, const char *address) {
+    bool any;
+    if (found == FAILED || (found == AGAIN && is_well(a->http, address))) return false;
+    return cl_hosts_has(&a->http->hosts, address, &any) || !any;
+}
+
 static coulis_status fail(const answer *a, verdict found, const char *address, int tries, coulis_error *error) {
     const char *name = a->fetch->name;
-    bool any;
     if (a->no_memory || a->code == CL_CURL_NO_MEMORY) return cl_fail_memory(error, name, a->fetch->size);
     if (a->too_large) return cl_fetch_too_large(a->fetch, a->claimed, error);
     if (a->no_parts)
@@ -310,16 +335,15 @@ static coulis_status fail(const answer *a, verdict found, const char *address, i
                                          "and tables are read; fetch the file first", name);
     if (a->code == CL_CURL_STOPPED) return cl_fail(error, COULIS_INTERRUPTED, "%s: stopped on request", name);
     if (a->status == 0) return fail_unreached(a, address, error);
+    const coulis_status blamed = is_of_server(a, found, address) ? COULIS_IO : COULIS_UNREADABLE;
     if (is_body(a))
-        return cl_fail(error, COULIS_UNREADABLE, "%s: its bytes do not arrive, in %d tries: %s", name, tries,
+        return cl_fail(error, blamed, "%s: its bytes do not arrive, in %d tries: %s", name, tries,
                        a->text[0] ? a->text : a->http->curl.easy_strerror(a->code));
     if (a->status == 404 || a->status == 410)
         return cl_fail(error, COULIS_MISSING, "%s: the server answers %ld%s", name, a->status, phrase(a->status));
-    const bool of_server = found == SERVER && cl_hosts_has(&a->http->hosts, address, &any);
     char again[32] = "";
     if (tries > 1) snprintf(again, sizeof again, ", in %d tries", tries);
-    return cl_fail(error, of_server ? COULIS_IO : COULIS_UNREADABLE, "%s: the server answers %ld%s%s", name, a->status,
-                   phrase(a->status), again);
+    return cl_fail(error, blamed, "%s: the server answers %ld%s%s", name, a->status, phrase(a->status), again);
 }
 
 /* Goes on to where the server says; takes answer->redirect over. */
@@ -348,7 +372,8 @@ coulis_status cl_http_get(cl_http *http, cl_fetch *fetch, coulis_error *error) {
         answer a = {.http = http, .fetch = fetch};
         request(&a, address);
         const verdict found = judge(&a);
-        if (a.status != 0 && found != SERVER) cl_hosts_add(&http->hosts, address);
+        if (a.status != 0 && found != SERVER && found != AGAIN) cl_hosts_add(&http->hosts, address);
+        if (found == GOOD) cl_hosts_served(&http->hosts, address);
         if (found == ELSEWHERE) status = follow(&a, &address, &redirects, error);
         else if (found == GOOD) status = cl_fetch_check(fetch, error);
         else if (found == FAILED || tries == CL_FETCH_TRIES) status = fail(&a, found, address, tries, error);

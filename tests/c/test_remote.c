@@ -60,6 +60,32 @@ static void hosts_are_remembered_by_scheme_name_and_port(void) {
     cl_hosts_end(&hosts);
 }
 
+static bool witness_is(cl_hosts *hosts, const char *address, const char *expected) {
+    char *witness = cl_hosts_witness(hosts, address);
+    const bool same = witness && strcmp(witness, expected) == 0;
+    if (!same) printf("    %s, not %s\n", witness ? witness : "nothing", expected);
+    cl_free(witness);
+    return same;
+}
+
+static void a_witness_is_of_the_same_server(void) {
+    cl_hosts hosts;
+    cl_hosts_begin(&hosts);
+    CHECK(witness_is(&hosts, "http://a:81/x/y?z", "http://a:81/"));
+    CHECK(witness_is(&hosts, "http://a?z", "http://a/"));
+    cl_hosts_served(&hosts, "http://a:81/good");
+    cl_hosts_served(&hosts, "http://a:81/other");
+    CHECK(witness_is(&hosts, "http://A:81/x", "http://a:81/good"));
+    CHECK(witness_is(&hosts, "http://a/x", "http://a/"));
+    char name[64];
+    for (int i = 0; i < 1000; i++) {
+        snprintf(name, sizeof name, "http://host%d/x", i);
+        cl_hosts_served(&hosts, name);
+        CHECK(witness_is(&hosts, name, name));
+    }
+    cl_hosts_end(&hosts);
+}
+
 static void bytes_are_taken_up_to_the_limit(void) {
     cl_fetch fetch = {.name = "x", .max_bytes = 100000, .first = -1};
     bool no_memory = false;
@@ -109,6 +135,7 @@ int main(int argc, char **argv) {
     test_start(argc, argv);
     RUN(numbers_are_those_of_libcurl);
     RUN(hosts_are_remembered_by_scheme_name_and_port);
+    RUN(a_witness_is_of_the_same_server);
     RUN(bytes_are_taken_up_to_the_limit);
     RUN(paths_of_addresses);
     RUN(a_missing_part_is_named);

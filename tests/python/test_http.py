@@ -197,23 +197,55 @@ def test_what_a_server_says_of_an_image_is_its_row(coulis, paths, tmp_path):
         assert asked["/404"] == asked["/403"] == 1 and asked["/500"] == asked["/cut"] == 6
 
 
-def test_a_server_that_goes_away_ends_the_job_which_is_resumed(coulis, images, paths, expected, tmp_path):
-    """What belongs to the network is no row."""
-    gone, back = [], []
+@pytest.mark.parametrize("code, from_the_start", [(503, False), (500, False), (500, True), (None, False)])
+def test_a_server_that_goes_away_ends_the_job_which_is_resumed(code, from_the_start, coulis, images, paths, expected,
+                                                               tmp_path):
+    """What belongs to the network is no row: neither an answer nor bytes that are cut (None)."""
+    gone, back = [True] if from_the_start else [], []
 
     def handle(handler):
         if urllib.parse.unquote(handler.path).endswith(paths[60].name) and not back:
             gone.append(True)
-        return send(handler, b"", 503) if gone and not back else folder_of(images)(handler)
+        if back or not gone:
+            return folder_of(images)(handler)
+        if code:
+            return send(handler, b"", code)
+        handler.send_response(200)
+        handler.send_header("Content-Length", "1000")
+        handler.end_headers()
+        handler.wfile.write(bytes(10))
+        return reset(handler)
 
     with Server(handle) as away:
         (tmp_path / "list.txt").write_text("\n".join(address(away, images, path) for path in paths))
         said = coulis("featurize", "@list.txt", "-o", "out", "--rows-per-file", 10, code=1).stderr
-        assert "503 (Service Unavailable), in 6 tries" in said
+        assert (f"the server answers {code}" if code else "its bytes do not arrive") in said and "in 6 tries" in said
         assert len(list((tmp_path / "out/features").glob("part-*.parquet"))) < len(paths) / 10
         back.append(True)
         coulis("featurize", "@list.txt", "-o", "out", "--rows-per-file", 10)
     check(tmp_path / "out", expected)
+
+
+def test_one_address_that_fails_for_ever_is_a_row(coulis, images, paths, tmp_path):
+    """The server gives other things meanwhile, or its front page: the job comes to its end."""
+    asked = []
+
+    def handle(handler):
+        asked.append(handler.path)
+        if handler.path == "/":
+            return send(handler, b"<html>", 403)
+        return send(handler, b"", 500) if "broken" in handler.path else folder_of(images)(handler)
+
+    with Server(handle) as server:
+        for name, good in (("alone", []), ("among", paths[:3])):
+            asked.clear()
+            (tmp_path / "list.txt").write_text("".join(f"{line}\n" for line in [
+                *(address(server, images, path) for path in good), f"{server.url}/broken.jpg"]))
+            coulis("featurize", "@list.txt", "-o", name, code=3)
+            rows = read(tmp_path / name)
+            assert rows["status"].to_pylist() == ["ok"] * len(good) + ["unreadable"]
+            assert "500 (Internal Server Error), in 6 tries" in rows["error"][len(good)].as_py()
+            assert asked.count("/broken.jpg") == 6 and asked.count("/") == (not good)
 
 
 def test_nobody_there_is_no_row_but_an_unknown_server_among_others_is(coulis, server, images, paths, tmp_path):

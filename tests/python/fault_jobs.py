@@ -283,7 +283,9 @@ class Grow(Run):
                 "--rows-per-file", PER_PART, "--threads", THREADS]
 
     def blamed(self, out):
-        return []  # old rows and new ones stand side by side until the replacement is ended
+        # Old rows and new ones stand side by side until the replacement is ended.
+        whole = not (out / ".next").exists() and len(all_bytes(out)) == len(self.expected)
+        return super().blamed(out) if whole else []
 
     def unfinished(self, out, error):
         if all_bytes(self.before) != self.old:

@@ -146,14 +146,36 @@ def test_faults_in_a_tenth_of_all_requests_change_nothing(coulis, server, expect
 
 
 def test_changed_objects_alone_are_made_again(coulis, server, root, tmp_path):
+    """After a job that came to its end, and after one that did not."""
     folder = root / "pictures" / "changing"
     folder.mkdir()
     for number in range(6):
         draw_picture(number, (50, 50)).save(folder / f"{number}.png")
-    coulis("featurize", "s3://pictures/changing", "-o", "out", "--rows-per-file", 2)
-    before = {path.name: path.stat().st_ino for path in (tmp_path / "out/features").iterdir()}
-    coulis("featurize", "s3://pictures/changing", "-o", "out", "--rows-per-file", 2)
-    assert before == {path.name: path.stat().st_ino for path in (tmp_path / "out/features").iterdir()}
+
+    def run(out, code=0):
+        with Faults(server, share=0) as between:
+            coulis("featurize", "s3://pictures/changing", "-o", out, "--rows-per-file", 2, code=code,
+                   AWS_ENDPOINT_URL=between.url)
+        return sorted({path.rpartition("/")[2] for _, path, _ in between.asked if path.endswith(".png")})
+
+    everything = [f"{number}.png" for number in range(6)]
+    assert run("out") == everything and run("out") == []
+    draw_picture(7, (60, 50)).save(folder / "3.png")
+    (folder / "5.png").unlink()
+    draw_picture(8, (50, 50)).save(folder / "6.png")
+    assert run("out") == ["3.png", "6.png"]
+    assert run("new") == ["0.png", "1.png", "2.png", "3.png", "4.png", "6.png"]
+    for part in sorted((tmp_path / "new/features").iterdir()):
+        assert part.read_bytes() == (tmp_path / "out/features" / part.name).read_bytes()
+
+    (tmp_path / "new/features/part-00002.parquet").unlink()
+    summary = tmp_path / "new/run.json"
+    summary.write_text(summary.read_text().replace('"complete": true', '"complete": false'))
+    draw_picture(9, (70, 50)).save(folder / "0.png")
+    assert run("new") == ["0.png", "1.png", "4.png", "6.png"]  # the part of a changed object, and the one that is gone
+    assert run("whole") == ["0.png", "1.png", "2.png", "3.png", "4.png", "6.png"]
+    for part in sorted((tmp_path / "whole/features").iterdir()):
+        assert part.read_bytes() == (tmp_path / "new/features" / part.name).read_bytes()
 
 
 def test_pages(coulis, server, root, tmp_path):

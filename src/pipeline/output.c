@@ -266,7 +266,9 @@ static coulis_status prepare(cl_output *output, const cJSON *there, bool has_run
     } else if (has_run) {
         status = compare(output, there, wish, &done, error);
         if (status == COULIS_OK && output->grows) return take_records(output, there, error);
-        if (status == COULIS_OK && done) status = take_finished(output, there, wish->reopen, error);
+        /* One that lists its parts came to its end, even if somebody has written into it since that it did not. */
+        const bool ended = cJSON_HasObjectItem(there, "parts");
+        if (status == COULIS_OK && (done || ended)) status = take_finished(output, there, wish->reopen || !done, error);
         else if (status == COULIS_OK) status = cl_parts_open(output->folder, &output->parts, error);
         if (status != COULIS_OK || output->complete) return status;
         status = cl_next_remove(output->folder, error); /* of other images, which this job is not about */

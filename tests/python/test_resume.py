@@ -1,5 +1,6 @@
 """Killed at any moment, the same command ends with the same bytes and repeats no finished part."""
 
+import json
 import os
 import random
 import shutil
@@ -110,3 +111,19 @@ def test_left_overs_are_removed(start, undisturbed, tmp_path):
     (out / "features" / ".part-00099.parquet.tmp").write_text("half")
     assert start("out").wait() == 0
     assert all_bytes(out) == expected
+
+
+def test_a_finished_result_that_says_it_is_not_complete(start, undisturbed, tmp_path):
+    """What run.json lists is still held against the files: only what does not fit is made again."""
+    expected, _ = undisturbed
+    whole = tmp_path / "whole"
+    summary = json.loads((whole / "run.json").read_text())
+    (whole / "run.json").write_text(json.dumps({**summary, "complete": False}))
+    (whole / "features" / "part-00001.parquet").write_bytes(b"PAR1")
+    before = parts(whole)
+    assert start("whole").wait() == 0
+    again = json.loads((whole / "run.json").read_text())
+    assert again["parts"] == summary["parts"] and all_bytes(whole) == expected
+    assert again["counts"]["resumed"] == summary["counts"]["pictures"] - summary["parts"][1]["rows"]
+    again = [path.name for path, what in parts(whole).items() if before[path] != what and "features" in path.parts]
+    assert again == ["part-00001.parquet"]

@@ -5,8 +5,8 @@ from .onnx_values import CHANNEL, Value
 OUTPUTS = ("image_embeds", "pooler_output", "sentence_embedding")  # as transformers and optimum name embeddings
 
 
-def find(model, builder, options):
-    """The nodes that give each kind of features."""
+def find(model, builder, options, outputs):
+    """The nodes that give each kind of features; `outputs` of the graph are empty when named tensors have to do."""
     found = {}
     for kind in ("map", "pooled", "logits"):
         tensor = getattr(options, kind)
@@ -14,14 +14,20 @@ def find(model, builder, options):
             found[kind] = _named(model, builder, kind, tensor)
     if "map" in found and "pooled" in found:
         return found
-    values = [builder.values[output] for output in ends(model)]
+    by_name = {node["name"]: node for node in builder.nodes}
+    if not outputs:
+        return _of_named(model, builder, by_name, found)
+    values = [builder.values[output] for output in outputs]
+    if all(isinstance(value, Value) for value in values) and len(values) > 1:
+        found.setdefault("pooled", _shared(builder, [builder.written(value.map) for value in values]))
+        if found["pooled"]:
+            return _of_named(model, builder, by_name, found)
     if len(values) != 1 or not isinstance(values[0], Value):
         raise ValueError(
             f"{model.path}: it has {len(values)} outputs where one that depends on the picture was looked for; name "
             "the tensors of the features (--map and --pooled)"
         )
     end = builder.written(values[0].map)
-    by_name = {node["name"]: node for node in builder.nodes}
     pooled = found.get("pooled")
     scores = _dense(by_name, builder, _scores(by_name, end))
     if not pooled and end in by_name and builder.sizes[end][:2] == (1, 1) and (
@@ -29,22 +35,43 @@ def find(model, builder, options):
         pooled = end  # what the graph gives is a vector, and no classifier made it
     pooled = pooled or _last_pooling(builder, end) or _token(by_name, builder, scores)
     if "map" not in found:
-        made = by_name.get(pooled)
-        if made and made["op"].startswith("global_"):
-            found["map"] = made["inputs"][0]
-        else:
-            found["map"] = _last_map(model, builder, end)
-    if pooled is None:
-        source = found["map"]
-        size = (1, 1, builder.sizes[source][CHANNEL])
-        pooled = builder.emit(f"{source}.mean", "global_average_pool", [source], size).source
-    found["pooled"] = pooled
+        found["map"] = _pooled_map(model, builder, by_name, pooled, end)
+    found["pooled"] = pooled = pooled or _mean(builder, found["map"])
     if "logits" not in found:
         if scores and scores != pooled:
             found["logits"] = scores
     if found["map"] == "image":
         raise ValueError(f"{model.path}: it pools the picture itself: there is no feature map")
     return found
+
+
+def _shared(builder, ends):
+    """The vector that all outputs are made from: one of themselves, or the last pooling of each; None for none."""
+    for end in ends:
+        if builder.sizes[end][:2] == (1, 1) and all(end in before(builder.nodes, [other]) for other in ends):
+            return end
+    pools = {_last_pooling(builder, end) for end in ends}
+    return pools.pop() if len(pools) == 1 else None
+
+
+def _of_named(model, builder, by_name, found):
+    """The same from a map or a vector that a person has named, when the graph's end is not known here."""
+    if "map" not in found:
+        found["map"] = _pooled_map(model, builder, by_name, found["pooled"], found["pooled"])
+    if "pooled" not in found:
+        found["pooled"] = _mean(builder, found["map"])
+    return found
+
+
+def _pooled_map(model, builder, by_name, pooled, end):
+    """What `pooled` is the mean or maximum of; else the last map before `end`."""
+    made = by_name.get(pooled)
+    return made["inputs"][0] if made and made["op"].startswith("global_") else _last_map(model, builder, end)
+
+
+def _mean(builder, source):
+    size = (1, 1, builder.sizes[source][CHANNEL])
+    return builder.emit(f"{source}.mean", "global_average_pool", [source], size).source
 
 
 def ends(model):

@@ -82,15 +82,24 @@ def convert(path, name, options=Options()):
     """
     model = onnx_file.Model(path)
     image, layout, height, width, batch = _picture(model, options)
-    builder = Builder(model.opset, height, width, batch)
-    builder.values[image] = Value(Map("image", builder.sizes["image"]), layout)
     wanted = [tensor for tensor in (options.map, options.pooled, options.logits) if tensor]
-    if not (options.map and options.pooled):
-        wanted += onnx_features.ends(model)
-    _walk(model, builder, _needed(model, wanted))
-    if len(builder.nodes) > NODES_MAX:
-        raise ValueError(f"{path}: the network has more than {NODES_MAX} nodes")
-    features = onnx_features.find(model, builder, options)
+    ends = [] if options.map and options.pooled else onnx_features.ends(model)
+
+    def walked(tensors):
+        builder = Builder(model.opset, height, width, batch)
+        builder.values[image] = Value(Map("image", builder.sizes["image"]), layout)
+        _walk(model, builder, _needed(model, tensors))
+        if len(builder.nodes) > NODES_MAX:
+            raise ValueError(f"{path}: the network has more than {NODES_MAX} nodes")
+        return builder
+
+    try:
+        builder = walked(wanted + ends)
+    except ValueError:
+        if not (ends and (options.map or options.pooled)):
+            raise
+        builder, ends = walked(wanted), []  # what is named decides; what lies behind it need not be known here
+    features = onnx_features.find(model, builder, options, ends)
     return _finish(model, builder, name, features, options)
 
 

@@ -1,6 +1,7 @@
 """Benchmarks: coulis beside other programs, in the same run.
 
-    ./run bench [net|transformers|kernels|zeros|decode|run|pca|neighbours ...] [--seconds S] [--rounds N] [--json FILE]
+    ./run bench [net|transformers|kernels|zeros|decode|run|pca|neighbours|recipes ...] [--seconds S] [--rounds N]
+                [--json FILE]
 
 Every group takes turns: one round of each program, then the next round, so that a machine that changes its speed
 changes it for all. Printed are the median and the spread of the rounds, and the ratio of coulis to the best other.
@@ -19,7 +20,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "python"), str(ROOT / "tests" / "python"), str(ROOT / "bench")]
 PAUSE = 0.3  # seconds: threads of the program before may still look for work instead of sleeping (OpenBLAS, OpenMP)
-GROUPS = ("net", "transformers", "kernels", "zeros", "decode", "run", "pca", "neighbours")
+GROUPS = ("net", "transformers", "kernels", "zeros", "decode", "run", "pca", "neighbours", "recipes")
 
 
 def machine():
@@ -72,7 +73,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=3, help="of one round of one program")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, action="append", help="may be given more than once; default: 1 and all")
-    parser.add_argument("--model", action="append", help="for neighbours: a network; may be given more than once")
+    parser.add_argument("--model", action="append", help="for neighbours, recipes: a network; more than once")
     parser.add_argument("--json", help="write the figures to this file")
     arguments = parser.parse_args()
     unknown = set(arguments.groups) - set(GROUPS)

@@ -1,4 +1,4 @@
-"""A vision transformer of a model file as ONNX, in the operators that exporters write at opset 17 and engines fuse."""
+"""Transformers and ConvNeXt of a model file as ONNX, in the operators that exporters write at opset 17."""
 
 import numpy
 from onnx import TensorProto, helper, numpy_helper
@@ -40,6 +40,21 @@ def _attention(g, node, source, channels):
     return g.node("Reshape", [found, g.shape(f"{name}.join", 0, 0, channels)], name)
 
 
+def _pool(g, node, source, channels):
+    """Attention of a query that is a part of the network: SigLIP's head."""
+    name, heads = node["name"], node["heads"]
+    each = channels // heads
+    tall = g.node("Reshape", [source, g.shape(f"{name}.split", 0, 0, 2, heads, each)], f"{name}.tall")
+    tall = g.node("Transpose", [tall], f"{name}.first", perm=[2, 0, 3, 1, 4])
+    k, v = (g.node("Gather", [tall, g.constant(f"{name}.at{part}", numpy.array(place))], f"{name}.{part}", axis=0)
+            for place, part in enumerate("kv"))
+    k = g.node("Transpose", [k], f"{name}.kt", perm=[0, 1, 3, 2])
+    query = g.tensors[node["query"]].reshape(1, heads, 1, each) * numpy.float32(node.get("scale", each ** -0.5))
+    scores = g.node("MatMul", [g.constant(f"{name}.q", query), k], f"{name}.scores")
+    found = g.node("MatMul", [g.node("Softmax", [scores], f"{name}.weights", axis=-1), v], f"{name}.heads")
+    return g.node("Reshape", [found, g.shape(f"{name}.join", 0, channels)], name)
+
+
 def _gelu(g, node, source):
     name = node["name"]
     if node["form"] == "quick":
@@ -53,23 +68,43 @@ def _gelu(g, node, source):
 def model(description, tensors, output):
     """A ModelProto from (n, 3, height, width), normalised, to the node `output`; tokens are (n, tokens, channels)."""
     g, width = _Graph(tensors), {}
+    maps, turned = {"image"}, set()  # values of four dimensions; of these, those with the channels last
+
+    def first(value):
+        """A map with the channels first."""
+        if value not in turned:
+            return value
+        back = f"{value}.back"
+        return back if back in (node.output[0] for node in g.nodes) else g.node("Transpose", [value], back,
+                                                                                perm=[0, 3, 1, 2])
+
     for node in description["nodes"]:
         name, op, source = node["name"], node["op"], node["inputs"][0]
+        if source in maps and op in ("conv", "layer_norm", "dense", "gelu", "scale", "add"):
+            maps.add(name)
+            if op != "conv" and (op == "layer_norm" or source in turned) and op != "add":
+                turned.add(name)
         if op == "conv":
             parts = [g.weight(node[part]) for part in ("weight", "bias") if part in node]
-            g.node("Conv", [source, *parts], name, kernel_shape=node["kernel"], strides=node["stride"])
+            g.node("Conv", [first(source), *parts], name, kernel_shape=node["kernel"], strides=node["stride"],
+                   pads=node["padding"], group=node["groups"])
             width[name] = node["channels"]
         elif op == "tokens":
             width[name] = width[source]
             flat = g.node("Reshape", [source, g.shape(f"{name}.flat", 0, width[name], -1)], f"{name}.rows")
             flat = g.node("Transpose", [flat], f"{name}.pixels", perm=[0, 2, 1])
-            placed = g.node("Add", [flat, g.weight(node["position"])], f"{name}.placed")
+            before = node.get("before", 0)
+            placed = g.node("Add", [flat, g.weight(node["position"])], f"{name}.placed" if before else name)
+            if not before:
+                continue
             count = g.node("Concat", [g.node("Shape", [placed], f"{name}.batch", end=1),
-                                      g.shape(f"{name}.rest", node["before"], width[name])], f"{name}.count", axis=0)
+                                      g.shape(f"{name}.rest", before, width[name])], f"{name}.count", axis=0)
             prefix = g.node("Expand", [g.weight(node["prefix"]), count], f"{name}.before")
             g.node("Concat", [prefix, placed], name, axis=1)
         elif op == "layer_norm":
             width[name] = width[source]
+            if source in maps and source not in turned:
+                source = g.node("Transpose", [source], f"{name}.last", perm=[0, 2, 3, 1])
             g.node("LayerNormalization", [source, g.weight(node["scale"]), g.weight(node["shift"])], name, axis=-1,
                    epsilon=node["epsilon"])
         elif op == "dense":
@@ -89,7 +124,13 @@ def model(description, tensors, output):
             g.node("Mul", [source, g.weight(node["scale"])], name)
         elif op == "add":
             width[name] = width[source]
-            g.node("Add", node["inputs"], name)
+            g.node("Add", [first(value) for value in node["inputs"]], name)
+        elif op == "attention_pool":
+            width[name] = width[source] // 2
+            _pool(g, node, source, width[name])
+        elif op == "global_average_pool" and source in maps:
+            width[name] = width[source]
+            g.node("Flatten", [g.node("GlobalAveragePool", [first(source)], f"{name}.mean")], name)
         elif op == "take" and node["count"] == 1:
             width[name] = width[source]
             g.node("Gather", [source, g.constant(f"{name}.place", numpy.array(node["first"]))], name, axis=1)

@@ -1,6 +1,7 @@
 /* The verbs that write: run, featurize, fit, transform. */
 #include <cjson/cJSON.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "cli.h"
 
@@ -37,8 +38,10 @@ static int dry_run(job_call *call, image_job job) {
     char run[4096];
     coulis_plan plan;
     snprintf(run, sizeof run, "%s/run.json", options->output);
-    FILE *there = options->job.overwrite ? NULL : fopen(run, "re");
-    if (!there && !options->job.keep_pca) return cli_dry_run(options, NULL, NULL);
+    const bool elsewhere = strncmp(options->output, "s3", 2) == 0 && strstr(options->output, "://");
+    FILE *there = options->job.overwrite || elsewhere ? NULL : fopen(run, "re");
+    if (!there && !options->job.keep_pca && !(elsewhere && !options->job.overwrite))
+        return cli_dry_run(options, NULL, NULL);
     if (there) fclose(there);
     call->job.dry_run = 1;
     call->progress.plan = &plan;

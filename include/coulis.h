@@ -656,7 +656,8 @@ typedef enum coulis_stage {
     COULIS_STAGE_LIST = 0,
     COULIS_STAGE_FEATURIZE = 1,
     COULIS_STAGE_FIT = 2,
-    COULIS_STAGE_TRANSFORM = 3
+    COULIS_STAGE_TRANSFORM = 3,
+    COULIS_STAGE_TRANSFER = 4 /* of rows from S3 or to it, where the output is there */
 } coulis_stage;
 
 /* Given to a progress callback; later versions may add fields at the end. */
@@ -708,6 +709,9 @@ typedef struct coulis_job_options {
     /* Of coulis_job_run and coulis_job_featurize: make the vectors of one of `shards` equal shares, those of the files
      * number shard - 1, shard - 1 + shards, ..., for coulis_job_merge. 0 and 0: all. */
     int32_t shard, shards;
+    /* Where the output is in S3: a folder of this machine for the work, which has room for all of the result. NULL: the
+     * user's cache, $XDG_CACHE_HOME/coulis/work or ~/.cache/coulis/work. */
+    const char *work;
 } coulis_job_options;
 
 COULIS_API void coulis_job_options_init(coulis_job_options *options, size_t size);
@@ -745,6 +749,9 @@ COULIS_API void coulis_job_result_init(coulis_job_result *result, size_t size);
  *            callback stopped the job: the same call resumes it
  *
  * What a job has written stays when it fails, and is resumed.
+ *
+ * `output`, and every folder, PCA and file below that is read or written, may also be s3://BUCKET/PREFIX. The job then
+ * works in a folder of this machine (`work`) and brings each file there when it is whole, run.json last.
  *
  * A complete result of the same recipe grows: where the images are others now, vectors are made only of those that are
  * new, have another size, time of modification and then SHA-256, or had none before; the other vectors are carried over

@@ -153,6 +153,7 @@ class JobOptions(ctypes.Structure):
         ("plan", PlanFunction),
         ("shard", c_int32),
         ("shards", c_int32),
+        ("work", c_char_p),
     ]
 
 

@@ -21,6 +21,7 @@ def merge(
     *,
     threads: int | None = None,
     overwrite: bool = False,
+    work: Path | None = None,
     progress: Watching = None,
 ) -> dict[str, Any]:
     """The shards of one job, all of them, put together; writes the files that one machine would have written.
@@ -31,7 +32,7 @@ def merge(
         What :func:`run` or :func:`featurize` wrote with ``shard=(I, N)``, in any order.
     output : str or os.PathLike
         Folder of the result.
-    threads, overwrite, progress
+    threads, overwrite, work, progress
         As in :func:`run`.
 
     Returns
@@ -44,7 +45,7 @@ def merge(
     Error
         ``missing`` when a shard is, ``conflict`` when one is of another job, and what :func:`run` raises.
     """
-    native = jobs._options(0.99, threads, overwrite)
+    native = jobs._options(0.99, threads, overwrite, work)
     folders = listing.path_array([os.fspath(path) for path in directories])
     return jobs._job("coulis_job_merge", [*folders, _library.path_bytes(output)], native, progress)
 

@@ -28,7 +28,7 @@ class Progress:
 
     Attributes
     ----------
-    stage : {"list", "featurize", "fit", "transform"}
+    stage : {"list", "featurize", "fit", "transform", "transfer"}
     done, total : int
         Images or rows of this stage; `total` is -1 as long as it is not known.
     resumed : int
@@ -61,6 +61,7 @@ def run(
     strict: bool = False,
     dry_run: bool = False,
     shard: tuple[int, int] | None = None,
+    work: Path | None = None,
     progress: Watching = None,
     **options: Unpack[RunOptions],
 ) -> dict[str, Any]:
@@ -76,7 +77,7 @@ def run(
         What the command takes: an image, a folder (searched recursively), ``@list.txt``, an archive, a table; see
         docs/sources.md. Or any iterable of items, or a :class:`coulis.Source`, which says what an item may be.
     output : str or os.PathLike
-        Folder for ``features/``, ``reduced/``, ``pca.safetensors`` and ``run.json``.
+        Folder for ``features/``, ``reduced/``, ``pca.safetensors`` and ``run.json``; here or ``s3://BUCKET/PREFIX``.
     components : int, float or None
         A count, a share 0 < F < 1 of the total variance to reach, or None for as many as there are.
     threads : int or None
@@ -98,6 +99,9 @@ def run(
         paths only.
     shard : (int, int) or None
         ``(2, 8)`` makes the vectors of the second of eight shares, file by file; :func:`merge` puts shards together.
+    work : str, os.PathLike or None
+        Where a job works whose `output` is in S3: a folder here with room for the result. None: ``coulis/work`` in the
+        user's cache.
     progress : callable, True or None
         Called with a :class:`Progress`, in a thread of its own; returning True stops the job. True: a bar in a terminal
         or a notebook, tqdm's where that is installed. Otherwise the logger ``coulis`` hears of it, at level INFO.
@@ -120,7 +124,7 @@ def run(
     """
     chosen = complete(run, options)
     given = _Given(paths, chosen)
-    native = _options(components, threads, overwrite)
+    native = _options(components, threads, overwrite, work)
     _vector_options(native, chosen, rows_per_file)
     native.drop_features = int(bool(drop_features))
     native.keep_pca = int(bool(keep_pca))
@@ -141,6 +145,7 @@ def apply(
     drop_features: bool = False,
     overwrite: bool = False,
     strict: bool = False,
+    work: Path | None = None,
     progress: Watching = None,
     **options: Unpack[SourceOptions],
 ) -> dict[str, Any]:
@@ -162,7 +167,7 @@ def apply(
         what :func:`run` raises.
     """
     given = _Given(paths, complete(apply, options))
-    native = _options(None, threads, overwrite)
+    native = _options(None, threads, overwrite, work)
     native.drop_features = int(bool(drop_features))
     native.rows_per_file = _rows_number(rows_per_file)
     arguments = [_library.path_bytes(pca), _library.path_bytes(output)]
@@ -180,6 +185,7 @@ def featurize(
     strict: bool = False,
     dry_run: bool = False,
     shard: tuple[int, int] | None = None,
+    work: Path | None = None,
     progress: Watching = None,
     **options: Unpack[RunOptions],
 ) -> dict[str, Any]:
@@ -189,7 +195,7 @@ def featurize(
     """
     chosen = complete(featurize, options)
     given = _Given(paths, chosen)
-    native = _options(0.99, threads, overwrite)
+    native = _options(0.99, threads, overwrite, work)
     _vector_options(native, chosen, rows_per_file)
     native.shard, native.shards = shard or (0, 0)
     if dry_run:
@@ -223,6 +229,7 @@ def transform(
     threads: int | None = None,
     overwrite: bool = False,
     allow_other_recipe: bool = False,
+    work: Path | None = None,
     progress: Watching = None,
 ) -> dict[str, Any]:
     """Scores of the vectors in the folder `input` by the PCA in the file `pca`, in ``output/reduced``.
@@ -231,7 +238,7 @@ def transform(
     with a sentence that names the difference, unless `allow_other_recipe`. Returns the summary as a dict, in which
     ``explained_variance_share`` is that of these rows; raises as :func:`run` does.
     """
-    options = _options(0.99, threads, overwrite)
+    options = _options(0.99, threads, overwrite, work)
     options.allow_other_recipe = int(bool(allow_other_recipe))
     paths = [_library.path_bytes(path) for path in (input, pca, output)]
     return _job("coulis_job_transform", paths, options, progress)
@@ -288,7 +295,8 @@ class _Given:
         if self.source:
             raise ValueError("dry_run goes with paths, not with a source")
         found = listing.plan(self.paths, self.choice, output)
-        earlier = os.path.exists(os.path.join(os.fsdecode(output), "run.json")) and not options.overwrite
+        there = os.path.exists(os.path.join(os.fsdecode(output), "run.json")) or "://" in os.fsdecode(output)
+        earlier = there and not options.overwrite
         if earlier or options.keep_pca:
             options.choose, options.dry_run = ctypes.pointer(self.choice), 1
             array = listing.path_array(self.paths)
@@ -313,11 +321,12 @@ class _Given:
         return summary
 
 
-def _options(components: float | None, threads: int | None, overwrite: bool) -> Any:
+def _options(components: float | None, threads: int | None, overwrite: bool, work: Path | None = None) -> Any:
     options = _library.new(_library.JobOptions)
     options.components = components_number(components)
     options.threads = _library.threads_number(threads)
     options.overwrite = int(bool(overwrite))
+    options.work = None if work is None else _library.path_bytes(work)
     return options
 
 

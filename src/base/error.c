@@ -1,6 +1,7 @@
 #include "base/error.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -39,4 +40,22 @@ coulis_status cl_fail(coulis_error *error, coulis_status status, const char *for
 
 coulis_status cl_fail_memory(coulis_error *error, const char *what, size_t bytes) {
     return cl_fail(error, COULIS_NO_MEMORY, "not enough memory: %zu bytes for %s", bytes, what);
+}
+
+void cl_error_rename(coulis_error *error, const char *from, const char *to) {
+    const size_t length = strlen(from);
+    if (!error || length == 0) return;
+    char before[sizeof error->message];
+    memcpy(before, error->message, sizeof before);
+    size_t at = 0;
+    for (const char *rest = before; *rest && at + 1 < sizeof before;) {
+        const bool found = strncmp(rest, from, length) == 0;
+        const char *text = found ? to : rest;
+        const size_t room = sizeof before - 1 - at, wanted = found ? strlen(to) : 1;
+        const size_t size = wanted < room ? wanted : room;
+        memcpy(error->message + at, text, size);
+        at += size;
+        rest += found ? length : 1;
+    }
+    error->message[at] = '\0';
 }

@@ -20,4 +20,8 @@ void cl_clear(coulis_error *error);
  * `status`. */
 coulis_status cl_done(coulis_status status, coulis_error *error);
 
+/* Puts `to` in the place of `from` wherever that stands in the message: a file that stands in for what the caller
+ * named. */
+void cl_error_rename(coulis_error *error, const char *from, const char *to);
+
 #endif

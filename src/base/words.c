@@ -22,7 +22,7 @@ static const struct {
     {"cmyk", {"plain", "profile"}},
     {"decode", {"exact", "fast"}},
     {"solver", {"auto", "covariance", "gram", "randomized"}},
-    {"stage", {"list", "featurize", "fit", "transform"}},
+    {"stage", {"list", "featurize", "fit", "transform", "transfer"}},
     {"what", {"features", "pca"}},
     {"dtype", {"float32", "float16"}},
 };

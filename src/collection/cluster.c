@@ -61,13 +61,15 @@ coulis_status coulis_cluster(const char *folder, const char *output, const couli
     cl_collection c = {0};
     cl_kmeans means = {0};
     cl_pool *pool = NULL;
-    if (!path) status = cl_fail_memory(error, folder, strlen(folder));
+    cl_stand_in to = {0};
+    status = path ? cl_stand_in_new(&to, path, true, error) : cl_fail_memory(error, folder, strlen(folder));
     if (!status) status = cl_pool_create(o.threads, &pool, error);
     if (!status) status = cl_collection_open(folder, "features", &c, error);
     if (!status) status = cl_collection_load(&c, pool, error);
     if (!status) status = cl_kmeans_fit(&c.vectors, o.k, (uint64_t)o.seed, pool, &means, error);
-    if (!status && output) status = cl_make_folders(output, error);
-    if (!status) status = write_clusters(&c, &means, path, error);
+    if (!status && output && !to.own) status = cl_make_folders(output, error);
+    if (!status) status = write_clusters(&c, &means, to.path, error);
+    status = cl_stand_in_put(&to, status, error);
     if (!status) status = summarize(&c, &means, path, cl_seconds() - began, summary, error);
     cl_kmeans_free(&means);
     cl_pool_free(pool);

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "pipeline/fetched.h"
 #include "pipeline/output.h"
 
 /* Texts of rows, many to an allocation. */
@@ -47,6 +48,7 @@ void cl_collection_close(cl_collection *c) {
     cl_free(c->row_of);
     cl_free(c->x);
     cl_free(c->squares);
+    cl_stand_in_end(&c->in, COULIS_OK, NULL);
     *c = (cl_collection){0};
 }
 
@@ -84,17 +86,17 @@ static coulis_status read_rows(cl_collection *c, coulis_error *error) {
 
 static coulis_status open_table(cl_collection *c, const char *column, coulis_error *error) {
     const bool features = strcmp(column, "features") == 0;
-    char *below = cl_format("%s/%s", c->folder, features ? "features" : "reduced");
+    char *below = cl_format("%s/%s", c->place, features ? "features" : "reduced");
     if (!below) return cl_fail_memory(error, c->folder, strlen(c->folder));
-    char *reduced = cl_format("%s/reduced", c->folder);
+    char *reduced = cl_format("%s/reduced", c->place);
     coulis_status status;
     if (!reduced) status = cl_fail_memory(error, c->folder, strlen(c->folder));
-    else if (!cl_path_exists(c->folder)) status = cl_fail(error, COULIS_MISSING, "%s: not found", c->folder);
+    else if (!cl_path_exists(c->place)) status = cl_fail(error, COULIS_MISSING, "%s: not found", c->folder);
     else if (features && !cl_path_exists(below) && cl_path_exists(reduced))
         status = cl_fail(error, COULIS_MISSING,
                          "%s: has no vectors, only reduced ones (it was made with --drop-features; run without it)",
                          c->folder);
-    else status = cl_table_open(cl_path_exists(below) ? below : c->folder, column, &c->table, error);
+    else status = cl_table_open(cl_path_exists(below) ? below : c->place, column, &c->table, error);
     cl_free(below);
     cl_free(reduced);
     return status;
@@ -103,8 +105,10 @@ static coulis_status open_table(cl_collection *c, const char *column, coulis_err
 coulis_status cl_collection_open(const char *folder, const char *column, cl_collection *collection,
                                  coulis_error *error) {
     cl_collection c = {.folder = folder};
-    coulis_status status = open_table(&c, column, error);
-    if (status) return status;
+    coulis_status status = cl_fetch_result(folder, &c.in, error);
+    c.place = c.in.path;
+    if (!status) status = open_table(&c, column, error);
+    if (status) return cl_stand_in_end(&c.in, status, error);
     c.rows = cl_table_rows(c.table);
     c.vectors.rows = cl_table_vectors(c.table);
     c.vectors.cols = cl_table_length(c.table);
@@ -118,6 +122,7 @@ coulis_status cl_collection_open(const char *folder, const char *column, cl_coll
     if (!status && c.vectors.cols > CL_VECTOR_LENGTH_MAX)
         status = cl_fail(error, COULIS_INVALID_ARGUMENT, "%s: vectors of %lld dimensions are too long to compare",
                          folder, (long long)c.vectors.cols);
+    if (status && c.in.own) cl_error_rename(error, c.in.own, folder);
     if (status) cl_collection_close(&c);
     else *collection = c;
     return status;

@@ -5,6 +5,7 @@
 #include "base/threads.h"
 #include "coulis.h"
 #include "index/vectors.h"
+#include "remote/stand_in.h"
 #include "table/table.h"
 
 /* One row of the table. Texts live as long as the collection. */
@@ -22,6 +23,8 @@ typedef struct cl_arena cl_arena;
 
 typedef struct cl_collection {
     const char *folder; /* as the caller named it */
+    const char *place;  /* where it is to be read: itself, or the copy of one in S3 */
+    cl_stand_in in;     /* for it */
     cl_table *table;
     cl_item *items;
     int64_t rows;

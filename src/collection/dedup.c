@@ -244,11 +244,14 @@ coulis_status coulis_dedup(const char *folder, const char *against, const char *
     if (!cl_sheet_ends_in(output, ".csv") && !cl_sheet_ends_in(output, ".parquet"))
         return cl_fail(error, COULIS_INVALID_ARGUMENT, "%s: the name must end in .parquet or .csv", output);
     dedup d = {.collections = against ? 2 : 1};
-    status = cl_collection_open(folder, "features", &d.all[0], error);
+    cl_stand_in to;
+    status = cl_stand_in_new(&to, output, true, error);
+    if (!status) status = cl_collection_open(folder, "features", &d.all[0], error);
     if (!status && against) status = cl_collection_open(against, "features", &d.all[1], error);
     if (!status && against) status = check_alike(&d, error);
     if (!status) status = find_groups(&d, o.threshold, o.threads, error);
-    if (!status) status = write_groups(&d, output, error);
+    if (!status) status = write_groups(&d, to.path, error);
+    status = cl_stand_in_put(&to, status, error);
     if (!status) status = summarize(&d, output, o.threshold, cl_seconds() - began, summary, error);
     cl_free(d.parent);
     cl_free(d.members);

@@ -66,7 +66,9 @@ coulis_status coulis_export(const char *folder, const char *output, const coulis
     cl_collection c = {0};
     cl_pool *pool = NULL;
     uint16_t *halves = NULL;
-    status = cl_pool_create(o.threads, &pool, error);
+    cl_stand_in to;
+    status = cl_stand_in_new(&to, output, true, error);
+    if (!status) status = cl_pool_create(o.threads, &pool, error);
     if (!status) status = cl_collection_open(folder, column, &c, error);
     if (!status) status = cl_collection_load(&c, pool, error);
     if (!status && o.normalize) normalize(&c);
@@ -83,8 +85,9 @@ coulis_status coulis_export(const char *folder, const char *output, const coulis
         }
     }
     if (!status)
-        status = npy ? cl_npy_write(output, c.x, halves, c.vectors.rows, c.vectors.cols, error)
-                     : write_sheet(&c, output, column, halves, error);
+        status = npy ? cl_npy_write(to.path, c.x, halves, c.vectors.rows, c.vectors.cols, error)
+                     : write_sheet(&c, to.path, column, halves, error);
+    status = cl_stand_in_put(&to, status, error);
     if (!status) status = summarize(&c, output, &o, summary, error);
     cl_free(halves);
     cl_pool_free(pool);

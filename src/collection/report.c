@@ -91,7 +91,7 @@ static void number_labels(cl_report *r) {
 /* Places the images by the first two components of the folder's PCA, or of one fitted now. */
 static coulis_status place_images(cl_report *r, cl_pool *pool, coulis_error *error) {
     const int64_t cols = r->view.cols;
-    char *path = cl_format("%s/pca.safetensors", r->collection.folder);
+    char *path = cl_format("%s/pca.safetensors", r->collection.place);
     if (!path) return cl_fail_memory(error, "the report", 0);
     coulis_status status = COULIS_OK;
     if (cl_path_exists(path)) status = coulis_pca_load(path, &r->pca, error);

@@ -157,7 +157,9 @@ coulis_status coulis_view(const char *folder, const char *output, const coulis_c
     cl_report r = {0};
     sheets s = {0};
     char *json = NULL;
-    status = cl_pool_create(o.threads, &pool, error);
+    cl_stand_in to;
+    status = cl_stand_in_new(&to, output, true, error);
+    if (!status) status = cl_pool_create(o.threads, &pool, error);
     if (!status) status = cl_report_make(folder, &o, pool, &r, error);
     if (!status) {
         /* What is no thumbnail takes some 150 bytes an image, and the page and Leaflet 180 KB. */
@@ -166,9 +168,10 @@ coulis_status coulis_view(const char *folder, const char *output, const coulis_c
     }
     if (!status) {
         json = cl_report_json(&r, s.side);
-        status = json ? write_page(output, json, &s, error)
+        status = json ? write_page(to.path, json, &s, error)
                       : cl_fail_memory(error, "the report", (size_t)r.count * 200);
     }
+    status = cl_stand_in_put(&to, status, error);
     if (!status) status = summarize(&r, output, &s, cl_seconds() - began, summary, error);
     cl_free(json);
     free_sheets(&s);

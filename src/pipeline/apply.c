@@ -1,20 +1,12 @@
 /* coulis apply: new images through the network, preprocessing and components of an earlier job. */
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/sized.h"
-#include "base/text.h"
 #include "pca/pca.h"
+#include "pipeline/fetched.h"
 #include "pipeline/recipe_read.h"
-
-/* The PCA's file: `pca` itself, or the one in that folder. NULL when memory is short; released with cl_free. */
-static char *file_of(const char *pca) {
-    struct stat about;
-    const bool folder = stat(pca, &about) == 0 && S_ISDIR(about.st_mode);
-    return folder ? cl_format("%s/pca.safetensors", pca) : cl_strdup(pca);
-}
 
 coulis_status coulis_job_apply(const char *const *paths, int64_t path_count, const char *pca, const char *output,
                                const coulis_job_options *options, coulis_job_result *result, char **json,
@@ -23,9 +15,11 @@ coulis_status coulis_job_apply(const char *const *paths, int64_t path_count, con
     cl_job_options own;
     coulis_status status = cl_job_options_read(options, &own, error);
     if (status) return status;
-    char *file = file_of(pca), *model = NULL;
+    char *model = NULL;
     coulis_pca *loaded = NULL;
-    if (!file) status = cl_fail_memory(error, "a path", strlen(pca));
+    cl_stand_in components;
+    status = cl_fetch_pca(pca, &components, error);
+    const char *file = components.path;
     if (!status) status = coulis_pca_load(file, &loaded, error);
     if (!status && !coulis_pca_recipe(loaded))
         status = cl_fail(error, COULIS_BAD_DATA,
@@ -39,6 +33,5 @@ coulis_status coulis_job_apply(const char *const *paths, int64_t path_count, con
     }
     coulis_pca_free(loaded);
     cl_free(model);
-    cl_free(file);
-    return status;
+    return cl_stand_in_end(&components, status, error);
 }

@@ -126,13 +126,13 @@ static coulis_status open_next(cl_job *j, const char *next, const char *recipe) 
 
 coulis_status cl_grow_result(cl_job *j, const char *output, const char *recipe, bool reduce, cl_stages stages) {
     cl_output earlier = j->output; /* locked until the end */
-    char *next = cl_next_folder(output);
+    char *next = cl_next_folder(earlier.folder);
     if (!next) return cl_fail_memory(j->error, "a path", strlen(output));
     j->replaced = &earlier;
     j->output = (cl_output){.lock = -1, .parts = {.descriptor = -1}};
     coulis_status status = open_next(j, next, recipe);
     if (!status) status = stages(j, output, recipe, reduce);
-    if (!status && j->unchanged) status = cl_next_remove(output, j->error);
+    if (!status && j->unchanged) status = cl_next_remove(earlier.folder, j->error);
     cl_output_close(&j->output);
     j->output = earlier;
     j->replaced = NULL;

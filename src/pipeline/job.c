@@ -7,13 +7,13 @@
 #include "base/text.h"
 #include "pca/pca.h"
 #include "pipeline/clock.h"
+#include "pipeline/fetched.h"
 #include "pipeline/grow.h"
 #include "pipeline/job.h"
 #include "pipeline/overwrite.h"
 #include "pipeline/recipe.h"
 #include "pipeline/replace.h"
 #include "pipeline/shards.h"
-#include "source/location.h"
 
 void coulis_string_free(char *string) { cl_free(string); }
 
@@ -59,7 +59,7 @@ static coulis_status take_earlier(cl_job *j, bool reduce) {
 
 /* What there is to do in the folder of output. */
 static coulis_status work_in(cl_job *j, const char *output, const cl_output_wish *wish, bool reduce) {
-    coulis_status status = cl_output_open(output, wish, &j->output, j->error);
+    coulis_status status = cl_job_open_output(j, wish);
     const bool earlier = status == COULIS_OK && (j->output.complete || j->output.grows);
     bool work = true;
     if (earlier) status = cl_grow_look(j, &work);
@@ -88,14 +88,6 @@ static coulis_status end_job(cl_job *j, coulis_status status) {
     return status;
 }
 
-/* Results are written on this machine: an address elsewhere would be a folder of that name. */
-static coulis_status check_output(const char *output, coulis_error *error) {
-    if (!output) return cl_fail(error, COULIS_INVALID_ARGUMENT, "no place for the output given");
-    if (!cl_location_has_scheme(output)) return COULIS_OK;
-    return cl_fail(error, COULIS_INVALID_ARGUMENT, "%s: '%.*s' is not served as output; name a folder of this machine",
-                   output, (int)(strstr(output, "://") + 3 - output), output);
-}
-
 /* Loads the PCA that takes the place of a fit; it must be of vectors like these. */
 static coulis_status load_given(cl_job *j, char sha256[CL_SHA256_TEXT]) {
     const char *pca = j->options->pca;
@@ -109,10 +101,11 @@ static coulis_status load_given(cl_job *j, char sha256[CL_SHA256_TEXT]) {
 static coulis_status over_pictures(cl_job *j, const char *const *paths, int64_t path_count, const char *output,
                                    bool reduce) {
     char sha256[CL_SHA256_TEXT];
-    coulis_status status = check_output(output, j->error);
+    coulis_status status = cl_job_place(j, output);
     if (status == COULIS_OK) status = cl_job_begin(j, paths, path_count, output);
     const bool keeps = reduce && j->options->keep_pca && !j->options->pca;
-    if (status == COULIS_OK && keeps) status = cl_grow_keep_pca(j, output);
+    if (status == COULIS_OK && keeps && j->mirror) status = cl_mirror_settle(j->mirror, NULL, j->error);
+    if (status == COULIS_OK && keeps) status = cl_grow_keep_pca(j, j->place);
     const bool given = reduce && j->options->pca;
     if (status == COULIS_OK && given) status = load_given(j, sha256);
     if (status == COULIS_OK && reduce) {
@@ -127,7 +120,10 @@ static coulis_status over_pictures(cl_job *j, const char *const *paths, int64_t 
     if (!recipe) return cl_fail_memory(j->error, "the recipe", 0);
     const cl_output_wish wish = {.recipe = recipe, .grow = !shard, .reopen = shard,
                                  .root = j->inputs ? j->inputs->root : NULL, .overwrite = j->options->overwrite != 0};
-    status = j->options->dry_run ? cl_grow_dry_run(j, output, &wish) : work_in(j, output, &wish, reduce && !shard);
+    if (j->options->dry_run && j->mirror) status = cl_mirror_settle(j->mirror, &wish, j->error);
+    if (status == COULIS_OK)
+        status = j->options->dry_run ? cl_grow_dry_run(j, j->place, &wish)
+                                     : work_in(j, output, &wish, reduce && !shard);
     cl_free(recipe);
     return status;
 }
@@ -168,15 +164,17 @@ static coulis_status open_vectors(cl_job *j, const char *input) {
 }
 
 static coulis_status fit(cl_job *j, const char *input, const char *output) {
+    cl_stand_in to = {0}, from = {0};
     if (!input) return cl_fail(j->error, COULIS_INVALID_ARGUMENT, "no input given");
-    coulis_status status = check_output(output, j->error);
-    if (status == COULIS_OK && !j->options->overwrite) status = cl_refuse_existing(output, j->error);
-    if (status != COULIS_OK) return status;
-    status = open_vectors(j, input);
+    coulis_status status = cl_stand_in_new(&to, output, j->options->overwrite != 0, j->error);
+    if (status == COULIS_OK && !to.own && !j->options->overwrite) status = cl_refuse_existing(output, j->error);
+    if (status == COULIS_OK) status = cl_fetch_result(input, &from, j->error);
+    if (status == COULIS_OK) status = open_vectors(j, from.path);
     const double began = cl_seconds();
     if (status == COULIS_OK) status = cl_fit_table(j->table, j->options, j->pool, &j->pca, j->error);
     if (status == COULIS_OK) status = cl_job_give_recipe(j, cl_table_recipe(j->table));
-    if (status == COULIS_OK) status = coulis_pca_save(j->pca, output, j->error);
+    if (status == COULIS_OK) status = coulis_pca_save(j->pca, to.path, j->error);
+    status = cl_stand_in_put(&to, cl_stand_in_end(&from, status, j->error), j->error);
     cl_job_took(j, COULIS_STAGE_FIT, began);
     if (status != COULIS_OK) return status;
     j->recipe = cl_recipe_reduced(cl_table_recipe(j->table), j->options->components, NULL, NULL);
@@ -202,22 +200,31 @@ static coulis_status transform_recipe(cl_job *j, const char *pca, char pca_sha25
     return j->recipe ? COULIS_OK : cl_fail_memory(j->error, "the recipe", 0);
 }
 
-static coulis_status transform(cl_job *j, const char *input, const char *pca, const char *output) {
-    if (!input || !pca) return cl_fail(j->error, COULIS_INVALID_ARGUMENT, "no input or no PCA given");
-    coulis_status status = check_output(output, j->error);
-    if (status == COULIS_OK) status = coulis_pca_load(pca, &j->pca, j->error);
+/* The same of files that are here; `pca_name` is what the caller called the PCA. */
+static coulis_status transform_here(cl_job *j, const char *input, const char *pca, const char *pca_name,
+                                    const char *output) {
+    coulis_status status = coulis_pca_load(pca, &j->pca, j->error);
     if (status == COULIS_OK) status = open_vectors(j, input);
     if (status == COULIS_OK && !j->options->allow_other_recipe)
-        status = coulis_pca_check_recipe(j->pca, cl_table_recipe(j->table), pca, j->error);
+        status = coulis_pca_check_recipe(j->pca, cl_table_recipe(j->table), pca_name, j->error);
     char sha256[CL_SHA256_TEXT];
     if (status == COULIS_OK) status = transform_recipe(j, pca, sha256);
     const cl_output_wish wish = {.recipe = j->recipe, .overwrite = j->options->overwrite != 0};
-    if (status == COULIS_OK)
-        status = cl_output_open(output, &wish, &j->output, j->error);
+    if (status == COULIS_OK) status = cl_job_open_output(j, &wish);
     if (status != COULIS_OK) return status;
     if (j->output.complete) return cl_job_take_finished(j);
     status = cl_job_make_reduced(j, j->recipe, sha256, true);
     return status == COULIS_OK ? cl_job_finish(j, output, j->recipe) : status;
+}
+
+static coulis_status transform(cl_job *j, const char *input, const char *pca, const char *output) {
+    cl_stand_in vectors = {0}, components = {0};
+    if (!input || !pca) return cl_fail(j->error, COULIS_INVALID_ARGUMENT, "no input or no PCA given");
+    coulis_status status = cl_job_place(j, output);
+    if (status == COULIS_OK) status = cl_fetch_pca(pca, &components, j->error);
+    if (status == COULIS_OK) status = cl_fetch_result(input, &vectors, j->error);
+    if (status == COULIS_OK) status = transform_here(j, vectors.path, components.path, pca, output);
+    return cl_stand_in_end(&components, cl_stand_in_end(&vectors, status, j->error), j->error);
 }
 
 coulis_status coulis_job_transform(const char *input, const char *pca, const char *output,

@@ -4,6 +4,7 @@
 
 #include "base/threads.h"
 #include "pipeline/earlier.h"
+#include "pipeline/mirror.h"
 #include "pipeline/options.h"
 #include "pipeline/output.h"
 #include "pipeline/reduce.h"
@@ -26,6 +27,8 @@ typedef struct cl_job {
     cl_pool *pool;
     coulis_pca *pca;
     cl_output output;
+    const char *place; /* the folder of the output: as the caller named it, or the one that works for S3 */
+    cl_mirror *mirror; /* NULL for a folder of this machine */
     cl_earlier *earlier; /* rows to carry over, NULL for none */
     const cl_output *replaced; /* what the result takes the place of when it is finished; NULL: of nothing */
     bool unchanged;            /* it has turned out to be the same as that */
@@ -44,6 +47,13 @@ void cl_job_took(cl_job *job, coulis_stage stage, double began);
 
 /* Lists the images, opens the model and settles the recipe of the vectors. `output` is passed over in folders. */
 coulis_status cl_job_begin(cl_job *job, const char *const *paths, int64_t path_count, const char *output);
+
+/* Settles where the output is: job->place, job->mirror. */
+coulis_status cl_job_place(cl_job *job, const char *output);
+
+/* Opens job->place as job->output, with what of it is in S3; there it is said that the job is at work, unless it is
+ * complete or grows. */
+coulis_status cl_job_open_output(cl_job *job, const cl_output_wish *wish);
 
 /* Makes the vectors that are missing in job->output and counts the rows by status. */
 coulis_status cl_job_make_features(cl_job *job);

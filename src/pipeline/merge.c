@@ -10,10 +10,10 @@
 #include "base/files.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "pipeline/fetched.h"
 #include "pipeline/job.h"
 #include "pipeline/recipe.h"
 #include "pipeline/review.h"
-#include "source/location.h"
 
 #define RUN_JSON_MAX ((int64_t)256 << 20)
 #define COPY_BYTES ((size_t)1 << 20)
@@ -21,6 +21,7 @@
 
 /* One of the folders given. */
 typedef struct shard {
+    cl_stand_in in; /* for its folder */
     cJSON *run;     /* its run.json */
     char *features; /* path */
     cl_parts parts;
@@ -96,7 +97,8 @@ static coulis_status read_shards(merging *m, const char *const *folders) {
     for (int64_t i = 0; status == COULIS_OK && i < m->count; i++) {
         shard *s = &m->shards[i];
         int32_t of = 0;
-        status = read_shard(folders[i], s, &of, error);
+        status = cl_fetch_result(folders[i], &s->in, error);
+        if (status == COULIS_OK) status = read_shard(s->in.path, s, &of, error);
         if (status != COULIS_OK) break;
         if (i == 0) {
             all = of;
@@ -174,6 +176,7 @@ static coulis_status copy_part(merging *m, const char *from, const char *to, con
         if (status == COULIS_OK) status = cl_parts_promise(&m->job->output.parts, record, error);
         if (status == COULIS_OK) status = cl_new_file_commit(&file, error);
         else cl_new_file_abort(&file);
+        if (status == COULIS_OK) status = cl_parts_tell(&m->job->output.parts, record, error);
     }
     cl_free(buffer);
     fclose(stream);
@@ -221,8 +224,9 @@ static coulis_status gather(merging *m, const shard *s) {
 static coulis_status check_place(const merging *m, const char *const *folders, const char *output) {
     struct stat one, other;
     for (int64_t i = 0; i < m->count; i++)
-        if (stat(output, &one) == 0 && stat(folders[i], &other) == 0 && one.st_dev == other.st_dev &&
-            one.st_ino == other.st_ino)
+        if (strcmp(output, folders[i]) == 0 ||
+            (stat(output, &one) == 0 && stat(folders[i], &other) == 0 && one.st_dev == other.st_dev &&
+             one.st_ino == other.st_ino))
             return cl_fail(m->job->error, COULIS_INVALID_ARGUMENT,
                            "%s: is one of the shards; name another folder for the result", output);
     return COULIS_OK;
@@ -233,12 +237,12 @@ static coulis_status merge(merging *m, const char *output) {
     cl_job *j = m->job;
     const char *root = cJSON_GetStringValue(get(m->shards->run, "root"));
     cl_output_wish wish = {.recipe = m->text, .root = root, .overwrite = j->options->overwrite != 0};
-    coulis_status status = cl_output_open(output, &wish, &j->output, j->error);
+    coulis_status status = cl_job_open_output(j, &wish);
     if (status == COULIS_OK && j->output.complete) {
         if (holds_all(m)) return cl_job_take_finished(j);
         cl_output_close(&j->output); /* a shard was made anew since */
         wish.reopen = true;
-        status = cl_output_open(output, &wish, &j->output, j->error);
+        status = cl_job_open_output(j, &wish);
     }
     if (status != COULIS_OK) return status;
     status = cl_make_folders(j->output.features, j->error);
@@ -269,20 +273,22 @@ coulis_status coulis_job_merge(const char *const *folders, int64_t folder_count,
                                const coulis_job_options *options, coulis_job_result *result, char **json,
                                coulis_error *error) {
     cl_job j = {.options = &j.own.job, .result = result, .json = json, .output = {.lock = -1}, .error = error};
-    if (!folders || folder_count < 1 || folder_count > SHARDS_MAX || !output || cl_location_has_scheme(output))
-        return cl_fail(error, COULIS_INVALID_ARGUMENT, "merging needs folders of shards, and a folder of this machine "
-                                                       "for the result");
+    if (!folders || folder_count < 1 || folder_count > SHARDS_MAX)
+        return cl_fail(error, COULIS_INVALID_ARGUMENT, "merging needs folders of shards");
     coulis_status status = cl_job_options_read(options, &j.own, error);
     if (status != COULIS_OK) return status;
     merging m = {.job = &j, .count = folder_count, .shards = cl_alloc_zero((size_t)folder_count, sizeof *m.shards)};
     if (!m.shards) return cl_fail_memory(error, "the list of shards", (size_t)folder_count * sizeof *m.shards);
     for (int64_t i = 0; i < folder_count; i++) m.shards[i].parts.descriptor = -1;
-    status = read_shards(&m, folders);
+    status = cl_check_output(output, error);
+    if (status == COULIS_OK) status = read_shards(&m, folders);
     if (status == COULIS_OK) status = check_place(&m, folders, output);
     if (status == COULIS_OK) status = prepare(&m);
+    if (status == COULIS_OK) status = cl_job_place(&j, output);
     if (status == COULIS_OK) status = merge(&m, output);
     cl_job_release(&j);
     for (int64_t i = 0; i < folder_count; i++) {
+        status = cl_stand_in_end(&m.shards[i].in, status, error);
         cJSON_Delete(m.shards[i].run);
         cl_free(m.shards[i].features);
         cl_parts_close(&m.shards[i].parts);

@@ -233,9 +233,16 @@ coulis_status cl_parts_commit(cl_parts *parts, cl_kind kind, int64_t number, con
         if (status) return status; /* the writer is gone */
         status = cl_parts_promise(parts, &record, error);
     }
-    if (status == COULIS_OK) return cl_part_writer_commit(writer, error);
+    if (status == COULIS_OK) {
+        status = cl_part_writer_commit(writer, error);
+        return status == COULIS_OK ? cl_parts_tell(parts, &record, error) : status;
+    }
     cl_part_writer_abort(writer);
     return status;
+}
+
+coulis_status cl_parts_tell(const cl_parts *parts, const cl_part_record *record, coulis_error *error) {
+    return parts->named ? parts->named(parts->context, parts, record, error) : COULIS_OK;
 }
 
 coulis_status cl_parts_end(cl_parts *parts, coulis_error *error) {

@@ -34,6 +34,10 @@ typedef struct cl_parts {
     int descriptor;         /* of the journal, -1 until it is written to */
     cl_part_record *records; /* sorted by kind and number */
     int64_t count, capacity;
+    /* Called for each file once it has its name, NULL: nobody wants to know. */
+    coulis_status (*named)(void *context, const struct cl_parts *parts, const cl_part_record *record,
+                           coulis_error *error);
+    void *context;
 } cl_parts;
 
 /* Reads what an earlier run wrote down in `folder`. Release with cl_parts_close also when it failed. */
@@ -58,6 +62,9 @@ coulis_status cl_parts_promise(cl_parts *parts, const cl_part_record *record, co
 /* Ends a part: marks it, flushes it, writes it down, gives it its name. The writer is released in any case. */
 coulis_status cl_parts_commit(cl_parts *parts, cl_kind kind, int64_t number, const char *pca_sha256,
                               cl_part_writer *writer, coulis_error *error);
+
+/* Tells of a file that has its name now. */
+coulis_status cl_parts_tell(const cl_parts *parts, const cl_part_record *record, coulis_error *error);
 
 /* The records of features and reduced as run.json has them, features only when asked for. NULL: out of memory. */
 cJSON *cl_parts_json(const cl_parts *parts, bool features);

@@ -13,9 +13,11 @@
 #include "pipeline/replace.h"
 #include "pipeline/review.h"
 #include "pipeline/shards.h"
+#include "remote/stand_in.h"
 
 void cl_job_release(cl_job *j) {
     cl_output_close(&j->output);
+    cl_mirror_close(j->mirror, j->error);
     cl_earlier_close(j->earlier);
     cl_table_close(j->table);
     coulis_model_close(j->model);
@@ -35,6 +37,11 @@ void cl_job_took(cl_job *j, coulis_stage stage, double began) {
 
 /* Hands numbers and text to the caller; the text is theirs then, or released. */
 static coulis_status hand_over(cl_job *j, const coulis_job_result *numbers, char *text) {
+    coulis_status status = j->mirror && j->output.run ? cl_mirror_finish(j->mirror, j->error) : COULIS_OK;
+    if (status != COULIS_OK) {
+        cl_free(text);
+        return status;
+    }
     bool good = !j->result || cl_sized_write(j->result, numbers, sizeof *numbers);
     if (good && j->json) *j->json = text;
     else cl_free(text);
@@ -74,6 +81,22 @@ coulis_status cl_job_take_finished(cl_job *j) {
     char *text = j->output.summary;
     j->output.summary = NULL;
     return hand_over(j, &numbers, text);
+}
+
+coulis_status cl_job_place(cl_job *j, const char *output) {
+    coulis_status status = cl_check_output(output, j->error);
+    j->place = output;
+    if (status != COULIS_OK || !cl_remote_is_s3(output)) return status;
+    status = cl_mirror_open(output, j->options, &j->mirror, j->error);
+    if (status == COULIS_OK) j->place = cl_mirror_folder(j->mirror);
+    return status;
+}
+
+coulis_status cl_job_open_output(cl_job *j, const cl_output_wish *wish) {
+    coulis_status status = j->mirror ? cl_mirror_settle(j->mirror, wish, j->error) : COULIS_OK;
+    if (status == COULIS_OK) status = cl_output_open(j->place, wish, &j->output, j->error);
+    if (status != COULIS_OK || !j->mirror || j->output.complete || j->output.grows) return status;
+    return cl_mirror_begin(j->mirror, &j->output, wish, j->error);
 }
 
 /* Opens what the paths stand for, or takes the caller's source. */
@@ -155,7 +178,10 @@ static coulis_status save_pca(cl_job *j) {
     record.facts.bytes = file.bytes;
     memcpy(record.facts.sha256, file.sha256, sizeof record.facts.sha256);
     status = cl_parts_promise(&j->output.parts, &record, j->error);
-    if (status == COULIS_OK) return cl_new_file_commit(&file, j->error);
+    if (status == COULIS_OK) {
+        status = cl_new_file_commit(&file, j->error);
+        return status == COULIS_OK ? cl_parts_tell(&j->output.parts, &record, j->error) : status;
+    }
     cl_new_file_abort(&file);
     return status;
 }

@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "pca/model.h"
+#include "pipeline/fetched.h"
 #include "pipeline/output.h"
 #include "pipeline/recipe.h"
 #include "pipeline/reduce.h"
@@ -209,8 +210,12 @@ static char *report(const verifying *v) {
 
 coulis_status coulis_job_verify(const char *output, char **json, coulis_error *error) {
     if (!output) return cl_fail(error, COULIS_INVALID_ARGUMENT, "no folder given");
-    verifying v = {.folder = output, .parts = {.descriptor = -1}, .error = error};
-    coulis_status status = verify(&v);
+    cl_stand_in in;
+    coulis_status status = cl_fetch_result(output, &in, error);
+    if (status) return cl_stand_in_end(&in, status, error);
+    verifying v = {.folder = in.path, .parts = {.descriptor = -1}, .error = error};
+    status = verify(&v);
+    v.folder = output;
     char *text = !status && json ? report(&v) : NULL;
     if (!status && json && !text) status = cl_fail_memory(error, "the report", 0);
     if (!status && json) *json = text;
@@ -220,5 +225,5 @@ coulis_status coulis_job_verify(const char *output, char **json, coulis_error *e
     cl_free(v.recipe);
     cl_free(v.table);
     cl_free(v.run);
-    return status;
+    return cl_stand_in_end(&in, status, error);
 }

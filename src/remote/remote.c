@@ -1,5 +1,6 @@
 #include "remote/remote.h"
 
+#include <ctype.h>
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
@@ -45,6 +46,13 @@ void cl_remote_free(cl_remote *remote) {
 void cl_remote_stop(cl_remote *remote) { cl_stop_set(&remote->stop); }
 
 static bool has_scheme(const char *name, const char *scheme) { return strncasecmp(name, scheme, strlen(scheme)) == 0; }
+
+bool cl_remote_has_scheme(const char *name) {
+    size_t length = 0; /* RFC 3986: a letter, then letters, digits, plus, dot and minus */
+    if (!isalpha((unsigned char)name[0])) return false;
+    while (isalnum((unsigned char)name[length]) || (name[length] && strchr("+.-", name[length]))) length++;
+    return strncmp(name + length, "://", 3) == 0;
+}
 
 bool cl_remote_is_s3(const char *name) {
     return has_scheme(name, "s3://") || has_scheme(name, "s3a://") || has_scheme(name, "s3n://");

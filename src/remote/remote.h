@@ -26,6 +26,8 @@ void cl_remote_free(cl_remote *remote);
 /* Has what is under way end soon, with COULIS_INTERRUPTED. By any thread. */
 void cl_remote_stop(cl_remote *remote);
 
+/* Whether a name begins with a scheme and "://": it is then no file of this machine. */
+bool cl_remote_has_scheme(const char *name);
 /* Whether the scheme of a name is one of those that are read here; case does not matter. */
 bool cl_remote_serves(const char *name);
 bool cl_remote_is_s3(const char *name);
@@ -54,6 +56,9 @@ coulis_status cl_remote_delete(cl_remote *remote, const char *address, coulis_er
 /* The first letters of the key in use, region and server, as texts of `size` bytes. */
 coulis_status cl_remote_describe(cl_remote *remote, const char *address, char *key, char *region, char *server,
                                  size_t size, coulis_error *error);
+
+/* Writes the bytes of an object of any size to a file that was begun, a part at a time. */
+coulis_status cl_remote_copy(cl_remote *remote, const char *address, cl_new_file *file, coulis_error *error);
 
 /* What is known of an object, without its bytes. */
 coulis_status cl_remote_state(cl_remote *remote, const char *name, cl_file_state *state, coulis_error *error);

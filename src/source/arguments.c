@@ -19,10 +19,11 @@ static coulis_status append_image(cl_inputs *inputs, const char *path, const str
     return cl_list_append(&inputs->list, path, strlen(path), NULL, entry, error);
 }
 
-static coulis_status append_remote(cl_inputs *inputs, const char *path, coulis_error *error) {
+static coulis_status append_remote(cl_inputs *inputs, const char *path, const char *output, coulis_error *error) {
     if (cl_is_delimited(path)) return cl_append_delimited(inputs, path, error);
     if (cl_is_many(path)) return cl_append_many(inputs, path, error);
-    return cl_remote_is_s3(path) ? cl_append_objects(inputs, path, error) : append_image(inputs, path, NULL, error);
+    return cl_remote_is_s3(path) ? cl_append_objects(inputs, path, output, error)
+                                 : append_image(inputs, path, NULL, error);
 }
 
 coulis_status cl_append_argument(cl_inputs *inputs, const char *path, const char *output, coulis_error *error) {
@@ -35,7 +36,7 @@ coulis_status cl_append_argument(cl_inputs *inputs, const char *path, const char
     if (path[0] == '@')
         return cl_is_delimited(path) ? cl_append_delimited(inputs, path + 1, error)
                                      : cl_append_lines(inputs, path + 1, error);
-    if (cl_location_is_remote(path)) return append_remote(inputs, path, error);
+    if (cl_location_is_remote(path)) return append_remote(inputs, path, output, error);
     if (cl_location_has_scheme(path)) return cl_location_refuse(path, COULIS_INVALID_ARGUMENT, error);
     if (stat(path, &info) != 0)
         return cl_fail(error, errno == ENOENT || errno == ENOTDIR ? COULIS_MISSING : COULIS_IO, "%s: %s", path,

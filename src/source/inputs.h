@@ -77,8 +77,8 @@ coulis_status cl_append_argument(cl_inputs *inputs, const char *path, const char
  * a CL_ENTRY_FAULT. */
 coulis_status cl_append_folder(cl_inputs *inputs, const char *folder, const char *output, coulis_error *error);
 
-/* The objects of S3 below `path`, sorted; or the one of that name. */
-coulis_status cl_append_objects(cl_inputs *inputs, const char *path, coulis_error *error);
+/* The objects of S3 below `path`, sorted; or the one of that name. `output`: a place to pass over; NULL: none. */
+coulis_status cl_append_objects(cl_inputs *inputs, const char *path, const char *output, coulis_error *error);
 
 /* The lines of a list; `path` "-" is standard input. */
 coulis_status cl_append_lines(cl_inputs *inputs, const char *path, coulis_error *error);

@@ -9,12 +9,7 @@
 #include "image/image.h"
 #include "source/path_text.h"
 
-bool cl_location_has_scheme(const char *name) {
-    size_t length = 0; /* RFC 3986: a letter, then letters, digits, plus, dot and minus */
-    if (!isalpha((unsigned char)name[0])) return false;
-    while (isalnum((unsigned char)name[length]) || (name[length] && strchr("+.-", name[length]))) length++;
-    return strncmp(name + length, "://", 3) == 0;
-}
+bool cl_location_has_scheme(const char *name) { return cl_remote_has_scheme(name); }
 
 coulis_status cl_location_refuse(const char *name, coulis_status status, coulis_error *error) {
     return cl_fail(error, status, "%s: '%.*s' is not served", name, (int)(strstr(name, "://") + 3 - name), name);

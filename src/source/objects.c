@@ -10,13 +10,25 @@ typedef struct listing {
     cl_inputs *inputs;
     const char *bucket; /* "s3://bucket/", with the scheme as it was given */
     size_t below;       /* bytes of a key up to what is below the PATH */
+    const char *output; /* a place to pass over; NULL: none */
 } listing;
+
+/* Whether an object is one of the output. */
+static bool is_below(const listing *l, const char *key) {
+    const char *output = strstr(l->output, "://") + 3, *bucket = strstr(l->bucket, "://") + 3;
+    size_t length = strlen(output);
+    while (length > 0 && output[length - 1] == '/') length--;
+    const size_t name = strlen(bucket); /* with its slash */
+    return length > name && strncmp(output, bucket, name) == 0 &&
+           strncmp(output + name, key, length - name) == 0 && key[length - name] == '/';
+}
 
 static coulis_status take(void *context, const cl_remote_object *object, coulis_error *error) {
     const listing *l = context;
     const coulis_source_options *options = &l->inputs->options;
     const char *below = object->key + l->below;
     if (!*below || below[strlen(below) - 1] == '/') return COULIS_OK; /* stands for a folder */
+    if (l->output && is_below(l, object->key)) return COULIS_OK;
     cl_verdict verdict = cl_choose_names(options, below);
     if (verdict == CL_TAKE && cl_choose_file(options, below) != CL_TAKE) verdict = CL_EXCLUDED;
     if (verdict != CL_TAKE) {
@@ -43,7 +55,7 @@ static char *trim(const char *path, size_t *key) {
     return root;
 }
 
-coulis_status cl_append_objects(cl_inputs *inputs, const char *path, coulis_error *error) {
+coulis_status cl_append_objects(cl_inputs *inputs, const char *path, const char *output, coulis_error *error) {
     size_t key = 0;
     char *root = trim(path, &key);
     char *folder = root ? cl_format("%s/", root) : NULL, *bucket = root ? cl_format("%.*s/", (int)key, root) : NULL;
@@ -51,7 +63,8 @@ coulis_status cl_append_objects(cl_inputs *inputs, const char *path, coulis_erro
     coulis_status status = folder && bucket ? cl_inputs_remote(inputs, error)
                                             : cl_fail_memory(error, path, strlen(path));
     if (status == COULIS_OK) {
-        listing l = {.inputs = inputs, .bucket = bucket, .below = strlen(folder) - key - 1};
+        listing l = {.inputs = inputs, .bucket = bucket, .below = strlen(folder) - key - 1,
+                     .output = output && cl_remote_is_s3(output) ? output : NULL};
         inputs->arguments[inputs->argument_count - 1].root = strlen(root);
         status = cl_remote_list(inputs->remote, folder, 0, take, &l, error);
     }

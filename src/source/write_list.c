@@ -9,6 +9,7 @@
 #include "base/files.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "remote/stand_in.h"
 #include "source/item.h"
 #include "source/list.h"
 #include "source/location.h"
@@ -176,14 +177,16 @@ static coulis_status fail(const char *path, coulis_error *error) {
 
 coulis_status coulis_source_write(coulis_source *source, const char *path, int64_t *items, coulis_error *error) {
     if (!source || !path) return cl_fail(error, COULIS_INVALID_ARGUMENT, "no source or no file given");
-    if (cl_location_has_scheme(path)) return cl_location_refuse(path, COULIS_INVALID_ARGUMENT, error);
     const size_t length = strlen(path);
     const bool csv = length > 4 && strcasecmp(path + length - 4, ".csv") == 0;
     if (!csv && !(length > 8 && strcasecmp(path + length - 8, ".parquet") == 0))
         return cl_fail(error, COULIS_INVALID_ARGUMENT, "%s: a list is written to a .parquet or a .csv file", path);
     cl_new_file file;
-    coulis_status status = cl_new_file_begin(&file, path, error);
+    cl_stand_in to;
+    coulis_status status = cl_stand_in_new(&to, path, true, error);
     if (status != COULIS_OK) return status;
+    status = cl_new_file_begin(&file, to.path, error);
+    if (status != COULIS_OK) return cl_stand_in_end(&to, status, error);
     rows r = {.items = cl_alloc(GROUP_ROWS, sizeof *r.items), .columns = (int32_t)source->column_count};
     void *scratch = cl_alloc(GROUP_ROWS, sizeof(carquet_byte_array_t));
     int16_t *present = cl_alloc(GROUP_ROWS, sizeof *present);
@@ -210,6 +213,7 @@ coulis_status coulis_source_write(coulis_source *source, const char *path, int64
     cl_free(r.items);
     cl_free(scratch);
     cl_free(present);
+    status = cl_stand_in_put(&to, status, error);
     if (status != COULIS_OK) return status;
     if (items) *items = total;
     cl_clear(error);

@@ -3,10 +3,7 @@
 import json
 import os
 import shutil
-import socket
 import subprocess
-import time
-from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,18 +11,12 @@ import pyarrow.parquet as parquet
 import pytest
 from conftest import draw_picture
 from remote_servers import Faults, Server, send
+from s3_server import NEEDED, ROOT, caller, serve
 
-ROOT = Path(__file__).resolve().parents[2]
-SERVER = ROOT / "build" / "spark" / "bin" / "versitygw"
 MANY = 2000 if os.environ.get("COULIS_TEST_LONG") else 100
 PLACE = "s3://pictures/all"
-KEYS = {"AWS_ACCESS_KEY_ID": "coulis-test", "AWS_SECRET_ACCESS_KEY": "coulis-test-secret", "AWS_REGION": "eu-west-9",
-        "AWS_EC2_METADATA_DISABLED": "true"}
 
-pytestmark = [
-    pytest.mark.skipif(not SERVER.exists(), reason="no S3 server: ./run test s3 builds it"),
-    pytest.mark.skipif(not (ROOT / "build" / "libcoulis_s3.so").exists(), reason="built without s3://"),
-]
+pytestmark = NEEDED
 
 
 def read(folder):
@@ -57,35 +48,13 @@ def root(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def server(root, tmp_path_factory):
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port = taken.getsockname()[1]
-    log = open(tmp_path_factory.mktemp("log") / "s3.log", "wb")
-    process = subprocess.Popen([SERVER, "--port", f"127.0.0.1:{port}", "--region", KEYS["AWS_REGION"], "posix", root],
-                               env={"PATH": os.defpath, "ROOT_ACCESS_KEY": KEYS["AWS_ACCESS_KEY_ID"],
-                                    "ROOT_SECRET_KEY": KEYS["AWS_SECRET_ACCESS_KEY"]}, stdout=log, stderr=log)
-    end = time.monotonic() + 60
-    while time.monotonic() < end:
-        with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            break
-        time.sleep(0.1)
-    yield f"http://127.0.0.1:{port}"
-    process.kill()
-    process.wait()
+    with serve(root, tmp_path_factory.mktemp("log") / "s3.log") as url:
+        yield url
 
 
 @pytest.fixture
 def coulis(command, server, tmp_path):
-    plain = {name: value for name, value in os.environ.items() if not name.startswith("AWS")}
-
-    def call(*arguments, code=0, **environment):
-        given = {**plain, "HOME": "/nonexistent", **KEYS, "AWS_ENDPOINT_URL": server, **environment}
-        done = subprocess.run([str(command), *map(str, arguments)], cwd=tmp_path, capture_output=True, text=True,
-                              env={name: value for name, value in given.items() if value is not None})
-        assert done.returncode == code, done.stderr
-        return done
-
-    return call
+    return caller(command, server, tmp_path)
 
 
 @pytest.fixture(scope="module")

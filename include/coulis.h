@@ -289,6 +289,7 @@ typedef struct coulis_featurizer_options {
     int32_t precision;                 /* coulis_precision */
     int32_t threads;                   /* 0 for all cores */
     int32_t reserved;                  /* 0 */
+    int32_t no_sign_request, requester_pays; /* as in coulis_source_options, for paths that are addresses in S3 */
 } coulis_featurizer_options;
 
 /* The network's default features, float32, all cores. */

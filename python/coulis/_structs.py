@@ -65,6 +65,8 @@ class FeaturizerOptions(ctypes.Structure):
         ("precision", c_int32),
         ("threads", c_int32),
         ("reserved", c_int32),
+        ("no_sign_request", c_int32),
+        ("requester_pays", c_int32),
     ]
 
 

@@ -53,6 +53,8 @@ class Featurizer(Estimator):
         no instruction for it, the vectors are float32's.
     random_weights : bool
         Read the graph alone and draw seeded weights; for measuring speed only.
+    no_sign_request, requester_pays : bool
+        How images in S3 are read, as in :func:`coulis.run`.
     on_error : {"raise", "nan"}
         What :meth:`transform` does with an image that cannot be read. :meth:`featurize` never raises for one.
 
@@ -91,6 +93,8 @@ class Featurizer(Estimator):
         max_bytes: int | None = None,
         precision: str = "float32",
         random_weights: bool = False,
+        no_sign_request: bool = False,
+        requester_pays: bool = False,
         on_error: str = "raise",
     ) -> None:
         self.model = model
@@ -108,6 +112,8 @@ class Featurizer(Estimator):
         self.max_bytes = max_bytes
         self.precision = precision
         self.random_weights = random_weights
+        self.no_sign_request = no_sign_request
+        self.requester_pays = requester_pays
         self.on_error = on_error
         self._prepare()
         self._open()
@@ -343,6 +349,8 @@ class Featurizer(Estimator):
         options = _library.featurizer_options(
             self.features, self.precision, images.image_options(**{name: params[name] for name in IMAGE}),
             self.threads)
+        options.no_sign_request = int(bool(self.no_sign_request))
+        options.requester_pays = int(bool(self.requester_pays))
         self._release()
         how = _library.new(_library.ModelOptions)
         how.random_weights = int(bool(self.random_weights))

@@ -116,7 +116,9 @@ coulis_status coulis_featurizer_create(const coulis_model *model, const coulis_f
         return status;
     }
     featurizer->pool = pool;
-    status = cl_remote_create(NULL, &featurizer->remote, error);
+    const cl_remote_options how = {.no_sign_request = own.featurizer.no_sign_request != 0,
+                                   .requester_pays = own.featurizer.requester_pays != 0};
+    status = cl_remote_create(&how, &featurizer->remote, error);
     if (status != COULIS_OK) {
         coulis_featurizer_free(featurizer);
         return status;

@@ -26,6 +26,7 @@ typedef struct cl_fetch {
     uint8_t *bytes; /* released with cl_free */
     size_t size, capacity;
     int64_t total; /* of a part: bytes of the whole object */
+    bool tagged;   /* S3: the server gave a tag of its content, by which several parts are known to be of one state */
     cl_file_state state;
 } cl_fetch;
 

@@ -17,6 +17,7 @@ static coulis_status get_begin(cl_s3_state *s, const cl_s3_address *address, cl_
     const cl_s3_request request = {.name = fetch->name, .method = "GET", .operation = "GetObject", .fetch = &part,
                                    .type = AWS_S3_META_REQUEST_TYPE_DEFAULT};
     coulis_status status = cl_s3_send(s, &request, address, true, error);
+    fetch->tagged = part.tagged;
     *whole = status == COULIS_OK && part.total <= (int64_t)part.size;
     if (status == COULIS_OK && part.total > fetch->max_bytes) status = cl_fetch_too_large(fetch, part.total, error);
     if (!*whole || status != COULIS_OK) {
@@ -36,10 +37,12 @@ static coulis_status get(cl_s3_state *s, cl_fetch *fetch, coulis_error *error) {
     bool whole = false;
     if (fetch->first < 0) status = get_begin(s, &address, fetch, &whole, error);
     if (status == COULIS_OK && !whole) {
-        /* What is large comes in several parts at a time. */
+        /* What is large comes in several parts at a time; in one answer where the server cannot say that they are of
+         * one state. */
         const cl_s3_request request = {.name = fetch->name, .method = "GET", .operation = "GetObject", .fetch = fetch,
-                                       .type = fetch->first < 0 ? AWS_S3_META_REQUEST_TYPE_GET_OBJECT
-                                                                : AWS_S3_META_REQUEST_TYPE_DEFAULT};
+                                       .type = fetch->first < 0 && fetch->tagged
+                                                   ? AWS_S3_META_REQUEST_TYPE_GET_OBJECT
+                                                   : AWS_S3_META_REQUEST_TYPE_DEFAULT};
         status = cl_s3_send(s, &request, &address, true, error);
         if (status == COULIS_OK) status = cl_fetch_check(fetch, error);
     }

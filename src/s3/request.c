@@ -37,7 +37,9 @@ static int take_headers(struct aws_s3_meta_request *request, const struct aws_ht
     if (!fetch || status / 100 != 2) return AWS_OP_SUCCESS;
     int64_t length = -1;
     if (header(headers, "Content-Length", value, sizeof value)) length = strtoll(value, NULL, 10);
-    const char *slash = header(headers, "Content-Range", value, sizeof value) ? strchr(value, '/') : NULL;
+    const char *slash;
+    fetch->tagged = header(headers, "ETag", value, sizeof value);
+    slash = header(headers, "Content-Range", value, sizeof value) ? strchr(value, '/') : NULL;
     fetch->total = slash ? strtoll(slash + 1, NULL, 10) : length;
     struct tm when = {0};
     if (header(headers, "Last-Modified", value, sizeof value) && strptime(value, "%a, %d %b %Y %H:%M:%S", &when)) {

@@ -188,7 +188,7 @@ coulis_status cl_append_delimited(cl_inputs *inputs, const char *path, coulis_er
     header h = {0};
     const char **values = NULL;
     const int64_t first = inputs->list.count;
-    coulis_status status = cl_location_open(path, &r->stream, &size, error);
+    coulis_status status = cl_location_open(path, &inputs->options, &r->stream, &size, error);
     if (status == COULIS_OK) {
         r->separator = separator_of(r);
         skip_mark(r->stream);

@@ -47,12 +47,12 @@ static coulis_status look(cl_flow *flow, coulis_error *error) {
     return COULIS_OK;
 }
 
-coulis_status cl_flow_open(const char *name, cl_flow **out, coulis_error *error) {
+coulis_status cl_flow_open(const char *name, const coulis_source_options *options, cl_flow **out, coulis_error *error) {
     cl_flow *flow = cl_alloc_zero(1, sizeof *flow);
     if (!flow) return cl_fail_memory(error, name, sizeof *flow);
     flow->name = cl_strdup(name);
     uint64_t size;
-    coulis_status status = flow->name ? cl_location_open(name, &flow->stream, &size, error)
+    coulis_status status = flow->name ? cl_location_open(name, options, &flow->stream, &size, error)
                                       : cl_fail_memory(error, name, strlen(name));
     if (status == COULIS_OK) status = look(flow, error);
     if (status == COULIS_OK) *out = flow;

@@ -243,8 +243,7 @@ static void stop(void *context) {
 }
 
 coulis_status cl_inputs_remote(cl_inputs *inputs, coulis_error *error) {
-    const cl_remote_options options = {.no_sign_request = inputs->options.no_sign_request != 0,
-                                       .requester_pays = inputs->options.requester_pays != 0};
+    const cl_remote_options options = cl_location_options(&inputs->options);
     return inputs->remote ? COULIS_OK : cl_remote_create(&options, &inputs->remote, error);
 }
 

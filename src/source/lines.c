@@ -65,7 +65,7 @@ coulis_status cl_append_lines(cl_inputs *inputs, const char *path, coulis_error 
     FILE *file = NULL;
     if (cl_location_has_scheme(path)) {
         uint64_t size;
-        coulis_status status = cl_location_open(path, &file, &size, error);
+        coulis_status status = cl_location_open(path, &inputs->options, &file, &size, error);
         if (status != COULIS_OK) return status;
     } else {
         file = standard ? stdin : fopen(path, "r");

@@ -62,20 +62,29 @@ coulis_status cl_location_read(cl_remote *remote, const char *name, int64_t max_
     return cl_image_read_file(name, max_bytes, bytes, size, state, error);
 }
 
-coulis_status cl_location_state(const char *name, cl_file_state *state, coulis_error *error) {
+cl_remote_options cl_location_options(const coulis_source_options *options) {
+    return (cl_remote_options){.no_sign_request = options && options->no_sign_request,
+                               .requester_pays = options && options->requester_pays};
+}
+
+coulis_status cl_location_state(const char *name, const coulis_source_options *options, cl_file_state *state,
+                                coulis_error *error) {
     *state = (cl_file_state){0};
     if (!cl_location_has_scheme(name)) return cl_file_state_at(name, state, error);
     if (!cl_remote_serves(name)) return COULIS_OK;
     cl_remote *remote;
-    coulis_status status = cl_remote_create(NULL, &remote, error);
+    const cl_remote_options how = cl_location_options(options);
+    coulis_status status = cl_remote_create(&how, &remote, error);
     if (status != COULIS_OK) return status;
     status = cl_remote_state(remote, name, state, error);
     cl_remote_free(remote);
     return status;
 }
 
-coulis_status cl_location_open(const char *name, FILE **stream, uint64_t *size, coulis_error *error) {
-    if (cl_remote_serves(name)) return cl_remote_open(NULL, name, stream, size, NULL, error);
+coulis_status cl_location_open(const char *name, const coulis_source_options *options, FILE **stream, uint64_t *size,
+                               coulis_error *error) {
+    const cl_remote_options how = cl_location_options(options);
+    if (cl_remote_serves(name)) return cl_remote_open(&how, name, stream, size, NULL, error);
     if (cl_location_has_scheme(name)) return cl_location_refuse(name, COULIS_INVALID_ARGUMENT, error);
     return cl_file_open(name, stream, size, error);
 }

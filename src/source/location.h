@@ -26,10 +26,15 @@ char *cl_location_path(const char *name);
 coulis_status cl_location_read(cl_remote *remote, const char *name, int64_t max_bytes, uint8_t **bytes, size_t *size,
                                cl_file_state *state, coulis_error *error);
 
+/* How S3 is to be asked; NULL: the defaults. */
+cl_remote_options cl_location_options(const coulis_source_options *options);
+
 /* What is known of it without its bytes; nothing of a file that is not there. */
-coulis_status cl_location_state(const char *name, cl_file_state *state, coulis_error *error);
+coulis_status cl_location_state(const char *name, const coulis_source_options *options, cl_file_state *state,
+                                coulis_error *error);
 
 /* Opens it for reading, from the first byte; the stream can be sought. COULIS_MISSING or COULIS_IO. */
-coulis_status cl_location_open(const char *name, FILE **stream, uint64_t *size, coulis_error *error);
+coulis_status cl_location_open(const char *name, const coulis_source_options *options, FILE **stream, uint64_t *size,
+                               coulis_error *error);
 
 #endif

@@ -33,10 +33,11 @@ typedef struct parquet {
 } parquet;
 
 /* Whether the first value of a leaf is that of a file and not a text. */
-static coulis_status look_for_bytes(const char *name, int32_t index, bool *binary, coulis_error *error) {
+static coulis_status look_for_bytes(const char *name, const coulis_source_options *options, int32_t index, bool *binary,
+                                    coulis_error *error) {
     cl_rows_of_file *rows;
     *binary = false;
-    coulis_status status = cl_parquet_rows_open(name, &rows, error);
+    coulis_status status = cl_parquet_rows_open(name, options, &rows, error);
     if (status != COULIS_OK) return status;
     bool there = index < rows->leaf_count; /* unless the file has changed since it was looked at */
     cl_leaf *leaf = &rows->leaves[there ? index : 0];
@@ -55,7 +56,8 @@ static coulis_status look_for_bytes(const char *name, int32_t index, bool *binar
 }
 
 /* Finds the column of files: fields named bytes in a struct, then columns of well-known names, then any. */
-static coulis_status find_bytes(const char *name, const cl_rows_of_file *rows, layout *l, coulis_error *error) {
+static coulis_status find_bytes(const char *name, const coulis_source_options *options, const cl_rows_of_file *rows,
+                                layout *l, coulis_error *error) {
     static const char *const known[] = {"content", "bytes", "image", "img", "picture", "jpg", "jpeg", "png", "webp",
                                         "data"};
     coulis_status status = COULIS_OK;
@@ -67,7 +69,7 @@ static coulis_status find_bytes(const char *name, const cl_rows_of_file *rows, l
                 fits |= strcmp(leaf->path[0], known[k]) == 0;
             if (!fits || leaf->type != CARQUET_PHYSICAL_BYTE_ARRAY) continue;
             bool binary;
-            status = look_for_bytes(name, i, &binary, error);
+            status = look_for_bytes(name, options, i, &binary, error);
             if (status != COULIS_OK) return status;
             if (!binary) continue;
             l->bytes = leaf;
@@ -91,11 +93,12 @@ static void find_image_struct(const cl_rows_of_file *rows, layout *l) {
     }
 }
 
-static coulis_status find_layout(const char *name, const cl_rows_of_file *rows, layout *l, coulis_error *error) {
+static coulis_status find_layout(const char *name, const coulis_source_options *options, const cl_rows_of_file *rows,
+                                 layout *l, coulis_error *error) {
     static const char *const paths[] = {"path", "file_path", "image_path", "file", "filename", "file_name", "url",
                                         "uri", "image_url", "key", "__key__", "image", "img"};
     find_image_struct(rows, l);
-    coulis_status status = l->data ? COULIS_OK : find_bytes(name, rows, l, error);
+    coulis_status status = l->data ? COULIS_OK : find_bytes(name, options, rows, l, error);
     if (status != COULIS_OK) return status;
     if (l->bytes && l->bytes->depth == 2) l->path = cl_parquet_leaf(rows, l->bytes->path[0], "path");
     for (size_t i = 0; !l->path && i < sizeof paths / sizeof *paths; i++) {
@@ -265,12 +268,12 @@ static void close_parquet(cl_many *many) {
 coulis_status cl_parquet_open(const char *name, const coulis_source_options *options, cl_many **many,
                               coulis_error *error) {
     parquet *p = cl_alloc_zero(1, sizeof *p);
-    (void)options;
     if (!p) return cl_fail_memory(error, name, sizeof *p);
     p->many = (cl_many){.columns = p->columns, .next = next, .read = read_row, .close = close_parquet};
     p->file = cl_strdup(name);
-    coulis_status status = p->file ? cl_parquet_rows_open(p->file, &p->rows, error) : cl_fail_memory(error, name, 0);
-    if (status == COULIS_OK) status = find_layout(p->file, p->rows, &p->layout, error);
+    coulis_status status = p->file ? cl_parquet_rows_open(p->file, options, &p->rows, error)
+                                   : cl_fail_memory(error, name, 0);
+    if (status == COULIS_OK) status = find_layout(p->file, options, p->rows, &p->layout, error);
     if (status != COULIS_OK) {
         close_parquet(&p->many);
         return status;

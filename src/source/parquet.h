@@ -36,7 +36,8 @@ typedef struct cl_rows_of_file {
 } cl_rows_of_file;
 
 /* Opens a file, whose name must live on, and finds its leaves; which are wanted is to be said before the first row. */
-coulis_status cl_parquet_rows_open(const char *name, cl_rows_of_file **rows, coulis_error *error);
+coulis_status cl_parquet_rows_open(const char *name, const coulis_source_options *options, cl_rows_of_file **rows,
+                                   coulis_error *error);
 void cl_parquet_rows_close(cl_rows_of_file *rows);
 
 /* Goes to the next row; *there is false after the last. */

@@ -41,7 +41,8 @@ static coulis_status find_leaves(cl_rows_of_file *rows, coulis_error *error) {
     return COULIS_OK;
 }
 
-coulis_status cl_parquet_rows_open(const char *name, cl_rows_of_file **out, coulis_error *error) {
+coulis_status cl_parquet_rows_open(const char *name, const coulis_source_options *given, cl_rows_of_file **out,
+                                   coulis_error *error) {
     cl_rows_of_file *rows = cl_alloc_zero(1, sizeof *rows);
     if (!rows) return cl_fail_memory(error, name, sizeof *rows);
     rows->name = name;
@@ -51,7 +52,7 @@ coulis_status cl_parquet_rows_open(const char *name, cl_rows_of_file **out, coul
     carquet_reader_options_t options;
     carquet_reader_options_init(&options);
     options.num_threads = 1;
-    coulis_status status = cl_location_open(name, &rows->stream, &size, error);
+    coulis_status status = cl_location_open(name, given, &rows->stream, &size, error);
     cl_parquet_memory_begin();
     if (status == COULIS_OK && !(rows->reader = carquet_reader_open_file(rows->stream, &options, &problem)))
         status = fail(rows, &problem, error);

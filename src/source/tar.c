@@ -225,7 +225,7 @@ static coulis_status open_tar(const char *name, const coulis_source_options *opt
                         .root = strlen(name) + 1};
     t->options = options;
     t->archive = cl_strdup(name);
-    coulis_status status = t->archive ? cl_flow_open(name, &t->flow, error)
+    coulis_status status = t->archive ? cl_flow_open(name, options, &t->flow, error)
                                       : cl_fail_memory(error, name, strlen(name));
     if (status == COULIS_OK) *out = t;
     else close_tar(&t->many);

@@ -220,7 +220,7 @@ coulis_status cl_zip_open(const char *name, const coulis_source_options *options
     z->options = options;
     z->archive = cl_strdup(name);
     uint64_t offset = 0, size = 0;
-    coulis_status status = z->archive ? cl_location_open(name, &z->stream, &z->size, error)
+    coulis_status status = z->archive ? cl_location_open(name, options, &z->stream, &z->size, error)
                                       : cl_fail_memory(error, name, strlen(name));
     if (status == COULIS_OK) status = find_directory(z, &offset, &size, error);
     if (status == COULIS_OK && !(z->directory = cl_alloc((size_t)size + 1, 1)))

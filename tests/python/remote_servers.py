@@ -89,14 +89,15 @@ def folder_of(root, ranges=True):
         if not path.is_file():
             return send(handler, b"nothing here", 404)
         body, modified = path.read_bytes(), formatdate(path.stat().st_mtime, usegmt=True)
+        tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
         wanted = handler.headers.get("Range")
         if not (wanted and ranges):
-            return send(handler, body, Last_Modified=modified)
+            return send(handler, body, Last_Modified=modified, ETag=tag)
         first, _, last = wanted.removeprefix("bytes=").partition("-")
         if int(first) >= len(body):
             return send(handler, b"", 416, Content_Range=f"bytes */{len(body)}")
         part = body[int(first):int(last) + 1]
-        return send(handler, part, 206, Last_Modified=modified,
+        return send(handler, part, 206, Last_Modified=modified, ETag=tag,
                     Content_Range=f"bytes {first}-{int(first) + len(part) - 1}/{len(body)}")
 
     return handle

@@ -20,8 +20,7 @@ from .result import Result, joined
 if TYPE_CHECKING:
     from .inputs import Entry, Image
 
-# Images handed to the library at once: enough to keep every core busy, few enough that Ctrl-C is
-# heard every few seconds. Results do not depend on it.
+# Images at once: enough for every core, few enough that Ctrl-C is heard. Results do not depend on it.
 _CHUNK = 256
 
 
@@ -66,8 +65,7 @@ class Featurizer(Estimator):
     Raises
     ------
     Error
-        ``missing`` or ``bad_model`` when the network cannot be had; ``invalid_argument`` when it has
-        no such features.
+        ``missing`` or ``bad_model`` when the network cannot be had; ``invalid_argument`` when it has no such features.
 
     Examples
     --------
@@ -112,8 +110,7 @@ class Featurizer(Estimator):
         self.max_bytes = max_bytes
         self.precision = precision
         self.random_weights = random_weights
-        self.no_sign_request = no_sign_request
-        self.requester_pays = requester_pays
+        self.no_sign_request, self.requester_pays = no_sign_request, requester_pays
         self.on_error = on_error
         self._prepare()
         self._open()
@@ -349,8 +346,7 @@ class Featurizer(Estimator):
         options = _library.featurizer_options(
             self.features, self.precision, images.image_options(**{name: params[name] for name in IMAGE}),
             self.threads)
-        options.no_sign_request = int(bool(self.no_sign_request))
-        options.requester_pays = int(bool(self.requester_pays))
+        options.no_sign_request, options.requester_pays = int(self.no_sign_request), int(self.requester_pays)
         self._release()
         how = _library.new(_library.ModelOptions)
         how.random_weights = int(bool(self.random_weights))

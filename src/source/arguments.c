@@ -104,7 +104,8 @@ coulis_status cl_append_many(cl_inputs *inputs, const char *path, coulis_error *
         status = cl_inputs_column(inputs, many->columns[i], &argument->columns[i], error);
     if (status == COULIS_OK && many->paths_only) {
         status = append_paths(inputs, many, argument->columns, error);
-    } else if (status == COULIS_OK && (status = cl_location_state(path, &inputs->options, &state, error)) == COULIS_OK) {
+    } else if (status == COULIS_OK &&
+               (status = cl_location_state(path, &inputs->options, &state, error)) == COULIS_OK) {
         const cl_entry entry = {.bytes = state.has_bytes ? state.bytes : -1, .kind = CL_ENTRY_MANY,
                                 .modified = state.has_modified ? state.modified : CL_NO_TIME,
                                 .argument = inputs->argument_count - 1};

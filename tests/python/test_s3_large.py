@@ -85,7 +85,8 @@ def expected(command, root, tmp_path_factory):
 def test_parts_at_the_same_time_and_through_faults(coulis, server, expected, tmp_path):
     with Faults(server, share=0.25, stall=0.3, seed=1) as faults:
         for name in NAMES:
-            coulis("featurize", f"s3://large/{name}", "-o", f"{name}.out", "--label", "none", AWS_ENDPOINT_URL=faults.url)
+            coulis("featurize", f"s3://large/{name}", "-o", f"{name}.out", "--label", "none",
+                   AWS_ENDPOINT_URL=faults.url)
             assert read(tmp_path / f"{name}.out").equals(expected[name]), name
         assert min(faults.made.values()) > 0, faults.made
         ranges = {name: {asked[2] for asked in faults.asked if asked[1].endswith(name)} for name in NAMES}

@@ -83,7 +83,7 @@ def test_every_line(bare, checkout):
         elif WAITS in line:
             script += stand_in
     bare["PYTHON"] = str(TOOLS / "python")  # has pip
-    code, output, error = run("bash", "-c", script, env=bare, cwd=checkout, timeout=600)
+    code, output, error = run("bash", "-c", script, env=bare, cwd=checkout, timeout=1200)
     last = re.findall(r"^\+\+\+ (\d+)$", output, re.MULTILINE)
     assert code == 0, f"{lines[int(last[-1])] if last else script}{error}"
     assert len(last) == len(lines)

@@ -6,7 +6,7 @@ import numpy
 import pytest
 
 import coulis
-from coulis.spark import ImageFeaturizer
+from coulis.spark import PCA, ImageFeaturizer
 
 OPTIONS = [{"decode": "fast"}, {"precision": "bf16"}, {"precision": "int8"}]
 
@@ -44,3 +44,20 @@ def test_save_and_load(spark, tmp_path, options):
 def test_what_cannot_be_is_a_sentence(spark, options):
     with pytest.raises(TypeError, match="must be one of"):
         ImageFeaturizer(**options)
+
+
+def test_getters_and_setters_as_pyspark_has_them():
+    values = {"Resize": "crop", "Orient": "ignore", "Alpha": "drop", "Decode": "fast", "Precision": "bf16", "Like": "pillow",
+              "StatusCol": "s", "ErrorCol": "e", "MaxPixels": 9, "Model": "m", "Features": "pooled"}
+    stage = ImageFeaturizer()
+    for name, value in values.items():
+        assert getattr(stage, f"set{name}")(value) is stage and getattr(stage, f"get{name}")() == value
+    assert PCA().setOrderCol("path").getOrderCol() == "path"
+    with pytest.raises(TypeError, match="must be one of"):
+        stage.setDecode("slow")
+
+
+def test_a_name_that_is_wrong_fails_on_the_driver(spark, photograph):
+    frame = spark.createDataFrame([(photograph,)], "content binary")
+    with pytest.raises(coulis.Error, match="resnet5000"):
+        ImageFeaturizer(model="resnet5000").transform(frame)

@@ -9,7 +9,7 @@ from pyspark.sql import functions
 from pyspark.sql.types import ArrayType, FloatType, StringType, StructField, StructType
 
 import coulis
-from coulis.spark import PCA, PCAModel
+from coulis.spark import PCA, PCAModel, _frames
 from coulis.spark import pca as stage
 
 ROWS, COLUMNS = 9000, 12  # nine leaves of 1,024 rows: some within a task, some between two
@@ -184,22 +184,52 @@ def test_lengths_that_differ(spark, either_way):
         PCA(k=1).fit(spark.createDataFrame(rows, SCHEMA).repartition(3))
 
 
-def test_batches_are_bounded_without_a_bound_of_bytes(spark):
-    """Spark 3.5 has none: the number of rows is lowered there."""
-    from coulis.spark import _frames
+def test_batches_are_bounded_without_a_bound_of_bytes():
+    """Spark 3.5 has none, and says that there is no such setting: the number of rows is lowered there."""
 
     class Conf:
         def __init__(self, values):
             self.values = values
 
-        def get(self, name, default=None):
-            return self.values.get(name, default)
+        def get(self, name):
+            return self.values[name]
 
         def set(self, name, value):
             self.values[name] = value
 
     class Session:
-        conf = Conf({"spark.sql.execution.arrow.maxRecordsPerBatch": "10000"})
+        conf = Conf({_frames._RECORDS: "10000"})
 
     _frames.limit_batches(Session, 8 * 100352)
-    assert int(Session.conf.get("spark.sql.execution.arrow.maxRecordsPerBatch")) == (16 << 20) // (8 * 100352)
+    assert int(Session.conf.get(_frames._RECORDS)) == (16 << 20) // (8 * 100352)
+
+
+def test_a_session_keeps_its_settings(spark, many):
+    """Spark 4 bounds batches by itself, also where nobody has set by how much."""
+    frame, _ = many
+    PCA(k=2).fit(frame).transform(frame).count()
+    assert spark.conf.get(_frames._RECORDS) == "10000"
+
+
+def test_numbers_of_numpy_are_saved(tmp_path):
+    for number, kind in ((numpy.int64(3), int), (numpy.float32(0.5), float)):
+        PCA(k=number).save(str(tmp_path / str(number)))
+        k = PCA.load(str(tmp_path / str(number))).getK()
+        assert k == number and type(k) is kind
+
+
+def test_nan_is_told_by_the_row(spark, either_way):
+    rows = [(f"s3a://b/{i}", [float(i), 1.0, 2.0 * i]) for i in range(9)] + [("s3a://b/bad", [1.0, float("nan"), 2.0])]
+    frame = spark.createDataFrame(rows, SCHEMA).repartition(3)
+    with pytest.raises(coulis.Error, match="^the vector of s3a://b/bad has nan at place 1; leave such rows out$"):
+        PCA(k=1).fit(frame)
+
+
+def test_ranges_are_of_keys_alone(many):
+    """What Spark samples for them comes to the driver."""
+    frame, _ = many
+    for given, wanted in ((frame, "key"), (frame.drop("path"), "substring(vector")):
+        plan = stage._Rows(given, "features", "path" if wanted == "key" else None)._sorted(3)
+        text = plan._jdf.queryExecution().optimizedPlan().toString()
+        (by,) = [line for line in text.splitlines() if "RepartitionByExpression" in line]
+        assert wanted in by and (wanted != "key" or "vector" not in by)

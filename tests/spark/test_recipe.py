@@ -93,4 +93,4 @@ def test_an_executor_with_another_network_is_an_error(frame):
 
 
 def test_a_network_that_only_executors_have_gives_no_recipe(frame):
-    assert _frames.recipe_of(ImageFeaturizer(model="nowhere-here").transform(frame), "features") is None
+    assert _frames.recipe_of(ImageFeaturizer(model="/nowhere/here.safetensors").transform(frame), "features") is None

@@ -1,6 +1,7 @@
 """What the stages share on the driver: parameters, column types, and frames mapped through Arrow."""
 
 import json
+import re
 from collections.abc import Iterator
 
 import pyarrow
@@ -15,6 +16,7 @@ from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import ArrayType, FloatType, NumericType, StructField, StructType
 
 from .. import _library
+from ..error import Error
 from . import _worker
 
 # Bytes of an Arrow batch, about: large enough that its own cost does not show, small beside an executor's memory.
@@ -39,6 +41,42 @@ def word(*words):
 def option_param(name, doc):
     """A parameter that is one of the words that the library has for the option of this name."""
     return Param(Params._dummy(), name, doc, lambda value: word(*_library.words(name))(value))
+
+
+def driver_error(function, *arguments):
+    """Calls a function; what coulis says in a task of Spark is raised here, without the traces of Java around it."""
+    try:
+        return function(*arguments)
+    except Error:
+        raise
+    except Exception as error:
+        said = re.search(r"^coulis\.error\.(?:Input)?Error: (.+)$", str(error), re.MULTILINE)
+        if not said:
+            raise
+        raise Error(said[1], "bad_data", 14) from None
+
+
+def with_accessors(*names):
+    """A decorator that gives a stage setX and getX for each of its parameters `names`, as pyspark.ml's stages have."""
+
+    def add(cls):
+        for name in names:
+            upper = name[0].upper() + name[1:]
+
+            def get(self, name=name):
+                return self.getOrDefault(name)
+
+            def put(self, value, name=name):
+                return self._set(**{name: value})
+
+            for method, function in ((f"get{upper}", get), (f"set{upper}", put)):
+                function.__name__ = method
+                function.__qualname__ = f"{cls.__qualname__}.{method}"
+                function.__doc__ = f"{'The value of' if function is get else 'Set'} `{name}`."
+                setattr(cls, method, function)
+        return cls
+
+    return add
 
 
 class HasOutputType(Params):
@@ -188,8 +226,11 @@ def limit_batches(session, row_bytes):
     with 100,352 numbers and more than an Arrow batch of the JVM can hold; and as it reads the number when a job
     begins, not when a frame is made, it can only be set for the whole session.
     """
-    if session.conf.get(_BYTES, None) is not None:
+    try:
+        session.conf.get(_BYTES)  # with a default given, Spark answers that instead of its own
         return
+    except Exception:  # Spark 3.5: Py4J's own, as it knows no such setting
+        pass
     rows = max(1, BATCH_BYTES // row_bytes)
     now = int(session.conf.get(_RECORDS))
     if now <= 0 or now > rows:

@@ -202,11 +202,24 @@ def pack(batches):
     """Vectors (the last column) as bytes, little-endian float32; no row is null."""
     for batch in batches:
         matrix, _ = vectors_matrix(batch.column(batch.num_columns - 1))
+        check_finite(matrix, batch)
         data = numpy.ascontiguousarray(matrix, "<f4")
         ends = numpy.arange(len(data) + 1, dtype=numpy.int32) * (4 * data.shape[1])
         packed = pyarrow.Array.from_buffers(
             pyarrow.binary(), len(data), [None, pyarrow.py_buffer(ends), pyarrow.py_buffer(data)])
         yield pyarrow.RecordBatch.from_arrays([*batch.columns[:-1], packed], batch.schema.names)
+
+
+def check_finite(matrix, batch):
+    """Error that names the row with NaN or infinity: by its key, the first column, where there is one."""
+    finite = numpy.isfinite(matrix).all(axis=1)
+    if finite.all():
+        return
+    row = int(numpy.argmin(finite))
+    place = int(numpy.argmin(numpy.isfinite(matrix[row])))
+    whose = f" of {batch.column(0)[row].as_py()}" if batch.num_columns > 1 else ""
+    said = f"the vector{whose} has {matrix[row, place]} at place {place}; leave such rows out"
+    raise coulis.Error(said, "bad_data", 14)
 
 
 def survey(batches):

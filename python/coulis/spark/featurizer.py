@@ -1,5 +1,7 @@
 """Pictures to feature vectors, as a stage of pyspark.ml."""
 
+import os
+
 from pyspark.ml import Transformer
 from pyspark.ml.param import Param, Params, TypeConverters
 from pyspark.ml.param.shared import HasInputCol, HasOutputCol
@@ -13,6 +15,8 @@ from . import _frames, _reading, _worker
 _PICTURE_BYTES = 1 << 18  # of a usual picture file: what a row of pictures is taken to weigh
 
 
+@_frames.with_accessors("model", "features", "resize", "orient", "alpha", "decode", "like", "truncated", "depth",
+                        "cmyk", "maxPixels", "precision", "statusCol", "errorCol", "randomWeights")
 class ImageFeaturizer(
     Transformer, HasInputCol, HasOutputCol, _frames.HasOutputType, DefaultParamsReadable, DefaultParamsWritable
 ):
@@ -136,18 +140,6 @@ class ImageFeaturizer(
     def setOutputCol(self, value):
         return self._set(outputCol=value)
 
-    def setModel(self, value):
-        return self._set(model=value)
-
-    def getModel(self):
-        return self.getOrDefault(self.model)
-
-    def setFeatures(self, value):
-        return self._set(features=value)
-
-    def getFeatures(self):
-        return self.getOrDefault(self.features)
-
     def _transform(self, dataset):
         value = self.getOrDefault
         source, output = self.getInputCol(), self.getOutputCol()
@@ -178,11 +170,12 @@ class ImageFeaturizer(
 
 
 def _recipe(options):
-    """What decides the vectors, by the network as the driver has it; None where it has none of that name."""
+    """What decides the vectors, by the network as the driver has it; None where only the executors have its file."""
     try:
         with _worker.featurizer_of(1, options) as featurizer:
             return _worker.recipe_of(featurizer)
     except coulis.Error as error:
-        if error.status == "missing":
+        # A name that is wrong should fail here and now, not in a task of a job that has begun.
+        if error.status == "missing" and os.path.basename(options["model"]) != options["model"]:
             return None
         raise

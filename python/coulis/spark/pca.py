@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import itertools
+import numbers
 import os
 import tempfile
 
@@ -35,6 +36,7 @@ MOMENTS_COLUMNS = 16384  # of which the library makes a covariance matrix
 FEW_BYTES = 128 << 20  # of all rows together: so few come to the driver with the job that counts them
 SPOOL_BYTES = 64 << 20  # of rows in a partition that comes to the driver in one piece; twice that is left as it is
 PART_LEAVES = 4  # a task makes moments of at least so many leaves: the driver adds up what lies between tasks
+RANGE_BYTES = 256  # of a vector, by which rows without a key are spread; equal ones stay together
 _ROW_BYTES = 1 << 18  # of vectors whose length is not known yet: such as 65,536 numbers have
 _FILE = "pca.safetensors"
 _DEFAULTS = {"k": 0.99, "inputCol": "features", "outputCol": "pca", "centred": True, "outputType": "array",
@@ -43,7 +45,7 @@ _DEFAULTS = {"k": 0.99, "inputCol": "features", "outputCol": "pca", "centred": T
 
 def _components(value):
     components_number(value)
-    return value
+    return int(value) if isinstance(value, numbers.Integral) else float(value)  # NumPy's cannot be saved
 
 
 class _PCAParams(HasInputCol, HasOutputCol, _frames.HasOutputType):
@@ -81,6 +83,7 @@ class _PCAParams(HasInputCol, HasOutputCol, _frames.HasOutputType):
         return self._set(allowOtherRecipe=value)
 
 
+@_frames.with_accessors("orderCol")
 class PCA(Estimator, _PCAParams, DefaultParamsReadable, DefaultParamsWritable):
     """Exact principal components of a column of vectors, the same bytes as ``coulis run`` gives for the same rows.
 
@@ -129,9 +132,6 @@ class PCA(Estimator, _PCAParams, DefaultParamsReadable, DefaultParamsWritable):
     def setK(self, value):
         return self._set(k=value)
 
-    def setOrderCol(self, value):
-        return self._set(orderCol=value)
-
     def _fit(self, dataset):
         order = self.getOrDefault(self.orderCol) if self.isSet(self.orderCol) else None
         _frames.check_columns(dataset, self.getInputCol(), [])
@@ -141,7 +141,7 @@ class PCA(Estimator, _PCAParams, DefaultParamsReadable, DefaultParamsWritable):
             _frames.check_columns(dataset, order, [])
         rows = _Rows(dataset, self.getInputCol(), order)
         try:
-            pca = rows.fit(self.getK())
+            pca = _frames.driver_error(rows.fit, self.getK())
             pca._set_recipe(_frames.recipe_of(dataset, self.getInputCol()))
         finally:
             rows.release()
@@ -207,7 +207,12 @@ class _Rows:
         return batches, parts
 
     def _sorted(self, parts):
-        return self.packed.repartitionByRange(parts, *self.order).sortWithinPartitions(*self.order)
+        """In the order of keys, and of vectors among equal keys. Spark finds the ranges from samples on the driver:
+        of the keys, or of the beginnings of vectors."""
+        first = self.packed[self.order[0]]
+        if len(self.order) == 1:
+            first = functions.substring(first, 1, RANGE_BYTES)
+        return self.packed.repartitionByRange(parts, first).sortWithinPartitions(*self.order)
 
     def _on_driver(self, batches, count, columns, k):
         """All rows in a file that is mapped, not loaded; its pages leave memory when that is short.

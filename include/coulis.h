@@ -493,6 +493,62 @@ COULIS_API void coulis_bytes_free(void *bytes);
 COULIS_API int64_t coulis_moments_rows(const coulis_moments *moments); /* added so far */
 COULIS_API int64_t coulis_moments_columns(const coulis_moments *moments);
 
+/* ---- spans: PCA of rows with many columns that lie on several machines --------- */
+
+/* Where rows and columns are both more than 16,384, no matrix is held: the rows are read several times, and sums over
+ * them are all that is kept. They are numbered from 0 and cut into spans of coulis_span_rows rows, of which only the
+ * last may have fewer. Each machine reads the spans that it has, by coulis_span; coulis_pca_fit_spans asks for the sums
+ * over all of them. Those are the sums of the spans added up one after another, from the first to the last. So the same
+ * rows give the same bytes as coulis_pca_fit with COULIS_SOLVER_RANDOMIZED, wherever their spans are. */
+typedef struct coulis_span coulis_span;
+
+/* Rows of a span: 16 blocks of 1,024 rows or 64 MiB each, whichever is less; 0 for a number of columns that is not in
+ * 1 .. 2^31 - 1. */
+COULIS_API int64_t coulis_span_rows(int64_t cols);
+
+/* What sums up the rows of a span.
+ *
+ *  mean, scale, vectors, count   as coulis_spans.products has them; mean (cols) and vectors (count x cols) must outlive
+ *                                it. NULL, 0, NULL and 0 for the statistics
+ *  threads                       0 for all cores
+ *
+ * Released with coulis_span_free; used by one caller at a time. */
+COULIS_API coulis_status coulis_span_create(int64_t cols, const double *mean, double scale, const float *vectors,
+                                            int64_t count, int32_t threads, coulis_span **span, coulis_error *error);
+COULIS_API void coulis_span_free(coulis_span *span);
+
+/* Adds `rows` rows that follow the last one, up to a whole span. COULIS_NUMERIC on NaN or infinity, when statistics are
+ * asked for. */
+COULIS_API coulis_status coulis_span_add(coulis_span *span, const float *x, int64_t rows, coulis_error *error);
+
+/* Sum, lowest and highest number of each column, cols each; or products (count x cols) and squares (cols), see
+ * coulis_spans. A new span may follow. */
+COULIS_API coulis_status coulis_span_statistics(coulis_span *span, double *sums, float *lowest, float *highest,
+                                                coulis_error *error);
+COULIS_API coulis_status coulis_span_products(coulis_span *span, double *products, double *squares,
+                                              coulis_error *error);
+
+/* Rows that are elsewhere. Both functions give sums over all spans, and return 0, or another number to stop the fit,
+ * which fails with COULIS_INTERRUPTED.
+ *
+ *  statistics   sum, lowest and highest of each column
+ *  products     with C the rows less `mean`: products (count x cols) = vectors times C transposed times C, computed
+ *               from C times `scale`; squares: the sum of squares of each column of C */
+typedef struct coulis_spans {
+    size_t size;
+    int64_t rows, cols;
+    void *context;
+    int32_t (*statistics)(void *context, double *sums, float *lowest, float *highest);
+    int32_t (*products)(void *context, const double *mean, double scale, const float *vectors, int64_t count,
+                        double *products, double *squares);
+} coulis_spans;
+
+/* The principal components of the rows that `spans` stands for; see docs/pca.md for the method and its bound.
+ *
+ *  options   as for coulis_pca_fit; the solver is automatic or randomized, which are the same here */
+COULIS_API coulis_status coulis_pca_fit_spans(const coulis_spans *spans, const coulis_pca_options *options,
+                                              coulis_pca **pca, coulis_error *error);
+
 /* ---- index: the nearest of many vectors ------------------------------------ */
 
 /* Exact search by cosine among vectors in memory: two vectors are compared by the cosine of the angle between them,

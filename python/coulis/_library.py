@@ -35,6 +35,9 @@ from ._structs import (
     ProgressFunction,  # noqa: F401 for coulis.jobs
     ProgressStruct,
     ResultStruct,
+    ProductsFunction,  # noqa: F401 for coulis.spans
+    Spans,
+    StatisticsFunction,  # noqa: F401 for coulis.spans
 )
 from .error import error_of
 
@@ -115,6 +118,14 @@ FUNCTIONS = {
     "coulis_bytes_free": (None, [c_void_p]),
     "coulis_moments_rows": (c_int64, [_HANDLE]),
     "coulis_moments_columns": (c_int64, [_HANDLE]),
+    "coulis_span_rows": (c_int64, [c_int64]),
+    "coulis_span_create": (
+        _STATUS, [c_int64, _DOUBLES, c_double, _FLOATS, c_int64, c_int32, POINTER(_HANDLE), _ERROR]),
+    "coulis_span_free": (None, [_HANDLE]),
+    "coulis_span_add": (_STATUS, [_HANDLE, _FLOATS, c_int64, _ERROR]),
+    "coulis_span_statistics": (_STATUS, [_HANDLE, _DOUBLES, _FLOATS, _FLOATS, _ERROR]),
+    "coulis_span_products": (_STATUS, [_HANDLE, _DOUBLES, _DOUBLES, _ERROR]),
+    "coulis_pca_fit_spans": (_STATUS, [POINTER(Spans), POINTER(PcaOptions), POINTER(_HANDLE), _ERROR]),
     "coulis_index_create": (
         _STATUS, [_FLOATS, c_int64, c_int64, POINTER(IndexOptions), POINTER(_HANDLE), _ERROR]),
     "coulis_index_free": (None, [_HANDLE]),
@@ -150,7 +161,7 @@ FUNCTIONS = {
 SIZED = {
     kind: f"{name}_init"
     for name, kind in STRUCTS.items()
-    if kind._fields_[0][0] == "size" and kind not in (ProgressStruct, PlanStruct, Item, Source)
+    if kind._fields_[0][0] == "size" and kind not in (ProgressStruct, PlanStruct, Item, Source, Spans)
 }
 FUNCTIONS.update({name: (None, [POINTER(kind), c_size_t]) for kind, name in SIZED.items()})
 

@@ -1,7 +1,7 @@
 """Structs of ``include/coulis.h``, for :mod:`coulis._library`."""
 
 import ctypes
-from ctypes import POINTER, c_char, c_char_p, c_double, c_int32, c_int64, c_size_t, c_uint8, c_void_p
+from ctypes import POINTER, c_char, c_char_p, c_double, c_float, c_int32, c_int64, c_size_t, c_uint8, c_void_p
 
 from ._source_structs import Item, Source, SourceInfo, SourceOptions
 
@@ -76,6 +76,16 @@ class IndexOptions(ctypes.Structure):
 
 class MomentsOptions(ctypes.Structure):
     _fields_ = [("size", c_size_t), ("first_row", c_int64), ("threads", c_int32), ("reserved", c_int32)]
+
+
+StatisticsFunction = ctypes.CFUNCTYPE(c_int32, c_void_p, POINTER(c_double), POINTER(c_float), POINTER(c_float))
+ProductsFunction = ctypes.CFUNCTYPE(
+    c_int32, c_void_p, POINTER(c_double), c_double, POINTER(c_float), c_int64, POINTER(c_double), POINTER(c_double))
+
+
+class Spans(ctypes.Structure):
+    _fields_ = [("size", c_size_t), ("rows", c_int64), ("cols", c_int64), ("context", c_void_p),
+                ("statistics", StatisticsFunction), ("products", ProductsFunction)]
 
 
 class PcaOptions(ctypes.Structure):
@@ -207,6 +217,7 @@ STRUCTS = {
     "coulis_result": ResultStruct,
     "coulis_pca_options": PcaOptions,
     "coulis_moments_options": MomentsOptions,
+    "coulis_spans": Spans,
     "coulis_index_options": IndexOptions,
     "coulis_progress": ProgressStruct,
     "coulis_plan": PlanStruct,

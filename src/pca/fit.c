@@ -164,7 +164,7 @@ coulis_status cl_pca_fit(const cl_rows *rows, const coulis_pca_options *options,
     if (status) return status;
     if (wanted.solver == COULIS_SOLVER_GRAM) return fit_gram(rows, wanted.components, pool, pca, error);
     if (wanted.solver == COULIS_SOLVER_COVARIANCE) return fit_covariance(rows, wanted.components, pool, pca, error);
-    return cl_krylov_fit(rows, wanted.components, pool, pca, error);
+    return cl_krylov_fit(rows, NULL, wanted.components, pool, pca, error);
 }
 
 coulis_status coulis_pca_fit(const float *x, int64_t rows, int64_t cols, const coulis_pca_options *options,
@@ -183,6 +183,28 @@ coulis_status coulis_pca_fit(const float *x, int64_t rows, int64_t cols, const c
     cl_memory_rows memory;
     cl_rows source = cl_rows_of_memory(&memory, x, rows, cols);
     status = cl_pca_fit(&source, &wanted, pool, pca, error);
+    cl_pool_free(pool);
+    return cl_done(status, error);
+}
+
+coulis_status coulis_pca_fit_spans(const coulis_spans *spans, const coulis_pca_options *options, coulis_pca **pca,
+                                   coulis_error *error) {
+    coulis_spans given = {.size = sizeof given};
+    coulis_status status = spans ? cl_sized_read(spans, "coulis_spans", &given, sizeof given, error) : COULIS_OK;
+    if (status) return status;
+    if (!pca || !given.statistics || !given.products || given.rows < 0 || given.cols < 0 || given.cols > INT32_MAX)
+        return cl_fail(error, COULIS_INVALID_ARGUMENT,
+                       "pca_fit_spans wants rows and columns, two functions, and a place for the model");
+    coulis_pca_options wanted;
+    status = read_options(options, &wanted, error);
+    if (!status) status = check_question(given.rows, given.cols, wanted.components, error);
+    if (status) return status;
+    if (wanted.solver != COULIS_SOLVER_AUTO && wanted.solver != COULIS_SOLVER_RANDOMIZED)
+        return cl_fail(error, COULIS_INVALID_ARGUMENT, "spans can be solved by randomized alone");
+    cl_pool *pool;
+    status = cl_pool_create(wanted.threads, &pool, error);
+    if (status) return status;
+    status = cl_krylov_fit(NULL, &given, wanted.components, pool, pca, error);
     cl_pool_free(pool);
     return cl_done(status, error);
 }

@@ -34,7 +34,7 @@
 /* What is less than this share of the largest variance is 0. */
 #define ZERO 9.5367431640625e-7 /* 2^-20 */
 /* Memory for measuring components together. */
-#define MEASURE_BYTES (512LL << 20)
+#define MEASURE_BYTES (256LL << 20)
 
 typedef struct krylov {
     cl_product *product;
@@ -259,21 +259,21 @@ static coulis_status make_model(const krylov *k, int64_t rows, coulis_pca **pca,
     return status;
 }
 
-coulis_status cl_krylov_fit(const cl_rows *rows, double components, cl_pool *pool, coulis_pca **pca,
-                            coulis_error *error) {
+coulis_status cl_krylov_fit(const cl_rows *rows, const coulis_spans *spans, double components, cl_pool *pool,
+                            coulis_pca **pca, coulis_error *error) {
     bool share = components > 0 && components < 1;
-    krylov k = {.space = {.pool = pool, .cols = rows->cols}, .share = share ? components : 0};
-    if (!share) k.wanted = components > 0 ? (int64_t)components : smaller(rows->rows, rows->cols);
+    int64_t count = rows ? rows->rows : spans->rows, cols = rows ? rows->cols : spans->cols;
+    krylov k = {.space = {.pool = pool, .cols = cols}, .share = share ? components : 0};
+    if (!share) k.wanted = components > 0 ? (int64_t)components : smaller(count, cols);
     if (k.wanted > CL_KRYLOV_COMPONENTS)
         return cl_fail(error, COULIS_INVALID_ARGUMENT,
                        "%lld components of %lld rows and %lld columns are too many: the randomized solver finds at "
-                       "most %d", (long long)k.wanted, (long long)rows->rows, (long long)rows->cols,
-                       CL_KRYLOV_COMPONENTS);
+                       "most %d", (long long)k.wanted, (long long)count, (long long)cols, CL_KRYLOV_COMPONENTS);
     int64_t block = share ? BLOCK_FOR_SHARE : k.wanted + BLOCK_MORE;
-    block = smaller(block < BLOCK_MIN ? BLOCK_MIN : smaller(block, BLOCK_MAX), rows->cols);
-    coulis_status status = cl_product_open(rows, pool, &k.product, error);
+    block = smaller(block < BLOCK_MIN ? BLOCK_MIN : smaller(block, BLOCK_MAX), cols);
+    coulis_status status = cl_product_open(rows, spans, pool, &k.product, error);
     if (!status) status = search(&k, block, error);
-    if (!status) status = make_model(&k, rows->rows, pca, error);
+    if (!status) status = make_model(&k, count, pca, error);
     cl_product_close(k.product);
     cl_subspace_free(&k.space);
     cl_free(k.table);

@@ -8,8 +8,10 @@
 
 typedef struct cl_product cl_product;
 
-/* Reads all rows once for the mean of each column. `rows` and `pool` must outlive the result. */
-coulis_status cl_product_open(const cl_rows *rows, cl_pool *pool, cl_product **product, coulis_error *error);
+/* Reads all rows once for the mean of each column: `rows`, or where they are elsewhere `spans`; the other is NULL. What
+ * is given and `pool` must outlive the result. */
+coulis_status cl_product_open(const cl_rows *rows, const coulis_spans *spans, cl_pool *pool, cl_product **product,
+                              coulis_error *error);
 void cl_product_close(cl_product *product);
 
 const double *cl_product_mean(const cl_product *product); /* cols */

@@ -104,6 +104,18 @@ int main(int argc, char **argv) {
     coulis_moments_free(moments);
     coulis_pca_free(pca);
 
+    coulis_span *span;
+    double sums[2], squares[2], products[2];
+    float lowest[2], highest[2];
+    CHECK(coulis_span_create(2, NULL, 0, NULL, 0, 1, &span, &error))
+    CHECK(coulis_span_add(span, x, 3, &error))
+    CHECK(coulis_span_statistics(span, sums, lowest, highest, &error))
+    coulis_span_free(span);
+    CHECK(coulis_span_create(2, sums, 1, x, 1, 1, &span, &error))
+    CHECK(coulis_span_add(span, x, 3, &error))
+    CHECK(coulis_span_products(span, products, squares, &error))
+    coulis_span_free(span);
+
     coulis_index *index;
     coulis_pairs *pairs;
     int64_t rows[3];
@@ -206,8 +218,8 @@ def test_every_struct_that_grows_is_tried(header):
         assert f"INIT({name}, " in PROGRAM
 
 
-# More images, a server, and shards: tests of Python and of the command call these.
-ELSEWHERE = ("coulis_cluster", "coulis_check", "coulis_job_merge")
+# More images, a server, shards, and rows that are elsewhere: tests of Python and of the command call these.
+ELSEWHERE = ("coulis_cluster", "coulis_check", "coulis_job_merge", "coulis_pca_fit_spans")
 
 
 def test_every_call_that_can_fail_is_tried(header):

@@ -12,6 +12,7 @@ except ImportError as error:
     ) from error
 
 from .featurizer import ImageFeaturizer
+from .inputs import read_manifest, read_pictures, register_functions
 from .pca import PCA, PCAModel
 
-__all__ = ["ImageFeaturizer", "PCA", "PCAModel"]
+__all__ = ["ImageFeaturizer", "PCA", "PCAModel", "read_manifest", "read_pictures", "register_functions"]

@@ -5,26 +5,20 @@ import re
 from collections.abc import Iterator
 
 import pyarrow
-import pyspark
-import pyspark.sql.pandas.functions as pandas_functions
-from pyspark import RDD, SparkContext
 from pyspark.ml.linalg import VectorUDT
 from pyspark.ml.param import Param, Params, TypeConverters
-from pyspark.serializers import NoOpSerializer
-from pyspark.sql import Column, functions
-from pyspark.sql.pandas.types import to_arrow_schema
+from pyspark.sql import functions
 from pyspark.sql.types import ArrayType, FloatType, NumericType, StructField, StructType
 
 from .. import _library
 from ..error import Error
-from . import _worker
+from . import _session, _worker
 
 # Bytes of an Arrow batch, about: large enough that its own cost does not show, small beside an executor's memory.
 BATCH_BYTES = 16 << 20
 RECIPE = "coulis.recipe"  # of a column's metadata
 _RECORDS = "spark.sql.execution.arrow.maxRecordsPerBatch"
 _BYTES = "spark.sql.execution.arrow.maxBytesPerBatch"
-_LARGE = "spark.sql.execution.arrow.useLargeVarTypes"
 
 
 def word(*words):
@@ -152,6 +146,9 @@ def _ml_function(name, column, *arguments):
     try:
         from pyspark.ml import functions as ml_functions
     except ImportError:
+        from pyspark import SparkContext
+        from pyspark.sql import Column
+
         jvm = SparkContext._active_spark_context._jvm
         return Column(getattr(jvm.org.apache.spark.ml.functions, name)(column._jc, *arguments))
     return getattr(ml_functions, name)(column, *arguments)
@@ -169,6 +166,10 @@ def map_in_arrow(frame, function, schema, row_bytes):
         # PySpark looks each column up by its name, in which a dot means a field.
         function = _worker.Renamed(function, frame.columns)
         frame = frame.toDF(*(f"column{number}" for number in range(len(frame.columns))))
+    if _session.is_connect(frame.sparkSession):
+        return frame.mapInArrow(function, schema)
+    import pyspark.sql.pandas.functions as pandas_functions
+
     check = pandas_functions.require_minimum_pandas_version
     try:
         import pandas  # noqa: F401
@@ -193,30 +194,6 @@ def with_mapped(frame, name, column, function, kind, row_bytes):
         return frame.withColumn(name, functions.arrow_udf(mapped, kind)(column))
     schema = with_fields(frame.schema, **{name: kind})
     return map_in_arrow(frame.withColumn(name, column), _worker.LastColumn(function), schema, row_bytes)
-
-
-def local_batches(frame, at_once=None):
-    """The rows of a frame as Arrow batches on the driver, one partition after another; or all in one job, whose tasks
-    find in the local property `_worker.SHARE` what each may send of `at_once` bytes.
-
-    ``toLocalIterator`` gives rows that were pickled in the JVM, where each byte above 127 of a binary column becomes
-    two, and the whole costs several times what Arrow takes.
-    """
-    session = frame.sparkSession
-    large = pyspark.__version__ >= "4" and session.conf.get(_LARGE, "false") == "true"
-    schema = to_arrow_schema(frame.schema, **({"prefers_large_types": True} if large else {}))
-    messages = RDD(frame._jdf.toArrowBatchRdd().toJavaRDD(), session.sparkContext, NoOpSerializer())
-    if at_once is None:
-        messages = messages.toLocalIterator(prefetchPartitions=True)
-    else:
-        context = session.sparkContext
-        context.setLocalProperty(_worker.SHARE, str(at_once // max(1, messages.getNumPartitions())))
-        try:
-            messages = messages.collect()
-        finally:
-            context.setLocalProperty(_worker.SHARE, None)
-    for message in messages:
-        yield pyarrow.ipc.read_record_batch(pyarrow.py_buffer(message), schema)
 
 
 def limit_batches(session, row_bytes):

@@ -52,12 +52,7 @@ class Featurize:
         self.column, self.names, self.options, self.recipe = column, names, options, recipe
 
     def __call__(self, batches):
-        featurizer = open_featurizer(task_threads(), tuple(sorted(self.options.items())))
-        mine, theirs = recipe_of(featurizer), self.recipe
-        for key in sorted({*mine, *theirs}) if theirs is not None else ():
-            if mine.get(key) != theirs.get(key):
-                raise ValueError(f"this executor would give other vectors than the driver says: {key} is "
-                                 f"{mine.get(key)!r} here and {theirs.get(key)!r} there")
+        featurizer = checked_featurizer(self.options, self.recipe)
         rows = max(1, min(PICTURES, BATCH_BYTES // (4 * featurizer.length)))
         for batch in batches:
             for first in range(0, batch.num_rows, rows):
@@ -68,6 +63,41 @@ class Featurize:
         columns = [vectors_array(result.values, result.ok), pyarrow.array(result.status, pyarrow.string()),
                    pyarrow.array(result.error, pyarrow.string())]
         return pyarrow.RecordBatch.from_arrays([*batch.columns, *columns], [*batch.schema.names, *self.names])
+
+
+class Vectors:
+    """Vectors of arrays of images, as :class:`Featurize` takes them; null where an image has none."""
+
+    def __init__(self, options, recipe):
+        self.options, self.recipe = options, recipe
+
+    def __call__(self, arrays):
+        featurizer = checked_featurizer(self.options, self.recipe)
+        rows = max(1, min(PICTURES, BATCH_BYTES // (4 * featurizer.length)))
+        for values in arrays:
+            pieces = [self._piece(values.slice(first, rows), featurizer) for first in range(0, len(values), rows)]
+            yield pyarrow.concat_arrays(pieces) if pieces else vectors_array(
+                numpy.zeros((0, featurizer.length), numpy.float32), numpy.ones(0, bool))
+
+    def _piece(self, values, featurizer):
+        result = featurize_values(featurizer, values)
+        return vectors_array(result.values, result.ok)
+
+    def one(self, value):
+        """Of one image, where Spark knows no functions of Arrow arrays."""
+        (array,) = self([pyarrow.array([value], None if value is not None else pyarrow.binary())])
+        return array[0].as_py()
+
+
+def checked_featurizer(options, recipe):
+    """The featurizer of these options, opened once in this process; an error where its recipe is not the driver's."""
+    featurizer = open_featurizer(task_threads(), tuple(sorted(options.items())))
+    mine = recipe_of(featurizer)
+    for key in sorted({*mine, *recipe}) if recipe is not None else ():
+        if mine.get(key) != recipe.get(key):
+            raise ValueError(f"this executor would give other vectors than the driver says: {key} is "
+                             f"{mine.get(key)!r} here and {recipe.get(key)!r} there")
+    return featurizer
 
 
 class Renamed:
@@ -92,6 +122,23 @@ def featurizer_of(threads, options):
     return coulis.Featurizer(shipped_file(options.pop("model")), threads=threads, **options)
 
 
+class Artifact:
+    """Bytes that came with a session of Spark Connect, as a file of this name; used as a broadcast variable is."""
+
+    def __init__(self, name):
+        self.name = name
+
+    @property
+    def value(self):
+        from pyspark import SparkFiles
+
+        with open(SparkFiles.get(self.name), "rb") as file:
+            return file.read()
+
+    def unpersist(self):
+        """Nothing: the server forgets it with the session."""
+
+
 def recipe_of(featurizer):
     """Its recipe without the instructions of this machine: a cluster may have several kinds."""
     machine = ("instruction_set", "precision_instructions")
@@ -100,11 +147,14 @@ def recipe_of(featurizer):
 
 def shipped_file(model):
     """A model file that came with the job (``--files``, ``SparkContext.addFile``), else `model` as it is."""
-    from pyspark import SparkFiles
-
     folders = [os.getcwd()]  # where YARN puts --files
-    if SparkFiles._root_directory or SparkFiles._is_running_on_worker:
-        folders.append(SparkFiles.getRootDirectory())
+    try:
+        from pyspark import SparkFiles
+
+        if SparkFiles._root_directory or SparkFiles._is_running_on_worker:
+            folders.append(SparkFiles.getRootDirectory())
+    except ImportError:  # a client of Spark Connect alone
+        pass
     for folder in folders:
         for name in (model, model + ".safetensors"):
             path = os.path.join(folder, name)
@@ -226,7 +276,7 @@ def survey(batches):
     """What :func:`pack` makes of a partition, where it has no more bytes than its SHARE, and a last row that counts."""
     from pyspark import TaskContext
 
-    share = int(TaskContext.get().getLocalProperty(SHARE))
+    share = int(TaskContext.get().getLocalProperty(SHARE) or -1)
     kept, held, found = [], 0, []
     for batch in pack(batches):
         found.append(numpy.asarray(pyarrow.compute.binary_length(batch.column(batch.num_columns - 1)), numpy.int64))

@@ -152,6 +152,17 @@ class ImageFeaturizer(
                 f"the column {source!r} must hold images as binary, as structs of Spark's data source 'image', or "
                 f"their paths as string, not {kind.simpleString()}"
             )
+        options = self._options()
+        types = (ArrayType(FloatType()), StringType(), StringType())
+        schema = _frames.with_fields(dataset.schema, **dict(zip(names, types)))
+        recipe = self.recipe_of(options)
+        function = _worker.Featurize(source, names, options, recipe)
+        frame = _frames.map_in_arrow(dataset, function, schema, _PICTURE_BYTES)
+        return _frames.with_recipe(self._as_output_type(frame, output), output, recipe)
+
+    def _options(self):
+        """What :class:`coulis.Featurizer` is given on the executors."""
+        value = self.getOrDefault
         options = {name: value(name) for name in
                    ("model", "features", "resize", "decode", "truncated", "depth", "cmyk", "precision")}
         if self.isDefined(self.like):
@@ -161,21 +172,16 @@ class ImageFeaturizer(
         # What is not set follows from `like`.
         options.update({name: value(name) for name in ("orient", "alpha") if self.isSet(name)})
         options["random_weights"] = value(self.randomWeights)
-        types = (ArrayType(FloatType()), StringType(), StringType())
-        schema = _frames.with_fields(dataset.schema, **dict(zip(names, types)))
-        recipe = _recipe(options)
-        function = _worker.Featurize(source, names, options, recipe)
-        frame = _frames.map_in_arrow(dataset, function, schema, _PICTURE_BYTES)
-        return _frames.with_recipe(self._as_output_type(frame, output), output, recipe)
+        return options
 
-
-def _recipe(options):
-    """What decides the vectors, by the network as the driver has it; None where only the executors have its file."""
-    try:
-        with _worker.featurizer_of(1, options) as featurizer:
-            return _worker.recipe_of(featurizer)
-    except coulis.Error as error:
-        # A name that is wrong should fail here and now, not in a task of a job that has begun.
-        if error.status == "missing" and os.path.basename(options["model"]) != options["model"]:
-            return None
-        raise
+    @staticmethod
+    def recipe_of(options):
+        """What decides the vectors, by the driver's network; None where only the executors have its file."""
+        try:
+            with _worker.featurizer_of(1, options) as featurizer:
+                return _worker.recipe_of(featurizer)
+        except coulis.Error as error:
+            # A name that is wrong should fail here and now, not in a task of a job that has begun.
+            if error.status == "missing" and os.path.basename(options["model"]) != options["model"]:
+                return None
+            raise

@@ -1,8 +1,6 @@
 """Principal components over a cluster, as an estimator of pyspark.ml."""
 
-import functools
 import hashlib
-import itertools
 import numbers
 import os
 import tempfile
@@ -30,9 +28,10 @@ from pyspark.sql.types import ArrayType, BinaryType, BooleanType, FloatType, Lon
 import coulis
 
 from ..pca import components_number
-from . import _frames, _worker
+from . import _frames, _order, _session, _wide, _worker
 
 MOMENTS_COLUMNS = 16384  # of which the library makes a covariance matrix
+EXACT_SIDE = 16384  # rows or columns, of which the library makes a matrix: more of both stay on the executors
 FEW_BYTES = 128 << 20  # of all rows together: so few come to the driver with the job that counts them
 SPOOL_BYTES = 64 << 20  # of rows in a partition that comes to the driver in one piece; twice that is left as it is
 PART_LEAVES = 4  # a task makes moments of at least so many leaves: the driver adds up what lies between tasks
@@ -91,8 +90,9 @@ class PCA(Estimator, _PCAParams, DefaultParamsReadable, DefaultParamsWritable):
     sorts paths, and of the vectors' own bytes where it says nothing. Null vectors are passed over.
 
     Few rows, of up to 128 MiB, come to the driver. With at least as many rows as columns, and at most 16,384
-    columns, each task sums up moments of its rows and the driver merges them. Otherwise the rows come to the driver
-    one partition after another, into a file. docs/spark-pca.md says what each takes.
+    columns, each task sums up moments of its rows and the driver merges them. With more than 16,384 of both, the rows
+    stay on the executors, which read them once for each step of block Krylov. Otherwise they come to the driver one
+    partition after another, into a file. docs/spark-pca.md says what each takes.
 
     Parameters
     ----------
@@ -176,15 +176,19 @@ class _Rows:
         if shortest != longest:
             raise coulis.Error(f"the vectors differ in length: from {shortest // 4} to {longest // 4} numbers")
         columns = longest // 4
+        if _session.is_connect(self.session) and count * max(_worker.ROW_BYTES, columns * 4) <= FEW_BYTES:
+            batches = _session.all_batches(self.packed)
         if sum(batch.num_rows for batch in batches) == count:
             return self._on_driver(batches, count, columns, k)
         batches.clear()
         if MOMENTS_COLUMNS >= columns and count >= columns:
             return self._from_moments(count, columns, coulis.Moments.leaf_rows(columns), k)
+        if min(count, columns) > EXACT_SIDE:
+            return self._from_spans(count, columns, k)
         frame, size = self.packed, columns * 4
         if max(part["rows"] for part in parts) * size > 2 * SPOOL_BYTES:
             frame = frame.repartition(-(-count * size // SPOOL_BYTES))
-        return self._on_driver(_frames.local_batches(frame), count, columns, k)
+        return self._on_driver(_session.batches_in_turn(frame), count, columns, k)
 
     def _survey(self):
         """How many rows each partition has, of how many bytes; and, where they are few, the rows.
@@ -196,7 +200,7 @@ class _Rows:
         fields += [StructField(name, LongType()) for name in _worker.COUNTS]
         frame = _frames.map_in_arrow(self.kept[0], _worker.survey, StructType(fields), _ROW_BYTES)
         batches, parts = [], []
-        for batch in _frames.local_batches(frame, FEW_BYTES):
+        for batch in _session.batches_with_share(frame, FEW_BYTES):
             last = batch.num_rows - 1
             if batch.column(batch.num_columns - 1)[last].is_valid:  # it is the last of its partition
                 row = batch.slice(last).to_pylist()[0]
@@ -225,14 +229,15 @@ class _Rows:
             for batch in batches:
                 for row in batch.column(batch.num_columns - 1):
                     spool.write(row.as_buffer())
-                keys += [_sort_key(key) for key in batch.column(0).to_pylist()] if batch.num_columns > 1 else []
+                keys += [_order.sort_key(key) for key in batch.column(0).to_pylist()] if batch.num_columns > 1 else []
             spool.flush()
             rows = numpy.memmap(spool, "<f4", "r+", shape=(count, columns))
-            _arrange(rows, keys or [()] * count)
+            _order.arrange(rows, keys or [()] * count)
             return coulis.PCA(k).fit(rows)
 
-    def _from_moments(self, count, columns, leaf, k):
-        parts = max(1, min(self.session.sparkContext.defaultParallelism, count // (PART_LEAVES * leaf)))
+    def _numbered(self, parts):
+        """The rows in their order, with a number from which that follows, and the number of the first row of each
+        partition; and after them, of all rows."""
         # Where partitions end follows from samples that Spark draws: only a frame that is kept has one such end.
         number = functions.monotonically_increasing_id()
         numbered = self._sorted(parts).select(number.alias("number"), "vector").persist(StorageLevel.DISK_ONLY)
@@ -242,41 +247,24 @@ class _Rows:
         starts = [0]
         for index in range(max(counts) + 1):
             starts.append(starts[-1] + counts.get(index, 0))
+        return numbered, starts
+
+    def _from_moments(self, count, columns, leaf, k):
+        parts = max(1, min(_session.parallelism(self.session), count // (PART_LEAVES * leaf)))
+        numbered, starts = self._numbered(parts)
         kinds = {"first": LongType(), "moments": BooleanType(), "bytes": BinaryType()}
         schema = StructType([StructField(name, kind) for name, kind in kinds.items()])
         parts = _frames.map_in_arrow(numbered, _worker.Accumulate(columns, starts), schema, 4 * columns)
-        merged = _merge(parts.toLocalIterator(prefetchPartitions=True), columns, leaf)
+        merged = _merge(parts.toLocalIterator(**_session.ahead(self.session)), columns, leaf)
         return merged.finish(k)
 
-
-def _sort_key(value):
-    """Something that Python orders as Spark orders `value`: null first, texts by their bytes, NaN last."""
-    if isinstance(value, (list, dict)):
-        return (1, [_sort_key(one) for one in (value.values() if isinstance(value, dict) else value)])
-    if isinstance(value, float):
-        return (1, value != value, 0 if value != value else value)
-    return (0,) if value is None else (1, value.encode() if isinstance(value, str) else value)
-
-
-def _arrange(rows, keys):
-    """Sorts the rows of a matrix by their keys, and among equals by their bytes, in place."""
-
-    def by_bytes(one, other):
-        a, b = rows[one].tobytes(), rows[other].tobytes()
-        return (a > b) - (a < b)
-
-    order = []  # of the row that belongs at each place
-    for _, same in itertools.groupby(sorted(range(len(rows)), key=keys.__getitem__), key=keys.__getitem__):
-        same = list(same)
-        order += sorted(same, key=functools.cmp_to_key(by_bytes)) if len(same) > 1 else same
-    for start in range(len(order)):
-        place, kept = start, None
-        while order[place] != place:  # round a cycle of the permutation
-            if kept is None:
-                kept = rows[start].copy()
-            source, order[place] = order[place], place
-            rows[place] = kept if source == start else rows[source]
-            place = source
+    def _from_spans(self, count, columns, k):
+        bytes_of_all = 4 * count * columns
+        parts = max(_session.parallelism(self.session), -(-bytes_of_all // _wide.SORTED_BYTES))
+        numbered, starts = self._numbered(min(parts, count))
+        rows = _wide.WideRows(self.session, numbered, starts, count, columns)
+        self.kept.append(rows)
+        return rows.fit(k)
 
 
 def _merge(parts, columns, leaf):
@@ -353,16 +341,19 @@ class PCAModel(Model, _PCAParams, MLReadable, MLWritable):
             raise coulis.Error(said, error.status, error.code) from None
 
     def _ship(self, session):
-        """The model's file as a broadcast variable, made once, and a name of its content."""
-        if self._shipped is None or self._shipped[0] is not session.sparkContext:
-            with tempfile.TemporaryDirectory() as folder:
-                path = os.path.join(folder, _FILE)
-                self.pca.save(path)
-                with open(path, "rb") as file:
-                    data = file.read()
-            key = hashlib.sha256(data).hexdigest()
-            self._shipped = (session.sparkContext, key, session.sparkContext.broadcast(data))
+        """The model's file for the executors, sent once, and a name of its content."""
+        if self._shipped is None or self._shipped[0] is not session:
+            data = self._bytes()
+            self._shipped = (session, hashlib.sha256(data).hexdigest(), _session.ship(session, data))
         return self._shipped[1:]
+
+    def _bytes(self):
+        """The file that :meth:`coulis.PCA.save` writes."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, _FILE)
+            self.pca.save(path)
+            with open(path, "rb") as file:
+                return file.read()
 
     def write(self):
         return _PCAModelWriter(self)
@@ -380,13 +371,8 @@ class _PCAModelWriter(MLWriter):
         self.instance = instance
 
     def saveImpl(self, path):
-        DefaultParamsWriter.saveMetadata(self.instance, path, self.sc)
-        with tempfile.TemporaryDirectory() as folder:
-            local = os.path.join(folder, _FILE)
-            self.instance.pca.save(local)
-            _, source = _hadoop(self.sparkSession, "file:" + local)
-            system, target = _hadoop(self.sparkSession, path, _FILE)
-            system.copyFromLocalFile(True, True, source, target)
+        DefaultParamsWriter.saveMetadata(self.instance, path, _for_metadata(self))
+        _session.write_file(self.sparkSession, self.instance._bytes(), path, _FILE)
 
 
 class _PCAModelReader(MLReader):
@@ -395,19 +381,18 @@ class _PCAModelReader(MLReader):
         self.cls = cls
 
     def load(self, path):
-        metadata = DefaultParamsReader.loadMetadata(path, self.sc)
+        metadata = DefaultParamsReader.loadMetadata(path, _for_metadata(self))
         with tempfile.TemporaryDirectory() as folder:
             local = os.path.join(folder, _FILE)
-            system, source = _hadoop(self.sparkSession, path, _FILE)
-            _, target = _hadoop(self.sparkSession, "file:" + local)
-            system.copyToLocalFile(False, source, target, True)  # True: no checksum file beside it
+            with open(local, "wb") as file:
+                file.write(_session.read_file(self.sparkSession, path, _FILE))
             model = self.cls(coulis.PCA.load(local))
         model._resetUid(metadata["uid"])
         DefaultParamsReader.getAndSetParams(model, metadata)
         return model
 
 
-def _hadoop(session, *parts):
-    """Hadoop's path of these parts, and the file system it is on."""
-    path = session._jvm.org.apache.hadoop.fs.Path(*parts)
-    return path.getFileSystem(session._jsc.hadoopConfiguration()), path
+def _for_metadata(reader_or_writer):
+    """What pyspark.ml takes to read or write metadata: a SparkContext before Spark 4, a session since."""
+    session = reader_or_writer.sparkSession
+    return session if _session.is_connect(session) else reader_or_writer.sc

@@ -183,6 +183,26 @@ static void survives_short_memory(void) {
     cl_free(x);
 }
 
+static void spans_survive_short_memory(void) {
+    enum { COLS = 100, MANY = 300, VECTORS = 3 };
+    float *x = make_data(MANY, COLS, 0);
+    double mean[COLS] = {0}, products[VECTORS * COLS], squares[COLS];
+    int failed = 0;
+    for (int64_t n = 1; n < 20; n++) {
+        coulis_span *span = NULL;
+        cl_test_fail_allocation(n);
+        coulis_status status = coulis_span_create(COLS, mean, 1, x, VECTORS, 1, &span, NULL);
+        if (status == COULIS_OK) status = coulis_span_add(span, x, MANY, NULL);
+        if (status == COULIS_OK) status = coulis_span_products(span, products, squares, NULL);
+        cl_test_fail_allocation(0);
+        CHECK(status == COULIS_OK || status == COULIS_NO_MEMORY);
+        failed += status == COULIS_NO_MEMORY;
+        coulis_span_free(span);
+    }
+    CHECK_MSG(failed >= 8 && failed < 19, "%d", failed);
+    cl_free(x);
+}
+
 /* ---- hard data for all solvers ------------------------------------------------------------------ */
 
 /* Singular values from 1 down to 1e-4, eigenvalues down to 1e-8 of the largest; and a mean of 10,000 times the spread,
@@ -220,6 +240,7 @@ int main(int argc, char **argv) {
     RUN(threads_do_not_matter);
     RUN(both_large);
     RUN(survives_short_memory);
+    RUN(spans_survive_short_memory);
     RUN(ill_conditioned);
     return test_finish();
 }

@@ -16,7 +16,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY / "python"))
 SPARK = Path(os.environ.get("COULIS_SPARK", REPOSITORY / "build" / "spark"))
 BUCKET = "coulis-pictures"
-MANY = 1000  # of fruits-360
+MANY = 300  # of fruits-360
 FEW = 24  # drawn here, where that is missing
 
 if (REPOSITORY / "build" / "models").is_dir():

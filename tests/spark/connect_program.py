@@ -48,6 +48,10 @@ def main():
     model = PCA(k=0.99).fit(frame)
     keep("many", model.pca)
     keep("wide", PCA(k=4).fit(frame.where(functions.col("path") < "000008")).pca)
+    sides = stage.MOMENTS_COLUMNS, stage.EXACT_SIDE
+    stage.MOMENTS_COLUMNS = stage.EXACT_SIDE = 0  # as if no matrix could be made of so few rows and columns
+    keep("spans", PCA(k=4).fit(frame).pca)
+    stage.MOMENTS_COLUMNS, stage.EXACT_SIDE = sides
     model.save(saved)
     again = PCAModel.load(saved)
     keep("again", again.pca)

@@ -1,4 +1,5 @@
-"""coulis.spark by a client of Spark Connect: the bytes of one machine, and of a classic session."""
+"""coulis.spark by a client of Spark Connect, on executors that come and go, whose slow tasks run twice: the bytes of
+one machine."""
 
 import os
 import subprocess
@@ -29,7 +30,11 @@ def server(tmp_path_factory):
     command = [home / "bin" / "spark-submit", "--class", "org.apache.spark.sql.connect.service.SparkConnectServer",
                "--master", "local-cluster[2,1,640]", "--driver-memory", "640m"]
     for setting in (f"spark.connect.grpc.binding.port={port}", "spark.ui.enabled=false", "spark.executor.memory=640m",
-                    "spark.sql.shuffle.partitions=4", f"spark.sql.warehouse.dir={folder}"):
+                    "spark.sql.shuffle.partitions=4", f"spark.sql.warehouse.dir={folder}",
+                    "spark.dynamicAllocation.enabled=true", "spark.dynamicAllocation.maxExecutors=2",
+                    "spark.dynamicAllocation.executorIdleTimeout=2s", "spark.speculation=true",
+                    "spark.speculation.quantile=0.3", "spark.speculation.multiplier=1.1",
+                    "spark.speculation.minTaskRuntime=0ms", "spark.speculation.interval=50ms"):
         command += ["--conf", setting]
     process = Process([*command, "spark-internal"], folder / "server.log", environment)
     wait_for("the server of Spark Connect", lambda: answers(port) or process.process.poll() is not None)
@@ -81,6 +86,10 @@ def test_images_have_the_bytes_of_one_machine(found, images):
     ("few", 0.99, ROWS, 12), ("many", 0.99, ROWS, 12), ("again", 0.99, ROWS, 12), ("wide", 4, 8, 12)])
 def test_components_have_the_bytes_of_one_machine(found, name, k, rows, columns):
     assert_same(found, name, coulis.PCA(k).fit(make(ROWS)[:rows, :columns]))
+
+
+def test_spans_have_the_bytes_of_one_machine(found):
+    assert_same(found, "spans", coulis.PCA(4, solver="randomized").fit(make(ROWS)))
 
 
 def test_nan_is_told_by_the_row(found):

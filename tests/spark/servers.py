@@ -1,6 +1,7 @@
 """A Spark cluster and an S3 server, as processes of this machine."""
 
 import contextlib
+import ctypes
 import os
 import re
 import shutil
@@ -36,15 +37,20 @@ def answers(port):
         return True
 
 
+def end_with_parent():
+    """Has this process killed when the one that started it ends, however that ends."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
 class Process:
-    """A program in a process group of its own, with its output in a file."""
+    """A program in a process group of its own, with its output in a file; it does not outlive the tests."""
 
     def __init__(self, command, log, environment):
         self.log = Path(log)
         with open(log, "wb") as output:
             self.process = subprocess.Popen(
                 [str(part) for part in command], stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-                env=environment, start_new_session=True,
+                env=environment, start_new_session=True, preexec_fn=end_with_parent,
             )
 
     def said(self, pattern):

@@ -116,22 +116,6 @@ def test_joblib(featurizer, images):
     assert numpy.array_equal(numpy.vstack(rows), expected)
 
 
-def test_data_loader_of_pytorch(featurizer, images):
-    data = pytest.importorskip("torch.utils.data")
-    expected = featurizer.featurize(images).values
-
-    class Images(data.Dataset):
-        def __len__(self):
-            return len(images)
-
-        def __getitem__(self, i):
-            return featurizer.featurize(images[i]).values[0]
-
-    loader = data.DataLoader(Images(), batch_size=2, num_workers=2, multiprocessing_context="fork", timeout=SECONDS)
-    for _ in range(2):  # workers anew for each epoch
-        assert numpy.array_equal(numpy.vstack([batch.numpy() for batch in loader]), expected)
-
-
 def test_moments_in_child(matrix):
     sums = Moments(300, threads=3)
     sums.update(matrix[:1500])

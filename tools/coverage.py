@@ -2,19 +2,31 @@
 
 Runs after tests of a build with gcc's --coverage; `./run coverage` does both. Files of which nothing ran, such as the
 kernels of other instruction sets, are left out. Of a line that is compiled several times, the most is taken.
+
+Many branches ask whether something has failed so far ("status == COULIS_OK && ...") or whether there was memory. Their
+other side is reached only when the machine fails at that very place. The last columns leave out the lines with such
+questions: what is left depends on what coulis is given, not on the machine.
 """
 
 import collections
+import functools
 import gzip
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 WORST = 15
+OF_FAULTS = re.compile(r"\bstatus ?(==|!=)|!status\b|\(status\)|\bstatus \?|&& status\b|cl_fail_memory")
+
+
+@functools.cache
+def source(path):
+    return path.read_text().splitlines()
 
 
 def reports(build):
@@ -30,20 +42,23 @@ def reports(build):
 
 
 def covered(build):
-    """{file: ({line: count}, {(line, branch): count})} of the sources of this repository."""
-    files = collections.defaultdict(lambda: ({}, {}))
+    """{file: ({line: count}, {(line, branch): count}, the same but for questions about faults)} of our sources."""
+    files = collections.defaultdict(lambda: ({}, {}, {}))
     for report in reports(build):
         for file in report["files"]:
             path = pathlib.Path(os.path.normpath(os.path.join(report["current_working_directory"], file["file"])))
             if not any(path.is_relative_to(ROOT / top) for top in ("src", "cli")):
                 continue
-            lines, branches = files[str(path.relative_to(ROOT))]
+            lines, branches, others = files[str(path.relative_to(ROOT))]
+            text = source(path)
             for line in file["lines"]:
                 number = line["line_number"]
                 lines[number] = max(lines.get(number, 0), line["count"])
                 for i, branch in enumerate(line["branches"]):
                     key = number, i
                     branches[key] = max(branches.get(key, 0), branch["count"])
+                    if number <= len(text) and not OF_FAULTS.search(text[number - 1]):
+                        others[key] = branches[key]
     return files
 
 
@@ -52,9 +67,8 @@ def share(counts):
 
 
 def row(name, files):
-    lines = [c for f in files for c in f[0].values()]
-    branches = [c for f in files for c in f[1].values()]
-    print(f"{name:<28}{len(lines):>8}{share(lines):>9.1f} %{len(branches):>10}{share(branches):>9.1f} %")
+    columns = [[count for file in files for count in file[which].values()] for which in range(3)]
+    print(f"{name:<28}" + "".join(f"{len(counts):>10}{share(counts):>8.1f} %" for counts in columns))
 
 
 def main(build):
@@ -65,7 +79,7 @@ def main(build):
     folders = collections.defaultdict(list)
     for name, counts in files.items():
         folders[str(pathlib.Path(name).parent)].append(counts)
-    print(f"{'folder':<28}{'lines':>8}{'reached':>11}{'branches':>10}{'reached':>11}")
+    print(f"{'folder':<28}" + "".join(f"{name:>10}{'reached':>10}" for name in ("lines", "branches", "others")))
     for name in sorted(folders):
         row(name, folders[name])
     row("all", list(files.values()))

@@ -15,8 +15,8 @@ from fault_jobs import LONG, VERBS, spread
 
 pytest.importorskip("pyarrow")
 
-# Sampled allocations for each verb, once and from then on.
-RUNS = 10**9 if LONG else 30
+# Sampled allocations for each verb, once and from then on; `./run coverage` takes more.
+RUNS = 10**9 if LONG else int(os.environ.get("COULIS_TEST_FAULTS", 30))
 SAMPLED = ["run", "fit", "transform"]
 # Of those verbs whose parts are tried by others there are fewer: a tenth of the long count.
 FEWER = ["overwrite", "grow", "apply", "verify", "verify_damaged"]
@@ -85,8 +85,8 @@ def calls(job, kind, runs):
 @pytest.mark.parametrize("verb", SAMPLED + FEWER)
 def test_memory(job_of, verb, plus):
     job = job_of(verb)
-    few = job.counts["memory"] // 10 if LONG else 10
-    runs = few if verb in FEWER else RUNS if LONG else 120 if verb == "run" and not plus else RUNS
+    few = job.counts["memory"] // 10 if LONG else RUNS // 3
+    runs = few if verb in FEWER else max(120, RUNS) if verb == "run" and not plus else RUNS
     assert not job.try_all(memory(job, runs, plus))
 
 

@@ -6,6 +6,9 @@ kernels of other instruction sets, are left out. Of a line that is compiled seve
 Many branches ask whether something has failed so far ("status == COULIS_OK && ...") or whether there was memory. Their
 other side is reached only when the machine fails at that very place. The last columns leave out the lines with such
 questions: what is left depends on what coulis is given, not on the machine.
+
+A kernel is inlined into itself many times over, and gcov counts each copy. There a line has two branches: whether its
+conditions were ever true, and ever false, in any copy.
 """
 
 import collections
@@ -55,7 +58,7 @@ def covered(build):
                 number = line["line_number"]
                 lines[number] = max(lines.get(number, 0), line["count"])
                 for i, branch in enumerate(line["branches"]):
-                    key = number, i
+                    key = number, i % 2 if "kernels" in path.parts else i
                     branches[key] = max(branches.get(key, 0), branch["count"])
                     if number <= len(text) and not OF_FAULTS.search(text[number - 1]):
                         others[key] = branches[key]

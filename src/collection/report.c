@@ -93,8 +93,9 @@ static coulis_status place_images(cl_report *r, cl_pool *pool, coulis_error *err
     const int64_t cols = r->view.cols;
     char *path = cl_format("%s/pca.safetensors", r->collection.place);
     if (!path) return cl_fail_memory(error, "the report", 0);
-    coulis_status status = COULIS_OK;
-    if (cl_path_exists(path)) status = coulis_pca_load(path, &r->pca, error);
+    bool there = false;
+    coulis_status status = cl_path_there(path, &there, error);
+    if (!status && there) status = coulis_pca_load(path, &r->pca, error);
     cl_free(path);
     coulis_pca *pca = r->pca;
     if (!status && (!pca || coulis_pca_columns(pca) != cols)) {

@@ -145,6 +145,7 @@ static bool add_failures(const cl_report *r, cJSON *root) {
 static bool add_recipe(const cl_report *r, cJSON *root) {
     const char *text = cl_table_recipe(r->collection.table);
     cJSON *recipe = text ? cJSON_Parse(text) : NULL;
+    if (text && !recipe) recipe = cJSON_Parse(text); /* cJSON does not say whether memory was short for a moment */
     if (!recipe) recipe = cJSON_CreateObject();
     return recipe && cJSON_AddItemToObject(root, "recipe", recipe);
 }

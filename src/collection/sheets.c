@@ -21,18 +21,20 @@ typedef struct drawing {
     uint8_t *rgb;     /* the sheet */
     uint8_t *scratch; /* for each thread: one thumbnail */
     _Atomic int64_t missing;
-    _Atomic bool no_memory;
+    _Atomic bool failed; /* the machine, not an image */
+    coulis_error error;  /* written by whoever set `failed` */
 } drawing;
 
 static void draw(void *context, int64_t i, int32_t worker) {
     drawing *d = context;
     const size_t row = (size_t)d->side * 3, stride = row * CL_SHEET_COLUMNS;
     uint8_t *thumb = d->scratch + (size_t)worker * row * (size_t)d->side;
-    const coulis_status status = coulis_image_load(d->paths[i], &d->options, d->side, d->side, thumb, NULL, NULL);
+    coulis_error error;
+    const coulis_status status = coulis_image_load(d->paths[i], &d->options, d->side, d->side, thumb, NULL, &error);
     if (status) {
         memset(thumb, 0x99, row * (size_t)d->side);
         atomic_fetch_add(&d->missing, 1);
-        if (status == COULIS_NO_MEMORY) atomic_store(&d->no_memory, true);
+        if (status >= COULIS_INVALID_ARGUMENT && !atomic_exchange(&d->failed, true)) d->error = error;
     }
     const size_t down = (size_t)(i / CL_SHEET_COLUMNS) * (size_t)d->side, across = (size_t)(i % CL_SHEET_COLUMNS);
     uint8_t *to = d->rgb + down * stride + across * row;
@@ -90,17 +92,18 @@ coulis_status cl_sheet_make(const char *const *paths, int64_t count, int32_t sid
     d.options.alpha = COULIS_ALPHA_WHITE;
     d.options.decode = COULIS_DECODE_FAST;
     atomic_init(&d.missing, 0);
-    atomic_init(&d.no_memory, false);
+    atomic_init(&d.failed, false);
     d.rgb = cl_alloc_zero(bytes, 1);
     d.scratch = cl_alloc((size_t)cl_pool_threads(pool), edge * edge * 3);
-    bool good = d.rgb && d.scratch;
-    if (good) {
-        cl_pool_run(pool, count, draw, &d);
-        good = !atomic_load(&d.no_memory) &&
-               encode(d.rgb, (JDIMENSION)(CL_SHEET_COLUMNS * edge), (JDIMENSION)(rows * edge), sheet);
-    }
+    coulis_status status = COULIS_OK;
+    if (d.rgb && d.scratch) cl_pool_run(pool, count, draw, &d);
+    if (atomic_load(&d.failed))
+        status = cl_fail(error, (coulis_status)d.error.status, "%s", d.error.message);
+    else if (!d.rgb || !d.scratch ||
+             !encode(d.rgb, (JDIMENSION)(CL_SHEET_COLUMNS * edge), (JDIMENSION)(rows * edge), sheet))
+        status = cl_fail_memory(error, "a sheet of thumbnails", bytes);
     sheet->missing = atomic_load(&d.missing);
     cl_free(d.rgb);
     cl_free(d.scratch);
-    return good ? COULIS_OK : cl_fail_memory(error, "a sheet of thumbnails", bytes);
+    return status;
 }

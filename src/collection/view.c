@@ -1,5 +1,6 @@
 /* coulis view: one HTML file that shows what a job made. */
 #include <cjson/cJSON.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -88,9 +89,9 @@ static void put(cl_new_file *file, const char *text) { cl_new_file_write(file, t
 
 static void put_sheets(cl_new_file *file, const sheets *s) {
     for (int64_t i = 0; i < s->count; i++) {
-        char *tag = cl_format("<script id=\"sheet%lld\" type=\"text/plain\">", (long long)i);
-        if (tag) put(file, tag);
-        cl_free(tag);
+        char tag[64];
+        snprintf(tag, sizeof tag, "<script id=\"sheet%lld\" type=\"text/plain\">", (long long)i);
+        put(file, tag);
         put(file, s->texts[i]);
         put(file, "</script>\n");
     }

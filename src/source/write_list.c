@@ -14,6 +14,7 @@
 #include "source/list.h"
 #include "source/location.h"
 #include "source/path_text.h"
+#include "table/parquet_memory.h"
 
 #define GROUP_ROWS 65536
 
@@ -171,7 +172,9 @@ static coulis_status take(const coulis_source *source, rows *r, bool *more, coul
     return status;
 }
 
+/* Of the last call of carquet, which does not notice each time that memory was short. */
 static coulis_status fail(const char *path, coulis_error *error) {
+    if (cl_parquet_memory_failed()) return cl_fail_memory(error, path, 0);
     return cl_fail(error, COULIS_IO, "%s: cannot be written: %s", path, strerror(errno ? errno : EIO));
 }
 
@@ -190,8 +193,10 @@ coulis_status coulis_source_write(coulis_source *source, const char *path, int64
     rows r = {.items = cl_alloc(GROUP_ROWS, sizeof *r.items), .columns = (int32_t)source->column_count};
     void *scratch = cl_alloc(GROUP_ROWS, sizeof(carquet_byte_array_t));
     int16_t *present = cl_alloc(GROUP_ROWS, sizeof *present);
+    cl_parquet_memory_begin();
     carquet_writer_t *writer = csv ? NULL : open_parquet(file.stream, source);
-    if (!r.items || !scratch || !present || (!csv && !writer)) status = cl_fail_memory(error, path, 0);
+    if (!r.items || !scratch || !present || (!csv && !writer) || cl_parquet_memory_failed())
+        status = cl_fail_memory(error, path, 0);
     if (status == COULIS_OK && csv) put_header(file.stream, source);
     int64_t total = 0;
     for (bool more = true; status == COULIS_OK && more;) {
@@ -199,14 +204,20 @@ coulis_status coulis_source_write(coulis_source *source, const char *path, int64
         if (status != COULIS_OK || (more && r.count < GROUP_ROWS) || r.count == 0) continue;
         total += r.count;
         errno = 0;
+        cl_parquet_memory_begin();
         if (csv) put_rows(file.stream, &r);
-        if (csv ? ferror(file.stream) : write_group(writer, &r, scratch, present) != CARQUET_OK)
+        if (csv ? ferror(file.stream)
+                : write_group(writer, &r, scratch, present) != CARQUET_OK || cl_parquet_memory_failed())
             status = fail(path, error);
         forget(&r);
     }
     errno = 0;
-    if (writer && status == COULIS_OK && carquet_writer_close(writer) != CARQUET_OK) status = fail(path, error);
-    else if (writer && status != COULIS_OK) carquet_writer_abort(writer);
+    cl_parquet_memory_begin();
+    if (writer && status == COULIS_OK) {
+        if (carquet_writer_close(writer) != CARQUET_OK || cl_parquet_memory_failed()) status = fail(path, error);
+    } else if (writer) {
+        carquet_writer_abort(writer);
+    }
     if (status == COULIS_OK) status = cl_new_file_commit(&file, error);
     else cl_new_file_abort(&file);
     if (r.items) forget(&r);

@@ -11,6 +11,7 @@
 #include "base/files.h"
 #include "base/memory.h"
 #include "table/columns.h"
+#include "table/parquet_memory.h"
 #include "table/part.h"
 
 int32_t cl_sheet_ends_in(const char *path, const char *ending) {
@@ -214,6 +215,7 @@ static coulis_status write_parquet(cl_new_file *file, const cl_sheet_column *col
                                    const char *recipe, coulis_error *error) {
     carquet_error_t problem = CARQUET_ERROR_INIT;
     carquet_writer_options_t options;
+    cl_parquet_memory_begin();
     carquet_writer_options_init(&options);
     options.created_by = "coulis " COULIS_VERSION;
     options.row_group_size = INT64_MAX;
@@ -237,6 +239,7 @@ static coulis_status write_parquet(cl_new_file *file, const cl_sheet_column *col
     const int number = errno;
     if (parquet) carquet_writer_abort(parquet);
     if (schema) carquet_schema_free(schema);
+    if (cl_parquet_memory_failed()) status = CARQUET_ERROR_OUT_OF_MEMORY; /* which carquet may not have noticed */
     if (status == CARQUET_OK) return COULIS_OK;
     if (status == CARQUET_ERROR_OUT_OF_MEMORY)
         return cl_fail(error, COULIS_NO_MEMORY, "%s: out of memory while writing", file->path);

@@ -91,6 +91,8 @@ class Job:
 
     good = 0
     old = {}  # what lies in the folder before
+    quiet = ["--quiet"]
+    excused = ()  # kinds of calls and errors that may change the result
 
     def __init__(self, folder, command, interposer, given=None):
         self.folder, self.command, self.interposer = folder, command, interposer
@@ -127,7 +129,7 @@ class Job:
             own["LD_PRELOAD"] = str(self.interposer)
         said = Path(f"{out}.said")
         with open(said, "w") as file:
-            code = subprocess.Popen([str(a) for a in [self.command, *self.arguments(out), "--quiet"]], env=own,
+            code = subprocess.Popen([str(a) for a in [self.command, *self.arguments(out), *self.quiet]], env=own,
                                     stdout=subprocess.DEVNULL, stderr=file, close_fds=False).wait(timeout=120)
         error = said.read_text(errors="replace")
         said.unlink()
@@ -352,5 +354,46 @@ class VerifyDamaged(Verify):
         return ["verify", self.damaged]
 
 
+class OfResult(Job):
+    """A verb that makes one file from a result."""
+
+    def blamed(self, out):
+        return []
+
+    def begin(self, out):
+        out.mkdir(exist_ok=True)
+
+    def arguments(self, out):
+        verb, *more = self.verb
+        return [verb, self.given / "whole", *more[:-1], out / more[-1] if more[-1] else out, "--threads", THREADS]
+
+
+class Dedup(OfResult):
+    verb = "dedup", "--threshold", "0.5", "-o", "groups.parquet"
+
+
+class Cluster(OfResult):
+    verb = "cluster", "-k", "4", "-o", ""
+
+
+class Export(OfResult):
+    verb = "export", "-o", "vectors.csv"
+
+
+class View(OfResult):
+    verb = "view", "-o", "report.html"
+    # An image on a failing disk has no thumbnail.
+    excused = ("openat", "EIO"), ("read", "EIO"), ("newfstatat", "EIO"), ("fstat", "EIO")
+
+
+class List(OfResult):
+    quiet = []
+
+    def arguments(self, out):
+        return ["list", self.given / "images", "-o", out / "list.parquet"]
+
+
 VERBS = {"run": Run, "overwrite": Overwrite, "grow": Grow, "fit": Fit, "transform": Transform, "apply": Apply,
-         "verify": Verify, "verify_damaged": VerifyDamaged}
+         "verify": Verify, "verify_damaged": VerifyDamaged, "dedup": Dedup, "cluster": Cluster, "export": Export,
+         "view": View,
+         "list": List}

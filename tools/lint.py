@@ -117,6 +117,19 @@ def layers_are_kept():
     return found
 
 
+# What only POSIX systems have: another platform gets another src/base.
+OF_THE_PLATFORM = re.compile(r"\b(fts_\w+|flock|fsync|fdatasync|mmap|munmap|dlopen|dlsym|dlclose|dladdr|dlerror"
+                             r"|_WIN32)\b"
+                             r'|"/proc/|<(dlfcn|fts|sys/mman|sys/file)\.h>')
+
+
+def platform_is_in_base():
+    """files, locks, memory and libraries of the system are used by src/base alone"""
+    return [f"{name(p)}:{number}: {found[0]}" for p in of_kind(".c", ".h", below="src/")
+            if not name(p).startswith("src/base/") for number, line in enumerate(lines(p), 1)
+            if (found := OF_THE_PLATFORM.search(line))]
+
+
 def nothing_is_unfinished():
     """no source file has a note of unfinished work"""
     paths = of_kind(".c", ".h", ".py", ".cmake", ".toml") + bash_scripts() + [ROOT / "CMakeLists.txt"]
@@ -176,6 +189,7 @@ def python_is_valid():
 
 
 CHECKS = (scripts_are_clean, symbols_have_our_prefix, header_and_library_agree, files_are_short, layers_are_kept,
+          platform_is_in_base,
           nothing_is_unfinished, lines_are_tidy, ruff_is_content, links_lead_somewhere, python_is_valid)
 
 

@@ -259,6 +259,8 @@ static int flush_folder(const char *path) {
     return number;
 }
 
+bool cl_flush(int descriptor) { return fsync(descriptor) == 0; }
+
 coulis_status cl_flush_folder(const char *path, coulis_error *error) {
     char *inside = cl_alloc(strlen(path) + 2, 1);
     if (!inside) return cl_fail_memory(error, path, strlen(path) + 2);

@@ -87,6 +87,9 @@ coulis_status cl_make_folders(const char *path, coulis_error *error);
 /* Removes a file, or an empty folder; one that is not there is no error. */
 coulis_status cl_remove(const char *path, coulis_error *error);
 
+/* Flushes what was written to a descriptor to the disk; errno says why not. */
+bool cl_flush(int descriptor);
+
 /* Flushes the folder `path`: what was made, renamed and removed in it stays so when power is lost. */
 coulis_status cl_flush_folder(const char *path, coulis_error *error);
 

@@ -1,17 +1,18 @@
 #include "image/late.h"
 
-#include <dlfcn.h>
 #include <stddef.h>
+
+#include "base/library.h"
 
 coulis_status cl_late_load(const cl_source *picture, const cl_late *library, void **functions, void **handle) {
     void *loaded = NULL;
     for (const char *const *file = library->files; *file && !loaded; file++) {
-        loaded = dlopen(*file, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+        loaded = cl_library_open(*file, NULL, 0);
     }
     for (size_t i = 0; loaded && library->symbols[i]; i++) {
-        functions[i] = dlsym(loaded, library->symbols[i]);
+        functions[i] = cl_library_symbol(loaded, library->symbols[i]);
         if (functions[i]) continue;
-        dlclose(loaded);
+        cl_library_close(loaded);
         loaded = NULL;
     }
     *handle = loaded;
@@ -21,4 +22,4 @@ coulis_status cl_late_load(const cl_source *picture, const cl_late *library, voi
                           library->format, library->package);
 }
 
-void cl_late_close(void *handle) { dlclose(handle); }
+void cl_late_close(void *handle) { cl_library_close(handle); }

@@ -1,12 +1,12 @@
 /* Where models lie: by path, or by name in a few folders. */
 #include <dirent.h>
-#include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/library.h"
 #include "base/memory.h"
 #include "base/text.h"
 #include "net/model_find.h"
@@ -14,23 +14,6 @@
 #define PATH_CAPACITY 4096
 #define ENDING ".safetensors"
 #define GRAPH_ENDING ".graph.json"
-
-/* The folder this library was loaded from, without the last slash; "" when it cannot be told. */
-static void library_folder(char *folder, size_t capacity) {
-    Dl_info info;
-    folder[0] = '\0';
-    /* A data address: ISO C does not convert a function pointer to an object pointer. */
-    static const char here = 0;
-    if (dladdr(&here, &info) == 0 || !info.dli_fname) return;
-    char *real = realpath(info.dli_fname, NULL);
-    if (!real) return;
-    char *slash = strrchr(real, '/');
-    if (slash && (size_t)(slash - real) < capacity) {
-        memcpy(folder, real, (size_t)(slash - real));
-        folder[slash - real] = '\0';
-    }
-    free(real);
-}
 
 /* The folders models are looked for in, in order; "" for one that there is none of. */
 typedef struct folders {
@@ -45,8 +28,7 @@ static void find_folders(folders *f) {
     if (own) snprintf(f->path[0], PATH_CAPACITY, "%s", own);
     if (xdg && *xdg) snprintf(f->path[1], PATH_CAPACITY, "%s/coulis/models", xdg);
     else if (home && *home) snprintf(f->path[1], PATH_CAPACITY, "%s/.cache/coulis/models", home);
-    library_folder(library, sizeof library);
-    if (!*library) return;
+    if (!cl_library_folder(true, library, sizeof library)) return;
     snprintf(f->path[2], PATH_CAPACITY, "%s/models", library);
     /* Of an installed library: PREFIX/lib, or PREFIX/lib/x86_64-linux-gnu. */
     snprintf(f->path[3], PATH_CAPACITY, "%s/../share/coulis/models", library);

@@ -32,7 +32,7 @@ static coulis_status check_question(int64_t rows, int64_t cols, double component
     if (cols < 1) return cl_fail(error, COULIS_INVALID_ARGUMENT, "PCA needs vectors of at least one number");
     if (rows < 2)
         return cl_fail(error, COULIS_INVALID_ARGUMENT,
-                       "PCA needs at least two pictures with a vector, and there %s %lld",
+                       "PCA needs at least two images with a vector, and there %s %lld",
                        rows == 1 ? "is" : "are", (long long)rows);
     if (!(components >= 0) || (components >= 1 && floor(components) != components))
         return cl_fail(error, COULIS_INVALID_ARGUMENT,

@@ -23,7 +23,7 @@ coulis_status cl_pca_alloc(int64_t count, int64_t cols, coulis_pca **pca, coulis
         made->components = cl_alloc(elements, sizeof *made->components);
     if (!made->mean || !made->variance || !made->ratio || !made->components) {
         coulis_pca_free(made);
-        return cl_fail(error, COULIS_NO_MEMORY, "not enough memory for %lld principal components of %lld numbers",
+        return cl_fail(error, COULIS_NO_MEMORY, "not enough memory for %lld principal components of %lld dimensions",
                        (long long)count, (long long)cols);
     }
     *pca = made;

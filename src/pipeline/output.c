@@ -3,14 +3,13 @@
 #include <cjson/cJSON.h>
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/folder.h"
 #include "base/memory.h"
 #include "base/text.h"
 #include "pipeline/overwrite.h"
@@ -288,16 +287,6 @@ static coulis_status prepare(cl_output *output, const cJSON *there, bool has_run
     return status == COULIS_OK ? write_begun(output, wish->recipe, error) : status;
 }
 
-static coulis_status lock(cl_output *output, coulis_error *error) {
-    output->lock = open(output->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (output->lock < 0)
-        return cl_fail(error, COULIS_IO, "%s: cannot be opened: %s", output->folder, strerror(errno));
-    if (flock(output->lock, LOCK_EX | LOCK_NB) == 0) return COULIS_OK;
-    if (errno == EWOULDBLOCK)
-        return cl_fail(error, COULIS_CONFLICT, "%s: another coulis is at work in this folder", output->folder);
-    return cl_fail(error, COULIS_IO, "%s: cannot be locked: %s", output->folder, strerror(errno));
-}
-
 /* The paths in the folder. */
 static coulis_status name_files(const char *folder, const char *root, cl_output *output, coulis_error *error) {
     *output = (cl_output){.lock = -1, .parts = {.descriptor = -1}};
@@ -334,7 +323,7 @@ coulis_status cl_output_settle(const char *folder, coulis_error *error) {
     if (status == COULIS_OK && there) {
         cJSON *run = NULL;
         char *text = NULL;
-        status = lock(&output, error);
+        status = cl_folder_lock(output.folder, &output.lock, error);
         if (status == COULIS_OK) status = read_settled(&output, &run, &text, error);
         cJSON_Delete(run);
         cl_free(text);
@@ -348,7 +337,7 @@ coulis_status cl_output_open(const char *folder, const cl_output_wish *wish, cl_
     if (status == COULIS_OK) status = cl_make_folders(folder, error);
     cJSON *there = NULL;
     char *text = NULL;
-    if (status == COULIS_OK) status = lock(output, error);
+    if (status == COULIS_OK) status = cl_folder_lock(output->folder, &output->lock, error);
     if (status == COULIS_OK && wish->overwrite) status = read_run(output, &there, &text, error);
     else if (status == COULIS_OK) status = read_settled(output, &there, &text, error);
     if (status == COULIS_OK) status = prepare(output, there, text != NULL, wish, error);
@@ -366,7 +355,7 @@ coulis_status cl_output_look(const char *folder, const cl_output_wish *wish, cl_
     bool done, has_run = false;
     if (status == COULIS_OK) status = cl_path_there(output->run, &has_run, error);
     if (status == COULIS_OK && has_run) {
-        status = lock(output, error);
+        status = cl_folder_lock(output->folder, &output->lock, error);
         if (status == COULIS_OK) status = read_run(output, &there, &text, error);
         if (status == COULIS_OK && cl_is_replacing(there))
             status = cl_fail(error, COULIS_CONFLICT,
@@ -387,7 +376,7 @@ coulis_status cl_output_finish(cl_output *output, const char *summary, coulis_er
 }
 
 void cl_output_close(cl_output *output) {
-    if (output->lock >= 0) close(output->lock); /* and with it goes the lock */
+    cl_folder_unlock(&output->lock);
     cl_parts_close(&output->parts);
     cl_free(output->folder);
     cl_free(output->features);

@@ -220,7 +220,7 @@ coulis_status cl_parts_promise(cl_parts *parts, const cl_part_record *record, co
         else if (n == 0 || errno != EINTR) status = fail_journal(parts, error);
     }
     cl_free(line);
-    if (!status && fsync(parts->descriptor) != 0) status = fail_journal(parts, error);
+    if (!status && !cl_flush(parts->descriptor)) status = fail_journal(parts, error);
     return status ? status : cl_parts_add(parts, record, error);
 }
 

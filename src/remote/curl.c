@@ -1,9 +1,9 @@
 #include "remote/curl.h"
 
-#include <dlfcn.h>
 #include <stddef.h>
 
 #include "base/error.h"
+#include "base/library.h"
 
 #define GLOBAL_ALL 3L /* CURL_GLOBAL_ALL */
 
@@ -15,15 +15,15 @@ _Static_assert(sizeof(cl_curl) == sizeof symbols, "a place for each symbol, in t
 static int take(void *library, cl_curl *curl) {
     void **places = (void **)curl;
     for (size_t i = 0; i < sizeof symbols / sizeof *symbols; i++)
-        if (!(places[i] = dlsym(library, symbols[i]))) return 0;
+        if (!(places[i] = cl_library_symbol(library, symbols[i]))) return 0;
     return 1;
 }
 
 coulis_status cl_curl_load(cl_curl *curl, coulis_error *error) {
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-        void *library = dlopen(files[i], RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+        void *library = cl_library_open(files[i], NULL, 0);
         if (library && take(library, curl) && curl->global_init(GLOBAL_ALL) == CL_CURL_OK) return COULIS_OK;
-        if (library) dlclose(library);
+        if (library) cl_library_close(library);
     }
     return cl_fail(error, COULIS_IO, "http:// and https:// need libcurl, which is not installed: install libcurl4 "
                                      "(Debian, Ubuntu) or libcurl (Fedora, Amazon Linux)");

@@ -13,7 +13,7 @@ struct cl_part_writer {
     cl_new_file file;
     carquet_writer_t *parquet;
     int64_t rows;                    /* written so far */
-    int64_t length, slice;           /* numbers in a vector, and in a slice: at least one vector */
+    int64_t length, slice;           /* dimensions of a vector; values in a slice: at least one vector */
     int32_t extra_count;             /* further text columns */
     float *values;                   /* slice */
     int16_t *definition, *repetition; /* slice */
@@ -80,7 +80,7 @@ static carquet_status_t make_schema(carquet_schema_t *schema, const char *column
 }
 
 /* How each column is stored. Text is compressed, and what repeats goes into a dictionary. Vectors are stored as
- * they are: 40,000 vectors of 1,280 random numbers took 0.45 s of one core of an EPYC 9004 that had other work too
+ * they are: 40,000 random vectors of 1,280 dimensions took 0.45 s of one core of an EPYC 9004 that had other work too
  * (450 MB/s); with Zstandard at level 1, for which carquet also splits the floats' bytes into streams, 0.7 s, for
  * 18 % less space. */
 static carquet_status_t set_encodings(carquet_writer_t *parquet, const cl_extra *extra) {
@@ -127,9 +127,9 @@ coulis_status cl_part_writer_open(const char *path, const char *column, int64_t 
 
 coulis_status cl_part_writer_open_extra(const char *path, const char *column, int64_t length, const char *recipe,
                                         const cl_extra *extra, cl_part_writer **writer, coulis_error *error) {
-    /* Parquet counts the numbers of a page in 32 bits. */
+    /* Parquet counts the values of a page in 32 bits. */
     if (length < 1 || length > INT32_MAX / 2)
-        return cl_fail(error, COULIS_INVALID_ARGUMENT, "'%s': vectors of %lld numbers cannot be written", path,
+        return cl_fail(error, COULIS_INVALID_ARGUMENT, "'%s': vectors of %lld dimensions cannot be written", path,
                        (long long)length);
     cl_part_writer *made = cl_alloc_zero(1, sizeof *made);
     if (!made) return cl_fail_memory(error, path, sizeof *made);

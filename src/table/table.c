@@ -84,7 +84,7 @@ static coulis_status add_part(cl_table *table, const char *path, const char *col
     table->parts[part] = reader;
     int64_t length = cl_part_reader_length(reader);
     if (length && table->length && length != table->length)
-        return cl_fail(error, COULIS_BAD_DATA, "'%s' has vectors of %lld numbers where the parts before it have %lld",
+        return cl_fail(error, COULIS_BAD_DATA, "'%s' has vectors of %lld dimensions, the parts before it of %lld",
                        path, (long long)length, (long long)table->length);
     if (length) table->length = length;
     int32_t groups = cl_part_reader_row_groups(reader);

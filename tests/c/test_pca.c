@@ -174,7 +174,7 @@ static void refuses(void) {
     CHECK(strstr(error.message, "5 components") && strstr(error.message, "at most 3"));
     CHECK(fit(x, 4, 3, NAN, 1, &pca, &error) == COULIS_INVALID_ARGUMENT);
     CHECK(fit(x, 1, 3, 0, 1, &pca, &error) == COULIS_INVALID_ARGUMENT);
-    CHECK(strstr(error.message, "at least two pictures") != NULL);
+    CHECK(strstr(error.message, "at least two images") != NULL);
     CHECK(fit(x, 0, 3, 0, 1, &pca, &error) == COULIS_INVALID_ARGUMENT);
     CHECK(fit(x, 4, 0, 0, 1, &pca, &error) == COULIS_INVALID_ARGUMENT);
     CHECK(fit(x, -1, 3, 0, 1, &pca, &error) == COULIS_INVALID_ARGUMENT);

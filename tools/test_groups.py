@@ -212,7 +212,8 @@ def test_sanitize(job):
 
 def test_tsan(job):
     """What runs in several threads, under ThreadSanitizer."""
-    tests = [name for name in ("base", "eigen", "pca", "pca_krylov", "pca_moments", "pipeline") if name in c_tests()]
+    threaded = ("base", "collection", "eigen", "index", "pca", "pca_krylov", "pca_moments", "pipeline")
+    tests = [name for name in threaded if name in c_tests()]
     # One thread of OpenBLAS, whose code is not instrumented, where a test calls it itself to compare.
     under_sanitizer(job, "tsan", "thread", tests,
                     {"TSAN_OPTIONS": "halt_on_error=0:exitcode=66", "OPENBLAS_NUM_THREADS": "1"})

@@ -19,7 +19,7 @@ typedef struct cli_options {
     int path_count;
     coulis_collection_options collection;
     const char **include, **exclude; /* room for as many as there are arguments */
-    const char *output, *pca, *against;
+    const char *output, *pca, *against, *text;
     double seconds, megabytes;
     int32_t strict, json, quiet, no_progress, random_weights, speed, man, dry_run;
 } cli_options;

@@ -36,7 +36,21 @@ static void print_matches(const cJSON *matches) {
         printf("%.4f  %-20s  %s\n", number_of(match, "similarity"), text_of(match, "label"), text_of(match, "path"));
 }
 
+/* The Python package cuts the words into tokens, and prints what is nearest to them. */
+static int search_words(const cli_options *options) {
+    char count[24], threads[24];
+    snprintf(count, sizeof count, "%lld", (long long)options->collection.k);
+    snprintf(threads, sizeof threads, "%d", (int)options->collection.threads);
+    const char *form = options->json ? "json" : options->quiet ? "quiet" : "table";
+    /* "--": neither a folder nor words are taken for an option of Python's. */
+    const char *words[] = {"--", options->paths[0], options->text, count, threads, form};
+    return cli_python("coulis.wordsearch", (int)(sizeof words / sizeof *words), (char **)words, 0);
+}
+
 int cli_search(const cli_options *options) {
+    if (options->text && options->path_count > 1) return cli_usage("search: images or --text, not both");
+    if (options->text) return search_words(options);
+    if (options->path_count < 2) return cli_usage("search: needs a DIR and a QUERY, or --text WORDS");
     coulis_error error;
     char *json = NULL;
     coulis_status status = coulis_search(options->paths[0], options->paths + 1, options->path_count - 1,

@@ -101,9 +101,10 @@ const cli_verb cli_verbs[] = {
      .paths_min = 1, .paths_max = -1, .values = CLI_FILES, .run = cli_apply},
     {.name = "search", .bit = CLI_SEARCH, .arguments = "DIR QUERY... [-k N]", .summary = "the images nearest to others",
      .details = "QUERY is a path as the column path has it, the number of a row, or another image file. Several "
-                "stand for their mean. DIR is a folder that run or featurize wrote.",
-     .example = "coulis search out photos/apple.jpg -k 5",
-     .paths_min = 2, .paths_max = -1, .values = CLI_FILES, .run = cli_search},
+                "stand for their mean. DIR is a folder that run or featurize wrote. Where its network has texts, too "
+                "(CLIP, SigLIP), --text says in words what to look for; the Python package coulis does that.",
+     .example = "coulis search out photos/apple.jpg -k 5\ncoulis search out --text \"a red apple\"",
+     .paths_min = 1, .paths_max = -1, .values = CLI_FILES, .run = cli_search},
     {.name = "dedup", .bit = CLI_DEDUP, .arguments = "DIR [--against DIR2] -o FILE",
      .summary = "groups of identical and nearly identical images",
      .details = "Writes group, path, keep, similarity, kind and label of every image that has a duplicate, the best of "
@@ -173,6 +174,7 @@ const cli_option cli_table[] = {
      .help = "file to write the report to"},
     {"against", 0, CLI_TEXT, AT(against), CLI_DEDUP, .value = "DIR2", .values = CLI_FOLDERS,
      .help = "find images of DIR that DIR2 has too, instead of those that DIR has twice"},
+    {"text", 0, CLI_TEXT, AT(text), CLI_SEARCH, .value = "WORDS", .help = "look for what these words say"},
     {"count", 'k', CLI_INT64, AT(collection.k), CLI_SEARCH, .value = "N", .help = "how many images", .low = 1,
      .high = 1000000},
     {"clusters", 'k', CLI_INT64, AT(collection.k), CLI_CLUSTER, .required = true, .value = "N",

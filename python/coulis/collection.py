@@ -9,16 +9,25 @@ import tempfile
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy
+
 from . import _library
+from .error import InputError
+from .index import Index
 
 if TYPE_CHECKING:
     from .source import Path
 
 
 def search(
-    folder: Path, queries: Path | int | Sequence[Path | int], *, k: int = 10, threads: int | None = None
+    folder: Path,
+    queries: Path | int | Sequence[Path | int] = (),
+    *,
+    text: str | None = None,
+    k: int = 10,
+    threads: int | None = None,
 ) -> list[dict[str, Any]]:
-    """The images of a result that are nearest to some of its images.
+    """The images of a result that are nearest to some of its images, or to a text.
 
     Parameters
     ----------
@@ -26,6 +35,9 @@ def search(
         What :func:`coulis.run` or :func:`coulis.featurize` wrote.
     queries : str, os.PathLike, int, or a list of these
         Paths as the column ``path`` has them, numbers of rows, or other image files. Several stand for their mean.
+    text : str or None
+        Words instead, where the vectors come from a network that has texts, too: CLIP's and SigLIP's. Needs pyarrow and
+        tokenizers.
     k : int
         How many images, besides the queries.
     threads : int or None
@@ -39,8 +51,12 @@ def search(
     Raises
     ------
     Error
-        ``invalid_argument`` when a query is no row or has no vector.
+        ``invalid_argument`` when a query is no row or has no vector; ``missing`` when the network has no texts.
     """
+    if text is not None:
+        if not (isinstance(queries, (list, tuple)) and len(queries) == 0):
+            raise TypeError("search for images or for a text, not for both")
+        return _search_text(folder, text, k, threads)
     if isinstance(queries, (list, tuple)):
         asked = list(queries)
     else:
@@ -48,6 +64,28 @@ def search(
     texts = [str(query).encode() if isinstance(query, int) else _library.path_bytes(query) for query in asked]
     array = (ctypes.c_char_p * len(texts))(*texts)
     return _call("coulis_search", _options(threads, k=k), _library.path_bytes(folder), array, len(texts))
+
+
+def _search_text(folder: Path, text: str, k: int, threads: int | None) -> list[dict[str, Any]]:
+    from .tables import read_table
+    from .texts import TextFeaturizer
+
+    table = read_table(folder, "features" if os.path.isdir(os.path.join(folder, "features")) else None)
+    recipe = json.loads((table.schema.metadata or {}).get(b"coulis", b"{}"))
+    if table.num_rows == 0 or "features" not in table.column_names or "model" not in recipe:
+        raise InputError(f"{os.fspath(folder)}: has no vectors that say which network they come from", "bad_data", 14)
+    column = table["features"].combine_chunks()
+    rows = numpy.flatnonzero(numpy.asarray(column.is_valid()))
+    vectors = column.drop_null().flatten().to_numpy(zero_copy_only=False).reshape(len(rows), -1)
+    with TextFeaturizer(recipe["model"], threads) as texts:
+        if texts.length != vectors.shape[1]:
+            raise InputError(f"{os.fspath(folder)}: its vectors have {vectors.shape[1]} dimensions, those of the texts "
+                             f"of {recipe['model']} {texts.length}", "conflict", 16)
+        wanted = texts.featurize(text)
+    similarity, found = Index(vectors, threads=threads).search(wanted, min(k, len(vectors)))
+    path, label = table["path"].to_pylist(), table["label"].to_pylist()
+    return [{"row": int(row), "path": path[row], "label": label[row], "similarity": float(near)}
+            for near, row in zip(similarity[0], rows[found[0]])]
 
 
 def dedup(

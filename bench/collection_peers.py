@@ -71,7 +71,8 @@ def stand_in():
             return Anything
 
     for name in ("torch", "torch.utils", "torch.utils.data", "torch.nn", "torchvision", "torchvision.transforms",
-                 "torchvision.models", "pywt", "matplotlib", "matplotlib.pyplot", "matplotlib.gridspec"):
+                 "torchvision.models", "torchvision.models.vision_transformer", "pywt",
+                 "matplotlib", "matplotlib.pyplot", "matplotlib.gridspec"):
         sys.modules[name] = Module(name)
 
 

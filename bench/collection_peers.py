@@ -58,7 +58,11 @@ def pairs_imagededup(x, threads, threshold):
 
 
 def stand_in():
-    class Anything:
+    class Names(type):
+        def __getattr__(cls, name):
+            return Anything
+
+    class Anything(metaclass=Names):
         def __init__(self, *_, **__):
             pass
 

@@ -138,3 +138,10 @@ void cl_sha256_end(cl_sha256 *hash, char text[CL_SHA256_TEXT]) {
     }
     text[64] = '\0';
 }
+
+void cl_sha256_of(const void *bytes, size_t size, char text[CL_SHA256_TEXT]) {
+    cl_sha256 hash;
+    cl_sha256_begin(&hash);
+    cl_sha256_add(&hash, bytes, size);
+    cl_sha256_end(&hash, text);
+}

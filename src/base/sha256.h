@@ -17,5 +17,6 @@ typedef struct cl_sha256 {
 void cl_sha256_begin(cl_sha256 *hash);
 void cl_sha256_add(cl_sha256 *hash, const void *bytes, size_t size);
 void cl_sha256_end(cl_sha256 *hash, char text[CL_SHA256_TEXT]);
+void cl_sha256_of(const void *bytes, size_t size, char text[CL_SHA256_TEXT]);
 
 #endif

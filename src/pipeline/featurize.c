@@ -14,8 +14,7 @@
 #include "source/list.h"
 #include "source/path_text.h"
 
-/* Rows of a chunk for each worker. What is finished of a chunk is lost when the job is stopped, and this is a second of
- * work. */
+/* Rows of a chunk for each worker: about a second of work, so that the threads seldom wait for the slowest. */
 #define CHUNK_ROWS_PER_WORKER 16
 
 /* The work of the calling thread: the parts are made one after another from what the stream gives. */
@@ -100,17 +99,22 @@ static coulis_status add_chunk(sink *s, const cl_chunk *chunk, coulis_error *err
     return status;
 }
 
+static coulis_status wait_stream(sink *s, cl_turn *turn, cl_chunk *chunk, coulis_error *error) {
+    coulis_progress *progress = &s->progress;
+    coulis_status status = cl_stream_wait(s->stream, turn, chunk, &s->counts, error);
+    progress->resumed = s->counts.skipped;
+    progress->done = s->counts.done + s->counts.skipped;
+    progress->failed = s->counts.failed;
+    progress->seconds = cl_seconds() - s->began;
+    return status;
+}
+
 /* Waits for the next turn and reports progress. Returns with CL_TURN_WAITING only when the job is to stop. */
 static coulis_status wait_turn(sink *s, cl_turn *turn, cl_chunk *chunk, coulis_error *error) {
     coulis_status status;
     do {
-        coulis_progress *progress = &s->progress;
-        status = cl_stream_wait(s->stream, turn, chunk, &s->counts, error);
-        progress->resumed = s->counts.skipped;
-        progress->done = s->counts.done + s->counts.skipped;
-        progress->failed = s->counts.failed;
-        progress->seconds = cl_seconds() - s->began;
-        if (!status && !s->stopping && s->options->progress && s->options->progress(s->options->context, progress))
+        status = wait_stream(s, turn, chunk, error);
+        if (!status && !s->stopping && s->options->progress && s->options->progress(s->options->context, &s->progress))
             s->stopping = true;
     } while (!status && *turn == CL_TURN_WAITING && !s->stopping);
     return status;
@@ -139,8 +143,23 @@ static coulis_status take_chunk(sink *s, const cl_chunk *chunk, coulis_error *er
     return status;
 }
 
+/* Takes what the threads have finished, and what they have in hand. */
+static coulis_status take_rest(sink *s, coulis_error *error) {
+    coulis_status status = COULIS_OK;
+    cl_turn turn = CL_TURN_WAITING;
+    cl_stream_halt(s->stream);
+    while (!status && turn != CL_TURN_END && turn != CL_TURN_CUT) {
+        cl_chunk chunk;
+        status = wait_stream(s, &turn, &chunk, error);
+        if (!status && (turn == CL_TURN_CHUNK || turn == CL_TURN_CUT)) status = take_chunk(s, &chunk, error);
+        if (!status && turn == CL_TURN_CHUNK) cl_stream_release(s->stream);
+    }
+    return status;
+}
+
 static coulis_status stop(sink *s, coulis_error *error) {
-    coulis_status status = s->making ? cl_making_keep(s->making, error) : COULIS_OK;
+    coulis_status status = take_rest(s, error);
+    if (!status && s->making) status = cl_making_keep(s->making, error);
     if (status != COULIS_OK) return status;
     const long long done = s->progress.done;
     if (s->total < 0)

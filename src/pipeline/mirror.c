@@ -61,10 +61,7 @@ static coulis_status name_places(cl_mirror *m, const char *address, coulis_error
     if (!place) return m->address ? cl_fail(error, COULIS_INVALID_ARGUMENT, "%s: is no address in S3; it should look "
                                             "like s3://bucket/folder", address) : no_memory(m, error);
     char *cache = NULL, digest[CL_SHA256_TEXT];
-    cl_sha256 hash; /* of the bucket and the prefix: s3a:// is the same place */
-    cl_sha256_begin(&hash);
-    cl_sha256_add(&hash, place, strlen(place));
-    cl_sha256_end(&hash, digest);
+    cl_sha256_of(place, strlen(place), digest); /* of the bucket and the prefix: s3a:// is the same place */
     coulis_status status = m->options->work ? COULIS_OK : cl_folder_cache("work", &cache, error);
     if (status != COULIS_OK) return status;
     m->work = cl_format("%s/%.32s", m->options->work ? m->options->work : cache, digest);

@@ -9,7 +9,14 @@ bool cl_slot_make(cl_slot *slot, size_t rows, size_t vector_bytes) {
     slot->sha256 = cl_alloc(rows, sizeof *slot->sha256);
     slot->vectors = cl_alloc(rows, vector_bytes);
     slot->carried = cl_alloc(rows, sizeof *slot->carried);
-    return slot->items && slot->results && slot->sha256 && slot->vectors && slot->carried;
+    slot->finished = cl_alloc_zero(rows, sizeof *slot->finished);
+    return slot->items && slot->results && slot->sha256 && slot->vectors && slot->carried && slot->finished;
+}
+
+int64_t cl_slot_finished(const cl_slot *slot) {
+    int64_t rows = 0;
+    while (rows < slot->rows && slot->finished[rows]) rows++;
+    return rows;
 }
 
 void cl_slot_free(cl_slot *slot) {
@@ -19,4 +26,5 @@ void cl_slot_free(cl_slot *slot) {
     cl_free(slot->sha256);
     cl_free(slot->vectors);
     cl_free(slot->carried);
+    cl_free(slot->finished);
 }

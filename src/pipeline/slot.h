@@ -16,10 +16,14 @@ typedef struct cl_slot {
     char (*sha256)[CL_SHA256_TEXT];
     float *vectors;
     int64_t *carried; /* rows of an earlier result, -1: none */
+    bool *finished;
 } cl_slot;
 
 /* Makes room for `rows` items with vectors of so many bytes; false when memory is short. */
 bool cl_slot_make(cl_slot *slot, size_t rows, size_t vector_bytes);
+
+/* How many rows are finished before the first that is not. */
+int64_t cl_slot_finished(const cl_slot *slot);
 
 /* Releases what a slot has, also one that was not made. */
 void cl_slot_free(cl_slot *slot);

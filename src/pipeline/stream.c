@@ -44,6 +44,8 @@ struct cl_stream {
     pthread_mutex_t mutex;
     pthread_cond_t readable, workable, writable; /* for readers, workers, the caller */
     bool closing;
+    bool halted;      /* nobody takes another item */
+    int32_t working;  /* workers that have items in hand */
     bool taking;      /* a reader has the source to itself */
     bool ended;       /* there are no more items */
     int64_t next;     /* number of the next item */
@@ -64,7 +66,7 @@ struct cl_stream {
 
 /* With the mutex held: whether a reader may take the next item. */
 static bool may_read(const cl_stream *s) {
-    return !s->ended && !s->taking && s->fatal.status == COULIS_OK && s->filling < s->released + SLOTS &&
+    return !s->ended && !s->halted && !s->taking && s->fatal.status == COULIS_OK && s->filling < s->released + SLOTS &&
            s->queue_count + s->reading < s->queue_capacity &&
            (s->queue_bytes + s->reading_bytes < QUEUE_BYTES || s->queue_count + s->reading == 0);
 }
@@ -123,6 +125,7 @@ static queued place_item(cl_stream *s, int64_t number, const coulis_item *item) 
     place->results[next.row] = (coulis_result){0};
     place->sha256[next.row][0] = '\0';
     place->carried[next.row] = -1;
+    place->finished[next.row] = false;
     place->left++;
     if (place->rows == s->plan.rows_per_chunk || (number + 1) % s->plan.rows_per_part == 0) close_chunk(s);
     return next;
@@ -175,6 +178,7 @@ static void read_next(cl_stream *s) {
         cl_carry_take(&s->plan.carry, earlier, &place->results[next.row], place->sha256[next.row]);
         s->counts.skipped++;
         s->taking = false;
+        place->finished[next.row] = true;
         if (--place->left == 0 && place->closed) pthread_cond_signal(&s->writable);
         pthread_cond_signal(&s->readable);
         return;
@@ -221,13 +225,6 @@ static int32_t share(const cl_stream *s) {
     return count < CL_FEATURIZER_PICTURES ? (int32_t)count : CL_FEATURIZER_PICTURES;
 }
 
-static void hash(const queued *read, char text[CL_SHA256_TEXT]) {
-    cl_sha256 sum;
-    cl_sha256_begin(&sum);
-    cl_sha256_add(&sum, read->bytes, read->size);
-    cl_sha256_end(&sum, text);
-}
-
 /* Turns the items that were read into vectors. */
 static void work_on(cl_stream *s, int32_t worker, const queued *items, int32_t count) {
     cl_picture pictures[CL_FEATURIZER_PICTURES];
@@ -235,7 +232,7 @@ static void work_on(cl_stream *s, int32_t worker, const queued *items, int32_t c
     for (int32_t i = 0; i < count; i++) {
         cl_slot *place = &s->slots[items[i].chunk % SLOTS];
         if (!items[i].bytes) continue;
-        hash(&items[i], place->sha256[items[i].row]);
+        cl_sha256_of(items[i].bytes, items[i].size, place->sha256[items[i].row]);
         place->carried[items[i].row] = cl_carry_hashed(&s->plan.carry, place->sha256[items[i].row],
                                                        &place->results[items[i].row]);
         if (place->carried[items[i].row] >= 0) continue;
@@ -254,7 +251,7 @@ static void *worker_main(void *argument) {
     cl_stream *s = self->stream;
     pthread_mutex_lock(&s->mutex);
     for (;;) {
-        while (!s->closing && s->queue_count == 0) pthread_cond_wait(&s->workable, &s->mutex);
+        while (!s->closing && (s->queue_count == 0 || s->halted)) pthread_cond_wait(&s->workable, &s->mutex);
         if (s->closing) break;
         queued items[CL_FEATURIZER_PICTURES];
         int32_t count = share(s);
@@ -264,10 +261,12 @@ static void *worker_main(void *argument) {
             s->queue_count--;
             s->queue_bytes -= items[i].size;
         }
+        s->working++;
         pthread_cond_broadcast(&s->readable);
         pthread_mutex_unlock(&s->mutex);
         work_on(s, self->worker, items, count);
         pthread_mutex_lock(&s->mutex);
+        s->working--;
         for (int32_t i = 0; i < count; i++) {
             cl_slot *place = &s->slots[items[i].chunk % SLOTS];
             const coulis_error *error = &place->results[items[i].row].error;
@@ -276,6 +275,7 @@ static void *worker_main(void *argument) {
             if (place->carried[items[i].row] >= 0) s->counts.skipped++;
             else s->counts.done++;
             if (error->status != COULIS_OK) s->counts.failed++;
+            place->finished[items[i].row] = true;
             if (--place->left == 0 && place->closed) pthread_cond_signal(&s->writable);
         }
     }
@@ -371,6 +371,7 @@ void cl_stream_free(cl_stream *s) {
 static cl_turn turn_of(const cl_stream *s) {
     const cl_slot *place = &s->slots[s->released % SLOTS];
     if (place->closed && place->left == 0) return CL_TURN_CHUNK;
+    if (s->halted) return s->working > 0 ? CL_TURN_WAITING : cl_slot_finished(place) > 0 ? CL_TURN_CUT : CL_TURN_END;
     return s->ended && !place->opened ? CL_TURN_END : CL_TURN_WAITING;
 }
 
@@ -389,13 +390,20 @@ coulis_status cl_stream_wait(cl_stream *s, cl_turn *turn, cl_chunk *chunk, cl_st
     }
     const cl_slot *place = &s->slots[s->released % SLOTS];
     *turn = turn_of(s);
-    *chunk = (cl_chunk){.part = place->part, .first = place->first, .rows = place->rows, .items = place->items,
+    *chunk = (cl_chunk){.part = place->part, .first = place->first, .items = place->items,
+                        .rows = *turn == CL_TURN_CUT ? cl_slot_finished(place) : place->rows,
                         .sha256 = (const char (*)[CL_SHA256_TEXT])place->sha256, .results = place->results,
                         .vectors = place->vectors, .carried = place->carried};
     *counts = s->counts;
     coulis_error fatal = s->fatal;
     pthread_mutex_unlock(&s->mutex);
     return fatal.status == COULIS_OK ? COULIS_OK : cl_fail(error, (coulis_status)fatal.status, "%s", fatal.message);
+}
+
+void cl_stream_halt(cl_stream *s) {
+    pthread_mutex_lock(&s->mutex);
+    s->halted = true;
+    pthread_mutex_unlock(&s->mutex);
 }
 
 void cl_stream_release(cl_stream *s) {

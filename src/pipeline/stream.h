@@ -36,7 +36,10 @@ typedef struct cl_stream_plan {
 typedef enum cl_turn {
     CL_TURN_WAITING = 0, /* nothing yet */
     CL_TURN_CHUNK = 1,
-    CL_TURN_END = 2 /* there are no more items */
+    CL_TURN_END = 2, /* there are no more items */
+    /* Of a halted stream: a chunk up to its first row that is not finished. This is the last turn, and the chunk may
+     * not be released, as readers can still be at work on its other rows. */
+    CL_TURN_CUT = 3
 } cl_turn;
 
 /* Counts of a stream so far. */
@@ -58,6 +61,10 @@ void cl_stream_free(cl_stream *stream);
  * cl_stream_release. Fails when the source did, or a worker ran out of memory. */
 coulis_status cl_stream_wait(cl_stream *stream, cl_turn *turn, cl_chunk *chunk, cl_stream_counts *counts,
                              coulis_error *error);
+
+/* Nobody takes another item from now on. What the threads have in hand they finish, and cl_stream_wait gives what is
+ * there, in order: CL_TURN_CHUNK until a chunk is not whole, then CL_TURN_CUT or CL_TURN_END. */
+void cl_stream_halt(cl_stream *stream);
 
 /* Frees the place of the chunk that cl_stream_wait gave. */
 void cl_stream_release(cl_stream *stream);

@@ -117,10 +117,7 @@ static double peak_memory(void) {
 static int digest(const cJSON *root, char sha256[CL_SHA256_TEXT]) {
     char *text = cJSON_PrintUnformatted(root);
     if (!text) return 0;
-    cl_sha256 hash;
-    cl_sha256_begin(&hash);
-    cl_sha256_add(&hash, text, strlen(text));
-    cl_sha256_end(&hash, sha256);
+    cl_sha256_of(text, strlen(text), sha256);
     cJSON_free(text);
     return 1;
 }

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -88,6 +89,7 @@ def interrupt_with_more_kept(start, out, seconds):
             continue  # it had hardly begun
         assert process.returncode == 130 and "images; rerun the same command to resume" in said, said
         now = rows_kept(out)
+        assert now == int(re.search(r"after (\d+) of", said)[1]), f"what was finished is lost: {now} are kept, {said}"
         assert now >= before, "rows that were kept are lost"
         if now > before:
             return now

@@ -1,41 +1,14 @@
-#include <carquet/carquet.h>
-#include <stdio.h>
+#include "table/part_reader.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "base/files.h"
 #include "base/memory.h"
-#include "table/columns.h"
-#include "table/part_columns.h"
 #include "table/parquet_memory.h"
-#include "table/extra.h"
-#include "table/part.h"
 
-/* Limits on what a file may claim, so that a false number asks for no memory: 512 times the rows we write into a
- * row group (pyarrow writes 2^20), and as many numbers as Parquet's 32-bit list offsets reach. */
-#define GROUP_ROWS_MAX (1 << 22)
-#define GROUP_NUMBERS_MAX INT32_MAX
-/* Numbers whose levels are read at a time. */
-#define BATCH 65536
-
-struct cl_part_reader {
-    char *path, *column, *recipe, *pca;
-    int64_t number;
-    FILE *stream;              /* NULL while at rest, and so is parquet */
-    carquet_reader_t *parquet;
-    int64_t rows, length;
-    int32_t groups;
-    /* The row group read last. */
-    cl_row *row;
-    float *vectors;
-    char *texts[CL_COLUMNS];
-    int32_t leaves[CL_COLUMNS]; /* which of the file's columns it is, -1 when it has none */
-    cl_extra_columns extra;
-};
-
-/* The words of a failure inside carquet. */
-static coulis_status fail(const cl_part_reader *reader, const carquet_error_t *problem, coulis_error *error) {
+coulis_status cl_part_fail(const cl_part_reader *reader, const carquet_error_t *problem, coulis_error *error) {
     if (problem->code == CARQUET_ERROR_OUT_OF_MEMORY || cl_parquet_memory_failed())
         return cl_fail(error, COULIS_NO_MEMORY, "not enough memory to read '%s'", reader->path);
     if (problem->code == CARQUET_ERROR_FILE_READ && reader->stream && ferror(reader->stream))
@@ -44,7 +17,7 @@ static coulis_status fail(const cl_part_reader *reader, const carquet_error_t *p
                    problem->message[0] ? problem->message : carquet_status_string(problem->code));
 }
 
-static coulis_status bad(const cl_part_reader *reader, const char *what, coulis_error *error) {
+coulis_status cl_part_bad(const cl_part_reader *reader, const char *what, coulis_error *error) {
     if (cl_parquet_memory_failed()) /* what carquet gave is not what the file holds */
         return cl_fail(error, COULIS_NO_MEMORY, "not enough memory to read '%s'", reader->path);
     return cl_fail(error, COULIS_BAD_DATA, "'%s' is no table of coulis: %s", reader->path, what);
@@ -71,7 +44,7 @@ static coulis_status open_file(cl_part_reader *reader, coulis_error *error) {
     if (reader->parquet)
         status = cl_find_columns(carquet_reader_schema(reader->parquet), reader->path, reader->column, reader->leaves,
                                  error);
-    else status = fail(reader, &problem, error);
+    else status = cl_part_fail(reader, &problem, error);
     /* Another program's columns may be anything, and large. */
     if (!status && carquet_reader_find_metadata(reader->parquet, CL_RECIPE_KEY) &&
         !cl_extra_find(&reader->extra, carquet_reader_schema(reader->parquet), reader->column))
@@ -92,45 +65,14 @@ static void forget_group(cl_part_reader *reader) {
     }
 }
 
-/* The column of one row group, and how many values it says it has, nulls included. */
-static coulis_status open_column(const cl_part_reader *reader, int32_t group, int32_t column,
-                                 carquet_column_reader_t **values, int64_t *count, coulis_error *error) {
+coulis_status cl_part_open_column(const cl_part_reader *reader, int32_t group, int32_t leaf,
+                                  carquet_column_reader_t **values, int64_t *count, coulis_error *error) {
     carquet_error_t problem = CARQUET_ERROR_INIT;
-    carquet_column_reader_t *opened = carquet_reader_get_column(reader->parquet, group, reader->leaves[column],
-                                                               &problem);
-    if (!opened) return fail(reader, &problem, error);
+    carquet_column_reader_t *opened = carquet_reader_get_column(reader->parquet, group, leaf, &problem);
+    if (!opened) return cl_part_fail(reader, &problem, error);
     *count = carquet_column_remaining(opened);
     *values = opened;
     return COULIS_OK;
-}
-
-/* Finds the length of the first vector of a row group by its levels; 0 when no row has one. */
-static coulis_status measure_group(const cl_part_reader *reader, int32_t group, int64_t *length, coulis_error *error) {
-    carquet_column_reader_t *column = NULL;
-    int64_t count = 0;
-    coulis_status status = open_column(reader, group, CL_COLUMN_VECTOR, &column, &count, error);
-    if (status) return status;
-    int16_t full = carquet_schema_max_def_level(carquet_reader_schema(reader->parquet),
-                                                reader->leaves[CL_COLUMN_VECTOR]);
-    int16_t *levels = cl_alloc(BATCH, 2 * sizeof *levels);
-    float *values = cl_alloc(BATCH, sizeof *values);
-    if (!levels || !values) status = cl_fail_memory(error, reader->path, BATCH * 8);
-    int ended = 0;
-    *length = 0;
-    while (!status && !ended) {
-        carquet_error_t problem = CARQUET_ERROR_INIT;
-        int64_t got = carquet_column_read_batch_ex(column, values, BATCH, levels, levels + BATCH, &problem);
-        if (problem.code) status = fail(reader, &problem, error);
-        if (status || got <= 0) break;
-        for (int64_t i = 0; i < got && !ended; i++) {
-            ended = *length > 0 && levels[BATCH + i] == 0;
-            *length += !ended && levels[i] == full;
-        }
-    }
-    carquet_column_reader_free(column);
-    cl_free(levels);
-    cl_free(values);
-    return status;
 }
 
 static coulis_status check_counts(cl_part_reader *reader, coulis_error *error) {
@@ -141,13 +83,13 @@ static coulis_status check_counts(cl_part_reader *reader, coulis_error *error) {
         carquet_row_group_metadata_t about;
         if (carquet_reader_row_group_metadata(reader->parquet, group, &about) || about.num_rows < 0 ||
             about.num_rows > GROUP_ROWS_MAX)
-            return bad(reader, "a row group has an impossible number of rows", error);
+            return cl_part_bad(reader, "a row group has an impossible number of rows", error);
         rows += about.num_rows;
         coulis_status status = COULIS_OK;
-        if (reader->length == 0 && about.num_rows > 0) status = measure_group(reader, group, &reader->length, error);
+        if (reader->length == 0 && about.num_rows > 0) status = cl_part_measure(reader, group, &reader->length, error);
         if (status) return status;
     }
-    return rows == reader->rows ? COULIS_OK : bad(reader, "its row groups do not add up to its rows", error);
+    return rows == reader->rows ? COULIS_OK : cl_part_bad(reader, "its row groups do not add up to its rows", error);
 }
 
 /* What stands beside the table in the footer: recipe, number and PCA. */
@@ -211,11 +153,11 @@ static coulis_status read_flat(const cl_part_reader *reader, carquet_column_read
                                void *values, int16_t *levels, int16_t full, int32_t number, coulis_error *error) {
     carquet_error_t problem = CARQUET_ERROR_INIT;
     int64_t got = carquet_column_read_batch_ex(column, values, count, levels, NULL, &problem);
-    if (problem.code) return fail(reader, &problem, error);
-    if (got != count) return bad(reader, "a column has fewer values than rows", error);
+    if (problem.code) return cl_part_fail(reader, &problem, error);
+    if (got != count) return cl_part_bad(reader, "a column has fewer values than rows", error);
     for (int64_t i = 0; i < count; i++) {
         if (full == 0) levels[i] = 1;
-        if (number < CL_COLUMN_ERROR && levels[i] != 1) return bad(reader, "a path, label or status is null", error);
+        if (number < CL_COLUMN_ERROR && levels[i] != 1) return cl_part_bad(reader, "a path, label or status is null", error);
     }
     return COULIS_OK;
 }
@@ -234,7 +176,7 @@ static coulis_status take_texts(cl_part_reader *reader, int32_t number, int64_t 
     int64_t present = 0;
     for (int64_t i = 0; i < count; i++) {
         if (!levels[i]) continue;
-        if (texts[present].length < 0) return bad(reader, "a text has a negative length", error);
+        if (texts[present].length < 0) return cl_part_bad(reader, "a text has a negative length", error);
         total += (size_t)texts[present++].length + 1;
     }
     char *to = reader->texts[number] = cl_alloc(total, 1);
@@ -256,7 +198,7 @@ static coulis_status take_texts(cl_part_reader *reader, int32_t number, int64_t 
         if (number == CL_COLUMN_ERROR) row->error = text;
         if (number == CL_COLUMN_SHA256) row->sha256 = text;
         if (number == CL_COLUMN_STATUS && (row->status = status_of(text)) < 0)
-            return bad(reader, "a status is none of a picture", error);
+            return cl_part_bad(reader, "a status is none of a picture", error);
     }
     return COULIS_OK;
 }
@@ -287,76 +229,13 @@ static coulis_status read_column(cl_part_reader *reader, int32_t group, int32_t 
     carquet_column_reader_t *column = NULL;
     int64_t has = 0;
     int16_t full = carquet_schema_max_def_level(carquet_reader_schema(reader->parquet), reader->leaves[number]);
-    coulis_status status = open_column(reader, group, number, &column, &has, error);
+    coulis_status status = cl_part_open_column(reader, group, reader->leaves[number], &column, &has, error);
     if (status) return status;
-    if (has != count) status = bad(reader, "a column has another number of values than there are rows", error);
+    if (has != count) status = cl_part_bad(reader, "a column has another number of values than there are rows", error);
     if (!status) status = read_flat(reader, column, count, values, levels, full, number, error);
     if (!status && cl_column_is_text(number)) status = take_texts(reader, number, count, values, levels, error);
     else if (!status) take_numbers(reader, number, count, values, levels);
     carquet_column_reader_free(column);
-    return status;
-}
-
-/* Where the reading of a row group's vectors stands. */
-typedef struct cursor {
-    int64_t row;     /* rows begun */
-    int64_t numbers; /* of the vector begun last; its length when the next begins */
-    int64_t total;   /* numbers in all vectors so far */
-} cursor;
-
-/* Takes one batch of levels: begins rows, counts numbers. */
-static coulis_status take_levels(cl_part_reader *reader, int64_t count, const int16_t *levels, int64_t got,
-                                 int16_t full, cursor *at, coulis_error *error) {
-    for (int64_t i = 0; i < got; i++) {
-        if (levels[BATCH + i] == 0) {
-            if (at->numbers != 0 && at->numbers != reader->length)
-                return bad(reader, "its vectors differ in length", error);
-            if (at->row == count) return bad(reader, "it has more vectors than rows", error);
-            at->numbers = 0;
-            at->row++;
-        } else if (at->row == 0 || at->numbers == 0) {
-            return bad(reader, "a vector begins in the middle", error);
-        }
-        if (levels[i] == full) {
-            if (at->numbers++ == 0) reader->row[at->row - 1].vector = reader->vectors + at->total;
-            at->total++;
-        } else if (levels[i] != 0 || levels[BATCH + i] != 0) {
-            return bad(reader, "a vector is empty or has a null in it", error);
-        }
-    }
-    return COULIS_OK;
-}
-
-static coulis_status read_vectors(cl_part_reader *reader, int32_t group, int64_t count, coulis_error *error) {
-    carquet_column_reader_t *column = NULL;
-    int64_t entries = 0;
-    int16_t full = carquet_schema_max_def_level(carquet_reader_schema(reader->parquet),
-                                                reader->leaves[CL_COLUMN_VECTOR]);
-    coulis_status status = open_column(reader, group, CL_COLUMN_VECTOR, &column, &entries, error);
-    if (status) return status;
-    int16_t *levels = cl_alloc(BATCH, 2 * sizeof *levels);
-    cursor at = {0};
-    if (entries < count || entries > GROUP_NUMBERS_MAX)
-        status = bad(reader, "a row group has an impossible number of values", error);
-    else if (!levels || !(reader->vectors = cl_alloc((size_t)entries, sizeof *reader->vectors)))
-        status = cl_fail_memory(error, reader->path, (size_t)entries * sizeof *reader->vectors);
-    for (int64_t done = 0; done < entries && !status;) {
-        carquet_error_t problem = CARQUET_ERROR_INIT;
-        int64_t wanted = entries - done < BATCH ? entries - done : BATCH;
-        int64_t got = carquet_column_read_batch_ex(column, reader->vectors + at.total, wanted, levels, levels + BATCH,
-                                                   &problem);
-        if (problem.code) status = fail(reader, &problem, error);
-        else if (got <= 0) status = bad(reader, "its vectors end too early", error);
-        else status = take_levels(reader, count, levels, got, full, &at, error);
-        done += got;
-    }
-    if (!status && (at.row != count || (at.numbers != 0 && at.numbers != reader->length)))
-        status = bad(reader, "its vectors end too early", error);
-    for (int64_t i = 0; i < count && !status; i++)
-        if ((reader->row[i].vector != NULL) != (reader->row[i].status == COULIS_OK))
-            status = bad(reader, "a row has a vector without status ok, or the other way round", error);
-    carquet_column_reader_free(column);
-    cl_free(levels);
     return status;
 }
 
@@ -369,7 +248,7 @@ coulis_status cl_part_reader_read(cl_part_reader *reader, int32_t row_group, int
     carquet_row_group_metadata_t about;
     if (carquet_reader_row_group_metadata(reader->parquet, row_group, &about) || about.num_rows < 0 ||
         about.num_rows > GROUP_ROWS_MAX)
-        return bad(reader, "it changed while it was read", error);
+        return cl_part_bad(reader, "it changed while it was read", error);
     size_t height = (size_t)about.num_rows;
     void *values = cl_alloc(height, sizeof(carquet_byte_array_t));
     int16_t *levels = cl_alloc(height, sizeof *levels);
@@ -382,8 +261,8 @@ coulis_status cl_part_reader_read(cl_part_reader *reader, int32_t row_group, int
     if (!status && with_vectors && height)
         status = cl_extra_read(&reader->extra, reader->parquet, row_group, about.num_rows, values, levels, reader->row,
                                error);
-    if (!status && with_vectors && height) status = read_vectors(reader, row_group, about.num_rows, error);
-    if (!status && cl_parquet_memory_failed()) status = bad(reader, "", error);
+    if (!status && with_vectors && height) status = cl_part_read_vectors(reader, row_group, about.num_rows, error);
+    if (!status && cl_parquet_memory_failed()) status = cl_part_bad(reader, "", error);
     cl_free(values);
     cl_free(levels);
     if (status) {

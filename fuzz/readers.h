@@ -48,7 +48,7 @@ static coulis_status read_pca(const char *path) {
 static coulis_status read_part(const char *path) {
     coulis_error error;
     cl_part_reader *reader;
-    coulis_status status = cl_part_reader_open(path, "features", &reader, &error);
+    coulis_status status = cl_part_reader_open_any(path, "features", &reader, &error);
     reader_check(status, &error);
     if (status != COULIS_OK) return status;
     for (int32_t group = 0; status == COULIS_OK && group < cl_part_reader_row_groups(reader); group++) {

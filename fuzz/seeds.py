@@ -59,7 +59,24 @@ def own(folder):
         for name, more in (("complete", {}), ("unfinished", {"complete": False}),
                            ("other_images", {"recipe": {**recipe, "pictures": 7, "paths_sha256": "11"}})):
             (folder / "run_json" / name).write_text(json.dumps({**summary, "recipe": recipe, **more}, indent=1))
+    of_spark(folder / "part" / "spark")
     (folder / "list" / "lines").write_bytes(b"\xef\xbb\xbfa/b.jpg\n\nc.png\r\nd e f\n/x/y/z.webp")
+
+
+def of_spark(path):
+    """A table of Spark's vectors, one of them missing."""
+    import pyarrow
+    from pyarrow import parquet
+
+    def whole(name, kind):
+        return pyarrow.field(name, kind, nullable=False)
+
+    vector = pyarrow.struct([whole("type", pyarrow.int8()), pyarrow.field("size", pyarrow.int32()),
+                             pyarrow.field("indices", pyarrow.list_(whole("element", pyarrow.int32()))),
+                             pyarrow.field("values", pyarrow.list_(whole("element", pyarrow.float64())))])
+    rows = [None if i == 2 else {"type": 1, "size": None, "indices": None, "values": [i, 2, 3]} for i in range(5)]
+    parquet.write_table(pyarrow.table({"path": list("abcde"), "features": pyarrow.array(rows, vector)}), path,
+                        compression="snappy", row_group_size=3, write_statistics=False)
 
 
 def drawn(mode, size):

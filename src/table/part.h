@@ -76,6 +76,11 @@ typedef struct cl_part_reader cl_part_reader;
  * of texts are its further ones, and what is neither is passed over. */
 coulis_status cl_part_reader_open(const char *path, const char *column, cl_part_reader **reader,
                                   coulis_error *error);
+/* The same of a file of another program, too: it needs nothing but a column of vectors (cl_find_columns_of_others).
+ * Paths and labels that it lacks are "", and a row without a vector has the status COULIS_UNREADABLE where no column
+ * says more. */
+coulis_status cl_part_reader_open_any(const char *path, const char *column, cl_part_reader **reader,
+                                      coulis_error *error);
 void cl_part_reader_close(cl_part_reader *reader);
 
 const char *cl_part_reader_path(const cl_part_reader *reader);

@@ -13,4 +13,10 @@
 coulis_status cl_find_columns(const carquet_schema_t *schema, const char *path, const char *vector,
                               int32_t leaves[CL_COLUMNS], coulis_error *error);
 
+/* The same of a table that another program wrote: only the vectors must be there, as lists of float or double, or as
+ * Spark's vectors, under the name `vector` or as the only such column. *kind: of Spark's vectors, the leaf that says
+ * which are dense; -1 otherwise. */
+coulis_status cl_find_columns_of_others(const carquet_schema_t *schema, const char *path, const char *vector,
+                                        int32_t leaves[CL_COLUMNS], int32_t *kind, coulis_error *error);
+
 #endif

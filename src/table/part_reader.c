@@ -41,13 +41,16 @@ static coulis_status open_file(cl_part_reader *reader, coulis_error *error) {
     if (status) return status;
     cl_parquet_memory_begin();
     reader->parquet = carquet_reader_open_file(reader->stream, &options, &problem);
-    if (reader->parquet)
-        status = cl_find_columns(carquet_reader_schema(reader->parquet), reader->path, reader->column, reader->leaves,
-                                 error);
-    else status = cl_part_fail(reader, &problem, error);
+    const carquet_schema_t *schema = reader->parquet ? carquet_reader_schema(reader->parquet) : NULL;
+    reader->kind = -1;
+    reader->foreign = reader->parquet && reader->any && !carquet_reader_find_metadata(reader->parquet, CL_RECIPE_KEY);
+    if (!reader->parquet) status = cl_part_fail(reader, &problem, error);
+    else if (reader->foreign)
+        status = cl_find_columns_of_others(schema, reader->path, reader->column, reader->leaves, &reader->kind, error);
+    else status = cl_find_columns(schema, reader->path, reader->column, reader->leaves, error);
     /* Another program's columns may be anything, and large. */
     if (!status && carquet_reader_find_metadata(reader->parquet, CL_RECIPE_KEY) &&
-        !cl_extra_find(&reader->extra, carquet_reader_schema(reader->parquet), reader->column))
+        !cl_extra_find(&reader->extra, schema, reader->column))
         status = cl_fail_memory(error, reader->path, 0);
     if (status) close_file(reader);
     return status;
@@ -103,12 +106,13 @@ static coulis_status read_notes(cl_part_reader *reader, coulis_error *error) {
     return COULIS_OK;
 }
 
-coulis_status cl_part_reader_open(const char *path, const char *column, cl_part_reader **reader,
-                                  coulis_error *error) {
+static coulis_status open_part(const char *path, const char *column, bool any, cl_part_reader **reader,
+                               coulis_error *error) {
     cl_part_reader *made = cl_alloc_zero(1, sizeof *made);
     if (!made) return cl_fail_memory(error, path, sizeof *made);
     made->path = cl_strdup(path);
     made->column = cl_strdup(column);
+    made->any = any;
     coulis_status status = COULIS_OK;
     if (!made->path || !made->column) status = cl_fail_memory(error, path, strlen(path));
     if (!status) status = open_file(made, error);
@@ -117,6 +121,16 @@ coulis_status cl_part_reader_open(const char *path, const char *column, cl_part_
     if (status) cl_part_reader_close(made);
     else *reader = made;
     return status;
+}
+
+coulis_status cl_part_reader_open(const char *path, const char *column, cl_part_reader **reader,
+                                  coulis_error *error) {
+    return open_part(path, column, false, reader, error);
+}
+
+coulis_status cl_part_reader_open_any(const char *path, const char *column, cl_part_reader **reader,
+                                      coulis_error *error) {
+    return open_part(path, column, true, reader, error);
 }
 
 void cl_part_reader_rest(cl_part_reader *reader) {
@@ -157,7 +171,8 @@ static coulis_status read_flat(const cl_part_reader *reader, carquet_column_read
     if (got != count) return cl_part_bad(reader, "a column has fewer values than rows", error);
     for (int64_t i = 0; i < count; i++) {
         if (full == 0) levels[i] = 1;
-        if (number < CL_COLUMN_ERROR && levels[i] != 1) return cl_part_bad(reader, "a path, label or status is null", error);
+        if (number < CL_COLUMN_ERROR && levels[i] != 1)
+            return cl_part_bad(reader, "a path, label or status is null", error);
     }
     return COULIS_OK;
 }
@@ -239,6 +254,24 @@ static coulis_status read_column(cl_part_reader *reader, int32_t group, int32_t 
     return status;
 }
 
+/* What another program's table does not say of its rows. */
+static coulis_status complete_rows(cl_part_reader *reader, int32_t group, int64_t count, bool with_vectors,
+                                   coulis_error *error) {
+    const bool says_which = reader->leaves[CL_COLUMN_STATUS] >= 0;
+    coulis_status status = says_which || with_vectors ? COULIS_OK : cl_part_read_vectors(reader, group, count, error);
+    for (int64_t i = 0; i < count && !status; i++) {
+        cl_row *row = &reader->row[i];
+        if (!row->path) row->path = "";
+        if (!row->label) row->label = "";
+        if (!says_which && !row->vector) {
+            row->status = COULIS_UNREADABLE;
+            row->error = "it has no vector";
+        }
+        if (!with_vectors) row->vector = NULL;
+    }
+    return status;
+}
+
 coulis_status cl_part_reader_read(cl_part_reader *reader, int32_t row_group, int32_t with_vectors,
                                   const cl_row **rows, int64_t *count, coulis_error *error) {
     forget_group(reader);
@@ -262,6 +295,8 @@ coulis_status cl_part_reader_read(cl_part_reader *reader, int32_t row_group, int
         status = cl_extra_read(&reader->extra, reader->parquet, row_group, about.num_rows, values, levels, reader->row,
                                error);
     if (!status && with_vectors && height) status = cl_part_read_vectors(reader, row_group, about.num_rows, error);
+    if (!status && reader->foreign && height)
+        status = complete_rows(reader, row_group, about.num_rows, with_vectors != 0, error);
     if (!status && cl_parquet_memory_failed()) status = cl_part_bad(reader, "", error);
     cl_free(values);
     cl_free(levels);

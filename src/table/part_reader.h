@@ -3,6 +3,7 @@
 #define CL_TABLE_PART_READER_H
 
 #include <carquet/carquet.h>
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "table/extra.h"
@@ -25,6 +26,9 @@ struct cl_part_reader {
     float *vectors;
     char *texts[CL_COLUMNS];
     int32_t leaves[CL_COLUMNS]; /* which of the file's columns it is, -1 when it has none */
+    bool any;     /* tables of other programs will do */
+    bool foreign; /* it is one: it has no recipe of ours */
+    int32_t kind; /* its leaf that says which of Spark's vectors are dense, -1 when they are lists */
     cl_extra_columns extra;
 };
 

@@ -15,8 +15,8 @@ coulis_status cl_part_measure(const cl_part_reader *reader, int32_t group, int64
     int16_t full = carquet_schema_max_def_level(carquet_reader_schema(reader->parquet),
                                                 reader->leaves[CL_COLUMN_VECTOR]);
     int16_t *levels = cl_alloc(BATCH, 2 * sizeof *levels);
-    float *values = cl_alloc(BATCH, sizeof *values);
-    if (!levels || !values) status = cl_fail_memory(error, reader->path, BATCH * 8);
+    double *values = cl_alloc(BATCH, sizeof *values); /* or floats */
+    if (!levels || !values) status = cl_fail_memory(error, reader->path, BATCH * sizeof *values);
     int ended = 0;
     *length = 0;
     while (!status && !ended) {
@@ -65,35 +65,79 @@ static coulis_status take_levels(cl_part_reader *reader, int64_t count, const in
     return COULIS_OK;
 }
 
+/* Refuses Spark's sparse vectors, whose values are only those that are not 0: they would be taken for vectors of
+ * another length. */
+static coulis_status check_dense(const cl_part_reader *reader, int32_t group, int64_t count, coulis_error *error) {
+    carquet_column_reader_t *column = NULL;
+    carquet_error_t problem = CARQUET_ERROR_INIT;
+    int64_t entries = 0, present = 0;
+    const int16_t full = carquet_schema_max_def_level(carquet_reader_schema(reader->parquet), reader->kind);
+    coulis_status status = cl_part_open_column(reader, group, reader->kind, &column, &entries, error);
+    if (status) return status;
+    int32_t *kinds = cl_alloc((size_t)count, sizeof *kinds);
+    int16_t *levels = cl_alloc((size_t)count, sizeof *levels);
+    if (entries != count) status = cl_part_bad(reader, "a column has fewer values than rows", error);
+    else if (!kinds || !levels) status = cl_fail_memory(error, reader->path, (size_t)count * 6);
+    else if (carquet_column_read_batch_ex(column, kinds, count, levels, NULL, &problem) != count || problem.code)
+        status = cl_part_fail(reader, &problem, error);
+    for (int64_t i = 0; i < count && !status; i++) {
+        if (full > 0 && levels[i] != full) continue;
+        if (kinds[present++] != 1)
+            status = cl_fail(error, COULIS_BAD_DATA, "'%s' has sparse vectors; turn them into arrays with Spark's "
+                             "vector_to_array", reader->path);
+    }
+    carquet_column_reader_free(column);
+    cl_free(kinds);
+    cl_free(levels);
+    return status;
+}
+
+/* Reads up to `wanted` levels, and the numbers that go with them to `to`. *got: how many levels. */
+static coulis_status read_batch(const cl_part_reader *reader, carquet_column_reader_t *column, int64_t wanted,
+                                int16_t *levels, int16_t full, double *wide, float *to, int64_t *got,
+                                coulis_error *error) {
+    carquet_error_t problem = CARQUET_ERROR_INIT;
+    *got = carquet_column_read_batch_ex(column, wide ? (void *)wide : (void *)to, wanted, levels, levels + BATCH,
+                                        &problem);
+    if (problem.code) return cl_part_fail(reader, &problem, error);
+    if (*got <= 0) return cl_part_bad(reader, "its vectors end too early", error);
+    int64_t present = 0;
+    for (int64_t i = 0; wide && i < *got; i++)
+        if (levels[i] == full) to[present] = (float)wide[present], present++;
+    return COULIS_OK;
+}
+
 coulis_status cl_part_read_vectors(cl_part_reader *reader, int32_t group, int64_t count, coulis_error *error) {
     carquet_column_reader_t *column = NULL;
     int64_t entries = 0;
-    int16_t full = carquet_schema_max_def_level(carquet_reader_schema(reader->parquet),
-                                                reader->leaves[CL_COLUMN_VECTOR]);
-    coulis_status status = cl_part_open_column(reader, group, reader->leaves[CL_COLUMN_VECTOR], &column, &entries, error);
+    const int32_t leaf = reader->leaves[CL_COLUMN_VECTOR];
+    const carquet_schema_t *schema = carquet_reader_schema(reader->parquet);
+    const int16_t full = carquet_schema_max_def_level(schema, leaf);
+    const bool doubles = carquet_schema_column_type(schema, leaf) == CARQUET_PHYSICAL_DOUBLE;
+    coulis_status status = cl_part_open_column(reader, group, leaf, &column, &entries, error);
     if (status) return status;
     int16_t *levels = cl_alloc(BATCH, 2 * sizeof *levels);
+    double *wide = doubles ? cl_alloc(BATCH, sizeof *wide) : NULL;
     cursor at = {0};
     if (entries < count || entries > GROUP_NUMBERS_MAX)
         status = cl_part_bad(reader, "a row group has an impossible number of values", error);
-    else if (!levels || !(reader->vectors = cl_alloc((size_t)entries, sizeof *reader->vectors)))
+    else if (!levels || (doubles && !wide) || !(reader->vectors = cl_alloc((size_t)entries, sizeof *reader->vectors)))
         status = cl_fail_memory(error, reader->path, (size_t)entries * sizeof *reader->vectors);
+    if (!status && reader->kind >= 0) status = check_dense(reader, group, count, error);
     for (int64_t done = 0; done < entries && !status;) {
-        carquet_error_t problem = CARQUET_ERROR_INIT;
-        int64_t wanted = entries - done < BATCH ? entries - done : BATCH;
-        int64_t got = carquet_column_read_batch_ex(column, reader->vectors + at.total, wanted, levels, levels + BATCH,
-                                                   &problem);
-        if (problem.code) status = cl_part_fail(reader, &problem, error);
-        else if (got <= 0) status = cl_part_bad(reader, "its vectors end too early", error);
-        else status = take_levels(reader, count, levels, got, full, &at, error);
+        int64_t wanted = entries - done < BATCH ? entries - done : BATCH, got = 0;
+        status = read_batch(reader, column, wanted, levels, full, wide, reader->vectors + at.total, &got, error);
+        if (!status) status = take_levels(reader, count, levels, got, full, &at, error);
         done += got;
     }
     if (!status && (at.row != count || (at.numbers != 0 && at.numbers != reader->length)))
         status = cl_part_bad(reader, "its vectors end too early", error);
-    for (int64_t i = 0; i < count && !status; i++)
+    const bool says_which = reader->leaves[CL_COLUMN_STATUS] >= 0;
+    for (int64_t i = 0; i < count && !status && says_which; i++)
         if ((reader->row[i].vector != NULL) != (reader->row[i].status == COULIS_OK))
             status = cl_part_bad(reader, "a row has a vector without status ok, or the other way round", error);
     carquet_column_reader_free(column);
+    cl_free(wide);
     cl_free(levels);
     return status;
 }

@@ -7,7 +7,9 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/files.h"
 #include "base/memory.h"
+#include "base/text.h"
 
 /* A row group that has vectors. */
 typedef struct group {
@@ -25,9 +27,30 @@ struct cl_table {
     const float *current_vectors;
 };
 
-static int compare_numbers(const void *a, const void *b) {
-    int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
-    return (x > y) - (x < y);
+/* Names of files. */
+typedef struct names {
+    char **all;
+    size_t count;
+} names;
+
+static int compare_names(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
+
+static void free_names(names *n) {
+    for (size_t i = 0; i < n->count; i++) cl_free(n->all[i]);
+    cl_free(n->all);
+    *n = (names){0};
+}
+
+/* Takes over `path`. */
+static coulis_status add_name(names *n, char *path, coulis_error *error) {
+    char **grown = path ? cl_grow(n->all, n->count + 1, sizeof *grown) : NULL;
+    if (!grown) {
+        cl_free(path);
+        return cl_fail_memory(error, "names of parts", (n->count + 1) * sizeof *grown);
+    }
+    n->all = grown;
+    n->all[n->count++] = path;
+    return COULIS_OK;
 }
 
 /* The N of part-N.parquet, -1 when the name is of another kind. */
@@ -40,45 +63,65 @@ static int32_t part_number(const char *name) {
     return strcmp(expected, name) == 0 ? (int32_t)number : -1;
 }
 
-/* Counts the parts in the folder and checks that none is lacking. */
-static coulis_status count_parts(const char *folder, int32_t *count, coulis_error *error) {
+static int32_t number_of(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return part_number(slash ? slash + 1 : path);
+}
+
+static int compare_parts(const void *a, const void *b) {
+    const int32_t x = number_of(*(char *const *)a), y = number_of(*(char *const *)b);
+    return (x > y) - (x < y);
+}
+
+/* Whether another program's file is one of its table: Spark's notes begin with _ or a dot. */
+static bool is_parquet(const char *name) {
+    const size_t length = strlen(name);
+    return length > 8 && strcmp(name + length - 8, ".parquet") == 0 && name[0] != '.' && name[0] != '_';
+}
+
+/* Lists the parts of ours, and the files that may be parts of another program's table. */
+static coulis_status list_folder(const char *folder, names *ours, names *others, coulis_error *error) {
     DIR *directory = opendir(folder);
+    if (!directory && errno == ENOTDIR) return add_name(others, cl_strdup(folder), error);
     if (!directory)
         return cl_fail(error, errno == ENOENT ? COULIS_MISSING : COULIS_IO, "cannot read the folder '%s': %s", folder,
                        strerror(errno));
-    int32_t *numbers = NULL;
-    size_t found = 0;
     coulis_status status = COULIS_OK;
-    errno = 0;
-    for (struct dirent *entry; !status && (entry = readdir(directory)); errno = 0) {
-        int32_t number = part_number(entry->d_name);
-        if (number < 0) continue;
-        int32_t *grown = cl_grow(numbers, found + 1, sizeof *numbers);
-        if (!grown) {
-            status = cl_fail_memory(error, folder, (found + 1) * sizeof *numbers);
-        } else {
-            numbers = grown;
-            numbers[found++] = number;
-        }
+    for (struct dirent *entry; !status && (entry = cl_next_name(directory, folder, &status, error));) {
+        const bool own = part_number(entry->d_name) >= 0;
+        if (own || is_parquet(entry->d_name))
+            status = add_name(own ? ours : others, cl_format("%s/%s", folder, entry->d_name), error);
     }
-    if (!status && errno) /* the end of the folder leaves it alone */
-        status = cl_fail(error, COULIS_IO, "cannot read the folder '%s': %s", folder, strerror(errno));
     closedir(directory);
-    if (!status && found == 0) status = cl_fail(error, COULIS_BAD_DATA, "'%s' holds no part-00000.parquet", folder);
-    if (found) qsort(numbers, found, sizeof *numbers, compare_numbers);
-    for (size_t i = 0; i < found && !status; i++)
-        if (numbers[i] != (int32_t)i)
-            status = cl_fail(error, COULIS_BAD_DATA, "'%s' lacks part-%05zu.parquet though it has part-%05d.parquet",
-                             folder, i, numbers[i]);
-    cl_free(numbers);
-    *count = (int32_t)found;
+    return status;
+}
+
+/* The files of a table in their order; of ours none may be lacking. */
+static coulis_status find_parts(const char *folder, names *parts, coulis_error *error) {
+    names others = {0};
+    coulis_status status = list_folder(folder, parts, &others, error);
+    if (!status && parts->count == 0) {
+        *parts = others;
+        others = (names){0};
+        if (parts->count) qsort(parts->all, parts->count, sizeof *parts->all, compare_names);
+        else status = cl_fail(error, COULIS_BAD_DATA, "'%s' holds no part-00000.parquet, nor any other .parquet file",
+                              folder);
+    } else if (!status) {
+        qsort(parts->all, parts->count, sizeof *parts->all, compare_parts);
+        for (size_t i = 0; i < parts->count && !status; i++)
+            if (number_of(parts->all[i]) != (int32_t)i)
+                status = cl_fail(error, COULIS_BAD_DATA,
+                                 "'%s' lacks part-%05zu.parquet though it has part-%05d.parquet", folder, i,
+                                 number_of(parts->all[i]));
+    }
+    free_names(&others);
     return status;
 }
 
 /* Opens one part and enters its row groups. */
 static coulis_status add_part(cl_table *table, const char *path, const char *column, coulis_error *error) {
     cl_part_reader *reader;
-    coulis_status status = cl_part_reader_open(path, column, &reader, error);
+    coulis_status status = cl_part_reader_open_any(path, column, &reader, error);
     if (status) return status;
     int32_t part = table->part_count++;
     table->parts[part] = reader;
@@ -105,20 +148,14 @@ static coulis_status add_part(cl_table *table, const char *path, const char *col
 }
 
 coulis_status cl_table_open(const char *folder, const char *column, cl_table **table, coulis_error *error) {
-    int32_t count = 0;
-    coulis_status status = count_parts(folder, &count, error);
-    if (status) return status;
-    size_t size = strlen(folder) + sizeof "/part-2147483647.parquet";
-    char *path = cl_alloc(size, 1);
-    cl_table *made = cl_alloc_zero(1, sizeof *made);
+    names parts = {0};
+    coulis_status status = find_parts(folder, &parts, error);
+    cl_table *made = status ? NULL : cl_alloc_zero(1, sizeof *made);
     if (made) *made = (cl_table){.current_part = -1, .current_group = -1};
-    if (made) made->parts = cl_alloc_zero((size_t)count, sizeof *made->parts);
-    if (!path || !made || !made->parts) status = cl_fail_memory(error, folder, (size_t)count * sizeof *made->parts);
-    for (int32_t i = 0; i < count && !status; i++) {
-        snprintf(path, size, "%s/part-%05d.parquet", folder, i);
-        status = add_part(made, path, column, error);
-    }
-    cl_free(path);
+    if (made) made->parts = cl_alloc_zero(parts.count, sizeof *made->parts);
+    if (!status && (!made || !made->parts)) status = cl_fail_memory(error, folder, parts.count * sizeof *made->parts);
+    for (size_t i = 0; i < parts.count && !status; i++) status = add_part(made, parts.all[i], column, error);
+    free_names(&parts);
     if (status) cl_table_close(made);
     else *table = made;
     return status;

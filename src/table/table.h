@@ -9,7 +9,8 @@
 typedef struct cl_table cl_table;
 
 /* Opens every part-NNNNN.parquet in `folder`, in order; the numbers must run from 0 without
- * a gap, and columns and vector lengths must agree. */
+ * a gap, and columns and vector lengths must agree. Where there is none, what other programs wrote is taken: each file
+ * there whose name ends in .parquet, in the order of the names' bytes, or `folder` itself when it is a file. */
 coulis_status cl_table_open(const char *folder, const char *column, cl_table **table, coulis_error *error);
 void cl_table_close(cl_table *table);
 

@@ -218,8 +218,10 @@ def test_every_struct_that_grows_is_tried(header):
         assert f"INIT({name}, " in PROGRAM
 
 
-# More images, a server, shards, and rows that are elsewhere: tests of Python and of the command call these.
-ELSEWHERE = ("coulis_cluster", "coulis_check", "coulis_job_merge", "coulis_pca_fit_spans")
+# More images, a server, shards, rows that are elsewhere, a network of texts: tests of Python and of the command call
+# these.
+ELSEWHERE = ("coulis_cluster", "coulis_check", "coulis_job_merge", "coulis_pca_fit_spans",
+             "coulis_featurizer_run_tokens")
 
 
 def test_every_call_that_can_fail_is_tried(header):

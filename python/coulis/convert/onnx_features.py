@@ -14,12 +14,14 @@ def find(model, builder, options, outputs):
             found[kind] = _named(model, builder, kind, tensor)
     if "map" in found and "pooled" in found:
         return found
+    values = [builder.values[output] for output in outputs]
+    # What is written down late is a node, too: the nodes are looked at after that.
+    written = [builder.written(value.map) for value in values if isinstance(value, Value)]
     by_name = {node["name"]: node for node in builder.nodes}
     if not outputs:
         return _of_named(model, builder, by_name, found)
-    values = [builder.values[output] for output in outputs]
-    if all(isinstance(value, Value) for value in values) and len(values) > 1:
-        found.setdefault("pooled", _shared(builder, [builder.written(value.map) for value in values]))
+    if len(written) == len(values) > 1:
+        found.setdefault("pooled", _shared(builder, written))
         if found["pooled"]:
             return _of_named(model, builder, by_name, found)
     if len(values) != 1 or not isinstance(values[0], Value):
@@ -27,7 +29,7 @@ def find(model, builder, options, outputs):
             f"{model.path}: it has {len(values)} outputs where one that depends on the picture was looked for; name "
             "the tensors of the features (--map and --pooled)"
         )
-    end = builder.written(values[0].map)
+    end = written[0]
     pooled = found.get("pooled")
     scores = _dense(by_name, builder, _scores(by_name, end))
     if not pooled and end in by_name and builder.sizes[end][:2] == (1, 1) and (

@@ -56,6 +56,14 @@ def larger_places(net):
     return net
 
 
+def responding(net):
+    """Response norms that do something: they begin as zeros."""
+    for name, values in net.named_parameters():
+        if ".grn." in name:
+            torch.nn.init.normal_(values)
+    return net
+
+
 def normalised(net, x):
     return torch.nn.functional.normalize(net(x).image_embeds, dim=-1)
 
@@ -136,6 +144,13 @@ NETS = {
     "beit's pooling": of(lambda: transformers.DeiTModel(transformers.DeiTConfig(**SMALL)),
                          lambda net, x: net(x).pooler_output),
     "convnext": of(lambda: ConvNeXt(num_classes=0, depths=(1, 1, 2, 1), dims=(8, 12, 16, 24))),
+    "convnext v2": of(lambda: responding(ConvNeXt(num_classes=0, depths=(1, 1, 2, 1), dims=(8, 12, 16, 24),
+                                                  use_grn=True, ls_init_value=None))),
+    "convnext v2, convolutions": of(lambda: responding(ConvNeXt(num_classes=0, depths=(1, 1, 2, 1), use_grn=True,
+                                                                dims=(8, 12, 16, 24), ls_init_value=None,
+                                                                conv_mlp=True))),
+    "convnext v2 of transformers": of(lambda: responding(transformers.ConvNextV2Model(transformers.ConvNextV2Config(
+        depths=[1, 1, 2, 1], hidden_sizes=[8, 12, 16, 24], image_size=SIDE))), lambda net, x: net(x).pooler_output),
     "convnext of transformers": of(lambda: transformers.ConvNextModel(transformers.ConvNextConfig(
         depths=[1, 1, 2, 1], hidden_sizes=[8, 12, 16, 24])), lambda net, x: net(x).pooler_output),
     "shufflenet": of(lambda: torchvision.models.shufflenet_v2_x0_5(),
@@ -157,17 +172,18 @@ def test_small_networks_of_every_kind(name, opset, tmp_path):
     torch.manual_seed(3)
     net = make()
     settle(net, run or headless)
+    pixels = blocks(3, 5)[:, :SIDE, :SIDE]
+    mean, std = (numpy.array(onnx_import.PREPROCESSING["torch"][place]) for place in (1, 2))
+    x = torch.tensor(((pixels - mean) / std).transpose(0, 3, 1, 2), dtype=torch.float32)
+    with torch.no_grad():
+        wanted = (run or headless)(net.eval(), x).double().numpy()
     export(net, run or (lambda net, x: net(x)), tmp_path / "net.onnx", opset, open_batch=opset == 14)
     stored = add.put("n", lambda: onnx_import.convert(tmp_path / "net.onnx", "n", onnx_import.Options("torch")),
                      tmp_path)
     description, _ = onnx_import.convert(tmp_path / "net.onnx", "n", onnx_import.Options("torch"))
     expected = {"attention", "attention_pool", "layer_norm", "gelu"} if name == "vit, pooled by attention" else set()
+    expected |= {"grn"} if name.startswith("convnext v2") else set()
     assert expected <= {node["op"] for node in description["nodes"]}
-    pixels = blocks(3, 5)[:, :SIDE, :SIDE]
-    mean, std = (numpy.array(onnx_import.PREPROCESSING["torch"][place]) for place in (1, 2))
-    with torch.no_grad():
-        wanted = (run or headless)(net, torch.tensor(((pixels - mean) / std).transpose(0, 3, 1, 2),
-                                                     dtype=torch.float32)).double().numpy()
     with coulis.Featurizer(stored, threads=1) as featurizer:
         found = featurizer.featurize_pixels(pixels).astype(numpy.float64)
     assert found.shape == wanted.shape

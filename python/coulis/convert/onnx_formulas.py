@@ -1,4 +1,4 @@
-"""Layer norms, GELUs and lengths that exporters write out as arithmetic.
+"""Layer norms, GELUs, lengths and ConvNeXt V2's response norms that exporters write out as arithmetic.
 
 What several nodes compute from one map is kept as a sum of products: of the map's numbers x, of functions of such sums
 (erf, tanh, a mean over the channels, a power), and of a constant factor for each channel. However the nodes are
@@ -9,7 +9,7 @@ import numpy
 
 from . import onnx_constants
 from .onnx_graph import FIELD_MAX, Refused
-from .onnx_values import CHANNEL, Map, Value
+from .onnx_values import CHANNEL, HEIGHT, WIDTH, Map, Value
 
 NEAR = 1e-5  # how exactly factors are met: they are float32, and rounded at every step
 TERMS_MAX = 64
@@ -18,7 +18,8 @@ EPSILON_MAX = 1.0
 
 
 class Function:
-    """erf, tanh, mean (over the channels), power (with an exponent) or least (the larger of it and a number)."""
+    """erf, tanh, mean (over the channels), length (the root of the sum of `inner`, which is a square, over the pixels),
+    power (with an exponent) or least (the larger of it and a number)."""
 
     def __init__(self, kind, inner, number=None):
         self.kind, self.inner, self.number = kind, inner, number
@@ -226,7 +227,8 @@ def _layer_norm(c, formula, function):
     if function.kind != "power":
         return None
     if function.number == -1.0:
-        return _length(c, formula, function)
+        found = _response(c, formula, function)
+        return _length(c, formula, function) if found is None else found
     if function.number != -0.5:
         return None
     inner = dict(function.inner.terms)
@@ -254,6 +256,25 @@ def _layer_norm(c, formula, function):
     value = _affine(c, formula.value, x[X,], x.get((), 0.0 * x[X,]))
     made = value.with_map(c.emit("layer_norm", [value.map], value.map.size, epsilon=float(epsilon[0])))
     return _affine(c, made, *found)
+
+
+def _response(c, formula, function):
+    """x + f * x * g / (mean(g) + epsilon) + s, where g is the length of each channel over all pixels."""
+    inner, size = dict(function.inner.terms), formula.value.map.size[CHANNEL]
+    epsilon = inner.pop((), numpy.zeros(1))
+    means = [key[0] for key in inner if len(key) == 1 and key[0] is not X and key[0].kind == "mean"]
+    length = means[0].inner._only() if len(means) == len(inner) == 1 else None
+    if length is None or length.kind != "length" or (epsilon != epsilon[0]).any() or not 0 <= epsilon[0] <= EPSILON_MAX:
+        return None
+    product, ones = tuple(sorted((X, length, function), key=_order)), numpy.ones(size)
+    plain = {key: factor for key, factor in formula.terms.items() if key not in (product, ())}
+    if (product not in formula.terms or not formula.like(plain).near(formula.like({(X,): ones}))
+            or not function.inner.near(formula.like({(means[0],): ones, (): epsilon * ones}))
+            or not length.inner.near(formula.like({(X, X): ones}))):
+        return None
+    tensors = {"scale": formula.terms[product], "shift": formula.terms.get((), 0 * ones)}
+    value = formula.value
+    return value.with_map(c.emit("grn", [value.map], value.map.size, tensors, epsilon=float(epsilon[0])))
 
 
 def _length(c, formula, function):
@@ -362,6 +383,16 @@ def over_channels(c, kind):
         count = float(formula.value.map.size[CHANNEL])
         formula = formula.like({key: factor * count for key, factor in formula.terms.items()})
     return formula.power(0.5) if kind == "l2" else formula
+
+
+def over_area(c):
+    """ReduceL2 over height and width: the length of each channel."""
+    formula, axes = take(c, c.inputs[0]), onnx_constants.axes_of(c.inputs, c.attributes) or []
+    places = [onnx_constants.axis_of(axis, len(formula.value.axes) + 1) for axis in axes]
+    ways = {way for place in places if place for way in formula.value.axes[place - 1]}
+    if 0 in places or ways != {way for way in (HEIGHT, WIDTH) if formula.value.map.size[way] > 1} or not c.whole("keepdims", 1):
+        raise Refused("it is neither over the channels nor over height and width, with these kept (keepdims 1)")
+    return formula.power(2).function("length")
 
 
 def is_over_channels(c):

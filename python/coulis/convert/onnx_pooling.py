@@ -84,8 +84,10 @@ def reduce_sum(c):
 
 def length(kind):
     def work(c):
-        if not onnx_formulas.is_over_channels(c):
+        if onnx_formulas.is_over_channels(c):
+            return onnx_formulas.over_channels(c, kind)
+        if kind != "l2":
             raise Refused("it is not over the channels")
-        return onnx_formulas.over_channels(c, kind)
+        return onnx_formulas.over_area(c)
 
     return work

@@ -390,7 +390,8 @@ def over_area(c):
     formula, axes = take(c, c.inputs[0]), onnx_constants.axes_of(c.inputs, c.attributes) or []
     places = [onnx_constants.axis_of(axis, len(formula.value.axes) + 1) for axis in axes]
     ways = {way for place in places if place for way in formula.value.axes[place - 1]}
-    if 0 in places or ways != {way for way in (HEIGHT, WIDTH) if formula.value.map.size[way] > 1} or not c.whole("keepdims", 1):
+    of_area = {way for way in (HEIGHT, WIDTH) if formula.value.map.size[way] > 1}
+    if 0 in places or ways != of_area or not c.whole("keepdims", 1):
         raise Refused("it is neither over the channels nor over height and width, with these kept (keepdims 1)")
     return formula.power(2).function("length")
 

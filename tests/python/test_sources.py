@@ -358,5 +358,5 @@ def test_list_is_a_manifest(coulis, images, paths, expected, tmp_path):
                                                   for t in expected["modified"]]
         coulis("featurize", name, "-o", f"{name}-out")
         check(tmp_path / f"{name}-out", expected)
-    assert "is not served" in coulis("list", images, "-o", "s3://bucket/x.csv", code=1).stderr
+    assert "is not served" in coulis("list", images, "-o", "gs://bucket/x.csv", code=1).stderr
     assert ".parquet or a .csv" in coulis("list", images, "-o", "x.txt", code=1).stderr

@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # What the group `spark` needs, in build/spark; sourced by ./run, whose functions and variables it uses.
 #   driver/   Python with PySpark, boto3 and pytest     worker/  Python of the executors: NumPy, pyarrow, our wheel
-#   connect/  what a client of Spark Connect needs beside the driver's Python
 #   ivy/jars  Spark's S3 client                         bin/     versitygw, an S3 server
 # shellcheck shell=bash
 
@@ -22,18 +21,6 @@ spark_venv() {
     say "installing Python packages into build/spark/$1: $list"
     "$VENV/bin/python" -m venv --clear "$folder"
     "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "$list"
-    cp "$list" "$folder/.installed"
-}
-
-# What makes a client of Spark Connect of the driver's Python, which itself stays without pandas.
-spark_connect() {
-    local list=requirements/spark-connect.txt folder=$SPARK/connect
-    cmp -s "$list" "$folder/.installed" && return
-    say "installing Python packages into build/spark/connect: $list"
-    rm -rf "$folder"
-    "$SPARK/driver/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
-        --target "$folder" -r "$list"
-    rm -rf "$folder"/numpy* # the driver's own
     cp "$list" "$folder/.installed"
 }
 
@@ -93,12 +80,11 @@ spark_environment() {
     mkdir -p "$SPARK"
     spark_venv driver requirements/spark.txt
     spark_venv worker requirements/spark-worker.txt
-    spark_connect
     spark_wheel worker
     spark_jars
     spark_s3_server
     say "build/spark is ready after $((SECONDS - began)) s: $(du -sh "$SPARK" | cut -f1) of PySpark, NumPy, pyarrow," \
-        "the wheel, Hadoop's S3 client, a client of Spark Connect, and an S3 server"
+        "the wheel, Hadoop's S3 client, and an S3 server"
 }
 
 # For ./run bench spark: one Python with all of it, for the driver and the executors.

@@ -197,7 +197,11 @@ def test_what_a_server_says_of_an_image_is_its_row(coulis, paths, tmp_path):
         assert asked["/404"] == asked["/403"] == 1 and asked["/500"] == asked["/cut"] == 6
 
 
-@pytest.mark.parametrize("code, from_the_start", [(503, False), (500, False), (500, True), (None, False)])
+# Each waits some ten seconds for the server; COULIS_TEST_LONG=1 takes all.
+WAYS = [(500, True), (None, False)] + ([(503, False), (500, False)] if os.environ.get("COULIS_TEST_LONG") else [])
+
+
+@pytest.mark.parametrize("code, from_the_start", WAYS)
 def test_a_server_that_goes_away_ends_the_job_which_is_resumed(code, from_the_start, coulis, images, paths, expected,
                                                                tmp_path):
     """What belongs to the network is no row: neither an answer nor bytes that are cut (None)."""

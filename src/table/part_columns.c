@@ -29,15 +29,23 @@ static int has_type(const carquet_schema_t *schema, int32_t leaf, int column) {
            definition <= 1 + 2 * is_vector;
 }
 
+/* The leaf of a column that may be missing; another program's column of that name may be anything, and is not it. */
+static int32_t find_optional(const carquet_schema_t *schema, int column) {
+    const int32_t leaf = find_leaf(schema, cl_column_names[column]);
+    return leaf >= 0 && has_type(schema, leaf, column) ? leaf : -1;
+}
+
 coulis_status cl_find_columns(const carquet_schema_t *schema, const char *path, const char *vector,
                               int32_t leaves[CL_COLUMNS], coulis_error *error) {
     if (!schema) return cl_fail(error, COULIS_BAD_DATA, "'%s' is no table of coulis: it has no columns", path);
     for (int column = 0; column < CL_COLUMNS; column++) {
+        if (column > CL_COLUMN_VECTOR) {
+            leaves[column] = find_optional(schema, column);
+            continue;
+        }
         const char *name = column == CL_COLUMN_VECTOR ? vector : cl_column_names[column];
         int32_t leaf = leaves[column] = find_leaf(schema, name);
-        if (column > CL_COLUMN_VECTOR) { /* another program's column of that name may be anything */
-            if (leaf >= 0 && !has_type(schema, leaf, column)) leaves[column] = -1;
-        } else if (leaf < 0) {
+        if (leaf < 0) {
             return cl_fail(error, COULIS_BAD_DATA, "'%s' is no table of coulis: it has no column '%s'", path,
                            name);
         } else if (!has_type(schema, leaf, column)) {
@@ -89,11 +97,8 @@ coulis_status cl_find_columns_of_others(const carquet_schema_t *schema, const ch
     if (named < 0 && second)
         return cl_fail(error, COULIS_BAD_DATA, "'%s' has several columns of vectors, '%s' and '%s' among them; name "
                        "the one to be taken '%s'", path, first, second, vector);
-    for (int column = 0; column < CL_COLUMNS; column++) {
-        if (column == CL_COLUMN_VECTOR) continue;
-        const int32_t leaf = leaves[column] = find_leaf(schema, cl_column_names[column]);
-        if (leaf >= 0 && !has_type(schema, leaf, column)) leaves[column] = -1;
-    }
+    for (int column = 0; column < CL_COLUMNS; column++)
+        if (column != CL_COLUMN_VECTOR) leaves[column] = find_optional(schema, column);
     const int32_t leaf = leaves[CL_COLUMN_VECTOR] = named >= 0 ? named : only;
     const char *names[4] = {NULL};
     *kind = vector_depth(schema, leaf, names) == 4 ? find_kind(schema, names[0]) : -1;

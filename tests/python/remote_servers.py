@@ -4,6 +4,7 @@ import hashlib
 import http.client
 import http.server
 import random
+import re
 import socket
 import ssl
 import threading
@@ -113,22 +114,30 @@ def reset(handler):
 
 class Faults(Server):
     """A proxy before `upstream` that answers 500 or 503, cuts the body, or stalls, in turn, in a share of all requests.
-    Which ones is drawn from what is asked and how often it was asked before, and so does not depend on the order."""
+    Which ones is drawn from what is asked and how often it was asked before, and so depends neither on the order nor on
+    what a server names by chance: a run of the same requests has the same faults. With `once`, each request has one
+    when it comes first and none later: for those who make too few requests for a share of them to mean anything."""
 
     kinds = ("500", "503", "cut", "stall")
 
-    def __init__(self, upstream, share=0.1, stall=1.5, seed=0):
+    def __init__(self, upstream, share=0.1, stall=1.5, seed=0, once=False):
         self.upstream = urllib.parse.urlsplit(upstream)
-        self.share, self.stall, self.seed = share, stall, seed
+        self.share, self.stall, self.seed, self.once = share, stall, seed, once
         self.asked, self.made = {}, dict.fromkeys(self.kinds, 0)
         super().__init__(self.forward)
 
-    def fault(self, handler):
-        asked = (handler.command, handler.path, handler.headers.get("Range", ""))
+    def count(self, handler):
+        """What is asked, and how often it was with this time."""
+        path = re.sub(r"uploadId=[^&]*", "uploadId=", handler.path)  # which S3 draws anew for each upload
+        asked = (handler.command, path, handler.headers.get("Range", ""))
         with self.lock:
             count = self.asked[asked] = self.asked.get(asked, 0) + 1
+        return asked, count
+
+    def fault(self, handler):
+        asked, count = self.count(handler)
         drawn = random.Random(hashlib.sha256(repr((self.seed, asked, count)).encode()).digest())
-        if drawn.random() >= self.share:
+        if count > 1 if self.once else drawn.random() >= self.share:
             return None
         with self.lock:
             kind = self.kinds[sum(self.made.values()) % len(self.kinds)]

@@ -116,10 +116,11 @@ def test_what_is_in_the_way_stays(coulis, images, root, there):
         assert "is not served as output" in coulis("fit", images, "-o", place, code=1).stderr
 
 
-def test_faults_in_a_tenth_of_all_requests(coulis, server, images, expected, there):
-    with Faults(server, share=0.1, stall=0.2, seed=3) as faults:
+@pytest.mark.parametrize("which", [{"share": 0.1, "seed": 8}, {"once": True}], ids=["a tenth", "each once"])
+def test_faults_change_nothing(coulis, server, images, expected, there, which):
+    with Faults(server, stall=0.2, **which) as faults:
         coulis("run", images, "-o", OUT, *JOB, AWS_ENDPOINT_URL=faults.url)
-        assert sum(faults.made.values()) > 3, faults.made
+        assert min(faults.made.values()) > 0, faults.made
     assert digests(there) == expected
 
 

@@ -119,12 +119,12 @@ def layers_are_kept():
 
 # What only POSIX systems have: another platform gets another src/base.
 OF_THE_PLATFORM = re.compile(r"\b(fts_\w+|flock|fsync|fdatasync|mmap|munmap|dlopen|dlsym|dlclose|dladdr|dlerror"
-                             r"|_WIN32)\b"
-                             r'|"/proc/|<(dlfcn|fts|sys/mman|sys/file)\.h>')
+                             r"|_WIN32|pthread_\w+)\b"
+                             r'|"/proc/|<(dlfcn|fts|sys/mman|sys/file|pthread|sched|signal)\.h>')
 
 
 def platform_is_in_base():
-    """files, locks, memory and libraries of the system are used by src/base alone"""
+    """threads, locks, memory and libraries of the system are used by src/base alone"""
     return [f"{name(p)}:{number}: {found[0]}" for p in of_kind(".c", ".h", below="src/")
             if not name(p).startswith("src/base/") for number, line in enumerate(lines(p), 1)
             if (found := OF_THE_PLATFORM.search(line))]

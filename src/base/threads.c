@@ -1,16 +1,13 @@
 #include "base/threads.h"
 
-#include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
-#include <sys/types.h>
-#include <unistd.h>
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/sync.h"
 
 /* More than any machine has; guards the worker array against a slip of a digit. */
 #define THREADS_MAX 1024
@@ -21,17 +18,17 @@
 
 typedef struct worker {
     cl_pool *pool;
-    pthread_t thread;
+    cl_thread thread;
     int32_t number;
 } worker;
 
 struct cl_pool {
     int32_t threads;
     int32_t started;
-    pid_t process; /* in which they were started */
+    int64_t process; /* in which they were started */
     worker *workers; /* workers[0] is the caller and has no thread */
-    pthread_mutex_t mutex;
-    pthread_cond_t begin, end;
+    cl_mutex mutex;
+    cl_condition begin, end;
     /* The job at hand; guarded by the mutex, except next_piece. The first two are looked at without it, too. */
     _Atomic uint64_t job_number;
     _Atomic int32_t busy;
@@ -71,41 +68,36 @@ static void *worker_main(void *argument) {
     uint64_t seen = 0;
     for (;;) {
         for (int looks = 0; looks < LOOKS && atomic_load(&pool->job_number) == seen; looks++) relax();
-        pthread_mutex_lock(&pool->mutex);
-        while (!pool->stopping && pool->job_number == seen) pthread_cond_wait(&pool->begin, &pool->mutex);
+        cl_mutex_lock(&pool->mutex);
+        while (!pool->stopping && pool->job_number == seen) cl_condition_wait(&pool->begin, &pool->mutex);
         if (pool->stopping) {
-            pthread_mutex_unlock(&pool->mutex);
+            cl_mutex_unlock(&pool->mutex);
             return NULL;
         }
         seen = pool->job_number;
-        pthread_mutex_unlock(&pool->mutex);
+        cl_mutex_unlock(&pool->mutex);
         take_pieces(pool, self->number);
-        pthread_mutex_lock(&pool->mutex);
-        if (--pool->busy == 0) pthread_cond_signal(&pool->end);
-        pthread_mutex_unlock(&pool->mutex);
+        cl_mutex_lock(&pool->mutex);
+        if (--pool->busy == 0) cl_condition_signal(&pool->end);
+        cl_mutex_unlock(&pool->mutex);
     }
 }
 
-/* Starts the threads in this process; returns pthread_create's error and leaves as many as there are by then. */
+/* Starts the threads in this process; returns the error of cl_thread_start and leaves as many as there are by then. */
 static int start(cl_pool *pool) {
-    pthread_mutex_init(&pool->mutex, NULL);
-    pthread_cond_init(&pool->begin, NULL);
-    pthread_cond_init(&pool->end, NULL);
-    pool->process = getpid();
+    cl_mutex_init(&pool->mutex);
+    cl_condition_init(&pool->begin);
+    cl_condition_init(&pool->end);
+    pool->process = cl_process();
     pool->job_number = 0;
     pool->busy = 0;
     pool->started = 1;
-    /* Signals go to the program's own threads. */
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
     int failed = 0;
     for (int32_t i = 1; i < pool->threads && !failed; i++) {
         pool->workers[i] = (worker){.pool = pool, .number = i};
-        failed = pthread_create(&pool->workers[i].thread, NULL, worker_main, &pool->workers[i]);
+        failed = cl_thread_start(&pool->workers[i].thread, worker_main, &pool->workers[i]);
         if (!failed) pool->started++;
     }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
     return failed;
 }
 
@@ -136,15 +128,15 @@ coulis_status cl_pool_create(int32_t threads, cl_pool **out, coulis_error *error
 
 void cl_pool_free(cl_pool *pool) {
     if (!pool) return;
-    if (pool->process == getpid()) {
-        pthread_mutex_lock(&pool->mutex);
+    if (pool->process == cl_process()) {
+        cl_mutex_lock(&pool->mutex);
         pool->stopping = true;
-        pthread_cond_broadcast(&pool->begin);
-        pthread_mutex_unlock(&pool->mutex);
-        for (int32_t i = 1; i < pool->started; i++) pthread_join(pool->workers[i].thread, NULL);
-        pthread_cond_destroy(&pool->end);
-        pthread_cond_destroy(&pool->begin);
-        pthread_mutex_destroy(&pool->mutex);
+        cl_condition_broadcast(&pool->begin);
+        cl_mutex_unlock(&pool->mutex);
+        for (int32_t i = 1; i < pool->started; i++) cl_thread_join(pool->workers[i].thread);
+        cl_condition_destroy(&pool->end);
+        cl_condition_destroy(&pool->begin);
+        cl_mutex_destroy(&pool->mutex);
     } /* Otherwise the threads are another process's, and so are those who wait for the conditions. */
     cl_free(pool->workers);
     cl_free(pool);
@@ -157,19 +149,19 @@ void cl_pool_run(cl_pool *pool, int64_t pieces, void (*work)(void *context, int6
     if (pieces <= 0) return;
     /* After fork the child has none of the threads, and the locks as they were at that moment. Where it cannot start
      * threads of its own, fewer do the work, at least the caller. */
-    if (pool->process != getpid()) start(pool);
-    pthread_mutex_lock(&pool->mutex);
+    if (pool->process != cl_process()) start(pool);
+    cl_mutex_lock(&pool->mutex);
     pool->pieces = pieces;
     pool->work = work;
     pool->context = context;
     atomic_store(&pool->next_piece, 0);
     pool->busy = pool->started - 1;
     pool->job_number++;
-    pthread_cond_broadcast(&pool->begin);
-    pthread_mutex_unlock(&pool->mutex);
+    cl_condition_broadcast(&pool->begin);
+    cl_mutex_unlock(&pool->mutex);
     take_pieces(pool, 0);
     for (int looks = 0; looks < LOOKS && atomic_load(&pool->busy) > 0; looks++) relax();
-    pthread_mutex_lock(&pool->mutex);
-    while (pool->busy > 0) pthread_cond_wait(&pool->end, &pool->mutex);
-    pthread_mutex_unlock(&pool->mutex);
+    cl_mutex_lock(&pool->mutex);
+    while (pool->busy > 0) cl_condition_wait(&pool->end, &pool->mutex);
+    cl_mutex_unlock(&pool->mutex);
 }

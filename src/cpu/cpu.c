@@ -1,6 +1,5 @@
 #include "cpu/cpu.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #if defined(__x86_64__)
@@ -11,6 +10,7 @@
 #include <unistd.h>
 #endif
 
+#include "base/sync.h"
 #include "coulis.h"
 
 static const char *const level_names[] = {"scalar", "neon", "avx2", "avx512"};
@@ -68,7 +68,7 @@ bool cl_cpu_has(cl_cpu_extra extra) {
 }
 
 static cl_cpu_level chosen;
-static pthread_once_t once = PTHREAD_ONCE_INIT;
+static cl_once once = CL_ONCE_INIT;
 
 static void choose(void) {
     for (int level = CL_CPU_AVX512; level >= CL_CPU_SCALAR; level--) {
@@ -85,7 +85,7 @@ static void choose(void) {
 }
 
 cl_cpu_level cl_cpu(void) {
-    pthread_once(&once, choose);
+    cl_call_once(&once, choose);
     return chosen;
 }
 

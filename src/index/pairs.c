@@ -4,11 +4,11 @@
 #include "index/pairs.h"
 
 #include <math.h>
-#include <pthread.h>
 #include <stdatomic.h>
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/sync.h"
 #include "index/filter.h"
 #include "kernels/kernels.h"
 
@@ -45,7 +45,7 @@ typedef struct finding {
     side *filled;     /* the side whose stand-ins are being made */
     coulis_status (*visit)(void *context, const cl_pair *pairs, int64_t count);
     void *context;
-    pthread_mutex_t mutex;
+    cl_mutex mutex;
     _Atomic int32_t status;
 } finding;
 
@@ -65,9 +65,9 @@ static const float *stand_ins(const finding *f, const side *s, int64_t first, in
 }
 
 static void hand_on(finding *f, scratch *s) {
-    pthread_mutex_lock(&f->mutex);
+    cl_mutex_lock(&f->mutex);
     if (!atomic_load(&f->status)) atomic_store(&f->status, f->visit(f->context, s->pairs, s->count));
-    pthread_mutex_unlock(&f->mutex);
+    cl_mutex_unlock(&f->mutex);
     s->found += s->count;
     s->count = 0;
 }
@@ -165,7 +165,7 @@ coulis_status cl_pairs_find(const cl_vectors *a, const cl_vectors *b, double thr
                             cl_pairs_work *work, coulis_error *error) {
     const int32_t threads = cl_pool_threads(pool);
     finding f = {.kernels = cl_kernels_get(), .a.vectors = a, .b.vectors = b ? b : a, .one = !b, .visit = visit,
-                 .threshold = threshold, .context = context, .mutex = PTHREAD_MUTEX_INITIALIZER};
+                 .threshold = threshold, .context = context, .mutex = CL_MUTEX_INIT};
     atomic_init(&f.status, 0);
     coulis_status status = cl_filter_choose(a, threshold, pool, &f.filter, error);
     if (status) return status;

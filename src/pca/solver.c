@@ -3,32 +3,30 @@
 #include <cblas.h>
 #include <lapacke.h>
 #include <math.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <sys/types.h>
-#include <unistd.h>
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/sync.h"
 #include "pca/band.h"
 #include "pca/kernels/kernels.h"
 #include "pca/tridiagonal.h"
 
 /* OpenBLAS shares its work out over its own threads, and the last bits of its sums depend on how
  * many there are. The number belongs to the process, so callers take turns. */
-static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
+static cl_mutex turn = CL_MUTEX_INIT;
 
 /* The process that `turn` belongs to, negative while it is made anew: a thread may have had it when this process was
  * forked, and nobody here would give it back. */
-static _Atomic pid_t turn_process;
+static _Atomic int64_t turn_process;
 
 static void own_turn(void) {
-    const pid_t self = getpid();
-    pid_t before = atomic_load(&turn_process);
+    const int64_t self = cl_process();
+    int64_t before = atomic_load(&turn_process);
     while (before != self) {
         if (before != -self && atomic_compare_exchange_strong(&turn_process, &before, -self)) {
-            if (before != 0) pthread_mutex_init(&turn, NULL);
+            if (before != 0) cl_mutex_init(&turn);
             atomic_store(&turn_process, self);
             return;
         }
@@ -38,7 +36,7 @@ static void own_turn(void) {
 
 static int begin_one_thread(void) {
     own_turn();
-    pthread_mutex_lock(&turn);
+    cl_mutex_lock(&turn);
     int threads = openblas_get_num_threads();
     openblas_set_num_threads(1);
     return threads;
@@ -46,7 +44,7 @@ static int begin_one_thread(void) {
 
 static void end_one_thread(int threads) {
     openblas_set_num_threads(threads);
-    pthread_mutex_unlock(&turn);
+    cl_mutex_unlock(&turn);
 }
 
 static coulis_status outcome(lapack_int info, const char *routine, int64_t n, coulis_error *error) {

@@ -1,11 +1,11 @@
 #include "pca/tridiagonal.h"
 
-#include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/sync.h"
 #include "pca/kernels/kernels.h"
 
 /* Sweep s clears column s below the first number beside the diagonal. Its step t reflects rows and columns
@@ -77,7 +77,7 @@ static void run_group(void *context, int64_t piece, int32_t worker) {
             if (i == 0 && piece > 0) {
                 int64_t needed = smaller(t + 2, steps_of(s->n, first - 1));
                 for (int looks = 0; atomic_load_explicit(&s->done[piece - 1], memory_order_acquire) < needed; looks++)
-                    if (looks > PATIENCE) sched_yield();
+                    if (looks > PATIENCE) cl_thread_yield();
             }
             step(s, first + i, t, v[i], &taus[i]);
             if (i == sweeps - 1) atomic_store_explicit(&s->done[piece], t + 1, memory_order_release);

@@ -1,12 +1,11 @@
 #include "pipeline/stream.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <signal.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/sync.h"
 #include "pipeline/slot.h"
 #include "source/item.h"
 
@@ -29,7 +28,7 @@ typedef struct queued {
 
 typedef struct thread {
     cl_stream *stream;
-    pthread_t id;
+    cl_thread id;
     int32_t worker;
 } thread;
 
@@ -41,8 +40,8 @@ struct cl_stream {
     thread *threads;
     int32_t started, readers, workers;
 
-    pthread_mutex_t mutex;
-    pthread_cond_t readable, workable, writable; /* for readers, workers, the caller */
+    cl_mutex mutex;
+    cl_condition readable, workable, writable; /* for readers, workers, the caller */
     bool closing;
     bool halted;      /* nobody takes another item */
     int32_t working;  /* workers that have items in hand */
@@ -73,7 +72,7 @@ static bool may_read(const cl_stream *s) {
 
 static void set_fatal(cl_stream *s, const coulis_error *error) {
     if (s->fatal.status == COULIS_OK) s->fatal = *error;
-    pthread_cond_signal(&s->writable);
+    cl_condition_signal(&s->writable);
 }
 
 /* Reads an item into `next`, or leaves it without bytes and says why in `result`. */
@@ -114,7 +113,7 @@ static cl_slot *open_chunk(cl_stream *s, int64_t number) {
 
 static void close_chunk(cl_stream *s) {
     s->slots[s->filling++ % SLOTS].closed = true;
-    pthread_cond_signal(&s->writable);
+    cl_condition_signal(&s->writable);
 }
 
 /* With the mutex held: gives the item its row, and closes the chunk when it is full. */
@@ -135,7 +134,7 @@ static queued place_item(cl_stream *s, int64_t number, const coulis_item *item) 
 static void end_items(cl_stream *s) {
     s->ended = true;
     if (s->slots[s->filling % SLOTS].opened && !s->slots[s->filling % SLOTS].closed) close_chunk(s);
-    pthread_cond_signal(&s->writable);
+    cl_condition_signal(&s->writable);
 }
 
 /* With the mutex held: how many bytes an item will have, as far as one can tell before it is read. */
@@ -152,10 +151,10 @@ static void read_next(cl_stream *s) {
     const int64_t number = s->next;
     int64_t skip_to = s->skip_to, earlier = -1;
     s->taking = true;
-    pthread_mutex_unlock(&s->mutex);
+    cl_mutex_unlock(&s->mutex);
     coulis_status status = take_item(s, number, &skip_to, &resumes, &item, &error);
     if (status == COULIS_OK && item.name && number >= skip_to) earlier = cl_carry_find(&s->plan.carry, number, &item);
-    pthread_mutex_lock(&s->mutex);
+    cl_mutex_lock(&s->mutex);
     s->skip_to = skip_to;
     if (resumes) { /* an empty chunk, so that the caller takes what is there even when no row is missing */
         open_chunk(s, number);
@@ -166,7 +165,7 @@ static void read_next(cl_stream *s) {
         if (status != COULIS_OK) set_fatal(s, &error);
         else if (!item.name) end_items(s);
         else s->next++, s->counts.skipped++;
-        pthread_cond_signal(&s->readable);
+        cl_condition_signal(&s->readable);
         return;
     }
     queued next = place_item(s, number, &item);
@@ -179,22 +178,22 @@ static void read_next(cl_stream *s) {
         s->counts.skipped++;
         s->taking = false;
         place->finished[next.row] = true;
-        if (--place->left == 0 && place->closed) pthread_cond_signal(&s->writable);
-        pthread_cond_signal(&s->readable);
+        if (--place->left == 0 && place->closed) cl_condition_signal(&s->writable);
+        cl_condition_signal(&s->readable);
         return;
     }
     s->reading++;
     s->reading_bytes += expected;
     if (!item.now) {
         s->taking = false;
-        pthread_cond_signal(&s->readable);
+        cl_condition_signal(&s->readable);
     }
-    pthread_mutex_unlock(&s->mutex);
+    cl_mutex_unlock(&s->mutex);
     read_item(s, &place->items[next.row], &place->results[next.row], &next);
-    pthread_mutex_lock(&s->mutex);
+    cl_mutex_lock(&s->mutex);
     if (item.now) {
         s->taking = false;
-        pthread_cond_signal(&s->readable);
+        cl_condition_signal(&s->readable);
     }
     s->reading--;
     s->reading_bytes -= expected;
@@ -202,18 +201,18 @@ static void read_next(cl_stream *s) {
     s->read_bytes += (int64_t)next.size;
     s->queue[(s->queue_first + s->queue_count++) % s->queue_capacity] = next;
     s->queue_bytes += next.size;
-    pthread_cond_signal(&s->workable);
+    cl_condition_signal(&s->workable);
 }
 
 static void *reader_main(void *argument) {
     cl_stream *s = ((thread *)argument)->stream;
-    pthread_mutex_lock(&s->mutex);
+    cl_mutex_lock(&s->mutex);
     for (;;) {
-        while (!s->closing && !may_read(s)) pthread_cond_wait(&s->readable, &s->mutex);
+        while (!s->closing && !may_read(s)) cl_condition_wait(&s->readable, &s->mutex);
         if (s->closing) break;
         read_next(s);
     }
-    pthread_mutex_unlock(&s->mutex);
+    cl_mutex_unlock(&s->mutex);
     return NULL;
 }
 
@@ -249,9 +248,9 @@ static void work_on(cl_stream *s, int32_t worker, const queued *items, int32_t c
 static void *worker_main(void *argument) {
     const thread *self = argument;
     cl_stream *s = self->stream;
-    pthread_mutex_lock(&s->mutex);
+    cl_mutex_lock(&s->mutex);
     for (;;) {
-        while (!s->closing && (s->queue_count == 0 || s->halted)) pthread_cond_wait(&s->workable, &s->mutex);
+        while (!s->closing && (s->queue_count == 0 || s->halted)) cl_condition_wait(&s->workable, &s->mutex);
         if (s->closing) break;
         queued items[CL_FEATURIZER_PICTURES];
         int32_t count = share(s);
@@ -262,10 +261,10 @@ static void *worker_main(void *argument) {
             s->queue_bytes -= items[i].size;
         }
         s->working++;
-        pthread_cond_broadcast(&s->readable);
-        pthread_mutex_unlock(&s->mutex);
+        cl_condition_broadcast(&s->readable);
+        cl_mutex_unlock(&s->mutex);
         work_on(s, self->worker, items, count);
-        pthread_mutex_lock(&s->mutex);
+        cl_mutex_lock(&s->mutex);
         s->working--;
         for (int32_t i = 0; i < count; i++) {
             cl_slot *place = &s->slots[items[i].chunk % SLOTS];
@@ -276,27 +275,22 @@ static void *worker_main(void *argument) {
             else s->counts.done++;
             if (error->status != COULIS_OK) s->counts.failed++;
             place->finished[items[i].row] = true;
-            if (--place->left == 0 && place->closed) pthread_cond_signal(&s->writable);
+            if (--place->left == 0 && place->closed) cl_condition_signal(&s->writable);
         }
     }
-    pthread_mutex_unlock(&s->mutex);
+    cl_mutex_unlock(&s->mutex);
     return NULL;
 }
 
 /* ---- the caller ---- */
 
 static coulis_status start_threads(cl_stream *s, coulis_error *error) {
-    /* Signals go to the program's own threads. */
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
     int failed = 0;
     for (int32_t i = 0; !failed && i < s->readers + s->workers; i++) {
         s->threads[i] = (thread){.stream = s, .worker = i - s->readers};
-        failed = pthread_create(&s->threads[i].id, NULL, i < s->readers ? reader_main : worker_main, &s->threads[i]);
+        failed = cl_thread_start(&s->threads[i].id, i < s->readers ? reader_main : worker_main, &s->threads[i]);
         if (!failed) s->started++;
     }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (!failed) return COULIS_OK;
     return cl_fail(error, COULIS_NO_MEMORY, "a thread could not be started: %s", strerror(failed));
 }
@@ -330,10 +324,10 @@ coulis_status cl_stream_create(const coulis_source *source, const cl_stream_plan
     s->readers = source->readers < 1 ? READERS : source->readers < READERS_MAX ? source->readers : READERS_MAX;
     s->queue_capacity = (int64_t)workers * QUEUE_PER_WORKER;
     if (s->queue_capacity < 2 * s->readers) s->queue_capacity = 2 * s->readers;
-    pthread_mutex_init(&s->mutex, NULL);
-    pthread_cond_init(&s->readable, NULL);
-    pthread_cond_init(&s->workable, NULL);
-    pthread_cond_init(&s->writable, NULL);
+    cl_mutex_init(&s->mutex);
+    cl_condition_init(&s->readable);
+    cl_condition_init(&s->workable);
+    cl_condition_init(&s->writable);
     coulis_status status = make_room(s, error);
     if (status == COULIS_OK) status = start_threads(s, error);
     if (status != COULIS_OK) {
@@ -346,22 +340,22 @@ coulis_status cl_stream_create(const coulis_source *source, const cl_stream_plan
 
 void cl_stream_free(cl_stream *s) {
     if (!s) return;
-    pthread_mutex_lock(&s->mutex);
+    cl_mutex_lock(&s->mutex);
     s->closing = true;
     if (s->reading > 0 && s->source->stop) s->source->stop(s->source->context);
-    pthread_cond_broadcast(&s->readable);
-    pthread_cond_broadcast(&s->workable);
-    pthread_mutex_unlock(&s->mutex);
-    for (int32_t i = 0; i < s->started; i++) pthread_join(s->threads[i].id, NULL);
+    cl_condition_broadcast(&s->readable);
+    cl_condition_broadcast(&s->workable);
+    cl_mutex_unlock(&s->mutex);
+    for (int32_t i = 0; i < s->started; i++) cl_thread_join(s->threads[i].id);
     for (int64_t i = 0; i < s->queue_count; i++) {
         void *bytes = s->queue[(s->queue_first + i) % s->queue_capacity].bytes;
         if (bytes) s->source->release(s->source->context, bytes);
     }
     for (int i = 0; i < SLOTS; i++) cl_slot_free(&s->slots[i]);
-    pthread_cond_destroy(&s->writable);
-    pthread_cond_destroy(&s->workable);
-    pthread_cond_destroy(&s->readable);
-    pthread_mutex_destroy(&s->mutex);
+    cl_condition_destroy(&s->writable);
+    cl_condition_destroy(&s->workable);
+    cl_condition_destroy(&s->readable);
+    cl_mutex_destroy(&s->mutex);
     cl_free(s->queue);
     cl_free(s->threads);
     cl_free(s);
@@ -377,16 +371,10 @@ static cl_turn turn_of(const cl_stream *s) {
 
 coulis_status cl_stream_wait(cl_stream *s, cl_turn *turn, cl_chunk *chunk, cl_stream_counts *counts,
                              coulis_error *error) {
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_nsec += 200000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_nsec -= 1000000000;
-        until.tv_sec++;
-    }
-    pthread_mutex_lock(&s->mutex);
+    const int64_t until = cl_moment_in(0.2);
+    cl_mutex_lock(&s->mutex);
     while (turn_of(s) == CL_TURN_WAITING && s->fatal.status == COULIS_OK &&
-           pthread_cond_timedwait(&s->writable, &s->mutex, &until) != ETIMEDOUT) {
+           cl_condition_wait_until(&s->writable, &s->mutex, until)) {
     }
     const cl_slot *place = &s->slots[s->released % SLOTS];
     *turn = turn_of(s);
@@ -396,23 +384,23 @@ coulis_status cl_stream_wait(cl_stream *s, cl_turn *turn, cl_chunk *chunk, cl_st
                         .vectors = place->vectors, .carried = place->carried};
     *counts = s->counts;
     coulis_error fatal = s->fatal;
-    pthread_mutex_unlock(&s->mutex);
+    cl_mutex_unlock(&s->mutex);
     return fatal.status == COULIS_OK ? COULIS_OK : cl_fail(error, (coulis_status)fatal.status, "%s", fatal.message);
 }
 
 void cl_stream_halt(cl_stream *s) {
-    pthread_mutex_lock(&s->mutex);
+    cl_mutex_lock(&s->mutex);
     s->halted = true;
-    pthread_mutex_unlock(&s->mutex);
+    cl_mutex_unlock(&s->mutex);
 }
 
 void cl_stream_release(cl_stream *s) {
     cl_slot *place = &s->slots[s->released % SLOTS];
     for (int64_t row = 0; row < place->rows; row++) cl_item_free_texts(&place->items[row]);
-    pthread_mutex_lock(&s->mutex);
+    cl_mutex_lock(&s->mutex);
     place->rows = 0;
     place->opened = place->closed = false;
     s->released++;
-    pthread_cond_broadcast(&s->readable);
-    pthread_mutex_unlock(&s->mutex);
+    cl_condition_broadcast(&s->readable);
+    cl_mutex_unlock(&s->mutex);
 }

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/error.h"
 #include "base/memory.h"
@@ -52,35 +51,31 @@ coulis_status cl_fetch_check(const cl_fetch *fetch, coulis_error *error) {
 }
 
 void cl_stop_begin(cl_stop *stop) {
-    pthread_mutex_init(&stop->mutex, NULL);
-    pthread_cond_init(&stop->stopped, NULL);
+    cl_mutex_init(&stop->mutex);
+    cl_condition_init(&stop->stopped);
     atomic_init(&stop->is_set, false);
 }
 
 void cl_stop_end(cl_stop *stop) {
-    pthread_cond_destroy(&stop->stopped);
-    pthread_mutex_destroy(&stop->mutex);
+    cl_condition_destroy(&stop->stopped);
+    cl_mutex_destroy(&stop->mutex);
 }
 
 void cl_stop_set(cl_stop *stop) {
-    pthread_mutex_lock(&stop->mutex);
+    cl_mutex_lock(&stop->mutex);
     atomic_store(&stop->is_set, true);
-    pthread_cond_broadcast(&stop->stopped);
-    pthread_mutex_unlock(&stop->mutex);
+    cl_condition_broadcast(&stop->stopped);
+    cl_mutex_unlock(&stop->mutex);
 }
 
 bool cl_stop_pause(cl_stop *stop, int tries, double asked) {
     double seconds = CL_FETCH_PAUSE * (double)(1 << (tries - 1));
     if (asked > seconds) seconds = asked < CL_FETCH_PAUSE_MAX ? asked : CL_FETCH_PAUSE_MAX;
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    const int64_t nanoseconds = until.tv_nsec + (int64_t)(seconds * 1e9);
-    until.tv_sec += (time_t)(nanoseconds / 1000000000);
-    until.tv_nsec = (long)(nanoseconds % 1000000000);
-    pthread_mutex_lock(&stop->mutex);
+    const int64_t until = cl_moment_in(seconds);
+    cl_mutex_lock(&stop->mutex);
     while (!atomic_load(&stop->is_set) &&
-           pthread_cond_timedwait(&stop->stopped, &stop->mutex, &until) != ETIMEDOUT) continue;
+           cl_condition_wait_until(&stop->stopped, &stop->mutex, until)) continue;
     const bool go_on = !atomic_load(&stop->is_set);
-    pthread_mutex_unlock(&stop->mutex);
+    cl_mutex_unlock(&stop->mutex);
     return go_on;
 }

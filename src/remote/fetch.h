@@ -2,11 +2,11 @@
 #ifndef CL_REMOTE_FETCH_H
 #define CL_REMOTE_FETCH_H
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
 #include "base/files.h"
+#include "base/sync.h"
 
 /* A request is made so often, with pauses that double from the first on: 6 seconds in all. */
 #define CL_FETCH_TRIES 6
@@ -42,8 +42,8 @@ void cl_fetch_clear(cl_fetch *fetch);
 
 /* A flag that ends waiting. */
 typedef struct cl_stop {
-    pthread_mutex_t mutex;
-    pthread_cond_t stopped;
+    cl_mutex mutex;
+    cl_condition stopped;
     atomic_bool is_set;
 } cl_stop;
 

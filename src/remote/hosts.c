@@ -8,13 +8,13 @@
 
 void cl_hosts_begin(cl_hosts *hosts) {
     *hosts = (cl_hosts){0};
-    pthread_mutex_init(&hosts->mutex, NULL);
+    cl_mutex_init(&hosts->mutex);
 }
 
 void cl_hosts_end(cl_hosts *hosts) {
     cl_free(hosts->places);
     for (int i = 0; i < CL_HOSTS_SERVED; i++) cl_free(hosts->served[i].address);
-    pthread_mutex_destroy(&hosts->mutex);
+    cl_mutex_destroy(&hosts->mutex);
 }
 
 /* How long scheme, host and port are. */
@@ -53,27 +53,27 @@ static bool make_room(cl_hosts *hosts) {
 
 void cl_hosts_add(cl_hosts *hosts, const char *address) {
     const uint64_t hash = hash_of(address);
-    pthread_mutex_lock(&hosts->mutex);
+    cl_mutex_lock(&hosts->mutex);
     if (make_room(hosts)) {
         const size_t at = place_of(hosts->places, hosts->capacity, hash);
         hosts->count += hosts->places[at] == 0;
         hosts->places[at] = hash;
     }
-    pthread_mutex_unlock(&hosts->mutex);
+    cl_mutex_unlock(&hosts->mutex);
 }
 
 bool cl_hosts_has(cl_hosts *hosts, const char *address, bool *any) {
     const uint64_t hash = hash_of(address);
-    pthread_mutex_lock(&hosts->mutex);
+    cl_mutex_lock(&hosts->mutex);
     *any = hosts->count > 0;
     const bool found = *any && hosts->places[place_of(hosts->places, hosts->capacity, hash)] == hash;
-    pthread_mutex_unlock(&hosts->mutex);
+    cl_mutex_unlock(&hosts->mutex);
     return found;
 }
 
 void cl_hosts_served(cl_hosts *hosts, const char *address) {
     const uint64_t hash = hash_of(address);
-    pthread_mutex_lock(&hosts->mutex);
+    cl_mutex_lock(&hosts->mutex);
     const size_t at = hash % CL_HOSTS_SERVED;
     if (hosts->served[at].host != hash) {
         char *copy = cl_strdup(address);
@@ -83,15 +83,15 @@ void cl_hosts_served(cl_hosts *hosts, const char *address) {
             hosts->served[at].host = hash;
         }
     }
-    pthread_mutex_unlock(&hosts->mutex);
+    cl_mutex_unlock(&hosts->mutex);
 }
 
 char *cl_hosts_witness(cl_hosts *hosts, const char *address) {
     const uint64_t hash = hash_of(address);
-    pthread_mutex_lock(&hosts->mutex);
+    cl_mutex_lock(&hosts->mutex);
     const size_t at = hash % CL_HOSTS_SERVED;
     char *witness = hosts->served[at].host == hash ? cl_strdup(hosts->served[at].address)
                                                    : cl_format("%.*s/", (int)length_of_host(address), address);
-    pthread_mutex_unlock(&hosts->mutex);
+    cl_mutex_unlock(&hosts->mutex);
     return witness;
 }

@@ -2,15 +2,16 @@
 #ifndef CL_REMOTE_HOSTS_H
 #define CL_REMOTE_HOSTS_H
 
-#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/sync.h"
+
 #define CL_HOSTS_SERVED 64
 
 typedef struct cl_hosts {
-    pthread_mutex_t mutex;
+    cl_mutex mutex;
     struct {
         uint64_t host;
         char *address;

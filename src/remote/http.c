@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/sync.h"
 #include "base/text.h"
 #include "remote/curl.h"
 #include "remote/hosts.h"
@@ -30,7 +31,7 @@ struct cl_http {
     cl_curl curl;
     cl_stop *stop;
     cl_hosts hosts;
-    pthread_mutex_t mutex;
+    cl_mutex mutex;
     handle *idle;
     const char *authorities; /* a file of certificates, as the program curl takes it from the environment; or NULL */
 };
@@ -63,7 +64,7 @@ coulis_status cl_http_create(cl_stop *stop, cl_http **out, coulis_error *error) 
     http->authorities = getenv("CURL_CA_BUNDLE");
     if (!http->authorities || !*http->authorities) http->authorities = getenv("SSL_CERT_FILE");
     if (http->authorities && !*http->authorities) http->authorities = NULL;
-    pthread_mutex_init(&http->mutex, NULL);
+    cl_mutex_init(&http->mutex);
     cl_hosts_begin(&http->hosts);
     *out = http;
     return COULIS_OK;
@@ -78,7 +79,7 @@ void cl_http_free(cl_http *http) {
         cl_free(first);
     }
     cl_hosts_end(&http->hosts);
-    pthread_mutex_destroy(&http->mutex);
+    cl_mutex_destroy(&http->mutex);
     cl_free(http);
 }
 
@@ -151,10 +152,10 @@ static char *address_of(const char *name) {
 }
 
 static handle *take_handle(cl_http *http) {
-    pthread_mutex_lock(&http->mutex);
+    cl_mutex_lock(&http->mutex);
     handle *taken = http->idle;
     if (taken) http->idle = taken->next;
-    pthread_mutex_unlock(&http->mutex);
+    cl_mutex_unlock(&http->mutex);
     if (taken) return taken;
     taken = cl_alloc_zero(1, sizeof *taken);
     if (taken && (taken->curl = http->curl.easy_init())) return taken;
@@ -163,10 +164,10 @@ static handle *take_handle(cl_http *http) {
 }
 
 static void give_back(cl_http *http, handle *taken) {
-    pthread_mutex_lock(&http->mutex);
+    cl_mutex_lock(&http->mutex);
     taken->next = http->idle;
     http->idle = taken;
-    pthread_mutex_unlock(&http->mutex);
+    cl_mutex_unlock(&http->mutex);
 }
 
 static bool set_up(answer *a, const char *address) {

@@ -3,30 +3,30 @@
 #include <ctype.h>
 #include <string.h>
 #include <strings.h>
-#include <unistd.h>
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/sync.h"
 #include "remote/fetch.h"
 #include "remote/http.h"
 #include "remote/s3.h"
 
 struct cl_remote {
     cl_stop stop;
-    pthread_mutex_t mutex; /* of the making of what follows */
+    cl_mutex mutex; /* of the making of what follows */
     cl_http *http;
     const cl_s3_calls *calls; /* NULL until S3 is needed */
     cl_s3_state *s3;
     cl_remote_options options;
-    pid_t process; /* that made it: connections cannot be shared with a child */
+    int64_t process; /* that made it: connections cannot be shared with a child */
 };
 
 coulis_status cl_remote_create(const cl_remote_options *options, cl_remote **out, coulis_error *error) {
     cl_remote *remote = cl_alloc_zero(1, sizeof *remote);
     if (!remote) return cl_fail_memory(error, "connections", sizeof *remote);
     cl_stop_begin(&remote->stop);
-    pthread_mutex_init(&remote->mutex, NULL);
-    remote->process = getpid();
+    cl_mutex_init(&remote->mutex);
+    remote->process = cl_process();
     if (options) remote->options = *options;
     *out = remote;
     return COULIS_OK;
@@ -34,11 +34,11 @@ coulis_status cl_remote_create(const cl_remote_options *options, cl_remote **out
 
 void cl_remote_free(cl_remote *remote) {
     if (!remote) return;
-    if (remote->process == getpid()) {
+    if (remote->process == cl_process()) {
         cl_http_free(remote->http);
         if (remote->calls) remote->calls->close(remote->s3);
     }
-    pthread_mutex_destroy(&remote->mutex);
+    cl_mutex_destroy(&remote->mutex);
     cl_stop_end(&remote->stop);
     cl_free(remote);
 }
@@ -65,11 +65,11 @@ bool cl_remote_serves(const char *name) {
 /* Has what an address needs. */
 static coulis_status connect_to(cl_remote *remote, bool s3, coulis_error *error) {
     coulis_status status = COULIS_OK;
-    pthread_mutex_lock(&remote->mutex);
-    if (remote->process != getpid()) { /* a fork: what was made belongs to the parent, whose sockets it holds */
+    cl_mutex_lock(&remote->mutex);
+    if (remote->process != cl_process()) { /* a fork: what was made belongs to the parent, whose sockets it holds */
         remote->http = NULL;
         remote->calls = NULL;
-        remote->process = getpid();
+        remote->process = cl_process();
     }
     if (s3 && !remote->calls) {
         const cl_s3_calls *calls;
@@ -79,7 +79,7 @@ static coulis_status connect_to(cl_remote *remote, bool s3, coulis_error *error)
     } else if (!s3 && !remote->http) {
         status = cl_http_create(&remote->stop, &remote->http, error);
     }
-    pthread_mutex_unlock(&remote->mutex);
+    cl_mutex_unlock(&remote->mutex);
     return status;
 }
 

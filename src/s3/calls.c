@@ -93,20 +93,20 @@ static void take_keys(struct aws_credentials *credentials, int error_code, void 
         const struct aws_byte_cursor id = aws_credentials_get_access_key_id(credentials);
         snprintf(k->first, sizeof k->first, "%.*s", (int)(id.len < 4 ? id.len : 4), (const char *)id.ptr);
     }
-    pthread_mutex_lock(&k->state->mutex);
+    cl_mutex_lock(&k->state->mutex);
     k->error_code = error_code;
     k->there = true;
-    pthread_cond_broadcast(&k->state->changed);
-    pthread_mutex_unlock(&k->state->mutex);
+    cl_condition_broadcast(&k->state->changed);
+    cl_mutex_unlock(&k->state->mutex);
 }
 
 static coulis_status describe(cl_s3_state *s, const char *name, char *key, char *region, char *server, size_t size,
                               coulis_error *error) {
     keys k = {.state = s};
     if (aws_credentials_provider_get_credentials(s->credentials, take_keys, &k) != AWS_OP_SUCCESS) k.there = true;
-    pthread_mutex_lock(&s->mutex);
-    while (!k.there) pthread_cond_wait(&s->changed, &s->mutex);
-    pthread_mutex_unlock(&s->mutex);
+    cl_mutex_lock(&s->mutex);
+    while (!k.there) cl_condition_wait(&s->changed, &s->mutex);
+    cl_mutex_unlock(&s->mutex);
     if (!k.first[0] && !s->options.no_sign_request) {
         const cl_s3_answer none = {.state = s, .error_code = AWS_AUTH_SIGNING_NO_CREDENTIALS};
         return cl_s3_fail(&none, name, "", "", error);

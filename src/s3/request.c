@@ -61,10 +61,10 @@ static int take_body(struct aws_s3_meta_request *request, const struct aws_byte_
 }
 
 static void set(const cl_s3_answer *a, bool *flag) {
-    pthread_mutex_lock(&a->state->mutex);
+    cl_mutex_lock(&a->state->mutex);
     *flag = true;
-    pthread_cond_broadcast(&a->state->changed);
-    pthread_mutex_unlock(&a->state->mutex);
+    cl_condition_broadcast(&a->state->changed);
+    cl_mutex_unlock(&a->state->mutex);
 }
 
 static void finish(struct aws_s3_meta_request *request, const struct aws_s3_meta_request_result *result,
@@ -112,19 +112,16 @@ static struct aws_http_message *message_of(const cl_s3_state *s, const cl_s3_req
 /* Waits until a callback has set the flag. Looks often whether the job has been stopped meanwhile, and then cancels the
  * request, if one is given. */
 static void wait_for(cl_s3_state *s, struct aws_s3_meta_request *request, const bool *flag) {
-    pthread_mutex_lock(&s->mutex);
+    cl_mutex_lock(&s->mutex);
     while (!*flag) {
-        struct timespec until;
-        clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_sec++;
-        pthread_cond_timedwait(&s->changed, &s->mutex, &until);
+        cl_condition_wait_until(&s->changed, &s->mutex, cl_moment_in(1));
         if (*flag || !request || !atomic_load(&s->stop->is_set)) continue;
-        pthread_mutex_unlock(&s->mutex);
+        cl_mutex_unlock(&s->mutex);
         aws_s3_meta_request_cancel(request);
         request = NULL;
-        pthread_mutex_lock(&s->mutex);
+        cl_mutex_lock(&s->mutex);
     }
-    pthread_mutex_unlock(&s->mutex);
+    cl_mutex_unlock(&s->mutex);
 }
 
 static coulis_status send_once(cl_s3_state *s, const cl_s3_request *r, const char *server, const char *path,

@@ -3,7 +3,6 @@
 #include <aws/common/string.h>
 #include <aws/http/connection.h>
 #include <aws/sdkutils/aws_profile.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,7 +13,7 @@
 #define RETRIES (CL_FETCH_TRIES - 1)
 
 /* AWS's libraries keep tables for the whole process. */
-static pthread_once_t once = PTHREAD_ONCE_INIT;
+static cl_once once = CL_ONCE_INIT;
 static void set_up_library(void) { aws_s3_library_init(aws_default_allocator()); }
 
 /* ---- what the environment and the profile say ---- */
@@ -65,16 +64,16 @@ static coulis_status read_settings(cl_s3_state *s, coulis_error *error) {
 
 static void gone(void *context) {
     cl_s3_state *s = context;
-    pthread_mutex_lock(&s->mutex);
+    cl_mutex_lock(&s->mutex);
     s->running--;
-    pthread_cond_broadcast(&s->changed);
-    pthread_mutex_unlock(&s->mutex);
+    cl_condition_broadcast(&s->changed);
+    cl_mutex_unlock(&s->mutex);
 }
 
 static void wait_for(cl_s3_state *s, int running) {
-    pthread_mutex_lock(&s->mutex);
-    while (s->running > running) pthread_cond_wait(&s->changed, &s->mutex);
-    pthread_mutex_unlock(&s->mutex);
+    cl_mutex_lock(&s->mutex);
+    while (s->running > running) cl_condition_wait(&s->changed, &s->mutex);
+    cl_mutex_unlock(&s->mutex);
 }
 
 static coulis_status set_up_tls(cl_s3_state *s, coulis_error *error) {
@@ -131,23 +130,22 @@ static bool set_up_client(cl_s3_state *s) {
 }
 
 coulis_status cl_s3_create(cl_stop *stop, const cl_remote_options *options, cl_s3_state **out, coulis_error *error) {
-    pthread_once(&once, set_up_library);
+    cl_call_once(&once, set_up_library);
     cl_s3_state *s = cl_alloc_zero(1, sizeof *s);
     if (!s) return cl_fail_memory(error, "S3", sizeof *s);
     s->allocator = aws_default_allocator();
     s->options = *options;
     s->stop = stop;
-    pthread_mutex_init(&s->mutex, NULL);
-    pthread_cond_init(&s->changed, NULL);
+    cl_mutex_init(&s->mutex);
+    cl_condition_init(&s->changed);
     /* The threads that are started here leave signals to the program's own. */
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    cl_signals before;
+    cl_signals_hold(&before);
     coulis_status status = read_settings(s, error);
     if (status == COULIS_OK) status = set_up_tls(s, error);
     if (status == COULIS_OK && !set_up_client(s))
         status = cl_fail(error, COULIS_IO, "S3 cannot be set up: %s", aws_error_str(aws_last_error()));
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    cl_signals_release(&before);
     if (status != COULIS_OK) {
         cl_s3_close(s);
         return status;
@@ -181,8 +179,8 @@ void cl_s3_close(cl_s3_state *s) {
     }
     cl_free(s->endpoint);
     cl_free(s->region);
-    pthread_cond_destroy(&s->changed);
-    pthread_mutex_destroy(&s->mutex);
+    cl_condition_destroy(&s->changed);
+    cl_mutex_destroy(&s->mutex);
     cl_free(s);
 }
 
@@ -190,13 +188,13 @@ void cl_s3_close(cl_s3_state *s) {
 
 const char *cl_s3_region(cl_s3_state *s, const char *bucket) {
     const char *region = s->region;
-    pthread_mutex_lock(&s->mutex);
+    cl_mutex_lock(&s->mutex);
     for (const cl_s3_bucket *b = s->buckets; b; b = b->next) {
         if (strcmp(b->name, bucket) != 0) continue;
         region = b->region;
         break; /* the one learned last */
     }
-    pthread_mutex_unlock(&s->mutex);
+    cl_mutex_unlock(&s->mutex);
     return region;
 }
 
@@ -215,9 +213,9 @@ bool cl_s3_learn_region(cl_s3_state *s, const char *bucket, const char *region) 
         cl_free(learned);
         return false;
     }
-    pthread_mutex_lock(&s->mutex);
+    cl_mutex_lock(&s->mutex);
     learned->next = s->buckets;
     s->buckets = learned;
-    pthread_mutex_unlock(&s->mutex);
+    cl_mutex_unlock(&s->mutex);
     return true;
 }

@@ -9,6 +9,7 @@
 #include <aws/io/tls_channel_handler.h>
 #include <aws/s3/s3_client.h>
 
+#include "base/sync.h"
 #include "remote/s3.h"
 
 /* Large objects come and go in parts of this size. */
@@ -33,8 +34,8 @@ struct cl_s3_state {
     char *region;   /* where nothing else is known */
     cl_remote_options options;
     cl_stop *stop;
-    pthread_mutex_t mutex; /* of the buckets, and of what is waited for */
-    pthread_cond_t changed;
+    cl_mutex mutex; /* of the buckets, and of what is waited for */
+    cl_condition changed;
     cl_s3_bucket *buckets;
     int running; /* parts that have not told yet that they are gone */
 };

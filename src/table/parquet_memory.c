@@ -1,9 +1,9 @@
 #include "table/parquet_memory.h"
 
 #include <carquet/carquet.h>
-#include <pthread.h>
 
 #include "base/memory.h"
+#include "base/sync.h"
 
 static _Thread_local bool failed;
 
@@ -34,8 +34,8 @@ static void set_allocator(void) {
 }
 
 void cl_parquet_memory_begin(void) {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, set_allocator);
+    static cl_once once = CL_ONCE_INIT;
+    cl_call_once(&once, set_allocator);
     failed = false;
 }
 

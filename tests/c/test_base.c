@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/sized.h"
+#include "base/sync.h"
 #include "base/text.h"
 #include "base/threads.h"
 #include "test.h"
@@ -159,6 +160,36 @@ static void sized_structs_grow(void) {
     CHECK(cl_sized_read(NULL, "x", &own, sizeof own, NULL) == COULIS_OK && own.a == 7);
 }
 
+static _Atomic int calls;
+
+static void count_call(void) { calls++; }
+
+static void *call_once(void *once) {
+    for (int i = 0; i < 100; i++) cl_call_once(once, count_call);
+    return once;
+}
+
+/* Threads that ask at the same time have one call between them, and a wait that nobody ends ends by itself. */
+static void threads_meet(void) {
+    cl_once once = CL_ONCE_INIT;
+    cl_thread threads[4];
+    for (int i = 0; i < 4; i++) CHECK(cl_thread_start(&threads[i], call_once, &once) == 0);
+    for (int i = 0; i < 4; i++) cl_thread_join(threads[i]);
+    CHECK(calls == 1);
+
+    cl_mutex mutex = CL_MUTEX_INIT;
+    cl_condition condition;
+    cl_condition_init(&condition);
+    const int64_t began = cl_moment_in(0), until = cl_moment_in(0.05);
+    CHECK(until > began && until - began < 10000000000);
+    cl_mutex_lock(&mutex);
+    while (cl_condition_wait_until(&condition, &mutex, until)) continue;
+    cl_mutex_unlock(&mutex);
+    CHECK(cl_moment_in(0) >= until);
+    cl_condition_destroy(&condition);
+    cl_mutex_destroy(&mutex);
+}
+
 int main(int argc, char **argv) {
     test_start(argc, argv);
     RUN(every_piece_runs_once);
@@ -168,5 +199,6 @@ int main(int argc, char **argv) {
     RUN(utf8_is_repaired);
     RUN(every_status_has_a_word);
     RUN(sized_structs_grow);
+    RUN(threads_meet);
     return test_finish();
 }

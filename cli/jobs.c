@@ -1,5 +1,6 @@
 /* The verbs that write: run, featurize, fit, transform. */
 #include <cjson/cJSON.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -39,7 +40,12 @@ static int dry_run(job_call *call, image_job job) {
     coulis_plan plan;
     snprintf(run, sizeof run, "%s/run.json", options->output);
     const bool elsewhere = strncmp(options->output, "s3", 2) == 0 && strstr(options->output, "://");
-    FILE *there = options->job.overwrite || elsewhere ? NULL : fopen(run, "re");
+    const bool looks = !options->job.overwrite && !elsewhere;
+    FILE *there = looks ? fopen(run, "re") : NULL;
+    if (looks && !there && errno != ENOENT && errno != ENOTDIR) {
+        fprintf(stderr, "coulis: cannot open '%s': %s\n", run, strerror(errno));
+        return EXIT_FAILED;
+    }
     if (!there && !options->job.keep_pca && !(elsewhere && !options->job.overwrite))
         return cli_dry_run(options, NULL, NULL);
     if (there) fclose(there);

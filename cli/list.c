@@ -115,11 +115,12 @@ static void print_tally(const char *title, const tally *t) {
         printf("%10lld  %s\n", t->entries[i].count, *t->entries[i].word ? t->entries[i].word : "(none)");
 }
 
-static cJSON *tally_json(const tally *t) {
-    cJSON *object = cJSON_CreateObject();
-    for (size_t i = 0; object && i < t->count; i++)
-        cJSON_AddNumberToObject(object, t->entries[i].word, (double)t->entries[i].count);
-    return object;
+static bool add_tally(cJSON *root, const char *name, const tally *t) {
+    cJSON *object = cJSON_AddObjectToObject(root, name);
+    bool good = object != NULL;
+    for (size_t i = 0; good && i < t->count; i++)
+        good = cJSON_AddNumberToObject(object, t->entries[i].word, (double)t->entries[i].count) != NULL;
+    return good;
 }
 
 void cli_plan_text(const coulis_plan *since, char *text, size_t capacity) {
@@ -137,23 +138,32 @@ void cli_plan_text(const coulis_plan *since, char *text, size_t capacity) {
              (long long)since->images);
 }
 
+static bool add_plan(cJSON *root, const char *since) {
+    cJSON *parsed = cJSON_Parse(since);
+    if (parsed && cJSON_AddItemToObject(root, "plan", parsed)) return true;
+    cJSON_Delete(parsed);
+    return false;
+}
+
 /* `since`: a plan as JSON, or NULL. */
-static void print_json(const plan *p, const char *since) {
-    cJSON *root = cJSON_CreateObject(), *left_out = cJSON_CreateObject();
-    cJSON_AddNumberToObject(root, "images", (double)p->items);
-    cJSON_AddNumberToObject(root, "bytes", (double)p->bytes);
-    cJSON_AddItemToObject(root, "kinds", tally_json(&p->kinds));
-    cJSON_AddItemToObject(root, "labels", tally_json(&p->labels));
-    cJSON_AddNumberToObject(left_out, "system", (double)p->info.system);
-    cJSON_AddNumberToObject(left_out, "hidden", (double)p->info.hidden);
-    cJSON_AddNumberToObject(left_out, "excluded", (double)p->info.excluded);
-    cJSON_AddItemToObject(root, "left_out", left_out);
-    cJSON_AddNumberToObject(root, "folders_unreadable", (double)p->info.unreadable);
-    if (since) cJSON_AddItemToObject(root, "plan", cJSON_Parse(since));
-    char *text = cJSON_Print(root);
+static coulis_status print_json(const plan *p, const char *since, coulis_error *error) {
+    cJSON *root = cJSON_CreateObject(), *left_out = NULL;
+    const bool good = root && cJSON_AddNumberToObject(root, "images", (double)p->items) &&
+                      cJSON_AddNumberToObject(root, "bytes", (double)p->bytes) &&
+                      add_tally(root, "kinds", &p->kinds) && add_tally(root, "labels", &p->labels) &&
+                      (left_out = cJSON_AddObjectToObject(root, "left_out")) &&
+                      cJSON_AddNumberToObject(left_out, "system", (double)p->info.system) &&
+                      cJSON_AddNumberToObject(left_out, "hidden", (double)p->info.hidden) &&
+                      cJSON_AddNumberToObject(left_out, "excluded", (double)p->info.excluded) &&
+                      cJSON_AddNumberToObject(root, "folders_unreadable", (double)p->info.unreadable) &&
+                      (!since || add_plan(root, since));
+    char *text = good ? cJSON_Print(root) : NULL;
     if (text) puts(text);
+    else snprintf(error->message, sizeof error->message, "out of memory");
+    const coulis_status status = text ? COULIS_OK : COULIS_NO_MEMORY;
     cJSON_free(text);
     cJSON_Delete(root);
+    return status;
 }
 
 int cli_dry_run(const cli_options *options, const coulis_plan *since, const char *json) {
@@ -161,7 +171,7 @@ int cli_dry_run(const cli_options *options, const coulis_plan *since, const char
     plan p = {0};
     coulis_status status = make_plan(options, &p, &error);
     if (status == COULIS_OK && options->json) {
-        print_json(&p, json);
+        status = print_json(&p, json, &error);
     } else if (status == COULIS_OK) {
         printf("%lld images", p.items);
         if (p.unknown < p.items) printf(", %.1f MB", (double)p.bytes / 1e6);

@@ -1,5 +1,6 @@
 /* coulis models list, show and path: which networks are here, and what each is. */
 #include <cjson/cJSON.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -21,9 +22,17 @@ static bool open_model(const char *path, coulis_model **model, coulis_model_info
            coulis_model_describe(*model, info, error) == COULIS_OK;
 }
 
-static double megabytes(const char *path) {
+/* A model that was just read has a size, unless the machine cannot look; `size` is 0 then. */
+static bool megabytes(const char *path, double *size, coulis_error *error) {
     struct stat info;
-    return stat(path, &info) == 0 ? (double)info.st_size / 1e6 : 0;
+    *size = 0;
+    if (stat(path, &info) == 0) {
+        *size = (double)info.st_size / 1e6;
+        return true;
+    }
+    error->status = COULIS_IO;
+    snprintf(error->message, sizeof error->message, "cannot look at '%.400s': %s", path, strerror(errno));
+    return false;
 }
 
 /* Pictures a second on all cores, over half a second; 0 when it cannot be measured. */
@@ -52,69 +61,109 @@ static const char *features_text(const coulis_model *model, const coulis_model_i
     return text;
 }
 
-static cJSON *model_json(const char *name, const char *path, const coulis_model *model, const coulis_model_info *info) {
-    cJSON *object = cJSON_CreateObject();
-    cJSON_AddStringToObject(object, "name", name);
-    cJSON_AddStringToObject(object, "path", path);
-    cJSON_AddBoolToObject(object, "weights", !ends_in(path, ".json"));
-    cJSON_AddNumberToObject(object, "megabytes", megabytes(path));
-    cJSON_AddNumberToObject(object, "input_width", info->input_width);
-    cJSON_AddNumberToObject(object, "input_height", info->input_height);
-    cJSON_AddStringToObject(object, "default_features", coulis_option_word("features", info->default_features));
-    for (int32_t kind = 0; kind < COULIS_FEATURES_DEFAULT; kind++) {
+static bool add_features(cJSON *object, const coulis_model *model) {
+    bool good = true;
+    for (int32_t kind = 0; good && kind < COULIS_FEATURES_DEFAULT; kind++) {
         const int64_t length = coulis_model_features_length(model, kind);
         if (length > 0 || kind <= COULIS_FEATURES_LOGITS)
-            cJSON_AddNumberToObject(object, coulis_option_word("features", kind), (double)length);
+            good = cJSON_AddNumberToObject(object, coulis_option_word("features", kind), (double)length) != NULL;
     }
-    cJSON_AddNumberToObject(object, "parameters", (double)info->parameters);
-    cJSON_AddNumberToObject(object, "multiply_adds", (double)info->multiply_adds);
-    cJSON_AddStringToObject(object, "source", info->source);
-    cJSON_AddStringToObject(object, "licence", info->licence);
-    cJSON_AddStringToObject(object, "sha256", info->sha256);
-    return object;
+    return good;
 }
 
-static void print_json(cJSON *json) {
-    char *text = cJSON_Print(json);
+static bool fail_memory(coulis_error *error) {
+    error->status = COULIS_NO_MEMORY;
+    snprintf(error->message, sizeof error->message, "out of memory");
+    return false;
+}
+
+/* A model as JSON; NULL when memory is short. */
+static cJSON *model_json(const char *name, const char *path, double size, const coulis_model *model,
+                         const coulis_model_info *info) {
+    cJSON *object = cJSON_CreateObject();
+    const bool good =
+        object && cJSON_AddStringToObject(object, "name", name) && cJSON_AddStringToObject(object, "path", path) &&
+        cJSON_AddBoolToObject(object, "weights", !ends_in(path, ".json")) &&
+        cJSON_AddNumberToObject(object, "megabytes", size) &&
+        cJSON_AddNumberToObject(object, "input_width", info->input_width) &&
+        cJSON_AddNumberToObject(object, "input_height", info->input_height) &&
+        cJSON_AddStringToObject(object, "default_features", coulis_option_word("features", info->default_features)) &&
+        add_features(object, model) && cJSON_AddNumberToObject(object, "parameters", (double)info->parameters) &&
+        cJSON_AddNumberToObject(object, "multiply_adds", (double)info->multiply_adds) &&
+        cJSON_AddStringToObject(object, "source", info->source) &&
+        cJSON_AddStringToObject(object, "licence", info->licence) &&
+        cJSON_AddStringToObject(object, "sha256", info->sha256);
+    if (good) return object;
+    cJSON_Delete(object);
+    return NULL;
+}
+
+/* Prints and releases; false when memory is short, as it is where `json` is NULL. */
+static bool print_json(cJSON *json, coulis_error *error) {
+    char *text = json ? cJSON_Print(json) : NULL;
     if (text) puts(text);
-    cJSON_free(text);
     cJSON_Delete(json);
+    if (!text) return fail_memory(error);
+    cJSON_free(text);
+    return true;
 }
 
 typedef struct listing {
     cJSON *array; /* NULL: print lines */
     bool speed;
+    coulis_error error; /* why the list is not whole */
 } listing;
 
+static bool add_to_array(listing *list, const char *name, const char *path, double size, const coulis_model *model,
+                         const coulis_model_info *info, coulis_error *error) {
+    cJSON *object = model_json(name, path, size, model, info);
+    if (object && (!list->speed || cJSON_AddNumberToObject(object, "images_per_second", speed(model))) &&
+        cJSON_AddItemToArray(list->array, object))
+        return true;
+    cJSON_Delete(object);
+    return fail_memory(error);
+}
+
+static void print_line(const listing *list, const char *name, const char *path, double size, const coulis_model *model,
+                       const coulis_model_info *info) {
+    char features[256];
+    printf("%-22s %8.1f MB  %4dx%-4d  ", name, size, info->input_width, info->input_height);
+    if (list->speed) printf("%8.1f  ", speed(model));
+    printf("%-40s  %s%s\n", features_text(model, info, features), info->licence,
+           ends_in(path, ".json") ? " (graph only, no weights)" : "");
+}
+
+/* A file that is no sound model is told of, and the list goes on; what the machine fails to do ends in a failure. */
 static void list_one(void *context, const char *name, const char *path) {
-    const listing *list = context;
+    listing *list = context;
     coulis_error error;
     coulis_model *model = NULL;
     coulis_model_info info = {0};
-    if (!open_model(path, &model, &info, &error)) {
-        fprintf(stderr, "coulis: %s\n", error.message);
-    } else if (list->array) {
-        cJSON *object = model_json(name, path, model, &info);
-        if (list->speed) cJSON_AddNumberToObject(object, "images_per_second", speed(model));
-        cJSON_AddItemToArray(list->array, object);
-    } else {
-        char features[256];
-        printf("%-22s %8.1f MB  %4dx%-4d  ", name, megabytes(path), info.input_width, info.input_height);
-        if (list->speed) printf("%8.1f  ", speed(model));
-        printf("%-40s  %s%s\n", features_text(model, &info, features), info.licence,
-               ends_in(path, ".json") ? " (graph only, no weights)" : "");
-    }
+    double size = 0;
+    bool good = open_model(path, &model, &info, &error) && megabytes(path, &size, &error);
+    if (good && list->array) good = add_to_array(list, name, path, size, model, &info, &error);
+    else if (good) print_line(list, name, path, size, model, &info);
     coulis_model_close(model);
+    if (good) return;
+    const bool of_the_machine = error.status == COULIS_NO_MEMORY || error.status == COULIS_IO;
+    if (!of_the_machine) fprintf(stderr, "coulis: %s\n", error.message);
+    else if (list->error.status == COULIS_OK) list->error = error;
 }
 
 int cli_models_list(const cli_options *options) {
     coulis_error error;
     listing list = {.array = options->json ? cJSON_CreateArray() : NULL, .speed = options->speed != 0};
-    if (!list.array)
+    if (!options->json)
         printf("%-22s %11s  %9s  %s%-40s  %s\n", "name", "size", "input", list.speed ? "images/s  " : "",
                "features: dimensions", "licence");
+    if (options->json && !list.array && !fail_memory(&error)) return cli_fail(COULIS_NO_MEMORY, &error);
     coulis_status status = coulis_model_list(list_one, &list, &error);
-    if (list.array) print_json(list.array);
+    if (status == COULIS_OK && list.error.status != COULIS_OK) {
+        error = list.error;
+        status = COULIS_IO;
+    }
+    if (status == COULIS_OK && list.array && !print_json(list.array, &error)) status = COULIS_NO_MEMORY;
+    else if (status != COULIS_OK) cJSON_Delete(list.array);
     return status == COULIS_OK ? EXIT_DONE : cli_fail(status, &error);
 }
 
@@ -143,23 +192,25 @@ int cli_models_show(const cli_options *options) {
         coulis_model_list(find_graph, &search, &ignored);
         if (*path) status = COULIS_OK;
     }
-    if (status != COULIS_OK || !open_model(path, &model, &info, &error)) {
+    double size = 0;
+    if (status != COULIS_OK || !open_model(path, &model, &info, &error) || !megabytes(path, &size, &error)) {
         coulis_model_close(model);
         return cli_fail(COULIS_MISSING, &error);
     }
+    bool good = true;
     if (options->json) {
-        print_json(model_json(info.name, path, model, &info));
+        good = print_json(model_json(info.name, path, size, model, &info), &error);
     } else {
         char features[256];
         printf("name           %s\nfile           %s (%.1f MB)\nsource         %s\nlicence        %s\n"
                "SHA-256        %s\ninput          %d x %d\nfeatures       %s\nparameters     %lld\n"
                "multiply-adds  %lld per image\n",
-               info.name, path, megabytes(path), info.source, info.licence, info.sha256, info.input_width,
+               info.name, path, size, info.source, info.licence, info.sha256, info.input_width,
                info.input_height, features_text(model, &info, features), (long long)info.parameters,
                (long long)info.multiply_adds);
     }
     coulis_model_close(model);
-    return EXIT_DONE;
+    return good ? EXIT_DONE : cli_fail(COULIS_NO_MEMORY, &error);
 }
 
 int cli_models_path(const cli_options *options) {

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/json.h"
 #include "base/memory.h"
 #include "base/sha256.h"
 #include "base/text.h"
@@ -135,7 +136,9 @@ static coulis_status read_header(cl_safetensors *file, const char *text, size_t 
                                  const char *path, coulis_status bad, coulis_error *error) {
     const char *end = NULL;
     if (!cl_is_utf8(text, text_size)) return cl_fail(error, bad, "'%s': the header is not UTF-8", path);
-    file->header = cJSON_ParseWithLengthOpts(text, text_size, &end, 0);
+    bool short_of_memory;
+    file->header = cl_json_parse(text, text_size, &end, &short_of_memory);
+    if (short_of_memory) return cl_fail_memory(error, path, text_size);
     if (!cJSON_IsObject(file->header)) return cl_fail(error, bad, "'%s': the header is not a JSON object", path);
     for (; end < text + text_size; end++)
         if (!strchr(" \t\r\n", *end) || !*end)

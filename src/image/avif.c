@@ -4,6 +4,7 @@
 
 #include <avif/avif.h>
 
+#include "base/error.h"
 #include "image/canvas.h"
 
 /* EXIF's number for what the properties irot (quarter turns) and imir (mirror) say. */
@@ -65,7 +66,7 @@ static coulis_status decode(cl_source *picture, avifDecoder *decoder, cl_canvas 
     return COULIS_OK;
 }
 
-coulis_status cl_avif_open(cl_source *picture, cl_decoder **decoder) {
+static coulis_status open_once(cl_source *picture, cl_decoder **decoder) {
     errno = 0;
     avifDecoder *avif = avifDecoderCreate();
     if (!avif) return cl_source_fail_memory(picture);
@@ -74,5 +75,16 @@ coulis_status cl_avif_open(cl_source *picture, cl_decoder **decoder) {
     coulis_status status = decode(picture, avif, &canvas);
     avifDecoderDestroy(avif);
     if (!status) *decoder = &canvas->base;
+    return status;
+}
+
+/* Where dav1d is short of memory, libavif says that the file is damaged. So what fails is tried twice. */
+coulis_status cl_avif_open(cl_source *picture, cl_decoder **decoder) {
+    coulis_status status = open_once(picture, decoder);
+    if (status == COULIS_UNREADABLE) {
+        cl_clear(picture->error);
+        status = open_once(picture, decoder);
+    }
+    if (status == COULIS_UNREADABLE && !cl_source_has_memory(picture)) return cl_source_fail_memory(picture);
     return status;
 }

@@ -5,6 +5,7 @@
 
 #include <openjpeg.h>
 
+#include "base/error.h"
 #include "base/memory.h"
 #include "image/canvas.h"
 #include "image/jp2_header.h"
@@ -225,13 +226,10 @@ static void convert(const jp2 *j) {
     }
 }
 
-coulis_status cl_jp2_open(cl_source *picture, cl_decoder **decoder) {
-    jp2 j = {.picture = picture};
-    coulis_status status = cl_jp2_read_header(picture, &j.header);
-    if (!status) status = cl_source_set_size(picture, j.header.width, j.header.height);
-    if (status) return status;
+static coulis_status open_once(cl_source *picture, const cl_jp2_header *header, cl_decoder **decoder) {
+    jp2 j = {.picture = picture, .header = *header};
     errno = 0;
-    status = start(&j);
+    coulis_status status = start(&j);
     if (!status) status = read_tiles(&j);
     if (!status) convert(&j);
     if (j.codec) opj_destroy_codec(j.codec);
@@ -240,5 +238,20 @@ coulis_status cl_jp2_open(cl_source *picture, cl_decoder **decoder) {
     cl_free(j.tile);
     if (status) cl_canvas_free(j.canvas);
     else *decoder = &j.canvas->base;
+    return status;
+}
+
+/* openjpeg does not always say that memory was short, so what fails is tried twice. */
+coulis_status cl_jp2_open(cl_source *picture, cl_decoder **decoder) {
+    cl_jp2_header header;
+    coulis_status status = cl_jp2_read_header(picture, &header);
+    if (!status) status = cl_source_set_size(picture, header.width, header.height);
+    if (status) return status;
+    status = open_once(picture, &header, decoder);
+    if (status == COULIS_UNREADABLE) {
+        cl_clear(picture->error);
+        status = open_once(picture, &header, decoder);
+    }
+    if (status == COULIS_UNREADABLE && !cl_source_has_memory(picture)) return cl_source_fail_memory(picture);
     return status;
 }

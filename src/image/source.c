@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/memory.h"
 
 /* Of a longer path only the end is shown, so that the reason always fits. */
 #define NAME_SHOWN 240
@@ -30,6 +31,12 @@ coulis_status cl_source_fail(const cl_source *picture, coulis_status status, con
 
 coulis_status cl_source_fail_memory(const cl_source *picture) {
     return cl_source_fail(picture, COULIS_NO_MEMORY, "needs more memory to decode than there is");
+}
+
+bool cl_source_has_memory(const cl_source *picture) {
+    void *memory = cl_alloc((size_t)picture->stored_width * (size_t)picture->stored_height, 12);
+    cl_free(memory);
+    return memory != NULL;
 }
 
 coulis_status cl_source_set_size(cl_source *picture, uint64_t width, uint64_t height) {

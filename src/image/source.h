@@ -2,6 +2,8 @@
 #ifndef CL_IMAGE_SOURCE_H
 #define CL_IMAGE_SOURCE_H
 
+#include <stdbool.h>
+
 #include "coulis.h"
 
 typedef struct cl_source {
@@ -18,6 +20,10 @@ typedef struct cl_source {
 __attribute__((format(printf, 3, 4))) coulis_status cl_source_fail(const cl_source *picture, coulis_status status,
                                                                     const char *format, ...);
 coulis_status cl_source_fail_memory(const cl_source *picture);
+
+/* For what a library says of a file without saying whether the file is not sound or memory was short: whether memory is
+ * there for the image and the work of decoding it, three times as large. Ask when it failed twice. */
+bool cl_source_has_memory(const cl_source *picture);
 
 /* Sets the stored size as soon as the header told it, and checks it: COULIS_UNREADABLE when a side is 0,
  * COULIS_TOO_LARGE when there are more pixels than allowed. */

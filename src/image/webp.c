@@ -85,12 +85,9 @@ static void close_webp(cl_decoder *decoder) {
     cl_free(w);
 }
 
-/* libwebp does not say why it fails: the file is not sound, or memory was short. So what fails is tried twice, and
- * before the file is blamed, memory must be there for its canvas and the work of decoding it, three times as large. */
+/* libwebp does not say why it fails, so what fails is tried twice. */
 static coulis_status blame(const cl_source *picture, const char *what) {
-    void *memory = cl_alloc((size_t)picture->stored_width * (size_t)picture->stored_height, 12);
-    cl_free(memory);
-    return memory ? fail(picture, what) : cl_source_fail_memory(picture);
+    return cl_source_has_memory(picture) ? fail(picture, what) : cl_source_fail_memory(picture);
 }
 
 static bool open_animation(webp *w) {

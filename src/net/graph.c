@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "base/memory.h"
 #include "net/graph_node.h"
 
@@ -152,11 +153,16 @@ coulis_status cl_graph_parse(const char *text, const char *file, cl_graph **out,
     cl_graph_reader r = {.file = file, .error = error};
     cl_graph *graph = cl_alloc_zero(1, sizeof *graph);
     if (!graph) return cl_fail_memory(error, "the network", sizeof *graph);
-    cJSON *root = cJSON_ParseWithOpts(text, NULL, 1);
+    const char *end;
+    bool short_of_memory;
+    cJSON *root = cl_json_parse(text, strlen(text), &end, &short_of_memory);
+    end += strspn(end, " \t\r\n");
     graph->json = root;
     coulis_status status = COULIS_OK;
     int32_t format = 0;
-    if (!cJSON_IsObject(root)) {
+    if (short_of_memory) {
+        status = cl_fail_memory(error, "the description of the network", strlen(text));
+    } else if (!cJSON_IsObject(root) || *end) {
         status = cl_refuse(&r, "the description of the network is not valid JSON");
     } else if (!cl_json_whole(cJSON_GetObjectItemCaseSensitive(root, "format"), 1, 1, &format)) {
         status = cl_refuse(&r, "not in format 1, the only one this version reads");

@@ -1,11 +1,13 @@
 /* Where models lie: by path, or by name in a few folders. */
 #include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/files.h"
 #include "base/library.h"
 #include "base/memory.h"
 #include "base/text.h"
@@ -35,24 +37,37 @@ static void find_folders(folders *f) {
     snprintf(f->path[4], PATH_CAPACITY, "%s/../../share/coulis/models", library);
 }
 
+/* Whether a path is there; a machine that cannot tell must not be taken for no, as then another file of this name would
+ * be found. */
+static coulis_status is_there(const char *path, bool *there, coulis_error *error) {
+    *there = access(path, F_OK) == 0;
+    if (*there || !cl_of_the_machine(errno)) return COULIS_OK;
+    return cl_fail(error, COULIS_IO, "%s: %s", path, strerror(errno));
+}
+
 /* Whether folder/name.ending is there; its path goes to `path`. */
-static bool exists(const char *folder, const char *name, const char *ending, char *path, size_t capacity) {
+static coulis_status exists(const char *folder, const char *name, const char *ending, char *path, size_t capacity,
+                            bool *there, coulis_error *error) {
+    *there = false;
     int length = snprintf(path, capacity, "%s%s%s%s", folder, *folder ? "/" : "", name, ending);
-    return length > 0 && (size_t)length < capacity && access(path, F_OK) == 0;
+    return length > 0 && (size_t)length < capacity ? is_there(path, there, error) : COULIS_OK;
 }
 
 coulis_status cl_model_find(const char *name, bool graph_only, char *path, size_t capacity, coulis_error *error) {
     if (!name || !*name || !path) return cl_fail(error, COULIS_INVALID_ARGUMENT, "no name of a model given");
-    if (strchr(name, '/') || access(name, F_OK) == 0) {
-        if (exists("", name, "", path, capacity)) return COULIS_OK;
-        return cl_fail(error, COULIS_MISSING, "%s: no such model file", name);
-    }
+    bool there = false, is_path = strchr(name, '/') != NULL;
+    coulis_status status = is_path ? COULIS_OK : is_there(name, &is_path, error);
+    if (!status && is_path) status = exists("", name, "", path, capacity, &there, error);
+    if (status || there) return status;
+    if (is_path) return cl_fail(error, COULIS_MISSING, "%s: no such model file", name);
     folders f;
     find_folders(&f);
     for (int i = 0; i < FOLDERS; i++) {
         if (!*f.path[i]) continue;
-        if (exists(f.path[i], name, ENDING, path, capacity)) return COULIS_OK;
-        if (graph_only && exists(f.path[i], name, GRAPH_ENDING, path, capacity)) return COULIS_OK;
+        status = exists(f.path[i], name, ENDING, path, capacity, &there, error);
+        if (!status && !there && graph_only)
+            status = exists(f.path[i], name, GRAPH_ENDING, path, capacity, &there, error);
+        if (status || there) return status;
     }
     return cl_fail(error, COULIS_MISSING,
                    "model '%.100s' is not here: no %.100s" ENDING " in the folder COULIS_MODELS names, in %.100s or in "
@@ -77,30 +92,33 @@ static int by_name(const void *a, const void *b) {
     return order ? order : x->folder - y->folder;
 }
 
+/* Appends the model that a file's name ends like, if it does. */
+static coulis_status add_model(const char *folder, int number, const char *file, found **list, size_t *count,
+                               coulis_error *error) {
+    size_t length = strlen(file), full = strlen(ENDING), graph = strlen(GRAPH_ENDING);
+    bool weights = length > full && strcmp(file + length - full, ENDING) == 0;
+    bool alone = length > graph && strcmp(file + length - graph, GRAPH_ENDING) == 0;
+    if (file[0] == '.' || (!weights && !alone)) return COULIS_OK;
+    found *grown = cl_grow(*list, *count + 1, sizeof *grown);
+    if (!grown) return cl_fail_memory(error, "the list of models", *count * sizeof *grown);
+    *list = grown;
+    found *one = &grown[(*count)++];
+    *one = (found){.name = cl_format("%.*s", (int)(length - (weights ? full : graph)), file),
+                   .path = cl_format("%s/%s", folder, file), .folder = number, .graph_only = !weights};
+    return one->name && one->path ? COULIS_OK : cl_fail_memory(error, "the name of a model", length);
+}
+
 /* Appends the models in one folder. */
-static bool list_folder(const char *folder, int number, found **list, size_t *count) {
+static coulis_status list_folder(const char *folder, int number, found **list, size_t *count, coulis_error *error) {
     DIR *directory = opendir(folder);
-    if (!directory) return true; /* most of these folders do not exist */
-    bool good = true;
-    struct dirent *entry;
-    while (good && (entry = readdir(directory)) != NULL) {
-        size_t length = strlen(entry->d_name), full = strlen(ENDING), graph = strlen(GRAPH_ENDING);
-        bool weights = length > full && strcmp(entry->d_name + length - full, ENDING) == 0;
-        bool alone = length > graph && strcmp(entry->d_name + length - graph, GRAPH_ENDING) == 0;
-        if (entry->d_name[0] == '.' || (!weights && !alone)) continue;
-        found *grown = cl_grow(*list, *count + 1, sizeof *grown);
-        if (!grown) {
-            good = false;
-            break;
-        }
-        *list = grown;
-        found *one = &grown[(*count)++];
-        *one = (found){.name = cl_format("%.*s", (int)(length - (weights ? full : graph)), entry->d_name),
-                       .path = cl_format("%s/%s", folder, entry->d_name), .folder = number, .graph_only = !weights};
-        good = one->name && one->path;
-    }
+    if (!directory && cl_of_the_machine(errno))
+        return cl_fail(error, COULIS_IO, "%s: cannot be listed: %s", folder, strerror(errno));
+    if (!directory) return COULIS_OK; /* most of these folders do not exist */
+    coulis_status status = COULIS_OK;
+    for (struct dirent *entry; !status && (entry = cl_next_name(directory, folder, &status, error));)
+        status = add_model(folder, number, entry->d_name, list, count, error);
     closedir(directory);
-    return good;
+    return status;
 }
 
 coulis_status coulis_model_list(void (*each)(void *context, const char *name, const char *path), void *context,
@@ -110,16 +128,16 @@ coulis_status coulis_model_list(void (*each)(void *context, const char *name, co
     find_folders(&f);
     found *list = NULL;
     size_t count = 0;
-    bool good = true;
-    for (int i = 0; good && i < FOLDERS; i++)
-        if (*f.path[i]) good = list_folder(f.path[i], i, &list, &count);
-    if (good && count > 0) qsort(list, count, sizeof *list, by_name);
-    for (size_t i = 0; good && i < count; i++)
+    coulis_status status = COULIS_OK;
+    for (int i = 0; !status && i < FOLDERS; i++)
+        if (*f.path[i]) status = list_folder(f.path[i], i, &list, &count, error);
+    if (!status && count > 0) qsort(list, count, sizeof *list, by_name);
+    for (size_t i = 0; !status && i < count; i++)
         if (i == 0 || strcmp(list[i].name, list[i - 1].name) != 0) each(context, list[i].name, list[i].path);
     for (size_t i = 0; i < count; i++) {
         cl_free(list[i].name);
         cl_free(list[i].path);
     }
     cl_free(list);
-    return cl_done(good ? COULIS_OK : cl_fail_memory(error, "the list of models", count * sizeof *list), error);
+    return cl_done(status, error);
 }

@@ -126,7 +126,8 @@ static coulis_status compare_all(const planning *p) {
         if (status != COULIS_OK || !item.name) return status;
         cl_file_state now = {.has_bytes = item.bytes >= 0, .bytes = item.bytes,
                              .has_modified = item.modified != CL_NO_TIME, .modified = item.modified};
-        if (tells) now = cl_inputs_state(p->inputs, p->plan->images);
+        if (tells) status = cl_inputs_state(p->inputs, p->plan->images, &now, p->error);
+        if (status != COULIS_OK) return status;
         if (item.now) now.has_modified = false;
         p->plan->images++;
         status = compare_item(p, &item, &now);

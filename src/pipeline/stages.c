@@ -140,7 +140,11 @@ coulis_status cl_job_give_recipe(cl_job *j, const char *table) {
     return status;
 }
 
-static cl_file_state state_of_image(const void *context, int64_t row) { return cl_inputs_state(context, row); }
+/* Nothing is known of a file that cannot be looked at, so that it is read again. */
+static cl_file_state state_of_image(const void *context, int64_t row) {
+    cl_file_state state;
+    return cl_inputs_state(context, row, &state, NULL) == COULIS_OK ? state : (cl_file_state){0};
+}
 
 coulis_status cl_job_make_features(cl_job *j) {
     const double began = cl_seconds();

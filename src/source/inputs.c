@@ -71,15 +71,13 @@ bool cl_inputs_tell_states(const cl_inputs *inputs) {
     return inputs->table.count == inputs->list.count;
 }
 
-cl_file_state cl_inputs_state(const cl_inputs *inputs, int64_t i) {
+coulis_status cl_inputs_state(const cl_inputs *inputs, int64_t i, cl_file_state *state, coulis_error *error) {
     const cl_entry *entry = &inputs->list.entries[i];
     const char *name = cl_list_name(&inputs->list, i);
-    cl_file_state state = {.has_bytes = entry->bytes >= 0, .has_modified = entry->modified != CL_NO_TIME};
-    if (state.has_bytes) state.bytes = entry->bytes;
-    if (state.has_modified) state.modified = entry->modified;
-    /* Nothing is known of a file that cannot be looked at, so that it is read again. */
-    if (!cl_location_has_scheme(name)) cl_file_state_at(name, &state, NULL);
-    return state;
+    *state = (cl_file_state){.has_bytes = entry->bytes >= 0, .has_modified = entry->modified != CL_NO_TIME};
+    if (state->has_bytes) state->bytes = entry->bytes;
+    if (state->has_modified) state->modified = entry->modified;
+    return cl_location_has_scheme(name) ? COULIS_OK : cl_file_state_at(name, state, error);
 }
 
 /* ---- the table of functions ---- */

@@ -51,8 +51,9 @@ void cl_inputs_close(cl_inputs *inputs);
 
 /* Whether every item is a file of its own, so that cl_inputs_state can tell of it. */
 bool cl_inputs_tell_states(const cl_inputs *inputs);
-/* The state of an item's file as it is now; what the listing said where that is elsewhere. By any thread. */
-cl_file_state cl_inputs_state(const cl_inputs *inputs, int64_t i);
+/* The state of an item's file as it is now; what the listing said where that is elsewhere. Fails where the machine
+ * cannot look. By any thread. */
+coulis_status cl_inputs_state(const cl_inputs *inputs, int64_t i, cl_file_state *state, coulis_error *error);
 
 /* Goes back to the first item: what is left out of archives is counted once. */
 void cl_inputs_rewind(cl_inputs *inputs);

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "base/memory.h"
 #include "base/sized.h"
 #include "base/sync.h"
@@ -190,6 +191,19 @@ static void threads_meet(void) {
     cl_mutex_destroy(&mutex);
 }
 
+/* A text that is none is not blamed where there is no memory to read it. */
+static void json_is_told_from_memory(void) {
+    bool short_of_memory;
+    const char *end;
+    cJSON *json = cl_json_parse("[1, 2] x", 8, &end, &short_of_memory);
+    CHECK(cJSON_IsArray(json) && strcmp(end, " x") == 0 && !short_of_memory);
+    cJSON_Delete(json);
+    CHECK(!cl_json_parse("[1, 2", 5, NULL, &short_of_memory) && !short_of_memory);
+    cl_test_fail_allocation(1);
+    CHECK(!cl_json_parse("[1, 2", 5, NULL, &short_of_memory) && short_of_memory);
+    cl_test_fail_allocation(0);
+}
+
 int main(int argc, char **argv) {
     test_start(argc, argv);
     RUN(every_piece_runs_once);
@@ -200,5 +214,6 @@ int main(int argc, char **argv) {
     RUN(every_status_has_a_word);
     RUN(sized_structs_grow);
     RUN(threads_meet);
+    RUN(json_is_told_from_memory);
     return test_finish();
 }

@@ -1,12 +1,15 @@
 /* A library for LD_PRELOAD that makes an allocation or a system call of a program fail, to see what the program does.
  *
  *   COULIS_FAULT=KIND:N:WHAT     the N-th call of KIND (1 is the first) fails; with "N+" every later one, too
+ *   COULIS_FAULT=KIND:N@SITE:WHAT   from the N-th call on, the first that is made at SITE
  *   COULIS_FAULT_COUNT=FILE      writes how many calls of each kind there were, one "KIND COUNT" per line
+ *   COULIS_FAULT_SITES=FILE      writes where they were made (call_sites.h), one "KIND SITE FIRST CALLS" per line
+ *   COULIS_FAULT_FRAMES=N        how many calls of a stack are a site (64)
  *   COULIS_FAULT_BELOW=TEXT      of the calls that name a path, only those whose path has TEXT in it count
  *
  * KIND is "memory" (malloc, calloc, realloc, aligned_alloc, posix_memalign, memalign, mmap without a file), "thread"
  * (pthread_create), or the name of a system call in the table below. WHAT is a number of errno, or "short": half of a
- * read or write. Counting begins when all libraries are loaded.
+ * read or write. Counted is what main() does, not what libraries do as they are loaded and unloaded.
  *
  * System calls are caught by the kernel (seccomp, SECCOMP_RET_TRAP), so that those inside libc are among them: fopen,
  * fread, opendir. The handler makes the call itself; the filter lets it pass by where in memory it is made. */
@@ -30,6 +33,8 @@
 #include <sys/syscall.h>
 #include <ucontext.h>
 #include <unistd.h>
+
+#include "call_sites.h"
 
 /* Every system call that can fail for want of something, and which of its arguments is a path (-1: none). */
 static const struct {
@@ -68,15 +73,19 @@ static const struct {
 enum { CALLS = sizeof calls / sizeof *calls, MEMORY = CALLS, THREAD, KINDS };
 
 static _Atomic long counts[KINDS];
-static atomic_bool counting;
-static int wanted_kind = -1, wanted_error, wanted_short, every_later;
+static atomic_bool counting, has_failed;
+static int wanted_kind = -1, wanted_error, wanted_short, every_later, noting;
 static long wanted_number;
+static uint32_t wanted_site;
 static const char *below;
+
+static const char *name_of(int kind) {
+    return kind == MEMORY ? "memory" : kind == THREAD ? "thread" : calls[kind].name;
+}
 
 static int kind_of(const char *name, size_t length) {
     for (int kind = 0; kind < KINDS; kind++) {
-        const char *own = kind == MEMORY ? "memory" : kind == THREAD ? "thread" : calls[kind].name;
-        if (strlen(own) == length && strncmp(own, name, length) == 0) return kind;
+        if (strlen(name_of(kind)) == length && strncmp(name_of(kind), name, length) == 0) return kind;
     }
     return -1;
 }
@@ -85,7 +94,11 @@ static int kind_of(const char *name, size_t length) {
 static int must_fail(int kind) {
     if (!atomic_load_explicit(&counting, memory_order_relaxed)) return 0;
     long number = atomic_fetch_add(&counts[kind], 1) + 1;
-    return kind == wanted_kind && (number == wanted_number || (every_later && number > wanted_number));
+    if (noting) call_site_note(kind, call_site(), number);
+    if (kind != wanted_kind || number < wanted_number) return 0;
+    if (!wanted_site) return number == wanted_number || every_later;
+    if (atomic_load(&has_failed)) return every_later;
+    return call_site() == wanted_site && (!atomic_exchange(&has_failed, 1) || every_later);
 }
 
 #pragma GCC visibility push(default)
@@ -230,14 +243,17 @@ static void give_up(const char *why) {
     _exit(99);
 }
 
-__attribute__((constructor)) static void begin(void) {
+static void begin(void) {
     const char *fault = getenv("COULIS_FAULT");
     below = getenv("COULIS_FAULT_BELOW");
+    const char *frames = getenv("COULIS_FAULT_FRAMES");
+    if (frames) call_site_frames = atoi(frames);
     if (fault) {
         const char *colon = strchr(fault, ':');
         if (!colon || (wanted_kind = kind_of(fault, (size_t)(colon - fault))) < 0) give_up("no such kind of call");
         char *end;
         wanted_number = strtol(colon + 1, &end, 10);
+        if (*end == '@') wanted_site = (uint32_t)strtoul(end + 1, &end, 16);
         every_later = *end == '+';
         end += every_later;
         const char *what = *end == ':' ? end + 1 : "12";
@@ -245,17 +261,43 @@ __attribute__((constructor)) static void begin(void) {
         wanted_error = atoi(what);
     }
     const char *file = getenv("COULIS_FAULT_COUNT");
-    if ((file || (wanted_kind >= 0 && wanted_kind < CALLS)) && !install_filter()) give_up("no seccomp here");
+    noting = getenv("COULIS_FAULT_SITES") != NULL;
+    if ((file || noting || (wanted_kind >= 0 && wanted_kind < CALLS)) && !install_filter()) give_up("no seccomp here");
     atomic_store(&counting, 1);
 }
 
-__attribute__((destructor)) static void end(void) {
+static void end(void) {
     atomic_store(&counting, 0);
-    const char *name = getenv("COULIS_FAULT_COUNT");
+    const char *name = getenv("COULIS_FAULT_COUNT"), *sites = getenv("COULIS_FAULT_SITES");
+    if (sites) call_site_write(sites, name_of);
     FILE *file = name ? fopen(name, "w") : NULL;
     if (!file) return;
-    for (int kind = 0; kind < KINDS; kind++)
-        fprintf(file, "%s %ld\n", kind == MEMORY ? "memory" : kind == THREAD ? "thread" : calls[kind].name,
-                atomic_load(&counts[kind]));
+    for (int kind = 0; kind < KINDS; kind++) fprintf(file, "%s %ld\n", name_of(kind), atomic_load(&counts[kind]));
     fclose(file);
 }
+
+static int (*real_main)(int, char **, char **);
+
+static int main_between(int count, char **arguments, char **environment) {
+    begin();
+    int code = real_main(count, arguments, environment);
+    end();
+    return code;
+}
+
+typedef int start_function(int (*)(int, char **, char **), int, char **, void (*)(void), void (*)(void),
+                           void (*)(void), void *);
+
+#pragma GCC visibility push(default)
+
+/* What calls main(). */
+int __libc_start_main(int (*)(int, char **, char **), int, char **, void (*)(void), void (*)(void), void (*)(void),
+                      void *);
+int __libc_start_main(int (*program)(int, char **, char **), int count, char **arguments, void (*init)(void),
+                      void (*fini)(void), void (*unload)(void), void *stack) {
+    start_function *real = (start_function *)dlsym(RTLD_NEXT, "__libc_start_main");
+    real_main = program;
+    return real(main_between, count, arguments, init, fini, unload, stack);
+}
+
+#pragma GCC visibility pop

@@ -157,7 +157,7 @@ class Job:
             ours = pyarrow.parquet.read_table(out / path).to_pylist()
             theirs = pyarrow.parquet.read_table(self.folder / "whole" / path).to_pylist()
             assert len(ours) == len(theirs), path
-            wrong += [f"{a['path']}: {a['error']}" for a, b in zip(ours, theirs) if a["error"] != b["error"]]
+            wrong += [f"{a['path']}: {a['error']}" for a, b in zip(ours, theirs) if a.get("error") != b.get("error")]
         return wrong
 
     def problem(self, fault, out):
@@ -171,7 +171,7 @@ class Job:
         kind, _, name = fault.split(":")
         if rows and kind in ("openat", "read", "newfstatat", "fstat") and name == "EIO":
             # What a failing disk says of one file is a property of that file.
-            return None if code in (1, self.good) and all("Input/output error" in row for row in rows) else str(rows)
+            return None if code in (1, 3) and all("Input/output error" in row for row in rows) else str(rows)
         if rows:
             return f"a row blames an image: {rows}"
         if code == self.good:

@@ -1,0 +1,14 @@
+/* Texts of JSON, where a text that is no JSON must be told from memory that was short: cJSON tells neither. */
+#ifndef CL_BASE_JSON_H
+#define CL_BASE_JSON_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <cjson/cJSON.h>
+
+/* The `length` bytes of `text` as JSON, and in `end`, which may be NULL, what follows it. NULL where it is none or
+ * memory is short, and `short_of_memory` says which. */
+cJSON *cl_json_parse(const char *text, size_t length, const char **end, bool *short_of_memory);
+
+#endif

@@ -26,11 +26,17 @@ C_COUNTS = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped$", re.MULTILI
 C_TEST = re.compile(r"^(?:ok    |FAILED|skipped) (\w+)  ([\d.]+) s$", re.MULTILINE)
 GROUP_SECONDS_MAX = 1500  # a test that hangs ends, and counts as failed
 
-# What takes long, needs another compiler, or another environment: not among the tests before each commit.
-NOT_QUICK = {"clang", "sanitize", "tsan", "neon", "keras", "spark", "wheel", "types", "emr", "notebooks", "torch",
-             "models", "valgrind"}
-# Groups that may not run beside another: each makes the wheel in dist/ anew.
-ALONE = {"emr", "wheel"}
+# Not among the tests before each commit: what needs another compiler, another environment, a server or a browser, and
+# what takes more than some ten seconds. The ordinary run has all of them.
+NOT_QUICK = {
+    "clang", "sanitize", "tsan", "neon", "keras", "spark", "wheel", "types", "emr", "notebooks", "torch", "valgrind",
+    "http", "s3", "s3_large", "s3_output", "sources", "view", "recipes", "sklearn", "install", "image_replay",
+    "net", "models", "models_bounds", "checkpoint", "convert_torch", "onnx", "formats", "guides", "provenance", "kill",
+    "powerloss", "signals", "little_memory", "search_text", "grow_safely", "pca", "pca_krylov", "pca_shapes",
+    "pca_sklearn", "reduced"}
+# Groups that mostly wait, for pip and for servers. They run one after the other beside the slots, and two of them may
+# not run beside one another: each makes the wheel in dist/ anew.
+WAITING = {"emr", "wheel"}
 
 
 @dataclasses.dataclass
@@ -46,6 +52,7 @@ class Job:
     failed: int = 0
     skipped: int = 0
     seconds: float = 0.0
+    cpu_seconds: float = 0.0  # of all programs it ran and waited for
     process: object = None
     stopped: bool = False
 
@@ -69,7 +76,13 @@ class Job:
         for line in self.process.stdout:
             lines.append(line)
             self.say(line.rstrip("\n"))
-        return self.process.wait(), "".join(lines)
+        try:
+            _, status, usage = os.wait4(self.process.pid, 0)
+            self.process.returncode = os.waitstatus_to_exitcode(status)
+            self.cpu_seconds += usage.ru_utime + usage.ru_stime
+        except ChildProcessError:  # stop() saw its end first
+            self.process.wait()
+        return self.process.returncode, "".join(lines)
 
     def stop(self):
         """Ends what is running, with all it started."""
@@ -164,6 +177,8 @@ def compile_again(job, folder, options, targets, environment=None):
         quiet = Job(job.name)  # what a build prints matters only when it fails
         job.process, quiet.stopped = None, job.stopped
         code, output = quiet.call(step, env={**os.environ, **(environment or {})})
+        job.cpu_seconds += quiet.cpu_seconds
+        quiet.cpu_seconds = 0.0
         if code:
             job.say(output[-8000:])
             return False
@@ -190,7 +205,7 @@ def under_sanitizer(job, folder, sanitizer, tests, environment, targets=()):
         job.add(0, 1, 0)
         return
     for name in names:
-        run_c(job, BUILD / folder / "tests" / name, environment)
+        run_c(job, BUILD / folder / "tests" / name, {"COULIS_TEST_SLOW": "1", **environment})
 
 
 def test_sanitize(job):
@@ -236,7 +251,7 @@ def test_valgrind(job):
 
 def test_neon(job):
     """Library, command and C tests for 64-bit ARM, cross-compiled and run in an emulator."""
-    run_c(job, ROOT / "tools" / "cross_test.sh")
+    run_c(job, ROOT / "tools" / "cross_test.sh", {"COULIS_TEST_SLOW": "1"})
 
 
 def keras_tests():

@@ -51,6 +51,9 @@ static inline void test_start(int argc, char **argv) {
 /* In the tests before each commit: fewer cases of what takes long. */
 static inline int test_is_quick(void) { return getenv("COULIS_TEST_QUICK") != NULL; }
 
+/* Whether arithmetic takes ten times as long, in an emulator or under a sanitizer; tests/c runs without them, too. */
+static inline int test_is_slow(void) { return getenv("COULIS_TEST_SLOW") != NULL; }
+
 static inline void test_run(void (*test)(void), const char *name) {
     if (!strstr(name, test_only)) return;
     test_checks_failed = 0;

@@ -32,6 +32,7 @@ def scores(folder):
     return {row["path"]: row["pca"] for row in coulis.read_table(folder / "reduced").to_pylist()}
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("what", ["folder", "file"])
 def test_rows_are_those_of_the_run_bit_for_bit(images, result, tmp_path, what):
     pca = result if what == "folder" else result / "pca.safetensors"

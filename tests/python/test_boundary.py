@@ -232,6 +232,7 @@ def test_every_call_that_can_fail_is_tried(header):
         assert f"CHECK({name}(" in PROGRAM or name in ELSEWHERE, name
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("missing", [0, 1, 2, 100])
 def test_a_program_built_with_a_header_of_the_past(build_and_run, header, missing):
     """The last fields of every struct are not there yet; but the size always was."""

@@ -80,6 +80,7 @@ def test_patterns(coulis, make, tmp_path, arguments, expected):
     assert (counts["left_out_excluded"] > 0) == (len(expected) < 4)
 
 
+@pytest.mark.quick(4)
 @pytest.mark.parametrize("label, expected", [
     (None, "images"), ("parent", "images"), ("first", "train"), ("none", ""), ("0", "tiny"), ("1", "train"),
     ("2", "n0144"), ("3", "images"), ("4", ""), ("-1", "images"), ("-2", "n0144"), ("-3", "train"), ("-4", "tiny"),

@@ -117,6 +117,7 @@ def test_duckdb_reads_it(result):
     assert duckdb.sql(query).fetchall() == [("blue", 20, 1280.0), ("green", 20, 1280.0), ("red", 20, 1280.0)]
 
 
+@pytest.mark.quick(0)
 def test_scores_are_those_of_scikit_learn(result):
     from sklearn.decomposition import PCA
 
@@ -160,6 +161,7 @@ def test_threads_give_the_same_bytes(coulis, pictures, tmp_path):
     assert all_bytes(tmp_path / "out1") == all_bytes(tmp_path / "out2") == all_bytes(tmp_path / "out3")
 
 
+@pytest.mark.quick(0)
 def test_order_gives_the_same_vectors(coulis, pictures, tmp_path):
     paths = sorted(str(p) for p in pictures.rglob("*") if p.is_file())
     (tmp_path / "list.txt").write_text("\n".join(reversed(paths)) + "\n\n")
@@ -390,6 +392,7 @@ def test_models(coulis, lite0_path):
     assert "nonet" in one_sentence(coulis("models", "show", "nonet", code=1))
 
 
+@pytest.mark.quick(0)
 def test_bench(coulis):
     figures = json.loads(coulis("bench", "--seconds", 1, "--threads", 1, "--json").stdout)
     assert figures["images_per_second"] > 0 and figures["threads"] == 1

@@ -237,6 +237,7 @@ def test_clusters_are_a_fixed_point_of_k_means(result, rows, tmp_path):
     assert summary["inertia"] == pytest.approx((distances.min(axis=1) ** 2).sum(), rel=1e-5)
 
 
+@pytest.mark.quick(0)
 def test_clusters_are_about_as_good_as_scikit_learns(tmp_path):
     cluster = pytest.importorskip("sklearn.cluster")
     x = np.random.default_rng(0).standard_normal((3000, 20)).astype(np.float32)

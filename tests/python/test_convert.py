@@ -149,6 +149,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.quick(16)
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_files_are_refused_with_a_sentence(name):
     tracemalloc.start()

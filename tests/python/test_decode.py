@@ -111,6 +111,7 @@ def test_stored_size_is_told():
     assert result.width.tolist() == [1801, 203] and result.height.tolist() == [1203, 137]
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("mode, settings", JPEG)
 def test_cut_files_are_refused_alike(mode, settings):
     for image_size in [(40, 300), (130, 121)]:
@@ -133,6 +134,7 @@ def test_damaged_files_are_refused_alike():
     assert refused > 100
 
 
+@pytest.mark.quick(0)
 def test_photos(fruits):
     for path in files(fruits / "photos"):
         data = path.read_bytes()

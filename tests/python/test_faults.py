@@ -82,6 +82,7 @@ def calls(job, kind, runs):
     return [f"{kind}:{n}:{name}" for name in names for n in spread(job.counts[kind], runs)]
 
 
+@pytest.mark.quick(8)
 @pytest.mark.parametrize("plus", ["", "+"], ids=["once", "from then on"])
 @pytest.mark.parametrize("verb", SAMPLED + FEWER)
 def test_memory(job_of, verb, plus):
@@ -91,6 +92,7 @@ def test_memory(job_of, verb, plus):
     assert not job.try_all(memory(job, runs, plus))
 
 
+@pytest.mark.quick(18)
 @pytest.mark.parametrize("kind", CALLS)
 @pytest.mark.parametrize("verb", SAMPLED)
 def test_system_call(job_of, verb, kind):
@@ -100,6 +102,7 @@ def test_system_call(job_of, verb, kind):
     assert not job.try_all(calls(job, kind, RUNS if LONG else sample))
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("verb", FEWER)
 def test_system_calls(job_of, verb):
     """All kinds of calls, the first and the last of each with some of its errors."""

@@ -174,6 +174,7 @@ def test_forked_while_another_thread_is_at_work(matrix):
     assert sums.update(matrix).rows == len(matrix)
 
 
+@pytest.mark.quick(0)
 def test_forked_in_the_middle_of_a_fit(matrix):
     """The library's own locks may be held at that moment."""
     stop = threading.Event()

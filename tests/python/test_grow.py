@@ -56,6 +56,7 @@ CHANGES = {
 }
 
 
+@pytest.mark.quick(4)
 @pytest.mark.parametrize("change", CHANGES)
 def test_is_that_of_a_run_from_nothing(run, change):
     run()

@@ -163,7 +163,7 @@ def made(kind, mode, settings, size):
     return saved(image, kind, **settings)
 
 
-@pytest.mark.quick(9)
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("kind, mode, settings", MADE)
 def test_every_mode_and_size(kind, mode, settings):
     for size in SIZES:
@@ -173,6 +173,7 @@ def test_every_mode_and_size(kind, mode, settings):
                 assert assert_same(data, target, **options) == "equal"
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("kind, mode, settings", MADE)
 def test_every_cut(kind, mode, settings):
     data = made(kind, mode, settings, (17, 23))
@@ -372,6 +373,7 @@ def library_of_coulis():
     return Path(paths.pop()).name if len(paths) == 1 else "unknown"
 
 
+@pytest.mark.quick(0)
 def test_fuzzed_jpegs(odd_images):
     lines = [line.split() for line in DIFFERENCES.read_text().splitlines() if line and not line.startswith("#")]
     listed = {(kind, name) for kind, name in lines}

@@ -30,6 +30,7 @@ def test_search_is_that_of_numpy_in_float64(shape):
     assert np.abs(similarity - np.take_along_axis(exact, expected, 1)).max() <= 2.0**-24
 
 
+@pytest.mark.quick(0)
 def test_search_finds_the_neighbours_of_faiss():
     faiss = pytest.importorskip("faiss")
     x, queries = vectors(4000, 64), vectors(100, 64, 1)
@@ -54,6 +55,7 @@ def test_search_finds_the_neighbours_of_faiss():
     assert np.all(np.abs(exact - threshold)[np.triu(theirs, 1) != ours] <= 64 * 2.0**-24)
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("threshold", [-0.2, 0.7, 0.95])
 @pytest.mark.parametrize("shape", [(500, 24), (3100, 24), (3100, 400)])
 def test_pairs_are_those_of_numpy_in_float64(shape, threshold):

@@ -326,6 +326,7 @@ def test_every_cut_of_a_model_is_refused(tmp_path):
             coulis.Featurizer(path)
 
 
+@pytest.mark.quick(0)
 def test_changed_bytes_give_a_network_or_a_sentence(tmp_path):
     data = assemble(*good_parts())
     header = 8 + struct.unpack_from("<Q", data)[0]

@@ -23,6 +23,7 @@ def test_files_that_are_no_onnx(tmp_path):
         assert "not an ONNX file" in refusal(tmp_path, made)
 
 
+@pytest.mark.quick(0)
 def test_damaged_files_give_a_network_or_a_sentence(tmp_path):
     middle = [
         node("Reshape", ["a", "p"], "c"),

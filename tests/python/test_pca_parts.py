@@ -36,6 +36,7 @@ def pieces(rows, seed):
 # ---- partial_fit ------------------------------------------------------------------------------------
 
 
+@pytest.mark.quick(10)
 @pytest.mark.parametrize("solver", ["auto", "full", "covariance_eigh", "gram", "randomized"])
 @pytest.mark.parametrize("shape", [(1300, 40), (700, 520), (40, 300), (64, 64), (2, 5), (5, 1)])
 def test_partial_fit_gives_the_bytes_of_fit(shape, solver):

@@ -47,6 +47,7 @@ def test_each_stage_is_told(command, mixed, tmp_path):
     assert re.search(r"\n\d+ dimensions reduced to \d+, explained variance 99\.\d\d %\r\n", said)
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("arguments, variables", [
     (["--no-progress"], {}), (["--quiet"], {}), ([], {"TERM": "dumb"})])
 def test_no_line_where_none_is_wanted(command, mixed, tmp_path, arguments, variables):

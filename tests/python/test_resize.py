@@ -37,6 +37,7 @@ def cut(image, width, height, center):
     return image.crop((left, top, left + width, top + height))
 
 
+@pytest.mark.quick(9)
 @pytest.mark.parametrize("name", FILTERS)
 @pytest.mark.parametrize("size", SIZES)
 def test_pillows_bytes(name, size):
@@ -72,6 +73,7 @@ def plain(image, width, height):
     return values
 
 
+@pytest.mark.quick(4)
 @pytest.mark.parametrize("size", [*SIZES, (448, 448), (100, 448)])
 def test_without_antialiasing(size):
     image = image_of(*size)

@@ -65,6 +65,7 @@ def test_kill(start, undisturbed, tmp_path):
     assert runs < KILLS, "no run got anywhere between two kills"
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupt(start, undisturbed, tmp_path, number):
     expected, _ = undisturbed

@@ -171,6 +171,7 @@ def check(description, tmp_path, seed=1):
     return path
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("name", NETS)
 def test_network_agrees_with_float64(name, tmp_path):
     description = NETS[name](Tiny())

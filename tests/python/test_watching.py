@@ -60,6 +60,7 @@ def test_tqdms_bar_where_it_is_installed(repository, photos):
     assert "featurize: 100%" in said and "20/20" in said
 
 
+@pytest.mark.quick(0)
 def test_nothing_is_drawn_where_nobody_sees_it(repository, photos):
     for progress in (True, None):
         command, variables = program(repository, RUN.format(progress) + "; import shutil; shutil.rmtree('out')")

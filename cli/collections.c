@@ -17,16 +17,19 @@ static const char *text_of(const cJSON *object, const char *name) {
 /* JSON to standard output, or lines by `print`; releases the text. */
 static int report(const cli_options *options, coulis_status status, const coulis_error *error, char *json,
                   void (*print)(const cJSON *)) {
+    int code = EXIT_DONE;
     if (status != COULIS_OK) return cli_fail(status, error);
     if (options->json) {
         puts(json);
     } else if (!options->quiet) {
         cJSON *root = cJSON_Parse(json);
         if (root) print(root);
+        else fputs("coulis: not enough memory to print the result\n", stderr);
+        if (!root) code = EXIT_FAILED;
         cJSON_Delete(root);
     }
     coulis_string_free(json);
-    return EXIT_DONE;
+    return code;
 }
 
 /* similarity, label, path: the longest last. Standard output, as this is the result. */

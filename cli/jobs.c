@@ -92,6 +92,7 @@ int cli_fit(const cli_options *options) {
 /* Says what the components keep of these images beside what they kept of those they were fitted to. */
 static void compare_shares(const char *json) {
     cJSON *root = cJSON_Parse(json);
+    if (!root) fputs("coulis: warning: not enough memory to compare the share of the variance that is kept\n", stderr);
     const cJSON *pca = cJSON_GetObjectItemCaseSensitive(root, "pca");
     const cJSON *share = cJSON_GetObjectItemCaseSensitive(pca, "explained_variance_share");
     const cJSON *fitted = cJSON_GetObjectItemCaseSensitive(pca, "fitted_variance_share");

@@ -15,7 +15,7 @@ if(COULIS_S3)
   file(GLOB COULIS_S3_SOURCES CONFIGURE_DEPENDS src/s3/*.c)
   # A few of the library's own files are in both, as it shows none of their names.
   add_library(coulis_s3 MODULE ${COULIS_S3_SOURCES} src/base/error.c src/base/memory.c src/base/text.c
-    src/base/files.c src/base/sha256.c src/base/sync.c src/remote/fetch.c)
+    src/base/disk.c src/base/files.c src/base/sha256.c src/base/sync.c src/remote/fetch.c)
   target_include_directories(coulis_s3 PRIVATE include src)
   target_include_directories(coulis_s3 SYSTEM PRIVATE "${COULIS_AWS_DIR}/include")
   target_link_libraries(coulis_s3 PRIVATE coulis_options AWS::aws-c-s3 Threads::Threads)

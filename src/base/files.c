@@ -99,25 +99,18 @@ coulis_status cl_file_read(const char *path, int64_t max_bytes, uint8_t **bytes,
     return COULIS_OK;
 }
 
-cl_file_state cl_file_state_of(const struct stat *about) {
-    if (!S_ISREG(about->st_mode)) return (cl_file_state){0};
-    return (cl_file_state){.has_bytes = true, .has_modified = true, .bytes = about->st_size,
-                           .modified = (int64_t)about->st_mtim.tv_sec * 1000000 + about->st_mtim.tv_nsec / 1000};
+cl_file_state cl_file_state_of(const cl_about *about) {
+    if (about->kind != CL_PATH_FILE) return (cl_file_state){0};
+    return (cl_file_state){.has_bytes = true, .has_modified = true, .bytes = about->bytes,
+                           .modified = about->modified};
 }
 
 coulis_status cl_file_state_at(const char *path, cl_file_state *state, coulis_error *error) {
-    struct stat about;
+    cl_about about;
     *state = (cl_file_state){0};
-    if (stat(path, &about) == 0) *state = cl_file_state_of(&about);
+    if (cl_look(path, &about)) *state = cl_file_state_of(&about);
     else if (cl_of_the_machine(errno)) return fail_system(error, "look at", path, errno);
     return COULIS_OK;
-}
-
-struct dirent *cl_next_name(DIR *directory, const char *folder, coulis_status *status, coulis_error *error) {
-    errno = 0;
-    struct dirent *entry = readdir(directory);
-    if (!entry && errno) *status = cl_fail(error, COULIS_IO, "%s: cannot be listed: %s", folder, strerror(errno));
-    return entry;
 }
 
 bool cl_file_state_equal(const cl_file_state *one, const cl_file_state *other) {

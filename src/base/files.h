@@ -2,12 +2,12 @@
 #ifndef CL_BASE_FILES_H
 #define CL_BASE_FILES_H
 
-#include <dirent.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
+#include "base/disk.h"
 #include "base/sha256.h"
 #include "coulis.h"
 
@@ -32,16 +32,11 @@ typedef struct cl_file_state {
     int64_t modified; /* microseconds since 1970, UTC, rounded down */
 } cl_file_state;
 
-struct stat;
-
 /* The state of a regular file; nothing of anything else. */
-cl_file_state cl_file_state_of(const struct stat *about);
+cl_file_state cl_file_state_of(const cl_about *about);
 
 /* The same by name; nothing of a file that is not there or cannot be seen. Fails where cl_of_the_machine says so. */
 coulis_status cl_file_state_at(const char *path, cl_file_state *state, coulis_error *error);
-
-/* The next name in a folder; NULL at its end and, with *status set, when it cannot be read. */
-struct dirent *cl_next_name(DIR *directory, const char *folder, coulis_status *status, coulis_error *error);
 
 bool cl_file_state_equal(const cl_file_state *one, const cl_file_state *other);
 

@@ -56,13 +56,17 @@ static coulis_status remove_all(int parent, const char *name, const char *path, 
         return cl_fail(error, COULIS_IO, "%s: cannot be removed: %s", path, strerror(depth > 0 ? errno : ELOOP));
     }
     coulis_status status = COULIS_OK;
-    for (struct dirent *entry; !status && (entry = cl_next_name(directory, path, &status, error));)
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            status = remove_all(dirfd(directory), entry->d_name, path, depth - 1, error);
+    for (const char *entry; !status && (entry = cl_next_name((cl_listing *)directory, path, &status, error));)
+        status = remove_all(dirfd(directory), entry, path, depth - 1, error);
     closedir(directory);
     if (!status && unlinkat(parent, name, AT_REMOVEDIR) != 0 && errno != ENOENT)
         status = cl_fail(error, COULIS_IO, "%s: cannot be removed: %s", path, strerror(errno));
     return status;
+}
+
+coulis_status cl_folder_remove_empty(const char *path, coulis_error *error) {
+    if (rmdir(path) == 0 || errno == ENOENT || errno == ENOTEMPTY || errno == EEXIST) return COULIS_OK;
+    return cl_fail(error, COULIS_IO, "%s: cannot be removed: %s", path, strerror(errno));
 }
 
 coulis_status cl_folder_remove(const char *path, coulis_error *error) {

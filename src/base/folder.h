@@ -15,6 +15,9 @@ coulis_status cl_folder_own(const char *parent, char **path, coulis_error *error
 /* Removes a folder with all that is in it; links are removed, not followed. One that is not there is no error. */
 coulis_status cl_folder_remove(const char *path, coulis_error *error);
 
+/* Removes a folder if nothing is in it; what a person put there stays, and so does the folder then. */
+coulis_status cl_folder_remove_empty(const char *path, coulis_error *error);
+
 /* Where the user's programs keep what they can make again: $XDG_CACHE_HOME/coulis, else ~/.cache/coulis, and `below`
  * in it. Released with cl_free. COULIS_MISSING when there is no such place. */
 coulis_status cl_folder_cache(const char *below, char **path, coulis_error *error);

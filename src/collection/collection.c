@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/disk.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/text.h"

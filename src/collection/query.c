@@ -1,6 +1,7 @@
 /* The vector of an image that is not in a table, made as the table's were. */
 #include <string.h>
 
+#include "base/disk.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "collection/options.h"

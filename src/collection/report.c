@@ -3,8 +3,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
+#include "base/disk.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/text.h"
@@ -16,8 +16,8 @@
 #include "pipeline/output.h"
 
 int64_t cl_file_bytes(const char *path) {
-    struct stat about;
-    return stat(path, &about) == 0 ? (int64_t)about.st_size : 0;
+    cl_about about;
+    return cl_look(path, &about) ? about.bytes : 0;
 }
 
 void cl_report_free(cl_report *r) {

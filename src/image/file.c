@@ -1,9 +1,6 @@
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/files.h"
 #include "base/memory.h"
@@ -21,39 +18,32 @@ static coulis_status fail_errno(const cl_source *picture, int error) {
     return cl_source_fail(picture, status, "cannot be read: %s", strerror(error));
 }
 
-static const char *kind_of(mode_t mode) {
-    return S_ISDIR(mode) ? "a folder" : S_ISFIFO(mode) ? "a pipe" : S_ISSOCK(mode) ? "a socket" : "a device";
-}
-
-/* Reads up to `size` bytes; fewer when the file has become shorter meanwhile. */
-static int read_all(int file, uint8_t *bytes, size_t size, size_t *got) {
-    *got = 0;
-    while (*got < size) {
-        ssize_t n = read(file, bytes + *got, size - *got);
-        if (n == 0) break;
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return errno;
-        *got += (size_t)n;
+static const char *name_of(cl_path_kind kind) {
+    switch (kind) {
+    case CL_PATH_FOLDER: return "a folder";
+    case CL_PATH_PIPE: return "a pipe";
+    case CL_PATH_SOCKET: return "a socket";
+    default: return "a device";
     }
-    return 0;
 }
 
 static coulis_status read_open_file(const cl_source *picture, int file, int64_t max_bytes, uint8_t **bytes,
                                     size_t *size, cl_file_state *state) {
-    struct stat about;
-    if (fstat(file, &about) != 0) return fail_errno(picture, errno);
+    cl_about about;
+    if (!cl_look_open(file, &about)) return fail_errno(picture, errno);
     *state = cl_file_state_of(&about);
-    if (!S_ISREG(about.st_mode)) {
-        return cl_source_fail(picture, COULIS_UNREADABLE, "is %s, not a file", kind_of(about.st_mode));
+    if (about.kind != CL_PATH_FILE) {
+        return cl_source_fail(picture, COULIS_UNREADABLE, "is %s, not a file", name_of(about.kind));
     }
-    if (about.st_size == 0) return cl_source_fail(picture, COULIS_EMPTY, "is empty: it has no bytes");
-    if (about.st_size > max_bytes) {
+    if (about.bytes == 0) return cl_source_fail(picture, COULIS_EMPTY, "is empty: it has no bytes");
+    if (about.bytes > max_bytes) {
         return cl_source_fail(picture, COULIS_TOO_LARGE, "has %" PRId64 " bytes, more than the limit of %" PRId64,
-                               (int64_t)about.st_size, max_bytes);
+                               about.bytes, max_bytes);
     }
-    uint8_t *memory = cl_alloc((size_t)about.st_size, 1);
+    uint8_t *memory = cl_alloc((size_t)about.bytes, 1);
     if (!memory) return cl_source_fail_memory(picture);
-    int error = read_all(file, memory, (size_t)about.st_size, size);
+    /* Fewer bytes when the file has become shorter meanwhile. */
+    int error = cl_read_all(file, memory, (size_t)about.bytes, size);
     if (error || *size == 0) {
         cl_free(memory);
         if (error) return fail_errno(picture, error);
@@ -65,8 +55,8 @@ static coulis_status read_open_file(const cl_source *picture, int file, int64_t 
 
 /* Whether the file is as it was when reading began. */
 static bool is_unchanged(int file, const cl_file_state *state) {
-    struct stat about;
-    if (fstat(file, &about) != 0) return false;
+    cl_about about;
+    if (!cl_look_open(file, &about)) return false;
     cl_file_state now = cl_file_state_of(&about);
     return cl_file_state_equal(&now, state);
 }
@@ -78,13 +68,12 @@ coulis_status cl_image_read_file(const char *path, int64_t max_bytes, uint8_t **
     if (!state) state = &unwanted;
     *state = (cl_file_state){0};
     for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
-        /* Non-blocking, so that a pipe without a writer is told from a file and not waited for. */
-        int file = cl_open(path, O_RDONLY | O_NONBLOCK);
+        int file = cl_open_to_read(path);
         if (file < 0) return fail_errno(&picture, errno);
         size_t got = 0;
         coulis_status status = read_open_file(&picture, file, max_bytes, bytes, &got, state);
         bool whole = status != COULIS_OK || is_unchanged(file, state);
-        close(file);
+        cl_close(file);
         if (whole) {
             if (!status) *size = got;
             return status;

@@ -1,11 +1,10 @@
 /* Where models lie: by path, or by name in a few folders. */
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "base/disk.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "base/library.h"
@@ -40,7 +39,7 @@ static void find_folders(folders *f) {
 /* Whether a path is there; a machine that cannot tell must not be taken for no, as then another file of this name would
  * be found. */
 static coulis_status is_there(const char *path, bool *there, coulis_error *error) {
-    *there = access(path, F_OK) == 0;
+    *there = cl_path_exists(path);
     if (*there || !cl_of_the_machine(errno)) return COULIS_OK;
     return cl_fail(error, COULIS_IO, "%s: %s", path, strerror(errno));
 }
@@ -110,14 +109,14 @@ static coulis_status add_model(const char *folder, int number, const char *file,
 
 /* Appends the models in one folder. */
 static coulis_status list_folder(const char *folder, int number, found **list, size_t *count, coulis_error *error) {
-    DIR *directory = opendir(folder);
-    if (!directory && cl_of_the_machine(errno))
+    cl_listing *listing = cl_listing_open(folder);
+    if (!listing && cl_of_the_machine(errno))
         return cl_fail(error, COULIS_IO, "%s: cannot be listed: %s", folder, strerror(errno));
-    if (!directory) return COULIS_OK; /* most of these folders do not exist */
+    if (!listing) return COULIS_OK; /* most of these folders do not exist */
     coulis_status status = COULIS_OK;
-    for (struct dirent *entry; !status && (entry = cl_next_name(directory, folder, &status, error));)
-        status = add_model(folder, number, entry->d_name, list, count, error);
-    closedir(directory);
+    for (const char *file; !status && (file = cl_next_name(listing, folder, &status, error));)
+        status = add_model(folder, number, file, list, count, error);
+    cl_listing_close(listing);
     return status;
 }
 

@@ -1,10 +1,10 @@
 #include "pipeline/earlier.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/disk.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/text.h"
@@ -158,18 +158,17 @@ static coulis_status take_piece(cl_earlier *e, char *path, coulis_error *error) 
 static coulis_status take_pieces(cl_earlier *e, const char *folder, coulis_error *error) {
     char *features = cl_format("%s/features", folder);
     if (!features) return cl_fail_memory(error, "a path", strlen(folder));
-    DIR *directory = opendir(features);
+    cl_listing *listing = cl_listing_open(features);
     coulis_status status = COULIS_OK;
-    if (!directory && errno != ENOENT)
+    if (!listing && errno != ENOENT)
         status = cl_fail(error, COULIS_IO, "%s: cannot be listed: %s", features, strerror(errno));
-    for (struct dirent *entry;
-         !status && directory && (entry = cl_next_name(directory, features, &status, error));) {
-        const char *ending = strrchr(entry->d_name, '.');
-        if (strncmp(entry->d_name, ".part-", 6) != 0 || !ending || strcmp(ending, ".parquet") != 0) continue;
-        char *path = cl_format("%s/%s", features, entry->d_name);
+    for (const char *name; !status && listing && (name = cl_next_name(listing, features, &status, error));) {
+        const char *ending = strrchr(name, '.');
+        if (strncmp(name, ".part-", 6) != 0 || !ending || strcmp(ending, ".parquet") != 0) continue;
+        char *path = cl_format("%s/%s", features, name);
         status = path ? take_piece(e, path, error) : cl_fail_memory(error, "a path", strlen(features));
     }
-    if (directory) closedir(directory);
+    cl_listing_close(listing);
     cl_free(features);
     return status;
 }

@@ -1,8 +1,8 @@
 #include "pipeline/fetched.h"
 
 #include <string.h>
-#include <sys/stat.h>
 
+#include "base/disk.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/text.h"
@@ -89,9 +89,9 @@ coulis_status cl_fetch_result(const char *name, cl_stand_in *in, coulis_error *e
 
 /* In a folder of this machine, what is named there. */
 static coulis_status here(const char *name, cl_stand_in *in, coulis_error *error) {
-    struct stat about;
+    cl_about about;
     *in = (cl_stand_in){.path = name};
-    if (!name || stat(name, &about) != 0 || !S_ISDIR(about.st_mode)) return COULIS_OK;
+    if (!name || !cl_look(name, &about) || about.kind != CL_PATH_FOLDER) return COULIS_OK;
     in->path = in->own = cl_format("%s/pca.safetensors", name);
     return in->own ? COULIS_OK : cl_fail_memory(error, name, strlen(name));
 }

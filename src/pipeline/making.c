@@ -3,9 +3,10 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "base/disk.h"
 #include "base/error.h"
+#include "base/files.h"
 #include "base/memory.h"
 #include "base/text.h"
 #include "pipeline/clock.h"
@@ -49,15 +50,14 @@ static coulis_status forget_from(const char *folder, int64_t part, int64_t first
     for (bool there = true; there && !status;) {
         char *path = piece_path(folder, part, count);
         if (!path) return no_memory(error);
-        there = access(path, F_OK) == 0;
+        there = cl_path_exists(path);
         count += there;
         cl_free(path);
     }
     while (count > first && !status) {
         char *path = piece_path(folder, part, --count);
         if (!path) return no_memory(error);
-        if (unlink(path) != 0 && errno != ENOENT)
-            status = cl_fail(error, COULIS_IO, "%s: cannot be removed: %s", path, strerror(errno));
+        status = cl_remove(path, error);
         cl_free(path);
     }
     return status;

@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include <cjson/cJSON.h>
 
@@ -222,11 +221,11 @@ static coulis_status gather(merging *m, const shard *s) {
 
 /* The result must not take the place of a shard, which --overwrite would remove. */
 static coulis_status check_place(const merging *m, const char *const *folders, const char *output) {
-    struct stat one, other;
+    cl_about one, other;
     for (int64_t i = 0; i < m->count; i++)
         if (strcmp(output, folders[i]) == 0 ||
-            (stat(output, &one) == 0 && stat(folders[i], &other) == 0 && one.st_dev == other.st_dev &&
-             one.st_ino == other.st_ino))
+            (cl_look(output, &one) && cl_look(folders[i], &other) && one.device == other.device &&
+             one.number == other.number))
             return cl_fail(m->job->error, COULIS_INVALID_ARGUMENT,
                            "%s: is one of the shards; name another folder for the result", output);
     return COULIS_OK;

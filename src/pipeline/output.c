@@ -1,11 +1,9 @@
 #include "pipeline/output.h"
 
 #include <cjson/cJSON.h>
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/error.h"
 #include "base/files.h"
@@ -20,10 +18,8 @@
 /* A run.json is some kilobytes, its longest part the explained variance. */
 #define RUN_JSON_MAX ((int64_t)256 << 20)
 
-bool cl_path_exists(const char *path) { return access(path, F_OK) == 0; }
-
 coulis_status cl_path_there(const char *path, bool *there, coulis_error *error) {
-    *there = access(path, F_OK) == 0;
+    *there = cl_path_exists(path);
     if (*there || errno == ENOENT || errno == ENOTDIR) return COULIS_OK;
     return cl_fail(error, COULIS_IO, "%s: %s", path, strerror(errno));
 }
@@ -49,20 +45,19 @@ static bool is_left_over(const char *name) {
 }
 
 coulis_status cl_output_sweep(const char *folder, bool pieces, coulis_error *error) {
-    DIR *directory = opendir(folder);
-    if (!directory && errno == ENOENT) return COULIS_OK;
-    if (!directory) return cl_fail(error, COULIS_IO, "%s: cannot be listed: %s", folder, strerror(errno));
+    cl_listing *listing = cl_listing_open(folder);
+    if (!listing && errno == ENOENT) return COULIS_OK;
+    if (!listing) return cl_fail(error, COULIS_IO, "%s: cannot be listed: %s", folder, strerror(errno));
     coulis_status status = COULIS_OK;
-    struct dirent *entry;
-    while (!status && (entry = cl_next_name(directory, folder, &status, error))) {
-        const char *name = entry->d_name;
+    for (const char *name; !status && (name = cl_next_name(listing, folder, &status, error));) {
         bool ours = starts_and_ends(name, ".part-", ".parquet.tmp") ||
                     starts_and_ends(name, "..part-", ".parquet.tmp") || is_left_over(name) ||
                     (pieces && starts_and_ends(name, ".part-", ".parquet"));
-        if (ours && unlinkat(dirfd(directory), name, 0) != 0 && errno != ENOENT)
-            status = cl_fail(error, COULIS_IO, "%s/%s: cannot be removed: %s", folder, name, strerror(errno));
+        char *path = ours ? cl_format("%s/%s", folder, name) : NULL;
+        if (ours) status = path ? cl_remove(path, error) : cl_fail_memory(error, "a path", strlen(folder));
+        cl_free(path);
     }
-    closedir(directory);
+    cl_listing_close(listing);
     return status;
 }
 
@@ -77,10 +72,7 @@ coulis_status cl_output_remove_parts(cl_output *output, cl_kind kind, coulis_err
     }
     if (status != COULIS_OK) return status;
     cl_parts_forget(&output->parts, kind);
-    /* What a person put into the folder stays, and so does the folder then. */
-    if (rmdir(folder) != 0 && errno != ENOENT && errno != ENOTEMPTY && errno != EEXIST)
-        return cl_fail(error, COULIS_IO, "%s: cannot be removed: %s", folder, strerror(errno));
-    return COULIS_OK;
+    return cl_folder_remove_empty(folder, error);
 }
 
 coulis_status cl_output_forget_pca(cl_output *output, coulis_error *error) {
@@ -92,15 +84,13 @@ coulis_status cl_output_forget_pca(cl_output *output, coulis_error *error) {
 
 /* Whether a folder holds nothing, or what a job leaves that was killed before its run.json had its name. */
 static coulis_status is_empty(const char *folder, bool *empty, coulis_error *error) {
-    DIR *directory = opendir(folder);
-    if (!directory) return cl_fail(error, COULIS_IO, "%s: cannot be listed: %s", folder, strerror(errno));
+    cl_listing *listing = cl_listing_open(folder);
+    if (!listing) return cl_fail(error, COULIS_IO, "%s: cannot be listed: %s", folder, strerror(errno));
     coulis_status status = COULIS_OK;
     *empty = true;
-    for (struct dirent *entry; !status && (entry = cl_next_name(directory, folder, &status, error));)
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
-            !is_left_over(entry->d_name))
-            *empty = false;
-    closedir(directory);
+    for (const char *name; !status && (name = cl_next_name(listing, folder, &status, error));)
+        if (!is_left_over(name)) *empty = false;
+    cl_listing_close(listing);
     return status;
 }
 

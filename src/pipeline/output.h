@@ -63,9 +63,7 @@ coulis_status cl_output_sweep(const char *folder, bool pieces, coulis_error *err
 /* The path of part `number` in `folder`; NULL when memory is short; released with cl_free. */
 char *cl_part_path(const char *folder, int64_t number);
 
-bool cl_path_exists(const char *path);
-
-/* The same where a machine that cannot tell must not be taken for no. */
+/* Whether it is there, where a machine that cannot tell must not be taken for no. */
 coulis_status cl_path_there(const char *path, bool *there, coulis_error *error);
 
 /* COULIS_CONFLICT where a file is that is to be written. */

@@ -1,6 +1,5 @@
 #include "pipeline/overwrite.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -26,15 +25,15 @@ static bool says_so(const char *path, cl_kind kind) {
 
 coulis_status cl_overwrite_find(cl_output *output, cl_kind kind, coulis_error *error) {
     const char *folder = kind == CL_KIND_FEATURES ? output->features : output->reduced;
-    DIR *directory = opendir(folder);
-    if (!directory && errno == ENOENT) return COULIS_OK;
-    if (!directory) return cl_fail(error, COULIS_IO, "%s: cannot be listed: %s", folder, strerror(errno));
+    cl_listing *listing = cl_listing_open(folder);
+    if (!listing && errno == ENOENT) return COULIS_OK;
+    if (!listing) return cl_fail(error, COULIS_IO, "%s: cannot be listed: %s", folder, strerror(errno));
     coulis_status status = COULIS_OK;
-    for (struct dirent *entry; !status && (entry = cl_next_name(directory, folder, &status, error));) {
+    for (const char *file; !status && (file = cl_next_name(listing, folder, &status, error));) {
         cl_part_record record = {.kind = kind};
         cl_kind named;
-        char *name = cl_format("%s/%s", kind == CL_KIND_FEATURES ? "features" : "reduced", entry->d_name);
-        char *path = cl_format("%s/%s", folder, entry->d_name);
+        char *name = cl_format("%s/%s", kind == CL_KIND_FEATURES ? "features" : "reduced", file);
+        char *path = cl_format("%s/%s", folder, file);
         if (!name || !path) status = cl_fail_memory(error, "a path", strlen(folder));
         else if (cl_part_name_read(name, &named, &record.number) &&
                  !cl_parts_find(&output->parts, kind, record.number))
@@ -42,7 +41,7 @@ coulis_status cl_overwrite_find(cl_output *output, cl_kind kind, coulis_error *e
         cl_free(name);
         cl_free(path);
     }
-    closedir(directory);
+    cl_listing_close(listing);
     return status;
 }
 

@@ -1,11 +1,9 @@
 #include "pipeline/parts.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/error.h"
 #include "base/files.h"
@@ -179,7 +177,7 @@ coulis_status cl_parts_open(const char *folder, cl_parts *parts, coulis_error *e
 }
 
 void cl_parts_close(cl_parts *parts) {
-    if (parts->folder && parts->descriptor >= 0) close(parts->descriptor);
+    if (parts->folder && parts->descriptor >= 0) cl_close(parts->descriptor);
     cl_free(parts->folder);
     cl_free(parts->journal);
     cl_free(parts->records);
@@ -190,19 +188,11 @@ static coulis_status fail_journal(const cl_parts *parts, coulis_error *error) {
     return cl_fail(error, COULIS_IO, "cannot write '%s': %s", parts->journal, strerror(errno ? errno : EIO));
 }
 
-/* Opens the journal at the end of its last whole line: what follows was cut off. */
 static coulis_status open_journal(cl_parts *parts, coulis_error *error) {
     if (parts->descriptor >= 0) return COULIS_OK;
-    bool is_new = access(parts->journal, F_OK) != 0;
-    parts->descriptor = open(parts->journal, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    bool is_new = !cl_path_exists(parts->journal);
+    parts->descriptor = cl_open_to_append(parts->journal);
     if (parts->descriptor < 0) return fail_journal(parts, error);
-    off_t end = lseek(parts->descriptor, 0, SEEK_END);
-    for (char last = 0; end > 0; end--) {
-        if (pread(parts->descriptor, &last, 1, end - 1) != 1) return fail_journal(parts, error);
-        if (last == '\n') break;
-    }
-    if (end < 0 || ftruncate(parts->descriptor, end) != 0 || lseek(parts->descriptor, end, SEEK_SET) < 0)
-        return fail_journal(parts, error);
     return is_new ? cl_flush_folder(parts->folder, error) : COULIS_OK;
 }
 
@@ -214,13 +204,8 @@ coulis_status cl_parts_promise(cl_parts *parts, const cl_part_record *record, co
     cJSON_Delete(object);
     if (!line) return cl_fail_memory(error, "the record of a part", 0);
     coulis_status status = open_journal(parts, error);
-    for (size_t done = 0, size = strlen(line); !status && done < size;) {
-        ssize_t n = write(parts->descriptor, line + done, size - done);
-        if (n > 0) done += (size_t)n;
-        else if (n == 0 || errno != EINTR) status = fail_journal(parts, error);
-    }
+    if (!status && !cl_append(parts->descriptor, line, strlen(line))) status = fail_journal(parts, error);
     cl_free(line);
-    if (!status && !cl_flush(parts->descriptor)) status = fail_journal(parts, error);
     return status ? status : cl_parts_add(parts, record, error);
 }
 
@@ -246,7 +231,7 @@ coulis_status cl_parts_tell(const cl_parts *parts, const cl_part_record *record,
 }
 
 coulis_status cl_parts_end(cl_parts *parts, coulis_error *error) {
-    if (parts->descriptor >= 0) close(parts->descriptor);
+    if (parts->descriptor >= 0) cl_close(parts->descriptor);
     parts->descriptor = -1;
     return cl_remove(parts->journal, error);
 }

@@ -1,13 +1,12 @@
 #include "pipeline/replace.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/folder.h"
 #include "base/memory.h"
 #include "base/text.h"
 #include "pipeline/output.h"
@@ -77,18 +76,16 @@ static coulis_status write_replacing(const replacing *r) {
 /* Gives the file `from` the name `to` as well, in place of what has it; where a disk knows no second names, instead of
  * its own. */
 static coulis_status give_name(const char *from, const char *temporary, const char *to, coulis_error *error) {
-    if (unlink(temporary) != 0 && errno != ENOENT)
-        return cl_fail(error, COULIS_IO, "%s: cannot be removed: %s", temporary, strerror(errno));
-    bool linked = link(from, temporary) == 0;
+    coulis_status status = cl_remove(temporary, error);
+    if (status) return status;
+    bool linked = cl_link(from, temporary);
     if (!linked && errno == ENOENT && cl_path_exists(to)) return COULIS_OK; /* moved, before this was interrupted */
     if (!linked && (errno == ENOENT || errno == EIO || errno == EROFS || cl_of_the_machine(errno)))
         return cl_fail(error, COULIS_IO, "%s: cannot be given its place: %s", from, strerror(errno));
     if (rename(linked ? temporary : from, to) != 0)
         return cl_fail(error, COULIS_IO, "%s: cannot be given its place: %s", from, strerror(errno));
     /* rename does nothing where both are names of one file already. */
-    if (linked && unlink(temporary) != 0 && errno != ENOENT)
-        return cl_fail(error, COULIS_IO, "%s: cannot be removed: %s", temporary, strerror(errno));
-    return COULIS_OK;
+    return linked ? cl_remove(temporary, error) : COULIS_OK;
 }
 
 static coulis_status place_file(const replacing *r, const cl_part_record *record) {
@@ -111,28 +108,23 @@ static coulis_status remove_others(const replacing *r, cl_kind kind) {
     char *folder = cl_format("%s/%s", r->folder, kinds[kind]);
     if (!folder) return no_memory(r);
     coulis_status status = cl_output_sweep(folder, true, r->error);
-    DIR *directory = status ? NULL : opendir(folder);
-    if (!status && !directory && errno != ENOENT)
+    cl_listing *listing = status ? NULL : cl_listing_open(folder);
+    if (!status && !listing && errno != ENOENT)
         status = cl_fail(r->error, COULIS_IO, "%s: cannot be listed: %s", folder, strerror(errno));
-    for (struct dirent *entry;
-         directory && !status && (entry = cl_next_name(directory, folder, &status, r->error));) {
+    for (const char *file; listing && !status && (file = cl_next_name(listing, folder, &status, r->error));) {
         cl_kind named;
         int64_t number;
-        char *name = cl_format("%s/%s", kinds[kind], entry->d_name);
-        char *path = cl_format("%s/%s", folder, entry->d_name);
+        char *name = cl_format("%s/%s", kinds[kind], file);
+        char *path = cl_format("%s/%s", folder, file);
         if (!name || !path) status = no_memory(r);
         else if (cl_part_name_read(name, &named, &number) && !cl_parts_find(&r->parts, kind, number))
             status = cl_remove(path, r->error);
         cl_free(name);
         cl_free(path);
     }
-    if (directory) {
-        closedir(directory);
-        if (!status) status = cl_flush_folder(folder, r->error);
-    }
-    /* What a person put into the folder stays, and so does the folder then. */
-    if (!status && rmdir(folder) != 0 && errno != ENOENT && errno != ENOTEMPTY && errno != EEXIST)
-        status = cl_fail(r->error, COULIS_IO, "%s: cannot be removed: %s", folder, strerror(errno));
+    cl_listing_close(listing);
+    if (listing && !status) status = cl_flush_folder(folder, r->error);
+    if (!status) status = cl_folder_remove_empty(folder, r->error);
     cl_free(folder);
     return status;
 }
@@ -207,8 +199,7 @@ coulis_status cl_next_remove(const char *folder, coulis_error *error) {
     for (cl_kind kind = CL_KIND_FEATURES; there && !status && kind <= CL_KIND_REDUCED; kind++)
         status = remove_kind(&r, kind);
     if (there && !status) status = cl_output_sweep(r.next, false, error);
-    if (there && !status && rmdir(r.next) != 0 && errno != ENOENT && errno != ENOTEMPTY && errno != EEXIST)
-        status = cl_fail(error, COULIS_IO, "%s: cannot be removed: %s", r.next, strerror(errno));
+    if (there && !status) status = cl_folder_remove_empty(r.next, error);
     cl_free(r.next);
     return there && !status ? cl_flush_folder(folder, error) : status;
 }

@@ -1,5 +1,4 @@
 /* Holds a finished result against what it says of itself. */
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -125,20 +124,20 @@ static coulis_status check_strangers(verifying *v, cl_kind kind) {
     const char *name = kind == CL_KIND_FEATURES ? "features" : "reduced";
     char *folder = cl_format("%s/%s", v->folder, name);
     if (!folder) return cl_fail_memory(v->error, "a path", strlen(v->folder));
-    DIR *directory = opendir(folder);
+    cl_listing *listing = cl_listing_open(folder);
     coulis_status status = COULIS_OK;
-    if (!directory && errno != ENOENT)
+    if (!listing && errno != ENOENT)
         status = cl_fail(v->error, COULIS_IO, "%s: cannot be listed: %s", folder, strerror(errno));
-    for (struct dirent *entry; directory && !status && (entry = cl_next_name(directory, folder, &status, v->error));) {
+    for (const char *file; listing && !status && (file = cl_next_name(listing, folder, &status, v->error));) {
         cl_kind named;
         int64_t number;
-        char *whole = cl_format("%s/%s", name, entry->d_name);
+        char *whole = cl_format("%s/%s", name, file);
         if (!whole) status = cl_fail_memory(v->error, "a path", strlen(folder));
         else if (cl_part_name_read(whole, &named, &number) && !cl_parts_find(&v->parts, kind, number))
-            status = cl_fail(v->error, COULIS_BAD_DATA, "%s/%s: is no part of this result", folder, entry->d_name);
+            status = cl_fail(v->error, COULIS_BAD_DATA, "%s/%s: is no part of this result", folder, file);
         cl_free(whole);
     }
-    if (directory) closedir(directory);
+    cl_listing_close(listing);
     cl_free(folder);
     return status;
 }

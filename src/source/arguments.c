@@ -1,8 +1,8 @@
 /* What each PATH is, and what it adds to the list. */
 #include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
 
+#include "base/disk.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/text.h"
@@ -10,11 +10,11 @@
 #include "source/inputs.h"
 #include "source/location.h"
 
-static coulis_status append_image(cl_inputs *inputs, const char *path, const struct stat *info, coulis_error *error) {
+static coulis_status append_image(cl_inputs *inputs, const char *path, const cl_about *info, coulis_error *error) {
     cl_entry entry = {.bytes = -1, .modified = CL_NO_TIME, .argument = inputs->argument_count - 1};
-    if (info && S_ISREG(info->st_mode)) {
-        entry.bytes = info->st_size;
-        entry.modified = (int64_t)info->st_mtim.tv_sec * 1000000 + info->st_mtim.tv_nsec / 1000;
+    if (info && info->kind == CL_PATH_FILE) {
+        entry.bytes = info->bytes;
+        entry.modified = info->modified;
     }
     return cl_list_append(&inputs->list, path, strlen(path), NULL, entry, error);
 }
@@ -27,7 +27,7 @@ static coulis_status append_remote(cl_inputs *inputs, const char *path, const ch
 }
 
 coulis_status cl_append_argument(cl_inputs *inputs, const char *path, const char *output, coulis_error *error) {
-    struct stat info;
+    cl_about info;
     if (!path || !*path) return cl_fail(error, COULIS_INVALID_ARGUMENT, "an empty path was given");
     cl_argument *arguments = cl_grow(inputs->arguments, (size_t)inputs->argument_count + 1, sizeof *arguments);
     if (!arguments) return cl_fail_memory(error, "the paths", sizeof *arguments);
@@ -38,10 +38,10 @@ coulis_status cl_append_argument(cl_inputs *inputs, const char *path, const char
                                      : cl_append_lines(inputs, path + 1, error);
     if (cl_location_is_remote(path)) return append_remote(inputs, path, output, error);
     if (cl_location_has_scheme(path)) return cl_location_refuse(path, COULIS_INVALID_ARGUMENT, error);
-    if (stat(path, &info) != 0)
+    if (!cl_look(path, &info))
         return cl_fail(error, errno == ENOENT || errno == ENOTDIR ? COULIS_MISSING : COULIS_IO, "%s: %s", path,
                        errno == ENOENT || errno == ENOTDIR ? "no such file or folder" : strerror(errno));
-    if (S_ISDIR(info.st_mode)) return cl_append_folder(inputs, path, output, error);
+    if (info.kind == CL_PATH_FOLDER) return cl_append_folder(inputs, path, output, error);
     if (cl_is_delimited(path)) return cl_append_delimited(inputs, path, error);
     return cl_is_many(path) ? cl_append_many(inputs, path, error) : append_image(inputs, path, &info, error);
 }

@@ -3,9 +3,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/error.h"
+#include "base/files.h"
+#include "base/folder.h"
 #include "base/memory.h"
 #include "base/sized.h"
 #include "base/text.h"
@@ -84,14 +85,11 @@ static coulis_status read_one(const check *c) {
 static coulis_status make_file(const check *c, char path[TEXT]) {
     static const char words[] = "written by coulis check; may be deleted\n";
     const char *folder = getenv("TMPDIR");
-    snprintf(path, TEXT, "%s/coulis-check-XXXXXX", folder && *folder ? folder : "/tmp");
-    const int file = mkstemp(path);
-    if (file < 0) return cl_fail(c->error, COULIS_IO, "%s: cannot be made", path);
-    const bool good = write(file, words, sizeof words - 1) == (ssize_t)sizeof words - 1;
-    close(file);
-    if (good) return COULIS_OK;
-    unlink(path);
-    return cl_fail(c->error, COULIS_IO, "%s: cannot be written", path);
+    char unique[CL_RANDOM_NAME];
+    coulis_status status = cl_random_name(unique, c->error);
+    if (status != COULIS_OK) return status;
+    snprintf(path, TEXT, "%s/coulis-check-%s", folder && *folder ? folder : "/tmp", unique);
+    return cl_file_write(path, words, sizeof words - 1, c->error);
 }
 
 static coulis_status write_and_delete(const check *c) {
@@ -100,7 +98,7 @@ static coulis_status write_and_delete(const check *c) {
     if (status != COULIS_OK) return status;
     char *name = cl_format("%s%s", c->place, strrchr(path, '/') + 1);
     status = name ? cl_remote_put(c->remote, name, path, c->error) : cl_fail_memory(c->error, c->place, 0);
-    unlink(path);
+    remove(path);
     if (status == COULIS_OK) {
         c->step(c->context, "write", name);
         status = settle(c, cl_remote_delete(c->remote, name, c->error), "s3:DeleteObject");

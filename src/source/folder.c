@@ -1,10 +1,7 @@
 /* A folder and all below it. */
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/error.h"
 #include "base/files.h"
@@ -12,40 +9,39 @@
 #include "base/text.h"
 #include "source/inputs.h"
 
-/* A set of folders by device and inode: an open hash table, a power of two, at most half full. */
+/* A set of folders by device and number: an open hash table, a power of two, at most half full. */
 typedef struct seen {
     struct place {
-        dev_t device;
-        ino_t inode;
+        uint64_t device, number;
         bool used;
     } *places;
     size_t capacity, count;
 } seen;
 
-static size_t place_of(const seen *set, dev_t device, ino_t inode) {
-    size_t at = (size_t)((uint64_t)inode * 0x9E3779B97F4A7C15u >> 20 ^ (uint64_t)device) & (set->capacity - 1);
-    while (set->places[at].used && (set->places[at].device != device || set->places[at].inode != inode))
+static size_t place_of(const seen *set, uint64_t device, uint64_t number) {
+    size_t at = (size_t)(number * 0x9E3779B97F4A7C15u >> 20 ^ device) & (set->capacity - 1);
+    while (set->places[at].used && (set->places[at].device != device || set->places[at].number != number))
         at = (at + 1) & (set->capacity - 1);
     return at;
 }
 
 /* Adds a folder; *is_new says whether it was not there yet. */
-static coulis_status add_seen(seen *set, const struct stat *info, bool *is_new, coulis_error *error) {
+static coulis_status add_seen(seen *set, const cl_about *info, bool *is_new, coulis_error *error) {
     if (set->count * 2 >= set->capacity) {
         seen larger = {.capacity = set->capacity ? set->capacity * 2 : 256};
         larger.places = cl_alloc_zero(larger.capacity, sizeof *larger.places);
         if (!larger.places) return cl_fail_memory(error, "the folders seen", larger.capacity * sizeof *larger.places);
         for (size_t i = 0; i < set->capacity; i++)
             if (set->places[i].used)
-                larger.places[place_of(&larger, set->places[i].device, set->places[i].inode)] = set->places[i];
+                larger.places[place_of(&larger, set->places[i].device, set->places[i].number)] = set->places[i];
         larger.count = set->count;
         cl_free(set->places);
         *set = larger;
     }
-    size_t at = place_of(set, info->st_dev, info->st_ino);
+    size_t at = place_of(set, info->device, info->number);
     *is_new = !set->places[at].used;
     if (*is_new) {
-        set->places[at] = (struct place){info->st_dev, info->st_ino, true};
+        set->places[at] = (struct place){info->device, info->number, true};
         set->count++;
     }
     return COULIS_OK;
@@ -81,7 +77,7 @@ typedef struct walk {
     cl_inputs *inputs;
     size_t root; /* bytes of the PATH */
     bool has_output;
-    struct stat output;
+    cl_about output;
     seen folders;
     paths pending, links; /* folders to list; links to folders, for later */
     coulis_error *error;
@@ -110,27 +106,27 @@ static coulis_status fault(walk *w, const char *path, int number) {
 
 /* What a name in a folder is; takes `path` over. `info` is of the link itself where it is one, and of nothing when it
  * cannot be had for the reason `cannot`, a number of errno: opening the file will tell. */
-static coulis_status take(walk *w, char *path, struct stat *info, int cannot) {
+static coulis_status take(walk *w, char *path, cl_about *info, int cannot) {
     const coulis_source_options *options = &w->inputs->options;
-    const bool link = !cannot && S_ISLNK(info->st_mode);
-    bool there = !cannot && (!link || stat(path, info) == 0);
+    const bool link = !cannot && info->kind == CL_PATH_LINK;
+    bool there = !cannot && (!link || cl_look(path, info));
     coulis_status status = COULIS_OK;
     if (!there && cl_of_the_machine(cannot ? cannot : errno)) {
         status = cl_fail(w->error, COULIS_IO, "%s: %s", path, strerror(cannot ? cannot : errno));
         cl_free(path);
         return status;
     }
-    if (there && S_ISDIR(info->st_mode)) {
-        bool output = w->has_output && info->st_dev == w->output.st_dev && info->st_ino == w->output.st_ino;
+    if (there && info->kind == CL_PATH_FOLDER) {
+        bool output = w->has_output && info->device == w->output.device && info->number == w->output.number;
         if (!output && cl_choose_folder(options, below(w, path)) == CL_TAKE)
             return push(link ? &w->links : &w->pending, path, w->error);
         w->inputs->left_out[CL_EXCLUDED] += !output;
-    } else if (!there || S_ISREG(info->st_mode)) { /* a link to nothing, too: it has a row that says so */
+    } else if (!there || info->kind == CL_PATH_FILE) { /* a link to nothing, too: it has a row that says so */
         if (cl_choose_file(options, below(w, path)) == CL_TAKE) {
             cl_entry entry = {.bytes = -1, .modified = CL_NO_TIME, .argument = w->inputs->argument_count - 1};
             if (there) {
-                entry.bytes = info->st_size;
-                entry.modified = (int64_t)info->st_mtim.tv_sec * 1000000 + info->st_mtim.tv_nsec / 1000;
+                entry.bytes = info->bytes;
+                entry.modified = info->modified;
             }
             status = cl_list_append(&w->inputs->list, path, strlen(path), NULL, entry, w->error);
         } else {
@@ -142,34 +138,32 @@ static coulis_status take(walk *w, char *path, struct stat *info, int cannot) {
 }
 
 static coulis_status list_folder(walk *w, const char *folder) {
-    struct stat info;
+    cl_about info;
     bool is_new = false;
-    DIR *directory = opendir(folder);
-    if (!directory) return fault(w, folder, errno);
-    coulis_status status = fstat(dirfd(directory), &info) == 0 ? add_seen(&w->folders, &info, &is_new, w->error)
+    cl_listing *listing = cl_listing_open(folder);
+    if (!listing) return fault(w, folder, errno);
+    coulis_status status = cl_listing_about(listing, &info) ? add_seen(&w->folders, &info, &is_new, w->error)
                                                                : fault(w, folder, errno);
     while (status == COULIS_OK && is_new) {
-        errno = 0;
-        struct dirent *entry = readdir(directory);
-        if (!entry) {
+        const char *name = cl_listing_next(listing);
+        if (!name) {
             if (errno) status = fault(w, folder, errno);
             break;
         }
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
-        cl_verdict verdict = cl_choose_name(&w->inputs->options, entry->d_name);
+        cl_verdict verdict = cl_choose_name(&w->inputs->options, name);
         if (verdict != CL_TAKE) {
             w->inputs->left_out[verdict]++;
             continue;
         }
         const char *slash = folder[strlen(folder) - 1] == '/' ? "" : "/";
-        char *path = cl_format("%s%s%s", folder, slash, entry->d_name);
+        char *path = cl_format("%s%s%s", folder, slash, name);
         if (!path) status = cl_fail_memory(w->error, "a path", strlen(folder));
-        else if (fstatat(dirfd(directory), entry->d_name, &info, AT_SYMLINK_NOFOLLOW) == 0)
+        else if (cl_listing_look(listing, name, &info))
             status = take(w, path, &info, 0);
         else if (errno != ENOENT) status = take(w, path, &info, errno);
         else cl_free(path); /* removed meanwhile */
     }
-    closedir(directory);
+    cl_listing_close(listing);
     return status;
 }
 
@@ -196,7 +190,7 @@ coulis_status cl_append_folder(cl_inputs *inputs, const char *folder, const char
     walk w = {.inputs = inputs, .root = strlen(folder), .error = error};
     while (w.root > 1 && folder[w.root - 1] == '/') w.root--;
     inputs->arguments[inputs->argument_count - 1].root = w.root;
-    w.has_output = output && stat(output, &w.output) == 0;
+    w.has_output = output && cl_look(output, &w.output);
     if (output && !w.has_output && cl_of_the_machine(errno))
         return cl_fail(error, COULIS_IO, "%s: %s", output, strerror(errno));
     const int64_t first = inputs->list.count;

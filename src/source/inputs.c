@@ -3,8 +3,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "base/disk.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/sized.h"
@@ -58,11 +58,10 @@ static coulis_status find_root(cl_inputs *inputs, coulis_error *error) {
         relative = name[0] != '/' && !cl_location_has_scheme(name);
     }
     if (!relative) return COULIS_OK;
-    char *here = getcwd(NULL, 0);
-    if (!here) return cl_fail(error, COULIS_IO, "the working folder has no name: %s", strerror(errno));
-    inputs->root = cl_strdup(here);
-    free(here);
-    return inputs->root ? COULIS_OK : cl_fail_memory(error, "the working folder", 0);
+    inputs->root = cl_working_folder();
+    if (inputs->root) return COULIS_OK;
+    if (errno == ENOMEM) return cl_fail_memory(error, "the working folder", 0);
+    return cl_fail(error, COULIS_IO, "the working folder has no name: %s", strerror(errno));
 }
 
 bool cl_inputs_tell_states(const cl_inputs *inputs) {
@@ -92,9 +91,9 @@ static const char *real_name(cl_inputs *inputs, const char *path, size_t end) {
     if (!inputs->dots) return NULL;
     memcpy(inputs->dots, path, end);
     inputs->dots[end] = '\0';
-    char *real = realpath(inputs->dots, NULL);
+    char *real = cl_real_path(inputs->dots);
     inputs->dots_name = cl_strdup(real ? strrchr(real, '/') + 1 : "");
-    free(real);
+    cl_free(real);
     return inputs->dots_name;
 }
 

@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "base/disk.h"
 #include "base/error.h"
 #include "source/inputs.h"
 #include "source/location.h"
@@ -15,12 +15,12 @@
 /* Says what to do with a line "path label": the path is not there, but is without what follows the separator. */
 static coulis_status check_for_label(const char *list, const char *line, size_t length, coulis_error *error) {
     char path[4096];
-    if (length >= sizeof path || access(line, F_OK) == 0 || cl_location_has_scheme(line)) return COULIS_OK;
+    if (length >= sizeof path || cl_path_exists(line) || cl_location_has_scheme(line)) return COULIS_OK;
     memcpy(path, line, length + 1);
     for (size_t end = length; end-- > 1;) {
         if (!strchr(" \t,;", path[end])) continue;
         path[end] = '\0';
-        if (access(path, F_OK) == 0)
+        if (cl_path_exists(path))
             return cl_fail(error, COULIS_INVALID_ARGUMENT,
                            "%s: a line is one path, but '%s' looks like a path and a label; write them to a .csv file "
                            "with the header path,label and name that file instead",

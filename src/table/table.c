@@ -1,6 +1,5 @@
 #include "table/table.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -81,18 +80,18 @@ static bool is_parquet(const char *name) {
 
 /* Lists the parts of ours, and the files that may be parts of another program's table. */
 static coulis_status list_folder(const char *folder, names *ours, names *others, coulis_error *error) {
-    DIR *directory = opendir(folder);
-    if (!directory && errno == ENOTDIR) return add_name(others, cl_strdup(folder), error);
-    if (!directory)
+    cl_listing *listing = cl_listing_open(folder);
+    if (!listing && errno == ENOTDIR) return add_name(others, cl_strdup(folder), error);
+    if (!listing)
         return cl_fail(error, errno == ENOENT ? COULIS_MISSING : COULIS_IO, "cannot read the folder '%s': %s", folder,
                        strerror(errno));
     coulis_status status = COULIS_OK;
-    for (struct dirent *entry; !status && (entry = cl_next_name(directory, folder, &status, error));) {
-        const bool own = part_number(entry->d_name) >= 0;
-        if (own || is_parquet(entry->d_name))
-            status = add_name(own ? ours : others, cl_format("%s/%s", folder, entry->d_name), error);
+    for (const char *name; !status && (name = cl_next_name(listing, folder, &status, error));) {
+        const bool own = part_number(name) >= 0;
+        if (own || is_parquet(name))
+            status = add_name(own ? ours : others, cl_format("%s/%s", folder, name), error);
     }
-    closedir(directory);
+    cl_listing_close(listing);
     return status;
 }
 

@@ -1,0 +1,75 @@
+/* What is on the disk: what a path names, the names in a folder, the bytes of a file as they are now. Where a function
+ * returns false, NULL or a negative number, errno says why. */
+#ifndef CL_BASE_DISK_H
+#define CL_BASE_DISK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "coulis.h"
+
+typedef enum cl_path_kind {
+    CL_PATH_FILE,
+    CL_PATH_FOLDER,
+    CL_PATH_LINK,
+    CL_PATH_PIPE,
+    CL_PATH_SOCKET,
+    CL_PATH_DEVICE,
+} cl_path_kind;
+
+typedef struct cl_about {
+    cl_path_kind kind;
+    int64_t bytes;
+    int64_t modified;        /* microseconds since 1970, UTC, rounded down */
+    uint64_t device, number; /* what has both the same is the same, whatever its names */
+} cl_about;
+
+/* Of what a path names; links are followed. */
+bool cl_look(const char *path, cl_about *about);
+
+bool cl_path_exists(const char *path);
+
+/* The folder in which the program runs, and a path without links and dots; both are released with cl_free. */
+char *cl_working_folder(void);
+char *cl_real_path(const char *path);
+
+/* ---- the names in a folder, in no order, without . and .. ---- */
+
+typedef struct cl_listing cl_listing;
+
+cl_listing *cl_listing_open(const char *folder);
+void cl_listing_close(cl_listing *listing);
+
+/* NULL at the end, with errno 0. A name lives until the next is asked for. */
+const char *cl_listing_next(cl_listing *listing);
+
+/* The same; *status is set when the folder cannot be read. */
+const char *cl_next_name(cl_listing *listing, const char *folder, coulis_status *status, coulis_error *error);
+
+/* Of the folder itself, and of a name in it; links are not followed. */
+bool cl_listing_about(const cl_listing *listing, cl_about *about);
+bool cl_listing_look(const cl_listing *listing, const char *name, cl_about *about);
+
+/* ---- files by descriptor ---- */
+
+/* To be read. A pipe without a writer is opened, too, and not waited for. */
+int cl_open_to_read(const char *path);
+bool cl_look_open(int descriptor, cl_about *about);
+
+/* Up to `size` bytes; fewer at the end of the file. 0, or the number of the error. */
+int cl_read_all(int descriptor, void *bytes, size_t size, size_t *got);
+
+/* A file that grows line by line, made where there is none; opened at the end of its last whole line, as what follows
+ * was cut off. */
+int cl_open_to_append(const char *path);
+
+/* Writes all of it, and flushes it to the disk. */
+bool cl_append(int descriptor, const void *bytes, size_t size);
+
+void cl_close(int descriptor);
+
+/* Gives a file a second name; many file systems know none. */
+bool cl_link(const char *from, const char *to);
+
+#endif

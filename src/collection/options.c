@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "base/memory.h"
 #include "base/sized.h"
 
@@ -51,8 +52,10 @@ coulis_status cl_recipes_alike(const cl_collection *a, const cl_collection *b, c
                                          "precision", "filter", "truncated", "depth", "cmyk"};
     const char *texts[] = {cl_table_recipe(a->table), cl_table_recipe(b->table)};
     if (!texts[0] || !texts[1]) return COULIS_OK; /* another program's table: nobody knows */
-    cJSON *first = cJSON_Parse(texts[0]), *second = cJSON_Parse(texts[1]);
-    coulis_status status = COULIS_OK;
+    bool lacks[2];
+    cJSON *first = cl_json_parse(texts[0], strlen(texts[0]), NULL, &lacks[0]);
+    cJSON *second = cl_json_parse(texts[1], strlen(texts[1]), NULL, &lacks[1]);
+    coulis_status status = lacks[0] || lacks[1] ? cl_fail_memory(error, "recipes", strlen(texts[0])) : COULIS_OK;
     for (size_t i = 0; first && second && i < sizeof fields / sizeof *fields && !status; i++)
         if (!agree(first, second, fields[i]))
             status = cl_fail(error, COULIS_CONFLICT,

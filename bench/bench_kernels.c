@@ -96,7 +96,7 @@ static void do_winograd(void *context) {
     cl_step_winograd.run(&j->run, &j->step);
 }
 
-/* As the network runs it, small maps of several pictures together; the time of one. */
+/* As the network runs it, small maps of several images together; the time of one. */
 static double time_winograd(int64_t height, int64_t width, int64_t channels, int64_t filters) {
     const int32_t pictures = height * width <= CL_TOGETHER_ROWS_MAX ? CL_PLAN_PICTURES : 1;
     const cl_node node = {.op = CL_OP_CONV, .window = {.kernel = {3, 3}, .pad_before = {1, 1}}};

@@ -267,7 +267,7 @@ def emr_job(images, output):
 def configurations(cluster, spark, arguments, folder):
     spark.stop()
     draw(folder / "small", arguments.small, (100, 100))
-    print(f"\n{arguments.small} pictures of 100 x 100, EfficientNet-Lite0, PCA to 99 %, three workers of one core\n")
+    print(f"\n{arguments.small} images of 100 x 100, EfficientNet-Lite0, PCA to 99 %, three workers of one core\n")
     print("| | heap of an executor | tasks of the network | seconds | peak memory of a worker |")
     print("| --- | ---: | ---: | ---: | ---: |")
     for name in ("maximize.json", "hand-tuned.json"):
@@ -291,7 +291,7 @@ def main():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)} (default: all)")
     parser.add_argument("--pictures", type=int, default=100)
-    parser.add_argument("--small", type=int, default=300, help="pictures of the part `configurations`")
+    parser.add_argument("--small", type=int, default=300, help="images of the part `configurations`")
     parser.add_argument("-k", type=int, default=50)
     parser.add_argument("--rounds", type=int, default=3, help="of the job")
     parser.add_argument("--rows", type=int, default=5000)

@@ -2,7 +2,7 @@
  *
  *   bench_zeros MODEL.safetensors PICTURES.rgb
  *
- * The second file holds CL_PLAN_PICTURES pictures of the network's size, a byte for each of red, green and blue. */
+ * The second file holds CL_PLAN_PICTURES images of the network's size, a byte for each of red, green and blue. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -19,7 +19,7 @@ def noise():
 
 
 def photographs():
-    """Pictures of fruits-360, spread over its kinds; None where they are missing."""
+    """Images of fruits-360, spread over its kinds; None where they are missing."""
     folder = pathlib.Path(os.environ.get("COULIS_TEST_DATA", ROOT.parent / "shared" / "data")) / "fruits-360" / "test"
     found = sorted(folder.glob("*/*.jpg"))
     if not found:

@@ -2,7 +2,7 @@
 
     python bench/precision_effect.py [FOLDER] [--model NAME] [--pictures N]
 
-N pictures are taken at even distances from the JPEG below FOLDER, sorted by path; without it from the test pictures of
+N images are taken at even distances from the JPEG below FOLDER, sorted by path; without it from the test images of
 fruits-360. A picture's neighbour is the other one with the greatest cosine. For scale, the last line has the cosines of
 different pictures.
 """

@@ -1,4 +1,4 @@
-/* coulis bench: the network alone, on pictures that are decoded already. */
+/* coulis bench: the network alone, on images that are decoded already. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -11,7 +11,7 @@ static double seconds(void) {
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-/* Runs batches for about `limit` seconds; gives pictures and seconds. */
+/* Runs batches for about `limit` seconds; gives images and seconds. */
 static coulis_status run_batches(coulis_featurizer *featurizer, const coulis_model_info *info, int64_t batch,
                                  double limit, double *pictures, double *took, coulis_error *error) {
     size_t pixels = (size_t)info->input_width * (size_t)info->input_height * 3;
@@ -20,10 +20,10 @@ static coulis_status run_batches(coulis_featurizer *featurizer, const coulis_mod
     if (!rgb || !values) {
         free(rgb);
         free(values);
-        snprintf(error->message, sizeof error->message, "not enough memory for %lld pictures", (long long)batch);
+        snprintf(error->message, sizeof error->message, "not enough memory for %lld images", (long long)batch);
         return COULIS_NO_MEMORY;
     }
-    uint32_t state = 1; /* noise: what the pictures show makes no difference to the time */
+    uint32_t state = 1; /* noise: what the images show makes no difference to the time */
     for (size_t i = 0; i < pixels * (size_t)batch; i++) {
         state = state * 1664525u + 1013904223u;
         rgb[i] = (uint8_t)(state >> 24);
@@ -50,7 +50,7 @@ coulis_status cli_measure(const coulis_model *model, const coulis_featurizer_opt
     coulis_model_info_init(&info, sizeof info);
     coulis_status status = coulis_model_describe(model, &info, error);
     if (status == COULIS_OK) status = coulis_featurizer_create(model, options, &featurizer, error);
-    /* Eight pictures a thread, so that waiting for the last one at the end of a batch is small. */
+    /* Eight images a thread, so that waiting for the last one at the end of a batch is small. */
     if (status == COULIS_OK)
         status = run_batches(featurizer, &info, 8 * (int64_t)thread_count(options->threads), limit, pictures, took,
                              error);

@@ -35,7 +35,7 @@ static bool megabytes(const char *path, double *size, coulis_error *error) {
     return false;
 }
 
-/* Pictures a second on all cores, over half a second; 0 when it cannot be measured. */
+/* Images a second on all cores, over half a second; 0 when it cannot be measured. */
 static double speed(const coulis_model *model) {
     coulis_error error;
     double pictures, seconds;

@@ -1,6 +1,6 @@
-"""The job of a cluster: pictures in S3 to feature vectors to principal components to Parquet.
+"""The job of a cluster: images in S3 to feature vectors to principal components to Parquet.
 
-    spark-submit job.py s3://BUCKET/pictures s3://BUCKET/out --components 0.99
+    spark-submit job.py s3://BUCKET/images s3://BUCKET/out --components 0.99
 
 Writes OUT/features, OUT/reduced and OUT/pca, as `coulis run` does in a folder.
 """
@@ -32,7 +32,7 @@ def main():
     featurizer = ImageFeaturizer(inputCol="content", outputCol="features", model=given.model)
     featurizer.transform(images).drop("content").write.parquet(f"{given.out}/features")
 
-    # Read back, so that no picture goes through the network twice.
+    # Read back, so that no image goes through the network twice.
     features = spark.read.parquet(f"{given.out}/features")
     model = PCA(k=given.components, inputCol="features", outputCol="pca").fit(features)
     model.save(f"{given.out}/pca")

@@ -756,7 +756,7 @@ typedef struct coulis_job_options {
     int32_t (*progress)(void *context, const coulis_progress *progress);
     void *context;
     const coulis_source_options *choose; /* how paths are read; NULL: the defaults */
-    const coulis_source *source;         /* read this instead of paths, of which there are none then; NULL: paths */
+    const coulis_source *source;         /* read this, and no paths; NULL: read the paths */
     const char *pca;                     /* coulis_job_run: use the PCA in this file, fit none; NULL: fit */
     int32_t keep_pca;                    /* coulis_job_run: not 0: use the PCA of the result that is there, fit none */
     int32_t dry_run;                     /* run, apply and featurize: not 0: make the plan, and nothing else: the

@@ -1,4 +1,4 @@
-"""Checks the rules of the house that no compiler checks: ./run lint
+"""Checks the conventions that no compiler checks: ./run lint
 
 One line for each check, and below a failed one a line for each place. Exits with 1 when any failed.
 """
@@ -159,6 +159,37 @@ def lines_are_tidy():
     return found
 
 
+def prose():
+    """(path, line number, line) of what people read: pages whole, and the lines of code with a comment or a text."""
+    pages = {".md", ".ipynb"}
+    for path in of_kind(*pages, ".c", ".h", ".py", ".sh") + [ROOT / "run"]:
+        inside = False
+        for number, line in enumerate(lines(path), 1):
+            inside = inside and "*/" not in line or "/*" in line.split("*/")[-1]
+            if path.suffix in pages or inside or re.search(r'["\'#]|/\*|\*/|//|^\s*(\*|[A-Z`].*\w)', line):
+                yield path, number, line
+
+
+def words_are_plain():
+    """the words are those of the field (tools/plain_words.txt)"""
+    entries = [line.split("\t") for line in lines(ROOT / "tools" / "plain_words.txt") if line and line[0] != "#"]
+    wanted = re.compile("|".join(f"(?P<w{i}>{pattern})" for i, (pattern, _) in enumerate(entries)))
+    return [f"{name(p)}:{number}: '{found[0]}'; write: {entries[int(found.lastgroup[1:])][1]}"
+            for p, number, line in prose() if (found := wanted.search(line))]
+
+
+def spelling_is_right():
+    """codespell finds nothing"""
+    paths = [p for p in of_kind(".md", ".ipynb", ".c", ".h", ".py", ".sh", ".toml", ".cmake")
+             if not name(p).startswith("build/")]
+    # SIZ is a marker of JPEG 2000; the others are parts of words and mistakes that tests are about.
+    done = subprocess.run([sys.executable, "-m", "codespell_lib", "--ignore-words-list",
+                           "siz,caf,ecret,fo,modles,trasnform", *paths], cwd=ROOT, capture_output=True, text=True)
+    if "No module named codespell" in done.stderr:
+        raise Skipped("codespell is not installed: ./run build does that")
+    return done.stdout.splitlines() + (done.stderr.splitlines() if done.returncode else [])
+
+
 def links_lead_somewhere():
     """Markdown links between files lead to files, and README.md names each of docs/"""
     found = []
@@ -191,8 +222,8 @@ def python_is_valid():
 
 
 CHECKS = (scripts_are_clean, symbols_have_our_prefix, header_and_library_agree, files_are_short, layers_are_kept,
-          platform_is_in_base,
-          nothing_is_unfinished, lines_are_tidy, ruff_is_content, links_lead_somewhere, python_is_valid)
+          platform_is_in_base, nothing_is_unfinished, lines_are_tidy, ruff_is_content, words_are_plain,
+          spelling_is_right, links_lead_somewhere, python_is_valid)
 
 
 def main():

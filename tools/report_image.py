@@ -3,8 +3,8 @@
     ./run demo && .venv/bin/python tools/report_image.py
 
 The report is that of the demo, made with `coulis view build/demo/result`. A headless Chromium, which `./run test view`
-installs, opens it, selects an image and takes the picture. Its thumbnails are the stamps of Tux Paint, whose licence is
-GPL-2: so is that of the image (docs/images/LICENSE.txt).
+installs, opens it, selects an image and takes the screenshot. Its thumbnails are the stamps of Tux Paint, whose licence
+is GPL-2: so is that of the image (docs/images/LICENSE.txt).
 """
 
 import argparse

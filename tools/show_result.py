@@ -1,4 +1,4 @@
-"""Says in a few lines what lies in a folder that `coulis run` wrote."""
+"""Says in a few lines the contents of a folder that `coulis run` wrote."""
 
 import json
 import pathlib

@@ -35,7 +35,7 @@ spark_wheel() {
     touch "$stamp"
 }
 
-# Spark's own Ivy fetches the jars; what it fetched is held against their SHA-256.
+# Spark's own Ivy fetches the jars; what it fetched is checked against their SHA-256.
 spark_jars() {
     local jars=$SPARK/ivy/jars
     [ -d "$jars" ] && (cd "$jars" && sha256sum --quiet -c "$ROOT/requirements/spark-jars.sha256" 2>/dev/null) && return

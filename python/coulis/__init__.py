@@ -1,4 +1,4 @@
-"""Pictures to feature vectors to principal components to Parquet.
+"""Images to feature vectors to principal components to Parquet.
 
 The work is done by a C library; this package is a thin layer over it, see docs/python.md.
 """

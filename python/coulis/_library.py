@@ -273,7 +273,7 @@ def featurizer_options(features: str, precision: str, image: Any, threads: int |
 
 
 def is_bytes(source: object) -> bool:
-    """Whether a picture is given as bytes in memory rather than as a path."""
+    """Whether an image is given as bytes in memory rather than as a path."""
     return isinstance(source, (bytes, bytearray, memoryview))
 
 

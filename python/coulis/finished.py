@@ -1,4 +1,4 @@
-"""Results that are there: shards put together, and a result held against what it says of itself."""
+"""Results that are there: shards put together, and a result checked against what it says of itself."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ def load_image(
     Raises
     ------
     Error
-        When the picture cannot be read; ``status`` is one of ``unreadable``, ``unsupported``,
+        When the image cannot be read; ``status`` is one of ``unreadable``, ``unsupported``,
         ``too_large``, ``empty``, ``missing``.
     """
     width, height = (int(side) for side in size)

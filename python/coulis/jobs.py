@@ -34,7 +34,7 @@ class Progress:
     resumed : int
         How many of `done` an earlier run had finished.
     failed : int
-        Pictures without a vector so far.
+        Images without a vector so far.
     seconds : float
         Since this stage began.
     """

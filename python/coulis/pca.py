@@ -140,14 +140,14 @@ class PCA(Estimator, Likelihood):
         The result is that of `fit` on all rows, byte for byte. Where `fit` would use the covariance matrix, the
         rows are summed and not kept. Kept, as 4 bytes for each number, are those of fewer rows than columns, of
         more than 16,384 columns, and of the solvers ``"gram"`` and ``"randomized"``. `fit` keeps nothing that
-        `partial_fit` could add to: after it, `partial_fit` begins anew, and warns of that.
+        `partial_fit` could add to: after it, `partial_fit` starts over, and warns of that.
 
         Parameters and errors are those of `fit`; a single row will do, and rows that are too few for the
         components are refused when a result is asked for.
         """
         if self._parts is None and self._handle is not None:
             warnings.warn(
-                "partial_fit begins anew: what was fitted by fit, or loaded, has no sums to add these rows to",
+                "partial_fit starts over: what was fitted by fit, or loaded, has no sums to add these rows to",
                 stacklevel=2,
             )
         self._options()  # refuses parameters that make no sense now rather than later

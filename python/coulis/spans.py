@@ -1,4 +1,4 @@
-"""Principal components of rows that lie in spans on several machines; what :mod:`coulis.spark` is made of."""
+"""Principal components of rows in spans on several machines; what :mod:`coulis.spark` is made of."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Texts to vectors that lie in the space of a network's images."""
+"""Texts to vectors in the space of a network's images."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _MISSING, _BAD_MODEL = ("missing", 5), ("bad_model", 13)
 class TextFeaturizer:
     """The network of texts that belongs to one of images: CLIP's and SigLIP's.
 
-    Its vectors lie in the same space as those of ``coulis.Featurizer(model)``: the more a text says what an image
+    Its vectors are in the same space as those of ``coulis.Featurizer(model)``: the more a text says what an image
     shows, the larger the cosine of the angle between both. Cutting texts into tokens needs ``pip install tokenizers``.
 
     Parameters

@@ -268,7 +268,7 @@ static int add_tensor(cJSON *header, const cl_tensor *tensor, size_t begin) {
            cJSON_AddItemToArray(offsets, cJSON_CreateNumber((double)(begin + tensor_bytes(tensor))));
 }
 
-/* The header as text (released with cJSON_free), or NULL for want of memory. */
+/* The header as text (released with cJSON_free), or NULL when out of memory. */
 static char *write_header(const cl_tensor *tensors, int32_t tensor_count, const char *const *metadata,
                           int32_t metadata_count) {
     cJSON *header = cJSON_CreateObject();

@@ -29,7 +29,7 @@ struct cl_pool {
     worker *workers; /* workers[0] is the caller and has no thread */
     cl_mutex mutex;
     cl_condition begin, end;
-    /* The job at hand; guarded by the mutex, except next_piece. The first two are looked at without it, too. */
+    /* The current job; guarded by the mutex, except next_piece. The first two are looked at without it, too. */
     _Atomic uint64_t job_number;
     _Atomic int32_t busy;
     bool stopping;

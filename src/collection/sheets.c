@@ -48,7 +48,7 @@ typedef struct jump {
 
 static void give_up(j_common_ptr info) { longjmp(((jump *)(void *)info->err)->back, 1); }
 
-/* libjpeg fails here for want of memory alone. */
+/* libjpeg fails here only when out of memory. */
 static bool encode(uint8_t *rgb, JDIMENSION width, JDIMENSION height, cl_sheet *sheet) {
     struct jpeg_compress_struct jpeg;
     jump errors;

@@ -1,4 +1,4 @@
-/* A decoder gives the rows of one picture, top to bottom, as the caller asks for them. */
+/* A decoder gives the rows of one image, top to bottom, as the caller asks for them. */
 #ifndef CL_IMAGE_DECODER_H
 #define CL_IMAGE_DECODER_H
 
@@ -12,7 +12,7 @@ typedef struct cl_box {
 typedef struct cl_decoder cl_decoder;
 struct cl_decoder {
     int32_t width, height;
-    /* Where among these pixels the picture lies: all of them, but when it is decoded at a fraction of its size,
+    /* Where among these pixels the image lies: all of them, but when it is decoded at a fraction of its size,
      * which rounds its sides up, the last column and row are partly beyond it. */
     cl_box box;
     int32_t orientation; /* EXIF's 1 to 8; 1 unless options.orient is COULIS_ORIENT_EXIF */
@@ -20,12 +20,12 @@ struct cl_decoder {
     /* Writes the next `count` rows: red, green, blue and one byte of no meaning for each
      * pixel. What is transparent has been dealt with as options.alpha says. */
     coulis_status (*rows)(cl_decoder *decoder, uint8_t *const *rows, int32_t count);
-    /* After the last row: what remains in the file and decides whether the picture is refused. */
+    /* After the last row: what remains in the file and decides whether the image is refused. */
     coulis_status (*finish)(cl_decoder *decoder);
     void (*close)(cl_decoder *decoder);
 };
 
-/* Each reads the header of a picture of its format. On failure there is nothing to close. */
+/* Each reads the header of an image of its format. On failure there is nothing to close. */
 coulis_status cl_jpeg_open(cl_source *picture, cl_decoder **decoder);
 coulis_status cl_png_open(cl_source *picture, cl_decoder **decoder);
 coulis_status cl_webp_open(cl_source *picture, cl_decoder **decoder);

@@ -58,7 +58,7 @@ coulis_status cl_image_options_read(const coulis_image_options *given, coulis_im
 }
 
 static coulis_status check_arguments(int32_t width, int32_t height, const uint8_t *rgb, coulis_error *error) {
-    if (!rgb) return cl_fail(error, COULIS_INVALID_ARGUMENT, "rgb is NULL: there is nowhere to put the picture");
+    if (!rgb) return cl_fail(error, COULIS_INVALID_ARGUMENT, "rgb is NULL: there is nowhere to put the image");
     if (width < 1 || height < 1 || width > MAX_SIDE || height > MAX_SIDE) {
         return cl_fail(error, COULIS_INVALID_ARGUMENT, "cannot resize to %" PRId32 " x %" PRId32
                        ": width and height must be from 1 to %d", width, height, MAX_SIDE);

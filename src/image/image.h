@@ -1,4 +1,4 @@
-/* From the bytes of a picture to RGB of the size a network wants. */
+/* From the bytes of an image to RGB of the size a network wants. */
 #ifndef CL_IMAGE_IMAGE_H
 #define CL_IMAGE_IMAGE_H
 
@@ -8,7 +8,7 @@
 coulis_status cl_image_options_read(const coulis_image_options *given, coulis_image_options *own, coulis_error *error);
 
 /* What coulis_image_decode does with options that cl_image_options_read gave. Messages begin with `name`, or with
- * "the picture" when it is NULL. */
+ * "the image" when it is NULL. */
 coulis_status cl_image_decode(const char *name, const uint8_t *bytes, size_t size, const coulis_image_options *options,
                               int32_t width, int32_t height, uint8_t *rgb, int32_t *stored_width,
                               int32_t *stored_height, coulis_error *error);

@@ -20,21 +20,21 @@
 
 #define PIECE 65536
 
-/* A progressive picture may be stored in any number of scans, each of which goes over every block of it.
- * Encoders write about ten; 500 is what libjpeg-turbo's own fuzzers stop at. For large pictures fewer
+/* A progressive image may be stored in any number of scans, each of which goes over every block of it.
+ * Encoders write about ten; 500 is what libjpeg-turbo's own fuzzers stop at. For large images fewer
  * are allowed, so that scans times pixels stays bounded, but never fewer than 64. */
 #define SCANS_MAX 500
 #define SCANS_MIN 64
 #define SCAN_PIXELS_MAX 5000000000.0
 
-/* A picture decoded at a fraction of its size keeps at least so many times the sides it is resized to: the bicubic
+/* An image decoded at a fraction of its size keeps at least so many times the sides it is resized to: the bicubic
  * filter then still decides what is kept of it, and not libjpeg's cut of each block of 8 x 8. 2 is what Pillow's
  * thumbnail takes. On photographs of 8 to 12 megapixels, the least cosine of a vector with the exact one (bench/
  * decode_effect.py, built with each) was 0.9972 with 1, 0.9997 with 2 and with 3, and most of the time is no longer
  * in the pixels but in Huffman's codes, which are read at every scale. */
 #define FAST_MARGIN 2
 
-/* What libjpeg may use beside a picture's coefficients: tables, rows, its own objects. */
+/* What libjpeg may use beside an image's coefficients: tables, rows, its own objects. */
 #define WORK_MEMORY (16L << 20)
 
 typedef struct jpeg {
@@ -244,7 +244,7 @@ static void prepare(jpeg *j) {
     j->info.mem->max_memory_to_use = ((long)width + 64) * ((long)height + 64) * 4 * 2 + WORK_MEMORY;
 }
 
-/* The header, and for a progressive picture all of the file. */
+/* The header, and for a progressive image all of the file. */
 static coulis_status start(jpeg *j) {
     if (setjmp(j->on_error)) return fail_library(j);
     prepare(j);

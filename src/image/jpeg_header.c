@@ -19,7 +19,7 @@ typedef struct segment {
 typedef struct walk {
     cl_source *picture;
     cl_jpeg_header *header;
-    size_t marker; /* offset of the marker at hand */
+    size_t marker; /* offset of the current marker */
     size_t at;     /* what is read next */
     bool frame;    /* a frame header was seen */
     segment xmp;
@@ -113,7 +113,7 @@ static coulis_status walk_markers(walk *w) {
             /* Anything between segments that is not 0xFF is skipped. */
             const uint8_t *next = w->at < size ? memchr(bytes + w->at, 0xFF, size - w->at) : NULL;
             if (!next) return cl_source_fail(w->picture, COULIS_UNREADABLE, "is a damaged JPEG: it ends before any "
-                                              "picture data, after %zu bytes", size);
+                                              "image data, after %zu bytes", size);
             w->at = (size_t)(next - bytes) + 1;
         }
         after_ff = false;
@@ -126,7 +126,7 @@ static coulis_status walk_markers(walk *w) {
             if (!has_segment(marker)) continue;
             coulis_status status = read_segment(w, marker);
             if (status) return status;
-            if (marker == SOS) return w->frame ? COULIS_OK : fail(w, "picture data without a frame header");
+            if (marker == SOS) return w->frame ? COULIS_OK : fail(w, "image data without a frame header");
         } else if (marker != 0) {
             return fail(w, "an unknown marker");
         }

@@ -18,7 +18,7 @@ typedef struct oriented {
     int32_t next;
 } oriented;
 
-/* Reads straight on in several rows at once: when the picture is turned by a quarter, neighbours
+/* Reads straight on in several rows at once: when the image is turned by a quarter, neighbours
  * in memory are in different rows. */
 static coulis_status read_rows(cl_decoder *decoder, uint8_t *const *rows, int32_t count) {
     oriented *o = (oriented *)decoder;

@@ -1,11 +1,11 @@
-/* Turning a picture as its EXIF orientation says. */
+/* Turning an image as its EXIF orientation says. */
 #ifndef CL_IMAGE_ORIENT_H
 #define CL_IMAGE_ORIENT_H
 
 #include "image/decoder.h"
 
-/* Puts a decoder before *decoder that gives the rows of the picture turned upright, and owns it. It
- * holds the whole picture. On failure *decoder is as it was. */
+/* Puts a decoder before *decoder that gives the rows of the image turned upright, and owns it. It
+ * holds the whole image. On failure *decoder is as it was. */
 coulis_status cl_orient(const cl_source *picture, cl_decoder **decoder);
 
 #endif

@@ -19,16 +19,16 @@ typedef struct png {
     bool animated;
     const uint8_t *palette; /* of before the data: a later one counts for nothing */
     uint32_t palette_bytes;
-    uint32_t left, top, columns, rows; /* the part of the picture that the data fill */
-    uint32_t in_chunk;                 /* bytes of the data chunk at hand not read yet */
+    uint32_t left, top, columns, rows; /* the part of the image that the data fill */
+    uint32_t in_chunk;                 /* bytes of the current data chunk not read yet */
     z_stream z;
     bool inflating;
     bool at_end;        /* the data ended, orderly, before the last row; */
     bool cut;           /* or not, but the rows that are there are wanted */
-    uint32_t row;       /* the picture's next row */
+    uint32_t row;       /* the image's next row */
     size_t row_bytes;   /* of one packed row */
     uint8_t *current, *previous; /* packed rows, with the filter's byte before */
-    uint8_t *pixels;    /* unpacked: one row, or the whole interlaced picture */
+    uint8_t *pixels;    /* unpacked: one row, or the whole interlaced image */
 } png;
 
 static coulis_status fail_truncated(const png *p) {
@@ -112,7 +112,7 @@ static void swap_rows(png *p) {
     p->previous = row;
 }
 
-/* The next row of the picture, unpacked, in p->pixels. */
+/* The next row of the image, unpacked, in p->pixels. */
 static coulis_status next_row(png *p) {
     size_t pixel = cl_png_pixel_bytes(p->colors.mode);
     bool has_data = p->row >= p->top && p->row - p->top < p->rows && !p->at_end;
@@ -151,7 +151,7 @@ static void spread_row(png *p, uint32_t column, uint32_t step, size_t count, uin
     for (size_t i = 0; i < count; i++, to += step * pixel, scratch += pixel) memcpy(to, scratch, pixel);
 }
 
-/* Decodes an interlaced (Adam7) picture whole. */
+/* Decodes an interlaced (Adam7) image whole. */
 static coulis_status read_passes(png *p) {
     static const uint8_t first_column[7] = {0, 4, 0, 2, 0, 1, 0}, first_row[7] = {0, 0, 4, 0, 2, 0, 1};
     static const uint8_t column_step[7] = {8, 8, 4, 4, 2, 2, 1}, row_step[7] = {8, 8, 8, 4, 4, 2, 2};
@@ -206,13 +206,13 @@ static void close_png(cl_decoder *decoder) {
     cl_free(p);
 }
 
-/* Reads chunks up to the picture's data; *data is that chunk. */
+/* Reads chunks up to the image's data; *data is that chunk. */
 static coulis_status read_header(cl_png_stream *s, cl_png_chunk *data) {
     for (;;) {
         cl_png_next next = cl_png_next_chunk(s, data);
         if (next != CL_PNG_CHUNK) {
             return cl_source_fail(s->picture, COULIS_UNREADABLE, "is a damaged PNG: %s at byte %zu",
-                                   next == CL_PNG_NO_MORE ? "it ends before any picture data" : "no chunk begins",
+                                   next == CL_PNG_NO_MORE ? "it ends before any image data" : "no chunk begins",
                                    data->start);
         }
         coulis_status status = COULIS_OK;
@@ -222,7 +222,7 @@ static coulis_status read_header(cl_png_stream *s, cl_png_chunk *data) {
             s->picture->stored_height = (int32_t)s->height;
         }
         if (handled == CL_PNG_END && data->id != CL_PNG_IEND) return COULIS_OK;
-        if (handled == CL_PNG_END) return cl_png_fail(s, data, "no picture data before the end");
+        if (handled == CL_PNG_END) return cl_png_fail(s, data, "no image data before the end");
         bool critical = !(data->id & 0x20000000); /* a capital letter first */
         if (handled == CL_PNG_READ && critical) status = cl_png_check_crc(s, data);
         else if (handled == CL_PNG_READ) cl_png_skip(s, 4);
@@ -299,7 +299,7 @@ static coulis_status start(png *p) {
         p->columns = (uint32_t)(s->frame_right - s->frame_left);
         p->rows = (uint32_t)(s->frame_bottom - s->frame_top);
     }
-    /* A picture before the first frame counts as one more. */
+    /* An image before the first frame counts as one more. */
     p->animated = s->frame_count >= 0 && s->frame_count + (s->has_frame ? 0 : 1) > 1;
 
     cl_png_stream ahead = *s;

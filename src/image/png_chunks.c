@@ -121,7 +121,7 @@ static coulis_status frame(cl_png_stream *s, const cl_png_chunk *chunk) {
     s->sequence++;
     uint64_t width = cl_big32(d + 4), height = cl_big32(d + 8), left = cl_big32(d + 12), top = cl_big32(d + 16);
     if (left + width > s->width || top + height > s->height) {
-        return cl_png_fail(s, chunk, "a frame outside the picture");
+        return cl_png_fail(s, chunk, "a frame outside the image");
     }
     s->has_frame = true;
     s->frame_left = left;
@@ -179,7 +179,7 @@ cl_png_handled cl_png_handle(cl_png_stream *stream, cl_png_chunk *chunk, coulis_
         *status = frame_data(stream, chunk);
         if (*status) return CL_PNG_FAULT;
     }
-    /* Before a valid header picture data is like any unknown chunk. */
+    /* Before a valid header image data is like any unknown chunk. */
     if ((chunk->id == CL_PNG_IDAT || chunk->id == CL_PNG_fdAT) && stream->mode != CL_PNG_NONE) return CL_PNG_END;
     chunk->data = p->bytes + stream->at;
     if (!cl_png_skip(stream, chunk->length)) {

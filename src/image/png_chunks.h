@@ -39,12 +39,12 @@ typedef struct cl_png_stream {
 
     const uint8_t *palette; /* NULL for none */
     uint32_t palette_bytes;
-    const uint8_t *alphas; /* tRNS of a palette picture: an alpha for each entry */
+    const uint8_t *alphas; /* tRNS of a palette image: an alpha for each entry */
     uint32_t alpha_count;
     bool has_color_key; /* tRNS of another: the colour that is transparent */
     uint32_t color_key[3];
 
-    bool has_frame; /* fcTL: where in the picture the frame that follows lies */
+    bool has_frame; /* fcTL: where in the image the frame that follows lies */
     uint64_t frame_left, frame_top, frame_right, frame_bottom;
     int64_t sequence;     /* the last sequence number of an animation, -1 before the first */
     int64_t frame_count;  /* acTL's, -1 when there is none or it is not valid */

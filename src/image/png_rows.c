@@ -74,7 +74,7 @@ static void unpack_small(const cl_png_stream *stream, const uint8_t *packed, uin
     }
 }
 
-/* Of 16-bit samples Pillow keeps the high byte, but in pictures of grey alone. */
+/* Of 16-bit samples Pillow keeps the high byte, but in images of grey alone. */
 void cl_png_unpack(const cl_png_stream *stream, const uint8_t *packed, uint8_t *pixels, size_t count) {
     if (stream->depth < 8) {
         unpack_small(stream, packed, pixels, count);

@@ -98,7 +98,7 @@ static bool init_memory(cl_resizer *r) {
     r->narrowed = cl_alloc(width * 3 * block_rows + SLACK, 1);
     r->chunk = cl_alloc((size_t)r->chunk_rows, r->row_bytes);
     if (!r->block || !r->columns || !r->narrowed || !r->chunk) return false;
-    /* A small picture's only vertical pass can wait for the end, when nothing can fail any more, and then
+    /* A small image's only vertical pass can wait for the end, when nothing can fail any more, and then
      * write to the caller's memory; but only when no row is written beyond its end. */
     if (r->in_height > r->chunk_rows || r->vertical_first || r->chunk_width % CL_RESIZE_GROUP != 0) {
         r->result = cl_alloc(width * 3 * (size_t)r->height + SLACK, 1);

@@ -1,4 +1,4 @@
-/* Resizes a picture whose rows come one after the other, without ever holding all of it. */
+/* Resizes an image whose rows come one after the other, without ever holding all of it. */
 #ifndef CL_IMAGE_RESIZE_H
 #define CL_IMAGE_RESIZE_H
 
@@ -7,7 +7,7 @@
 
 typedef struct cl_resizer cl_resizer;
 
-/* The size that a whole picture is resized to, whose sides are as `in_width` to `in_height`: what is wanted, or the
+/* The size that a whole image is resized to, whose sides are as `in_width` to `in_height`: what is wanted, or the
  * size out of which that is cut. */
 void cl_resize_whole(const cl_source *picture, int64_t in_width, int64_t in_height, int64_t *width, int64_t *height);
 

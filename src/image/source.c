@@ -18,7 +18,7 @@ coulis_status cl_source_fail(const cl_source *picture, coulis_status status, con
     vsnprintf(reason, sizeof reason, format, arguments);
     va_end(arguments);
 
-    const char *name = picture->name ? picture->name : "the picture";
+    const char *name = picture->name ? picture->name : "the image";
     const char *dots = "";
     size_t length = strlen(name);
     if (length > NAME_SHOWN) {

@@ -1,4 +1,4 @@
-/* Where a picture comes from: its bytes, what is asked for, and how to say what is wrong. */
+/* Where an image comes from: its bytes, what is asked for, and how to say what is wrong. */
 #ifndef CL_IMAGE_SOURCE_H
 #define CL_IMAGE_SOURCE_H
 
@@ -16,7 +16,7 @@ typedef struct cl_source {
     coulis_error *error;
 } cl_source;
 
-/* cl_fail with a sentence that begins with the picture's name: "NAME " and then `format`. */
+/* cl_fail with a sentence that begins with the image's name: "NAME " and then `format`. */
 __attribute__((format(printf, 3, 4))) coulis_status cl_source_fail(const cl_source *picture, coulis_status status,
                                                                     const char *format, ...);
 coulis_status cl_source_fail_memory(const cl_source *picture);

@@ -60,7 +60,7 @@ static int ignore(TIFF *tiff, void *user, const char *module, const char *format
     return 1;
 }
 
-/* libtiff says that memory is short as it says everything else; errno tells it apart. */
+/* libtiff says that memory is short as it says everything else; errno distinguishes it. */
 static coulis_status fail(const cl_tiff *t, const file *f) {
     if (errno == ENOMEM) return cl_source_fail_memory(t->picture);
     return cl_source_fail(t->picture, COULIS_UNREADABLE, "is a damaged TIFF: %s",
@@ -146,7 +146,7 @@ static coulis_status read_as_rgba(cl_tiff *t, TIFF *tiff, const file *f) {
         if (errno == ENOMEM) return cl_source_fail_memory(t->picture);
         return cl_source_fail(t->picture, COULIS_UNREADABLE, "is a damaged TIFF: %.200s", reason);
     }
-    /* The picture is turned later, as a whole. */
+    /* The image is turned later, as a whole. */
     image.orientation = image.req_orientation = ORIENTATION_TOPLEFT;
     uint32_t width = image.width, height = image.height;
     bool fits = width == (uint32_t)t->picture->stored_width && height == (uint32_t)t->picture->stored_height;

@@ -128,7 +128,7 @@ static coulis_status start(webp *w) {
 coulis_status cl_webp_open(cl_source *picture, cl_decoder **decoder) {
     uint32_t width, height;
     if (!header_size(picture->bytes, picture->size, &width, &height)) {
-        return fail(picture, "it does not begin with a picture");
+        return fail(picture, "it does not begin with an image");
     }
     coulis_status status = cl_source_set_size(picture, width, height);
     if (status) return status;

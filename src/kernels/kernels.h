@@ -53,7 +53,7 @@ typedef struct cl_gemm {
 
 /* Two neighbouring rows of the output of a depthwise convolution, or one. */
 typedef struct cl_depthwise {
-    /* Input rows of each output row, kernel_height pointers; NULL for one above or below the picture. rows[1] is NULL
+    /* Input rows of each output row, kernel_height pointers; NULL for one above or below the image. rows[1] is NULL
      * when there is but one output row. */
     const float *const *rows[2];
     int64_t channels;         /* padded */

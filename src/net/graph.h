@@ -138,7 +138,7 @@ int64_t cl_weight_count(const cl_weight *weight);
 /* The node whose output is that coulis_features; -1 when the network has none. */
 int32_t cl_graph_features(const cl_graph *graph, int32_t features);
 
-/* Multiply-adds of one picture from the input to `output`. */
+/* Multiply-adds of one image from the input to `output`. */
 int64_t cl_graph_multiply_adds(const cl_graph *graph, int32_t output);
 
 #endif

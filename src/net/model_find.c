@@ -69,7 +69,7 @@ coulis_status cl_model_find(const char *name, bool graph_only, char *path, size_
         if (status || there) return status;
     }
     return cl_fail(error, COULIS_MISSING,
-                   "model '%.100s' is not here: no %.100s" ENDING " in the folder COULIS_MODELS names, in %.100s or in "
+                   "model '%.100s' not found: no %.100s" ENDING " in the folder COULIS_MODELS names, in %.100s or in "
                    "%.100s; 'coulis models' lists those that are, 'coulis models get' those that can be fetched",
                    name, name, *f.path[1] ? f.path[1] : "(no cache folder)", f.path[2]);
 }

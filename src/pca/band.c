@@ -26,7 +26,7 @@ typedef struct reduction {
     const cl_pca_kernels *kernels;
     int64_t n;
     double *matrix;
-    /* The panel at hand: rows `first` .. first+B-1, whose columns from first+B on are cleared. */
+    /* The current panel: rows `first` .. first+B-1, whose columns from first+B on are cleared. */
     int64_t first, rest; /* rest = n - first - B */
     double *v, *y;       /* rest x B */
     double *left;        /* rest x 2B: -V, -X */

@@ -49,7 +49,7 @@ struct cl_covariance {
     double *tiles;              /* per worker: TILE x TILE */
     double *sides;              /* per worker: 2 x CHUNK x TILE */
     stripe *stripes;            /* of each STRIPE columns of `centred` */
-    /* The block at hand. */
+    /* The current block. */
     const float *x;
     int64_t count;
     bool exact;   /* its products are of float64 */

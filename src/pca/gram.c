@@ -121,7 +121,7 @@ typedef struct products {
     const float *a, *b;
     int64_t a_count, b_count;
     float *scratch;      /* centred rows: a's, then b's; RUN + SKEW apart; per worker in a small matrix */
-    int64_t column;      /* first of the run at hand */
+    int64_t column;      /* first of the current run */
     double *out;         /* where product (0, 0) belongs, and its row stride */
     int64_t out_stride;
 } products;

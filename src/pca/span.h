@@ -17,7 +17,7 @@ int64_t cl_span_block_rows(int64_t cols);
 coulis_status cl_span_open(cl_pool *pool, int64_t cols, const double *mean, double scale, const float *vectors,
                            int64_t count, bool measure, coulis_span **span, coulis_error *error);
 
-/* Adds one whole block, or the last of all; `first` is the number of its first row, for what is said of it. */
+/* Adds one whole block, or the last of all; `first` is the number of its first row, for messages. */
 coulis_status cl_span_block(coulis_span *span, const float *x, int64_t first, int64_t rows, coulis_error *error);
 
 /* Adds the statistics of the span to those of the spans before it, which it overwrites when it is the first, and begins

@@ -36,7 +36,7 @@ const cl_earlier_row *cl_earlier_row_at(const cl_earlier *earlier, int64_t row);
 
 const char *cl_earlier_path(const cl_earlier *earlier, int64_t row);
 
-/* The first row with this path, as it stands in a table; -1: none. */
+/* The first row with this path, as a table has it; -1: none. */
 int64_t cl_earlier_with_path(const cl_earlier *earlier, const char *path);
 
 /* The row with a vector of the file of this name, if it was in this state, in which both size and time are known; -1:

@@ -189,10 +189,10 @@ typedef struct batch {
     const int32_t *tokens;
     float *values;
     coulis_result *results;
-    int64_t count, together; /* pictures, and how many of them make a piece of work */
+    int64_t count, together; /* images, and how many of them make a piece of work */
 } batch;
 
-/* As many pictures together as still leave work for every thread. */
+/* As many images together as still leave work for every thread. */
 static int64_t pieces_of(batch *b) {
     int64_t workers = b->featurizer->workers;
     b->together = (b->count + workers - 1) / workers;
@@ -248,7 +248,7 @@ static void run_images(void *context, int64_t piece, int32_t worker) {
 static coulis_status run_batch(batch *b, void (*work)(void *context, int64_t piece, int32_t worker),
                                coulis_error *error) {
     cl_pool_run(b->featurizer->pool, pieces_of(b), work, b);
-    /* Want of memory is no property of a picture: it must not end up as a row. */
+    /* Running out of memory is no property of an image: it must not end up as a row. */
     for (int64_t i = 0; i < b->count; i++)
         if (b->results[i].error.status >= COULIS_INVALID_ARGUMENT)
             return cl_fail(error, (coulis_status)b->results[i].error.status, "%s", b->results[i].error.message);

@@ -1,4 +1,4 @@
-/* From pictures to their vectors, on one of several threads. */
+/* From images to their vectors, on one of several threads. */
 #ifndef CL_PIPELINE_FEATURIZER_H
 #define CL_PIPELINE_FEATURIZER_H
 
@@ -17,20 +17,20 @@ coulis_status cl_settle_resize(const coulis_model *model, coulis_image_options *
 /* COULIS_INVALID_ARGUMENT for a network of texts. */
 coulis_status cl_reads_images(const cl_graph *graph, coulis_error *error);
 
-/* A picture on its way: its bytes in, its vector and result out. */
+/* An image on its way: its bytes in, its vector and result out. */
 typedef struct cl_picture {
     const char *name; /* for messages; NULL for none */
     const uint8_t *bytes;
     size_t size;
     const coulis_pixels *pixels; /* instead of bytes; NULL for none */
-    float *values;         /* `length` numbers; zeros when the picture fails */
-    coulis_result *result; /* of this picture: it never stops the batch */
+    float *values;         /* `length` numbers; zeros when the image fails */
+    coulis_result *result; /* of this image: it never stops the batch */
 } cl_picture;
 
-/* Pictures that are worked on together at most. */
+/* Images that are worked on together at most. */
 #define CL_FEATURIZER_PICTURES CL_PLAN_PICTURES
 
-/* Featurizes 1 to CL_FEATURIZER_PICTURES pictures held in memory as worker `worker`. Which pictures come
+/* Featurizes 1 to CL_FEATURIZER_PICTURES images held in memory as worker `worker`. Which images come
  * together makes no difference to any vector. */
 void cl_featurizer_some(coulis_featurizer *featurizer, int32_t worker, const cl_picture *pictures, int32_t count);
 

@@ -1,4 +1,4 @@
-/* The command's verbs: list, featurize, fit, transform, and what of them is there already. */
+/* The command's verbs: list, featurize, fit, transform, and what of them already exists. */
 #include <string.h>
 
 #include "base/error.h"

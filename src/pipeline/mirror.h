@@ -10,7 +10,7 @@
  *  - who reads the bucket is never told of a result that is not there: run.json becomes that of a finished result when
  *    all else is there, and is taken back before any of it changes;
  *  - the job goes on from its working folder where that is the one named; otherwise, on another machine for example,
- *    from what is listed, which is brought here and held against the digests. What is not listed is made again. */
+ *    from what is listed, which is fetched and checked against the digests. What is not listed is made again. */
 #ifndef CL_PIPELINE_MIRROR_H
 #define CL_PIPELINE_MIRROR_H
 

@@ -13,7 +13,7 @@ typedef struct cl_output {
     bool complete;                        /* run.json says the job of this recipe is done, and its files are there */
     char *summary;                        /* the content of a run.json that says that its job is done, or NULL */
     char *root;                           /* folder to which the inputs' relative paths refer, NULL for none */
-    cl_parts parts;                       /* what is there already, and what this run adds */
+    cl_parts parts;                       /* what already exists, and what this run adds */
     bool grows;        /* the result there is of other images, or with another choice of the PCA; it was not touched */
     bool same_images;  /* the list of images is the same */
     bool unfinished;   /* of a result that is there: its job has not come to its end */

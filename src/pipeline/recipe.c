@@ -29,7 +29,7 @@ static int add_published(cJSON *root, const coulis_image_options *image) {
            add_word(root, "center", image->center);
 }
 
-/* Prints and releases a cJSON object; `good` says whether it was put together without want of memory. */
+/* Prints and releases a cJSON object; `good` says whether it was built without running out of memory. */
 static char *print(cJSON *root, int good) {
     char *printed = good ? cJSON_PrintUnformatted(root) : NULL;
     cJSON_Delete(root);

@@ -29,8 +29,8 @@ char *cl_recipe_of_table(const cJSON *recipe);
  * JSON object. */
 char *cl_recipe_of_vectors(const char *table);
 
-/* COULIS_CONFLICT with the first difference between the vectors of two recipes: those at hand, and those to which the
- * PCA `name` (NULL for none) was fitted. */
+/* COULIS_CONFLICT with the first difference between the vectors of two recipes: the current ones, and those that
+ * the PCA `name` (NULL for none) was fitted to. */
 coulis_status cl_recipe_compare(const char *vectors, const char *fitted, const char *name, coulis_error *error);
 
 #endif

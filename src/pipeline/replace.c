@@ -32,7 +32,7 @@ bool cl_is_replacing(const cJSON *run) {
 
 static coulis_status no_memory(const replacing *r) { return cl_fail_memory(r->error, "a path", strlen(r->folder)); }
 
-/* The run.json of the new result. What is not as it was written, or cannot be taken apart for want of memory, is no
+/* The run.json of the new result. What is not as it was written, or cannot be parsed for lack of memory, is no
  * result; that there is none must not be taken for it. */
 static coulis_status read_next(replacing *r, bool *there) {
     char *path = cl_format("%s/run.json", r->next);

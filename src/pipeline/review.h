@@ -1,4 +1,4 @@
-/* What of an earlier run can be relied on: each file is held against its record, and each row against its image. */
+/* What of an earlier run can be relied on: each file is checked against its record, and each row against its image. */
 #ifndef CL_PIPELINE_REVIEW_H
 #define CL_PIPELINE_REVIEW_H
 

@@ -22,7 +22,7 @@
 
 typedef struct queued {
     int64_t chunk, row; /* row within the chunk */
-    void *bytes;        /* NULL when reading failed: the result is there already */
+    void *bytes;        /* NULL when reading failed: the result already exists */
     size_t size;
 } queued;
 
@@ -50,7 +50,7 @@ struct cl_stream {
     int64_t next;     /* number of the next item */
     int64_t skip_to;  /* items before this one have been done by an earlier run */
     int64_t filling;  /* the chunk that the next item goes to */
-    int64_t released; /* chunks given back, from the first */
+    int64_t released; /* chunks released, from the first */
     queued *queue;    /* a ring */
     int64_t queue_capacity, queue_first, queue_count;
     int64_t reading; /* places in the queue that readers have taken but not filled */
@@ -269,7 +269,7 @@ static void *worker_main(void *argument) {
         for (int32_t i = 0; i < count; i++) {
             cl_slot *place = &s->slots[items[i].chunk % SLOTS];
             const coulis_error *error = &place->results[items[i].row].error;
-            /* Want of memory is no property of an image: it ends the job instead of becoming a row. */
+            /* Running out of memory is no property of an image: it ends the job instead of becoming a row. */
             if (error->status >= COULIS_INVALID_ARGUMENT) set_fatal(s, error);
             if (place->carried[items[i].row] >= 0) s->counts.skipped++;
             else s->counts.done++;

@@ -144,7 +144,7 @@ static void take_fields(cl_inputs *inputs, coulis_item *item) {
     if (fields > 1) item->values = inputs->values + 1;
 }
 
-/* The next item of the archive or table at hand; no name at its end. What is damaged in it becomes its last row. */
+/* The next item of the current archive or table; no name at its end. What is damaged in it becomes its last row. */
 static coulis_status next_of_many(cl_inputs *inputs, coulis_item *item, coulis_error *error) {
     const cl_entry *entry = &inputs->list.entries[inputs->at];
     const cl_argument *argument = &inputs->arguments[entry->argument];

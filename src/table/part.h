@@ -9,7 +9,7 @@
 typedef struct cl_row {
     const char *path;
     const char *label;
-    int32_t status;    /* COULIS_OK or a picture status */
+    int32_t status;    /* COULIS_OK or an image status */
     const char *error; /* NULL when ok */
     int32_t width, height;
     const float *vector;

@@ -177,7 +177,7 @@ static coulis_status read_flat(const cl_part_reader *reader, carquet_column_read
     return COULIS_OK;
 }
 
-/* The number of a status word, -1 when it is none of a picture. */
+/* The number of a status word, -1 when it is none of an image. */
 static int32_t status_of(const char *word) {
     for (int32_t status = COULIS_OK; status <= COULIS_MISSING; status++)
         if (!strcmp(word, coulis_status_name(status))) return status;
@@ -213,7 +213,7 @@ static coulis_status take_texts(cl_part_reader *reader, int32_t number, int64_t 
         if (number == CL_COLUMN_ERROR) row->error = text;
         if (number == CL_COLUMN_SHA256) row->sha256 = text;
         if (number == CL_COLUMN_STATUS && (row->status = status_of(text)) < 0)
-            return cl_part_bad(reader, "a status is none of a picture", error);
+            return cl_part_bad(reader, "a status is none of an image", error);
     }
     return COULIS_OK;
 }

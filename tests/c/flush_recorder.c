@@ -16,7 +16,7 @@
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-/* A file whatever its name: inode numbers are used again, the time of birth tells those apart. */
+/* A file whatever its name: inode numbers are used again, the time of birth distinguishes those. */
 static void identify(FILE *out, const char *path) {
     struct statx about;
     if (statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS | STATX_BTIME, &about) != 0) {

@@ -1,4 +1,4 @@
-/* Search by cosine against all pairs in float64; ties, threads, and want of memory. */
+/* Search by cosine against all pairs in float64; ties, threads, and running out of memory. */
 #include <math.h>
 #include <string.h>
 

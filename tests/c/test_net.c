@@ -9,7 +9,7 @@
 #include "net/plan.h"
 #include "test.h"
 
-#define SIDE 37 /* large enough for streamed steps and steps that run for all pictures together */
+#define SIDE 37 /* large enough for streamed steps and steps that run for all images together */
 
 static char path[] = "/tmp/coulis-test-net-XXXXXX.graph.json";
 

@@ -1,4 +1,4 @@
-/* The whole job in one process: threads, want of memory, and stopping, under whatever sanitizer is built in. */
+/* The whole job in one process: threads, running out of memory, and stopping, under whatever sanitizer is built in. */
 #include <string.h>
 
 #include "base/memory.h"

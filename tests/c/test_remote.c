@@ -1,4 +1,4 @@
-/* What of remote/ can be held against other texts: libcurl's numbers, the ends of waiting, what is remembered. */
+/* What of remote/ can be checked against other texts: libcurl's numbers, the ends of waiting, what is remembered. */
 #include <string.h>
 
 #include "base/memory.h"

@@ -61,7 +61,7 @@ static void round_trip(void) {
     }
 }
 
-/* A part in which no picture has a vector, and one whose first row group has none. */
+/* A part in which no image has a vector, and one whose first row group has none. */
 static void no_vectors(void) {
     coulis_error error = {0};
     cl_part_reader *reader = NULL;

@@ -93,7 +93,7 @@ def test_cluster_is_created_listed_and_ended(recorded, bare, uploaded):
 
 
 def asked_for(recorded, bare, *more):
-    """The request that create-cluster.sh makes with these options, held against Amazon's model; and what it printed."""
+    """The request that create-cluster.sh makes with these options, checked against Amazon's model; and its output."""
     bare["AWS_ENDPOINT_URL"] = recorded.url
     code, _, error = run(*CREATE, *more, env=bare)
     assert code == 0, error
@@ -238,7 +238,7 @@ def test_hand_tuned_fills_two_nodes():
     assert 2 * executor + driver == node  # the node that has the driver
     assert executors == 2 * 2 and executors * int(spark["spark.executor.cores"]) == 2 * 8  # m6i.2xlarge: 8 vCPUs
     # Overhead holds what is outside the heap: Python workers (0.2 GiB each) and batches, one in Java, two in Python, of
-    # pictures of at most 5 MiB.
+    # images of at most 5 MiB.
     batch = 5 * int(spark["spark.sql.execution.arrow.maxRecordsPerBatch"])
     assert int(spark["spark.executor.cores"]) * (200 + 3 * batch) <= mebibytes(spark["spark.executor.memoryOverhead"])
 
@@ -259,7 +259,7 @@ def test_splits_follow_cost():
     tuned = {"parallelism": int(spark["spark.sql.files.minPartitionNum"]),
              "open_cost": int(spark["spark.sql.files.openCostInBytes"]),
              "partition": int(spark["spark.sql.files.maxPartitionBytes"])}
-    # Spark 4.3 itself gave 374 and 48 for the 11,968 test pictures of fruits-360.
+    # Spark 4.3 itself gave 374 and 48 for the 11,968 test images of fruits-360.
     assert spark_tasks(11968, 4500, 4) == 374 and spark_tasks(11968, 4500, **tuned) == 48
     assert spark_tasks(12000, 250_000, 4) == math.ceil(12000 / 31)  # 388 tasks of 31 files, whatever they cost
     # A photograph of 3 MB costs about 7 small pictures: 70 ms of decoding and 10 of the network against 10.
@@ -301,7 +301,7 @@ def test_serverless(more, release, architecture, python, recorded, bare, uploade
 @pytest.mark.parametrize("more, kind, processor", [([], "python3.9-x86_64", "amd64"),
                                                    (["--architecture", "aarch64"], "python3.9-aarch64", "arm64")])
 def test_job_template_of_eks(more, kind, processor, recorded, bare, uploaded):
-    """The template, and a job made of it, held against Amazon's model; moto has no job templates, so none is made."""
+    """The template, and a job made of it, checked against Amazon's model; moto has no job templates to make one."""
     code, output, error = run(EMR / "make-eks-template.sh", "--from", "s3://bucket/coulis", "--logs",
                               "s3://bucket/logs", *more, "--dry-run", env=bare)
     assert code == 0, error
@@ -332,7 +332,7 @@ def quick_sleep(folder):
 
 
 def test_batch(bare, tmp_path):
-    """The job definition, held against Amazon's model; and its command, run as an array of two, over stand-ins."""
+    """The job definition, checked against Amazon's model; and its command, run as an array of two, over stand-ins."""
     definition = json.loads((EMR / "batch.json").read_text())
     validate("batch", "RegisterJobDefinition", definition)
     bash, flags, script, *references = definition["containerProperties"]["command"]

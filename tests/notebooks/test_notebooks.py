@@ -88,7 +88,7 @@ def test_cloud_app(monkeypatch, tmp_path):
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)
         (pictures / "none").mkdir()
-        (pictures / "none" / "words.jpg").write_text("no picture")
+        (pictures / "none" / "words.jpg").write_text("no image")
         server.upload(tmp_path / "bucket", "notebook")
         jars = ",".join(str(jar) for jar in sorted((SPARK / "ivy" / "jars").glob("*.jar")))
         settings = {**server.hadoop(), "spark.jars": jars, "spark.ui.enabled": "false", "spark.driver.memory": "1g",

@@ -83,7 +83,7 @@ def command():
 
 
 def draw_picture(number, size=(64, 48)):
-    """A smooth random picture that compresses like a photograph, the same for the same number."""
+    """A smooth random image that compresses like a photograph, the same for the same number."""
     import numpy as np
     from PIL import Image
 

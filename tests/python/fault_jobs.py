@@ -90,7 +90,7 @@ class Job:
     """A verb, given what the run before it made. Its result is a folder named `out`."""
 
     good = 0
-    old = {}  # what lies in the folder before
+    old = {}  # the contents of the folder before
     quiet = ["--quiet"]
     excused = ()  # kinds of calls and errors that may change the result
 

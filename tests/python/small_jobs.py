@@ -76,7 +76,7 @@ def write_sources(ground):
 
 def make_ground(ground, command):
     """The folder in which all jobs run: images, a network, archives, and results of earlier jobs. Returns the command
-    that they run, a copy beside which there are no networks."""
+    that they run, a copy that has no networks beside it."""
 
     def run(line):
         done = subprocess.run([command, *line.split()], cwd=ground, capture_output=True, text=True)

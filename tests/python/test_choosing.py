@@ -1,4 +1,4 @@
-"""Which files are taken, what their labels are, and what is said of the rest."""
+"""Which files are taken, what their labels are, and what happens to the rest."""
 
 import json
 import os

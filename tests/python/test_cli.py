@@ -272,7 +272,7 @@ def test_what_is_not_there(coulis, tmp_path, pictures):
         (["run", "@nothing.txt", "-o", "out"], "nothing.txt: no paths"),
         (["run", pictures, "-o", "file/out"], "file"),
         (["run", pictures, "-o", "/proc/out"], "/proc/out"),
-        (["run", pictures, "-o", "out", "--model", "nonet"], "model 'nonet' is not here"),
+        (["run", pictures, "-o", "out", "--model", "nonet"], "model 'nonet' not found"),
         (["run", pictures, "-o", "out", "--model", "./file"], "file"),
         (["fit", "empty", "-o", "p"], "empty"),
         (["transform", "empty", "--pca", "nowhere", "-o", "p"], "nowhere"),
@@ -294,7 +294,7 @@ def test_too_few_pictures(coulis, pictures, tmp_path):
     assert "20" in one_sentence(coulis("run", pictures / "red", "-o", "out", "-k", 21, code=1))
     # Nothing was fitted yet, so the same folder takes another number of components.
     coulis("run", pictures / "red", "-o", "out", "-k", 20)
-    (tmp_path / "text.jpg").write_text("no picture")
+    (tmp_path / "text.jpg").write_text("no image")
     assert "nothing to fit" in one_sentence(coulis("run", tmp_path / "text.jpg", "-o", "none", code=1))
 
 
@@ -398,4 +398,4 @@ def test_bench(coulis):
     assert figures["images_per_second"] > 0 and figures["threads"] == 1
     figures = json.loads(coulis("bench", "--model", "resnet50", "--random-weights", "--seconds", 1, "--json").stdout)
     assert figures["model"] == "resnet50" and figures["images_per_second"] > 0
-    assert "not here" in one_sentence(coulis("bench", "--model", "resnet50", code=1))
+    assert "not found" in one_sentence(coulis("bench", "--model", "resnet50", code=1))

@@ -13,7 +13,7 @@ from test_image import JPEG, MADE, OPTIONS, files, made, picture, saved  # noqa:
 
 import coulis  # noqa: E402
 
-# Where a picture that EXIF turns has its stored right or bottom edge: (at the left, at the top).
+# Where an image that EXIF turns has its stored right or bottom edge: (at the left, at the top).
 TURNED_EDGES = {2: (1, 0), 3: (1, 1), 4: (0, 1), 6: (1, 0), 7: (1, 1), 8: (0, 1)}
 
 

@@ -1,4 +1,4 @@
-"""Every place in the program from which memory is asked for or the system is called fails once, in a job of each verb
+"""Every place in the program that allocates memory or calls the system fails once, in a job of each verb
 and each kind of source: no false success, nothing blamed on an image, and the same command then ends with the right
 bytes.
 

@@ -207,7 +207,7 @@ def png(size, depth, color_type, raw, before=(), after=(), interlace=0):
 
 
 def png_rows(size, bits, interlace, seed=0):
-    """Random filtered rows, as many as a picture of this size has."""
+    """Random filtered rows, as many as an image of this size has."""
     rng = np.random.default_rng(seed)
     passes = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]
     rows = []

@@ -40,7 +40,7 @@ def test_search_finds_the_neighbours_of_faiss():
     flat.add(unit)
     found, rows = flat.search(unit_queries, 10)
     similarity, row = coulis.Index(x).search(queries, 10)
-    # Where FAISS has another neighbour, the two are closer than its float32 sums of 64 products tell apart.
+    # Where FAISS has another neighbour, the two are closer than its float32 sums of 64 products distinguish.
     differ = rows != row
     assert np.abs(found - similarity).max() <= 64 * 2.0**-24
     assert np.all(np.abs(found - similarity)[differ] <= 64 * 2.0**-24) and differ.mean() < 0.01

@@ -70,7 +70,7 @@ def add_by_command(command, path, name, folder, code=0):
 
 @pytest.fixture(scope="session")
 def pixels(fruits):
-    """50 pictures of fruits-360, spread over its classes, decoded and resized."""
+    """50 images of fruits-360, spread over its classes, decoded and resized."""
     paths = sorted((fruits / "test").rglob("*.jpg"))
     return numpy.stack([coulis.load_image(path) for path in paths[:: len(paths) // 50][:50]])
 

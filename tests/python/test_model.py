@@ -240,7 +240,7 @@ DAMAGED = {
     "vector of other channels": node(DENSE, op="multiply", inputs=["n5.global_average_pool", "image"]),
     "maps of different sizes": node(DENSE, op="divide", inputs=["n4.max_pool", "n3.relu"]),
     "vector too long": changed(long_vector),
-    "dense on a picture of other channels": node(DENSE, inputs=["image"]),
+    "dense on an image of other channels": node(DENSE, inputs=["image"]),
     "count_include_pad is text": node(POOL, op="average_pool", count_include_pad="no"),
     "no features": top(features={}),
     "features unknown": top(features={"map": "nothing", "pooled": "n5.global_average_pool"}),

@@ -39,7 +39,7 @@ NODES = {
     "cycle": ([node("Add", ["a", "c"], "b"), node("Relu", ["b"], "c")], [], "the Add.*reads 'c' before any node"),
     "its own output": ([node("Add", ["a", "b"], "b")], [], "the Add.*reads 'b' before any node"),
     "made twice": ([node("Relu", ["a"], "b"), node("Tanh", ["a"], "b")], [], "'b' is made twice"),
-    "weights of the picture": ([node("Conv", ["a", "a"], "b")], [], "its weight depends on the picture"),
+    "weights of the picture": ([node("Conv", ["a", "a"], "b")], [], "its weight depends on the image"),
     "channels that do not fit": ([node("Conv", ["a", "v"], "b")], [tensor("v", 4, 5, 1, 1)], "does not fit 4 channels"),
     "groups that do not fit": ([node("Conv", ["a", "v"], "b", group=3)], [tensor("v", 4, 1, 1, 1)], "does not fit"),
     "one-dimensional": ([node("Conv", ["a", "v"], "b")], [tensor("v", 4, 4, 3)], "has not 4 dimensions"),
@@ -142,12 +142,12 @@ NODES = {
     "another count": ([node("Reshape", ["a", "p"], "b")], [whole("p", 0, 5, 10, 10)], "cannot become"),
     "batch joined": ([node("Reshape", ["a", "p"], "b")], [whole("p", 4, 10, 10)], "an order that no map has"),
     "huge": ([node("Reshape", ["a", "p"], "b")], [whole("p", 2**62, 2**62)], "cannot become"),
-    "mean of the batch": ([node("ReduceMean", ["a"], "b", axes=[0])], [], "across the pictures"),
+    "mean of the batch": ([node("ReduceMean", ["a"], "b", axes=[0])], [], "across the images"),
     "mean of everything": ([node("ReduceMean", ["a", "p"], "b")], [whole("p")], "all dimensions"),
     "mean of rows": ([node("ReduceMean", ["a"], "b", axes=[2])], [], "both and no other"),
     "softmax over rows": ([node("Softmax", ["a"], "b", axis=2)], [], "not over the channels"),
     "joined rows": ([node("Concat", ["a", "a"], "b", axis=2)], [], "other than the channels"),
-    "joined with a constant": ([node("Concat", ["a", "w"], "b", axis=1)], [], "does not depend on the picture"),
+    "joined with a constant": ([node("Concat", ["a", "w"], "b", axis=1)], [], "does not depend on the image"),
     "no axis": ([node("Concat", ["a", "a"], "b", axis=9)], [], "no axis 9"),
     "rows": (
         [node("Slice", ["a", "p", "q", "q"], "b")],
@@ -205,12 +205,12 @@ def test_opsets(tmp_path):
 def test_inputs(tmp_path):
     for sizes, words in (
         (("n", 3, "h", SIDE), "leaves the height .* open.*--height"),
-        (("n", 1, SIDE, SIDE), "is no picture"),
-        (("n", SIDE, SIDE), "is no picture"),
-        (("n", 3, SIDE, 3), "is no picture"),
+        (("n", 1, SIDE, SIDE), "is not an image"),
+        (("n", SIDE, SIDE), "is not an image"),
+        (("n", 3, SIDE, 3), "is not an image"),
         (("n", 3, SIDE, 100000), "from 1 to 8192"),
         (("n", 3, SIDE, 0), "from 1 to 8192"),
-        ((1 << 40, 3, SIDE, SIDE), "pictures at once"),
+        ((1 << 40, 3, SIDE, SIDE), "images at once"),
     ):
         assert re.search(words, refusal(tmp_path, model(sizes=sizes))), words
     assert "cannot be made 5" in refusal(tmp_path, model(), width=5)

@@ -113,7 +113,7 @@ def test_too_few_rows_for_the_components():
 
 def test_partial_fit_after_fit_begins_anew_and_says_so():
     pca = coulis.PCA().fit(data(30, 5))
-    with pytest.warns(UserWarning, match="begins anew"):
+    with pytest.warns(UserWarning, match="starts over"):
         pca.partial_fit(data(40, 5, seed=2))
     assert content(pca) == content(coulis.PCA().fit(data(40, 5, seed=2)))
     assert content(pca.fit(data(30, 5))) == content(coulis.PCA().fit(data(30, 5)))

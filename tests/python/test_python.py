@@ -157,7 +157,7 @@ def test_load_image_options():
     "source, status",
     [
         (b"", "empty"),
-        (b"not a picture at all", "unsupported"),
+        (b"not an image at all", "unsupported"),
         (picture()[0][:300], "unreadable"),
         ("nowhere.jpg", "missing"),
     ],

@@ -115,7 +115,7 @@ def test_left_overs_are_removed(start, undisturbed, tmp_path):
 
 
 def test_a_finished_result_that_says_it_is_not_complete(start, undisturbed, tmp_path):
-    """What run.json lists is still held against the files: only what does not fit is made again."""
+    """What run.json lists is still checked against the files: only what does not fit is made again."""
     expected, _ = undisturbed
     whole = tmp_path / "whole"
     summary = json.loads((whole / "run.json").read_text())

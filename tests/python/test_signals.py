@@ -100,7 +100,7 @@ def test_what_is_done_inside_a_part_is_kept(start, undisturbed, tmp_path):
     out = tmp_path / "out"
     for _ in range(2):
         kept = interrupt_with_more_kept(start, out, seconds)
-        assert not list(out.glob("features/part-*")), "the only part is there already"
+        assert not list(out.glob("features/part-*")), "the only part already exists"
         assert json.loads((out / "run.json").read_text())["complete"] is False
     assert start("out").wait() == 3
     assert json.loads((out / "run.json").read_text())["counts"]["resumed"] == kept

@@ -1,6 +1,6 @@
 """Networks of texts: tokens in, vectors out, against float64 in NumPy; and what is no such network.
 
-Their own tokenizers and weights are held against transformers in test_torch_texts.py.
+Their own tokenizers and weights are checked against transformers in test_torch_texts.py.
 """
 
 import functools

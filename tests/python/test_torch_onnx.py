@@ -1,4 +1,4 @@
-"""ONNX as torch.onnx.export writes it for every kind of network, made small: held against the network itself."""
+"""ONNX as torch.onnx.export writes it for every kind of network, made small: checked against the network itself."""
 
 import os
 
@@ -105,7 +105,7 @@ class Formulas(torch.nn.Module):
 
 
 def wide(net):
-    """Weights with which a network as small as this tells images apart."""
+    """Weights with which a network as small as this distinguishes images."""
     generator = torch.Generator().manual_seed(4)
     with torch.no_grad():
         for module in net.modules():

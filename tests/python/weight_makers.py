@@ -1,4 +1,4 @@
-"""Files of weights as other projects write them, and a server that hands them out, for the tests of the converter."""
+"""Files of weights as other projects write them, and a server that serves them, for the tests of the converter."""
 
 import contextlib
 import http.server

@@ -68,7 +68,7 @@ def pictures(s3, tmp_path_factory):
     whole = min(folder.rglob("*.jpg"))
     (folder / "bad").mkdir()
     (folder / "bad" / "cut short.jpg").write_bytes(whole.read_bytes()[:300])
-    (folder / "bad" / "no picture.jpg").write_bytes(b"These are words.")
+    (folder / "bad" / "no image.jpg").write_bytes(b"These are words.")
     s3.upload(folder.parent, BUCKET)
     return folder
 

@@ -112,7 +112,7 @@ def test_s3_scheme_and_paths_that_executors_read(spark, done, expected, pictures
 
 
 def test_the_job_for_emr(spark, pictures, expected, monkeypatch):
-    """emr/job.py as it stands, on this session: the rows and the model of `coulis run`, and the folder as label."""
+    """emr/job.py as is, on this session: the rows and the model of `coulis run`, and the folder as label."""
     output = f"s3a://{BUCKET}/emr"
     monkeypatch.setattr(sys, "argv", ["job.py", FOLDER, output, "--components", "0.99"])
     monkeypatch.setattr(type(spark), "stop", lambda self: None)  # the other tests go on with it

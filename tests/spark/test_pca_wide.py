@@ -38,7 +38,7 @@ def many(spark, tmp_path_factory):
 
 @pytest.mark.parametrize("k, parts", [(4, 3), (0.9, 1)])
 def test_gives_the_bytes_of_one_machine(spark, many, as_if_wide, k, parts):
-    """0.9: a skewed frame, all of whose rows lie in one partition."""
+    """0.9: a skewed frame, all of whose rows are in one partition."""
     frame, x = many
     kept = spark.sparkContext._jsc.getPersistentRDDs().size()  # of other tests
     pca = PCA(k=k).fit(frame.repartition(parts)).pca

@@ -1,4 +1,4 @@
-"""The wheel of ./run wheel: which systems it runs on, what lies in it, and that it works where nothing else is."""
+"""The wheel of ./run wheel: which systems it runs on, its contents, and that it works where nothing else is."""
 
 import hashlib
 import os

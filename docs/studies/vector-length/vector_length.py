@@ -60,7 +60,7 @@ def axis_split(keys):
 
 
 def least_distance(keys, train, test):
-    """Frames between a test picture and the nearest training picture of its series."""
+    """Frames between a test image and the nearest training image of its series."""
     frames = {}
     for i in train:
         frames.setdefault(keys[i][:2], []).append(keys[i][2])
@@ -158,7 +158,7 @@ def study(paths, work, threads):
     kinds = sorted({key[0] for key in keys})
     labels = np.array([kinds.index(key[0]) for key in keys])
     splits = {"range": range_split(keys, range(len(keys))), "axis": axis_split(keys)}
-    print(f"{len(paths)} pictures of {len(kinds)} kinds")
+    print(f"{len(paths)} images of {len(kinds)} kinds")
     for name, (train, test) in splits.items():
         print(f"split {name}: {len(train)} to train on, of {len(set(labels[train]))} kinds, {len(test)} to test on, of "
               f"{len(set(labels[test]))} kinds; frames to the nearest of the same series: "

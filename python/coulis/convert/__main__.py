@@ -31,14 +31,14 @@ def _parser():
     one.add_argument("--tokenizer", metavar="FILE", help="torch: the tokenizer.json of CLIP's and SigLIP's texts; read "
                                                          "by itself when beside FILE")
     one.add_argument("--preprocessing", choices=sorted(onnx_import.PREPROCESSING),
-                     help="how pictures are prepared, in Keras' words (none: values from 0 to 255 as they are); for "
+                     help="how images are prepared, in Keras' words (none: values from 0 to 255 as they are); for "
                           "keras and torch the layout's own when left out")
     one.add_argument("--channels", choices=("RGB", "BGR"), help="order of the colours")
     for name in ("mean", "std"):
         one.add_argument(f"--{name}", nargs=3, type=float, metavar=("X", "Y", "Z"),
                          help="the network sees (x - mean) / std, x from 0 to 255, in the order of the channels")
     for name in ("width", "height"):
-        one.add_argument(f"--{name}", type=int, metavar="PIXELS", help="of the pictures that it is to see")
+        one.add_argument(f"--{name}", type=int, metavar="PIXELS", help="of the images that it is to see")
     for name in ONNX_ONLY:
         one.add_argument(f"--{name}", metavar="TENSOR", help="onnx: the tensor that gives these features, when not "
                                                              "the one that is found")

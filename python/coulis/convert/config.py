@@ -40,7 +40,7 @@ def read(paths):
     Raises
     ------
     ValueError
-        When one is damaged, or prepares images in a way that there is not here; names the file.
+        When one is damaged, or prepares images in a way that is not supported; names the file.
     OSError
     """
     facts, prepared = {}, {}

@@ -37,7 +37,7 @@ def read(data, name="the file"):
     try:
         import h5py
     except ImportError:
-        raise ValueError("Keras' .h5 files are read with h5py, which is not here: pip install h5py") from None
+        raise ValueError("Keras' .h5 files are read with h5py, which is not installed: pip install h5py") from None
     try:
         with h5py.File(BytesIO(data), "r") as file:
             if "layers" in file and "model_weights" not in file:
@@ -120,7 +120,7 @@ def numbered(data, name="the file"):
     try:
         import h5py
     except ImportError:
-        raise ValueError("Keras' files are read with h5py, which is not here: pip install h5py") from None
+        raise ValueError("Keras' files are read with h5py, which is not installed: pip install h5py") from None
     try:
         with h5py.File(BytesIO(data), "r") as file:
             walk = _Walk(h5py, len(data), True)
@@ -183,7 +183,7 @@ class _Walk:
         if properties.get_layout() != self.h5py.h5d.CONTIGUOUS or properties.get_nfilters():
             raise ValueError(f"{place} is not stored in one piece (chunks, filters and virtual datasets are not read)")
         if properties.get_external_count():
-            raise ValueError(f"the numbers of {place} lie in another file")
+            raise ValueError(f"the numbers of {place} are in another file")
         if dataset.dtype != "<f4" or dataset.ndim > 8:
             if dataset.ndim == 0 or dataset.dtype.kind in "iu":
                 return  # a counter, such as an optimizer's or a random generator's

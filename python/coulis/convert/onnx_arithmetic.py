@@ -97,7 +97,7 @@ def with_constant(c, op, first, second):
     elif value is first and number.all():
         scale, shift = 1 / number, none
     else:
-        raise Refused("it divides by 0" if value is first else "it divides a constant by something from the picture")
+        raise Refused("it divides by 0" if value is first else "it divides a constant by something from the image")
     return value.with_map(c.builder.affine(c.name, value.map, scale, shift))
 
 

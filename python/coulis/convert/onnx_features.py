@@ -26,7 +26,7 @@ def find(model, builder, options, outputs):
             return _of_named(model, builder, by_name, found)
     if len(values) != 1 or not isinstance(values[0], Value):
         raise ValueError(
-            f"{model.path}: it has {len(values)} outputs where one that depends on the picture was looked for; name "
+            f"{model.path}: it has {len(values)} outputs where one that depends on the image was looked for; name "
             "the tensors of the features (--map and --pooled)"
         )
     end = written[0]
@@ -43,7 +43,7 @@ def find(model, builder, options, outputs):
         if scores and scores != pooled:
             found["logits"] = scores
     if found["map"] == "image":
-        raise ValueError(f"{model.path}: it pools the picture itself: there is no feature map")
+        raise ValueError(f"{model.path}: it pools the image itself: there is no feature map")
     return found
 
 
@@ -86,7 +86,7 @@ def _named(model, builder, kind, tensor):
     """The node that gives a tensor which a person has named."""
     value = builder.values.get(tensor)
     if not isinstance(value, Value):
-        raise ValueError(f"{model.path}: the tensor {tensor!r:.100} for {kind} does not depend on the picture")
+        raise ValueError(f"{model.path}: the tensor {tensor!r:.100} for {kind} does not depend on the image")
     map = value.map
     if kind != "map" and not map.is_vector:
         if len(value.axes) != 1:
@@ -94,7 +94,7 @@ def _named(model, builder, kind, tensor):
         map = builder.flattened(tensor, map)
     found = builder.written(map)
     if found == "image":
-        raise ValueError(f"{model.path}: the tensor {tensor!r:.100} for {kind} is the picture itself")
+        raise ValueError(f"{model.path}: the tensor {tensor!r:.100} for {kind} is the image itself")
     return found
 
 

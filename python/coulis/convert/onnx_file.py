@@ -1,7 +1,7 @@
 """Reads ONNX files as data from strangers.
 
 The package `onnx` takes the protobuf message apart; nothing else of it is used. What the message says about sizes is
-checked against the bytes that are there before memory is asked for, and weights in files of their own are read from
+checked against the bytes that are there before allocating, and weights in files of their own are read from
 the model's folder alone.
 """
 

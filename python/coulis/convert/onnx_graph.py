@@ -30,7 +30,7 @@ class Builder:
     values : dict of str to (Value or numpy.ndarray)
         What each ONNX tensor has become.
     batch : int
-        Pictures together in shapes that the file computes: 1 where it leaves that open.
+        Images together in shapes that the file computes: 1 where it leaves that open.
     """
 
     def __init__(self, opset, height, width, batch=1):
@@ -84,11 +84,11 @@ class Builder:
         return map.source
 
     def producer(self, map):
-        """The node that makes a map; None for the picture, and for a map with factors still to be written."""
+        """The node that makes a map; None for the image, and for a map with factors still to be written."""
         return self._by_name.get(map.source) if map.scale is None else None
 
     def node(self, name):
-        """The node of that name; None for the picture."""
+        """The node of that name; None for the image."""
         return self._by_name.get(name)
 
     def affine(self, name, map, scale, shift):
@@ -121,10 +121,10 @@ class Context:
     # ---- inputs and attributes ----------------------------------------------------------------
 
     def value(self, place=0):
-        """An input that depends on the picture."""
+        """An input that depends on the image."""
         found = self.inputs[place] if place < len(self.inputs) else None
         if found is None or isinstance(found, numpy.ndarray):
-            raise Refused(f"its input {place} does not depend on the picture")
+            raise Refused(f"its input {place} does not depend on the image")
         if not isinstance(found, Value):
             whole = found.whole(self.builder, f"{self.name}.input")
             if whole is None:
@@ -144,10 +144,10 @@ class Context:
         return found
 
     def constant(self, place, what):
-        """An input that does not depend on the picture; None where it is left out."""
+        """An input that does not depend on the image; None where it is left out."""
         found = self.inputs[place] if place < len(self.inputs) else None
         if found is not None and not isinstance(found, numpy.ndarray):
-            raise Refused(f"its {what} depends on the picture; it must be a constant")
+            raise Refused(f"its {what} depends on the image; it must be a constant")
         return found
 
     def weights(self, place, what, rank):
@@ -197,7 +197,7 @@ class Context:
         """One axis, behind the batch and counted from 0 there."""
         axis = onnx_constants.axis_of(axis, len(self.value().axes) + 1 if rank is None else rank)
         if axis == 0:
-            raise Refused("it works across the pictures of a batch")
+            raise Refused("it works across the images of a batch")
         return axis - 1
 
     # ---- results ------------------------------------------------------------------------------

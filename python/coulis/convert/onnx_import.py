@@ -9,12 +9,12 @@ from .onnx_graph import Builder, Context, Refused
 from .onnx_operators import OPERATORS
 from .onnx_values import CHANNEL, HEIGHT, WIDTH, Map, Value
 
-SIDE_MAX = 8192  # of a picture, as the library reads model files
+SIDE_MAX = 8192  # of an image, as the library reads model files
 NODES_MAX = 20000  # as there
-# A graph that divides the picture by less leaves numbers of 16 and more, so something else was to come before it.
+# A graph that divides the image by less leaves numbers of 16 and more, so something else was to come before it.
 STD_MIN = 16
 
-# How the frameworks' own networks want pictures: channels, mean, std (ImageNet's statistics for the first and last).
+# How the frameworks' own networks want images: channels, mean, std (ImageNet's statistics for the first and last).
 PREPROCESSING = {
     "caffe": ("BGR", (103.939, 116.779, 123.68), (1.0, 1.0, 1.0)),
     "tf": ("RGB", (127.5, 127.5, 127.5), (127.5, 127.5, 127.5)),
@@ -32,13 +32,13 @@ Options.__doc__ = """What a file does not say of itself; None, or empty text, fo
 Attributes
 ----------
 preprocessing : str
-    "caffe", "tf", "torch", or "none" for pictures as they are, 0 to 255.
+    "caffe", "tf", "torch", or "none" for images as they are, 0 to 255.
 channels : str
     "RGB" or "BGR"; replaces that of `preprocessing`, as do
 mean, std : sequence of three numbers
     in the order of `channels`: the network sees (x - mean) / std with x from 0 to 255.
 width, height : int
-    Of the picture, for a file that leaves them open.
+    Of the image, for a file that leaves them open.
 map, pooled, logits : str
     Names of the ONNX tensors that give these features, where what convert() finds is not what is wanted.
 source, licence : str
@@ -104,13 +104,13 @@ def convert(path, name, options=Options()):
 
 
 def _picture(model, options):
-    """Name and dimensions of the input that is the picture, its height and width, and the pictures in a batch."""
+    """Name and dimensions of the input that is the image, its height and width, and the images in a batch."""
     if len(model.inputs) != 1:
-        raise ValueError(f"{model.path}: it has {len(model.inputs)} inputs; a network of pictures has one")
+        raise ValueError(f"{model.path}: it has {len(model.inputs)} inputs; a network of images has one")
     ((name, (sizes, _)),) = model.inputs.items()
     if len(sizes) != 4 or (sizes[1] == 3) == (sizes[3] == 3):
         raise ValueError(
-            f"{model.path}: its input {name!r:.60} of shape {sizes} is no picture: it should be (batch, 3, height, "
+            f"{model.path}: its input {name!r:.60} of shape {sizes} is not an image: it should be (batch, 3, height, "
             "width) or (batch, height, width, 3)"
         )
     first = sizes[1] == 3
@@ -123,12 +123,12 @@ def _picture(model, options):
             raise ValueError(f"{model.path}: its {way} is {own}, and cannot be made {given}")
         length = own if own is not None else given
         if length is None:
-            raise ValueError(f"{model.path}: it leaves the {way} of its pictures open: say which (--{way})")
+            raise ValueError(f"{model.path}: it leaves the {way} of its images open: say which (--{way})")
         if not 1 <= length <= SIDE_MAX:
-            raise ValueError(f"{model.path}: pictures of {way} {length}; from 1 to {SIDE_MAX} are possible")
+            raise ValueError(f"{model.path}: images of {way} {length}; from 1 to {SIDE_MAX} are possible")
         found.append(length)
     if sizes[0] is not None and not 1 <= sizes[0] <= 1 << 20:
-        raise ValueError(f"{model.path}: its input is for {sizes[0]} pictures at once")
+        raise ValueError(f"{model.path}: its input is for {sizes[0]} images at once")
     return name, layout, *found, sizes[0] or 1
 
 
@@ -252,7 +252,7 @@ def _join_biases(builder, nodes, features):
 
 
 def _normalisation(builder, nodes):
-    """The nodes that read the picture, when each takes it times the same factors plus the same summands; else none."""
+    """The nodes that read the image, when each takes it times the same factors plus the same summands; else none."""
     readers = [node for node in nodes if "image" in node["inputs"]]
     for node in readers:
         if node["op"] != "batch_norm":
@@ -264,7 +264,7 @@ def _normalisation(builder, nodes):
 
 
 def _preprocessing(model, options, nodes, normalised, builder):
-    """The nodes, with what they do to the picture first put into mean and std; and these."""
+    """The nodes, with what they do to the image first put into mean and std; and these."""
     if options.preprocessing not in (None, *PREPROCESSING):
         raise ValueError(
             f"{model.path}: no preprocessing {options.preprocessing!r:.60}: there are {', '.join(PREPROCESSING)}"
@@ -282,11 +282,11 @@ def _preprocessing(model, options, nodes, normalised, builder):
     if options.preprocessing is None and options.mean is None and options.std is None:
         if not normalised or numpy.abs(std).min() < STD_MIN:
             raise ValueError(
-                f"{model.path}: the graph does not bring the picture to numbers around 0, so say what the network "
+                f"{model.path}: the graph does not bring the image to numbers around 0, so say what the network "
                 f"wants: --preprocessing {', '.join(PREPROCESSING)}, or --mean and --std"
             )
     if not (numpy.isfinite(mean).all() and numpy.isfinite(std).all()):
-        raise ValueError(f"{model.path}: mean and std of the picture are not finite")
+        raise ValueError(f"{model.path}: mean and std of the image are not finite")
     names = {node["name"] for node in normalised}
     kept = [node for node in nodes if node["name"] not in names]
     for node in kept:

@@ -118,7 +118,7 @@ def slice_(c):
     for axis, chosen in enumerate(ranges):
         if not axis and isinstance(value, Value):
             if range(c.builder.batch)[chosen] != range(c.builder.batch):
-                raise Refused("it works across the pictures of a batch")
+                raise Refused("it works across the images of a batch")
             continue
         length = value.dims[axis - 1] if isinstance(value, Value) else value.shape[axis]
         numbers = range(length)[chosen]
@@ -140,7 +140,7 @@ def part_of(c, value, axis, numbers):
             value = value.whole(c.builder, f"{c.name}.input") or value
     if isinstance(value, Value):
         if not axis:
-            raise Refused("it works across the pictures of a batch")
+            raise Refused("it works across the images of a batch")
         if value.axes[axis - 1] in ((CHANNEL,), ()):
             return channels_of(c, value, axis - 1, numbers)
     return onnx_tokens.taken(c, value, axis, numbers, keep=True)
@@ -215,7 +215,7 @@ def squeeze(c):
         raise Refused("it takes away a dimension that is not 1")
     kept = [axis for place, axis in enumerate(value.axes) if place not in places]
     if 0 in places and "axes" not in c.attributes and len(c.inputs) < 2:
-        kept = [value.axes[0], *kept]  # all that are 1, but not the only picture's
+        kept = [value.axes[0], *kept]  # all that are 1, but not the only image's
     return value.with_axes(kept).settled()
 
 

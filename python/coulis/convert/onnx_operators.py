@@ -1,7 +1,7 @@
 """How each ONNX operator becomes nodes of a model file.
 
 A translation takes a Context and gives a Value, or a list of values for the outputs. What it does not raise Refused
-for, it does exactly. OPERATORS says which there are.
+for, it does exactly. OPERATORS lists them.
 """
 
 import numpy

@@ -1,4 +1,4 @@
-"""The folder where a user's networks lie."""
+"""The folder of a user's networks."""
 
 import contextlib
 import fcntl

@@ -1,4 +1,4 @@
-"""Pictures to vectors to principal components on a Spark cluster; see docs/spark.md.
+"""Images to vectors to principal components on a Spark cluster; see docs/spark.md.
 
 Importing this imports PySpark (3.5 or 4.x); the rest of the package does not need it.
 """

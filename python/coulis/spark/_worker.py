@@ -30,11 +30,11 @@ def task_threads():
     return context.cpus() if context else 1
 
 
-# ---- pictures ------------------------------------------------------------------------
+# ---- images ------------------------------------------------------------------------
 
 
 class Featurize:
-    """Adds vector, status and error to batches with a column of pictures.
+    """Adds vector, status and error to batches with a column of images.
 
     Parameters
     ----------

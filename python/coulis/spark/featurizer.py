@@ -1,4 +1,4 @@
-"""Pictures to feature vectors, as a stage of pyspark.ml."""
+"""Images to feature vectors, as a stage of pyspark.ml."""
 
 import os
 
@@ -12,7 +12,7 @@ import coulis
 
 from . import _frames, _reading, _worker
 
-_PICTURE_BYTES = 1 << 18  # of a usual picture file: what a row of pictures is taken to weigh
+_PICTURE_BYTES = 1 << 18  # of a usual image file: what a row of images is taken to weigh
 
 
 @_frames.with_accessors("model", "features", "resize", "orient", "alpha", "decode", "like", "truncated", "depth",
@@ -20,10 +20,10 @@ _PICTURE_BYTES = 1 << 18  # of a usual picture file: what a row of pictures is t
 class ImageFeaturizer(
     Transformer, HasInputCol, HasOutputCol, _frames.HasOutputType, DefaultParamsReadable, DefaultParamsWritable
 ):
-    """A network that turns a column of pictures into a column of vectors.
+    """A network that turns a column of images into a column of vectors.
 
     Each row gives one row: all its columns, the vector, and `statusCol` and `errorCol` as in the command's
-    tables (``ok``, ``unreadable``, ...; a null picture is ``missing``). The vector is null unless the status is
+    tables (``ok``, ``unreadable``, ...; a null image is ``missing``). The vector is null unless the status is
     ``ok``. On one instruction set the vectors have the same bytes as those of ``coulis run``. Where the driver has the
     network, too, the metadata of `outputCol` hold the recipe of the vectors, by which :class:`PCAModel` knows them.
 
@@ -52,7 +52,7 @@ class ImageFeaturizer(
 
     model = _frames.text_param("model", "name or path of a network")
     features = _frames.option_param("features", "what the network gives")
-    resize = _frames.option_param("resize", "how a picture is fitted")
+    resize = _frames.option_param("resize", "how an image is fitted")
     orient = _frames.option_param("orient", "what is done with EXIF orientation")
     alpha = _frames.option_param("alpha", "what is done with transparency")
     decode = _frames.option_param("decode", "how a large JPEG is decoded")

@@ -36,7 +36,7 @@ static int64_t scratch(const cl_plan *plan, const cl_step *step) {
     return p.aside + (step->groups > 1 ? p.block * p.padded : 0);
 }
 
-/* memcpy of `count` numbers; the rows of a 3x3 and a 7x7 patch of the picture itself are common and short enough
+/* memcpy of `count` numbers; the rows of a 3x3 and a 7x7 patch of the image itself are common and short enough
  * that the call would cost more than the copy. */
 static inline void copy_numbers(float *out, const float *in, int64_t count) {
     switch (count) {
@@ -74,7 +74,7 @@ static void gather_patch(const cl_value *in, const float *data, const cl_window 
     }
 }
 
-/* Output pixels first .. last-1, counted over all pictures, to `result`, where the first of them goes. */
+/* Output pixels first .. last-1, counted over all images, to `result`, where the first of them goes. */
 static void conv_pixels(const cl_run *run, const cl_step *step, int64_t first, int64_t last, const float *residual,
                         float *result) {
     const cl_plan *plan = run->plan;

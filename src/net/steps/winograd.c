@@ -88,10 +88,10 @@ static coulis_status pack(const cl_plan *plan, const coulis_model *model, cl_ste
     return COULIS_OK;
 }
 
-/* Tiles of all pictures, cut ones at the bottom first, then whole ones, those cut at the right, and the corners: so
+/* Tiles of all images, cut ones at the bottom first, then whole ones, those cut at the right, and the corners: so
  * those that use a point of the domain, which a cut tile may not, are neighbours. */
 typedef struct tiling {
-    int64_t across, down;     /* whole tiles in a picture */
+    int64_t across, down;     /* whole tiles in an image */
     int32_t columns, rows;    /* pixels left for cut ones, 0 for none */
     int64_t bottom, whole, right, corner; /* where each kind ends */
 } tiling;

@@ -25,7 +25,7 @@
 #define STRIDE ((CL_COVARIANCE_BLOCK + 1) * CL_SLAB)
 /* Columns that are centred at a time. */
 #define STRIPE 128
-/* Rows of two sides of a tile of float64 that are centred at a time: 2 x 96 x 128 numbers are 192 KiB. */
+/* Rows of float64 that are multiplied at a time: two sides of a tile, 96 x 128 numbers each, are 192 KiB. */
 #define CHUNK 128
 /* Rows of a triangle that are merged at a time. */
 #define MERGE 16
@@ -47,7 +47,7 @@ struct cl_covariance {
     double *block_mean, *shift; /* shift = mean_b - mean_a */
     float *centred;             /* slabs of the block; NULL when all products are of float64 */
     double *tiles;              /* per worker: TILE x TILE */
-    double *sides;              /* per worker: 2 x CHUNK x TILE */
+    double *panels;             /* the block centred in float64; NULL before the first that wants it */
     stripe *stripes;            /* of each STRIPE columns of `centred` */
     /* The current block. */
     const float *x;
@@ -102,26 +102,47 @@ static void tile_of_piece(int64_t piece, int64_t tiles, int64_t *row, int64_t *c
     *column = i + piece;
 }
 
-/* Centred columns of some rows of the block, in panels of CL_PANEL, filled up with zeros to a whole tile. */
-static void centre_side(const cl_covariance *s, int64_t first, int64_t rows, int64_t column, double *side) {
-    for (int64_t begin = column; begin < column + TILE; begin += CL_PANEL) {
-        int64_t width = s->cols - begin < CL_PANEL ? s->cols - begin : CL_PANEL;
-        for (int64_t r = 0; r < rows; r++, side += CL_PANEL) {
-            const float *x = s->x + (first + r) * s->cols + begin;
-            for (int64_t c = 0; c < CL_PANEL; c++) side[c] = c < width ? (double)x[c] - s->block_mean[begin + c] : 0;
-        }
+/* Panels of CL_PANEL columns, as many as whole tiles have. */
+static int64_t panels_of(const cl_covariance *s) { return (s->cols + TILE - 1) / TILE * (TILE / CL_PANEL); }
+
+static int64_t chunk_rows(const cl_covariance *s, int64_t first) {
+    return s->count - first < CHUNK ? s->count - first : CHUNK;
+}
+
+/* Panel `panel` of the rows from `first` on, the first of a chunk. */
+static double *panel_at(const cl_covariance *s, int64_t first, int64_t panel) {
+    return s->panels + (first * panels_of(s) + panel * chunk_rows(s, first)) * CL_PANEL;
+}
+
+/* Centres a panel of columns of all rows; columns past the last one are 0. */
+static void centre_panel(void *context, int64_t piece, int32_t worker) {
+    (void)worker;
+    const cl_covariance *s = context;
+    int64_t begin = piece * CL_PANEL, width = s->cols - begin < CL_PANEL ? s->cols - begin : CL_PANEL;
+    for (int64_t first = 0; first < s->count; first += CHUNK) {
+        double *out = panel_at(s, first, piece);
+        for (int64_t r = first; r < first + chunk_rows(s, first); r++, out += CL_PANEL)
+            for (int64_t c = 0; c < CL_PANEL; c++)
+                out[c] = c < width ? (double)s->x[r * s->cols + begin + c] - s->block_mean[begin + c] : 0;
     }
 }
 
-static void add_double(const cl_covariance *s, int64_t row, int64_t column, double *side, double *tile) {
+/* Centres a block for products of float64: once, as every column belongs to many tiles. */
+static coulis_status centre_double(cl_covariance *s, coulis_error *error) {
+    const size_t panels = (size_t)panels_of(s), size = CL_COVARIANCE_BLOCK * CL_PANEL * sizeof *s->panels;
+    if (!s->panels) s->panels = cl_alloc(panels, size);
+    if (!s->panels) return cl_fail_memory(error, "a block of rows", panels * size);
+    cl_pool_run(s->pool, (int64_t)panels, centre_panel, s);
+    return COULIS_OK;
+}
+
+static void add_double(const cl_covariance *s, int64_t row, int64_t column, double *tile) {
     for (int64_t first = 0; first < s->count; first += CHUNK) {
-        int64_t rows = s->count - first < CHUNK ? s->count - first : CHUNK, panel = rows * CL_PANEL;
-        centre_side(s, first, rows, row, side);
-        centre_side(s, first, rows, column, side + CHUNK * TILE);
+        const int64_t rows = chunk_rows(s, first);
         for (int64_t i = 0; i < TILE; i += CL_PANEL)
             for (int64_t j = row == column ? i : 0; j < TILE; j += CL_PANEL)
-                s->kernels->multiply(CL_PANEL, CL_PANEL, rows, side + i / CL_PANEL * panel, 1, CL_PANEL,
-                                     side + CHUNK * TILE + j / CL_PANEL * panel, tile + i * TILE + j, TILE);
+                s->kernels->multiply(CL_PANEL, CL_PANEL, rows, panel_at(s, first, (row + i) / CL_PANEL), 1, CL_PANEL,
+                                     panel_at(s, first, (column + j) / CL_PANEL), tile + i * TILE + j, TILE);
     }
 }
 
@@ -168,7 +189,7 @@ static void multiply_tile(void *context, int64_t piece, int32_t worker) {
     /* The kernel wants rows at a fixed distance; those of a triangle get shorter. */
     double *tile = s->tiles + (int64_t)worker * TILE * TILE;
     load_tile(s, row, height, column, width, tile);
-    if (s->exact) add_double(s, row, column, s->sides + (int64_t)worker * 2 * CHUNK * TILE, tile);
+    if (s->exact) add_double(s, row, column, tile);
     else
         s->kernels->slab_products(height, width, s->count, s->centred + row / CL_SLAB * STRIDE,
                                   s->centred + column / CL_SLAB * STRIDE, STRIDE, 1 / (s->scale * s->scale), tile,
@@ -191,6 +212,7 @@ static coulis_status add_block(cl_covariance *s, int64_t first, int64_t before, 
     for (int64_t c = 0; c < cols; c++) mean[c] += s->shift[c] * (here / (done + here));
     s->exact = !s->centred;
     if (s->centred) centre_block(s);
+    if (s->exact && (status = centre_double(s, error))) return status;
     cl_pool_run(s->pool, tiles * (tiles + 1) / 2, multiply_tile, s);
     return COULIS_OK;
 }
@@ -245,12 +267,11 @@ coulis_status cl_covariance_open(int64_t cols, cl_pool *pool, cl_covariance **co
                          .shift = cl_alloc(width, sizeof *s->shift),
                          .own.mean = cl_alloc(width, sizeof *s->own.mean),
                          .tiles = cl_alloc(threads, TILE * TILE * sizeof *s->tiles)};
-    s->sides = cl_alloc(threads, 2 * CHUNK * TILE * sizeof *s->sides);
     bool floats = cols > CL_COVARIANCE_DOUBLE;
     size_t slabs = (width + CL_SIDE_STEP - 1) / CL_SIDE_STEP * CL_SIDE_STEP / CL_SLAB;
     if (floats) s->centred = cl_alloc(slabs, STRIDE * sizeof *s->centred);
     if (floats) s->stripes = cl_alloc(width / STRIPE + 1, sizeof *s->stripes);
-    if (!s->low || !s->high || !s->block_mean || !s->shift || !s->own.mean || !s->tiles || !s->sides ||
+    if (!s->low || !s->high || !s->block_mean || !s->shift || !s->own.mean || !s->tiles ||
         (floats && (!s->centred || !s->stripes))) {
         cl_covariance_close(s);
         return cl_fail_memory(error, "a block of rows", slabs * STRIDE * sizeof *s->centred);
@@ -272,7 +293,7 @@ void cl_covariance_close(cl_covariance *s) {
     cl_free(s->own.triangle);
     cl_free(s->centred);
     cl_free(s->tiles);
-    cl_free(s->sides);
+    cl_free(s->panels);
     cl_free(s->stripes);
     cl_free(s);
 }

@@ -14,6 +14,8 @@
 /* So much work is lost at most when the process is killed. A piece costs a flush of the disk, which takes some
  * milliseconds. */
 #define KEEP_SECONDS 3.0
+/* From so many rows in turn on that are carried over, these get a piece of their own, without their vectors. */
+#define CARRIED_ROWS 256
 
 struct cl_making {
     cl_making_plan plan;
@@ -37,8 +39,9 @@ static char *piece_path(const char *folder, int64_t part, int64_t piece) {
 }
 
 /* What stands in a piece as its recipe: so a piece of another run is not taken for the one that comes next. */
-static char *piece_recipe(const cl_making_plan *plan, int64_t first) {
-    return cl_format("%lld of %lld %s", (long long)first, (long long)plan->rows, plan->recipe);
+static char *piece_recipe(const cl_making_plan *plan, int64_t first, bool carried) {
+    return cl_format("%lld of %lld%s %s", (long long)first, (long long)plan->rows, carried ? " carried" : "",
+                     plan->recipe);
 }
 
 static coulis_status no_memory(coulis_error *error) { return cl_fail_memory(error, "a path", 0); }
@@ -67,41 +70,55 @@ coulis_status cl_making_forget(const char *folder, int64_t part, coulis_error *e
     return forget_from(folder, part, 0, error);
 }
 
+/* Whether a piece says that it has the rows from `first` on; *carried: without their vectors. */
+static bool is_next(const cl_making_plan *plan, const cl_part_reader *reader, int64_t first, const char *recipe,
+                    const char *carried_recipe, bool *carried) {
+    const char *has = cl_part_reader_recipe(reader);
+    const int64_t rows = cl_part_reader_rows(reader), length = cl_part_reader_length(reader);
+    *carried = has && plan->earlier && strcmp(has, carried_recipe) == 0;
+    return has && (*carried || strcmp(has, recipe) == 0) && rows >= 1 && rows <= plan->rows - first &&
+           (length == 0 || length == plan->length);
+}
+
 /* Opens piece `number`, which must hold the rows from `first` on; NULL in *reader when there is none that does. */
 static coulis_status open_piece(const cl_making_plan *plan, int64_t number, int64_t first, cl_part_reader **reader,
-                                coulis_error *error) {
+                                bool *carried, coulis_error *error) {
     *reader = NULL;
-    char *path = piece_path(plan->folder, plan->part, number), *recipe = piece_recipe(plan, first);
-    coulis_status status = path && recipe ? COULIS_OK : no_memory(error);
+    char *path = piece_path(plan->folder, plan->part, number);
+    char *recipe = piece_recipe(plan, first, false), *carried_recipe = piece_recipe(plan, first, true);
+    coulis_status status = path && recipe && carried_recipe ? COULIS_OK : no_memory(error);
     if (!status) status = cl_part_reader_open(path, plan->column, reader, error);
     if (status) *reader = NULL;
     if (status == COULIS_MISSING || status == COULIS_BAD_DATA) status = COULIS_OK;
-    if (!status && *reader) {
-        const char *has = cl_part_reader_recipe(*reader);
-        const int64_t rows = cl_part_reader_rows(*reader), length = cl_part_reader_length(*reader);
-        if (!has || strcmp(has, recipe) != 0 || rows < 1 || rows > plan->rows - first ||
-            (length != 0 && length != plan->length)) {
-            cl_part_reader_close(*reader);
-            *reader = NULL;
-        }
+    if (!status && *reader && !is_next(plan, *reader, first, recipe, carried_recipe, carried)) {
+        cl_part_reader_close(*reader);
+        *reader = NULL;
     }
     cl_free(path);
     cl_free(recipe);
+    cl_free(carried_recipe);
     return status;
 }
 
+/* The earlier row whose vector a row of a piece has, by the hash of their bytes; -1: none. */
+static int64_t earlier_row(const cl_making_plan *plan, const cl_row *row, bool carried) {
+    return carried && row->status == COULIS_OK && row->sha256 ? cl_earlier_with_bytes(plan->earlier, row->sha256) : -1;
+}
+
 /* Whether every row of a piece, the first of which is row `row` of the part, can be read and is of an image as it is
- * now. */
-static coulis_status check_piece(const cl_making_plan *plan, cl_part_reader *reader, int64_t row, bool *good,
-                                 coulis_error *error) {
+ * now, and has its vector here or in the earlier result. */
+static coulis_status check_piece(const cl_making_plan *plan, cl_part_reader *reader, bool carried, int64_t row,
+                                 bool *good, coulis_error *error) {
     coulis_status status = COULIS_OK;
     bool current = true;
     for (int32_t group = 0; !status && group < cl_part_reader_row_groups(reader); group++) {
         const cl_row *rows;
         int64_t count;
-        status = cl_part_reader_read(reader, group, 1, &rows, &count, error);
-        for (int64_t i = 0; !status && current && plan->is_current && i < count; i++)
-            current = plan->is_current(plan->context, plan->part, row++, &rows[i]);
+        status = cl_part_reader_read(reader, group, !carried, &rows, &count, error);
+        for (int64_t i = 0; !status && current && i < count; i++, row++) {
+            current = !plan->is_current || plan->is_current(plan->context, plan->part, row, &rows[i]);
+            if (current && carried) current = earlier_row(plan, &rows[i], true) >= 0;
+        }
     }
     *good = status == COULIS_OK && current;
     return status == COULIS_BAD_DATA ? COULIS_OK : status;
@@ -111,10 +128,10 @@ coulis_status cl_making_kept(const cl_making_plan *plan, int64_t *rows, coulis_e
     *rows = 0;
     for (int64_t number = 0; *rows < plan->rows; number++) {
         cl_part_reader *reader;
-        coulis_status status = open_piece(plan, number, *rows, &reader, error);
+        bool good = false, carried;
+        coulis_status status = open_piece(plan, number, *rows, &reader, &carried, error);
         if (status) return status;
-        bool good = false;
-        if (reader) status = check_piece(plan, reader, *rows, &good, error);
+        if (reader) status = check_piece(plan, reader, carried, *rows, &good, error);
         if (good) *rows += cl_part_reader_rows(reader);
         cl_part_reader_close(reader);
         if (status) return status;
@@ -163,26 +180,59 @@ static coulis_status end_group(cl_making *making, coulis_error *error) {
     return status;
 }
 
-coulis_status cl_making_keep(cl_making *making, coulis_error *error) {
-    if (making->kept == making->count) return COULIS_OK;
+/* Whether a row's vector can be found in the earlier result again, by those that go on. */
+static bool is_carried(const cl_making *making, int64_t row) {
+    return making->carried && making->carried[row] >= 0 && making->rows[row].sha256;
+}
+
+/* The end of the rows from `first` on that are carried over. */
+static int64_t carried_end(const cl_making *making, int64_t first) {
+    while (first < making->count && is_carried(making, first)) first++;
+    return first;
+}
+
+/* The end of the next piece; *carried: its rows are all carried over, and many. */
+static int64_t piece_end(const cl_making *making, bool *carried) {
+    int64_t end = carried_end(making, making->kept);
+    *carried = end - making->kept >= CARRIED_ROWS;
+    while (!*carried && end < making->count) {
+        const int64_t after = carried_end(making, end);
+        if (after - end >= CARRIED_ROWS) break;
+        end = after < making->count ? after + 1 : after;
+    }
+    return end;
+}
+
+/* Writes the next piece, of rows that are in memory. Vectors that stand in the earlier result are not written again. */
+static coulis_status keep_piece(cl_making *making, coulis_error *error) {
     const cl_making_plan *plan = &making->plan;
     cl_part_writer *writer = NULL;
+    bool carried;
+    const int64_t end = piece_end(making, &carried);
     char *path = piece_path(plan->folder, plan->part, making->pieces);
-    char *recipe = piece_recipe(plan, making->written + making->kept);
-    coulis_status status = path && recipe ? fetch(making, error) : no_memory(error);
+    char *recipe = piece_recipe(plan, making->written + making->kept, carried);
+    coulis_status status = !path || !recipe ? no_memory(error) : carried ? COULIS_OK : fetch(making, error);
     if (!status)
         status = cl_part_writer_open_extra(path, plan->column, plan->length, recipe, &plan->extra, &writer, error);
-    if (!status)
-        status = cl_part_writer_write(writer, making->rows + making->kept, making->count - making->kept, error);
+    for (int64_t i = making->kept; carried && i < end; i++) making->rows[i].vector = NULL;
+    if (!status) status = cl_part_writer_write(writer, making->rows + making->kept, end - making->kept, error);
+    for (int64_t i = making->kept; carried && i < end; i++)
+        making->rows[i].vector = making->vectors + i * plan->length;
     if (!status) status = cl_part_writer_commit(writer, error);
     else cl_part_writer_abort(writer);
     cl_free(path);
     cl_free(recipe);
     if (status) return status;
     making->pieces++;
-    making->kept = making->count;
-    making->kept_at = cl_seconds();
+    making->kept = end;
     return COULIS_OK;
+}
+
+coulis_status cl_making_keep(cl_making *making, coulis_error *error) {
+    coulis_status status = COULIS_OK;
+    while (!status && making->kept < making->count) status = keep_piece(making, error);
+    if (!status) making->kept_at = cl_seconds();
+    return status;
 }
 
 /* Appends one row, and writes the row group when it is full. */
@@ -222,13 +272,15 @@ static coulis_status take_pieces(cl_making *making, coulis_error *error) {
     coulis_status status = COULIS_OK;
     while (!status && making->written + making->count < plan->rows) {
         cl_part_reader *reader;
-        status = open_piece(plan, making->pieces, making->written + making->count, &reader, error);
+        bool carried;
+        status = open_piece(plan, making->pieces, making->written + making->count, &reader, &carried, error);
         if (status || !reader) return status;
         for (int32_t group = 0; !status && group < cl_part_reader_row_groups(reader); group++) {
             const cl_row *rows;
             int64_t count;
-            status = cl_part_reader_read(reader, group, 1, &rows, &count, error);
-            for (int64_t i = 0; !status && i < count; i++) status = add_row(making, &rows[i], -1, true, error);
+            status = cl_part_reader_read(reader, group, !carried, &rows, &count, error);
+            for (int64_t i = 0; !status && i < count; i++)
+                status = add_row(making, &rows[i], earlier_row(plan, &rows[i], carried), true, error);
         }
         cl_part_reader_close(reader);
         making->pieces++;

@@ -2,7 +2,8 @@
  *
  * A part under its own name is whole, so what a job has done of it until then stands in pieces beside it: small parts
  * named .part-NNNNN.piece-NNNNN.parquet, each with the rows that came after those of the piece before. A job that goes
- * on takes the rows out of the pieces and makes the rest; the finished part has the bytes it would have had. */
+ * on takes the rows out of the pieces and makes the rest; the finished part has the bytes it would have had. Pieces of
+ * rows that are carried over have no vectors: these are fetched from the earlier result again. */
 #ifndef CL_PIPELINE_MAKING_H
 #define CL_PIPELINE_MAKING_H
 

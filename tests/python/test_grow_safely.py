@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import coulis
+import pyarrow.parquet as pq
 import pytest
 from conftest import draw_picture
 from growing import IMAGES, all_bytes, everything, model, refusal, resumed, run, same  # noqa: F401
@@ -120,6 +121,31 @@ def test_interrupted(run, stage):
     if stage == "fit":
         assert resumed() == len(coulis.read_table("out"))
     run(out="fresh")
+    same()
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_pieces_leave_out_vectors_that_are_carried_over(run, changed):
+    """Hundreds of rows in turn whose vectors stand in the old result are kept without them; around new ones, with."""
+    for number in range(40 * IMAGES):
+        shutil.copy(f"images/{'ab'[number % 2]}/{number % IMAGES:02}.png", f"images/b/{number:04}.png")
+    more = dict(rows_per_file=5000)
+    run(**more)
+    for number in (3, 400, 403, 900):  # runs of 400, 2, 496 and some rows that are carried over
+        draw_picture(1000 + number).save(f"images/b/{number:04}-new.png")
+    refusal("interrupted", run, progress=lambda state: state.stage == "featurize" and state.done > 960, **more)
+    names = sorted(Path("out/.next/features").glob(".part-00000.piece-*"))
+    pieces = [pq.read_table(piece, columns=["path", "status", "features"]) for piece in names]
+    assert sum(map(len, pieces)) > 960
+    without = [piece for piece in pieces if piece["features"].null_count == len(piece)]
+    assert sum(map(len, without)) > 600 and set(without[0]["status"].to_pylist()) == {"ok"}
+    assert not any("-new" in path for piece in without for path in piece["path"].to_pylist())
+    if changed:  # an image of such a piece, which is no longer good then
+        draw_picture(2000).save("images/b/0300.png")
+    good = []  # the pieces that the job goes on with; others are removed first
+    run(progress=lambda state: good.append([name for name in names if name.exists()]), **more)
+    assert (good[0] == names) != changed
+    run(out="fresh", **more)
     same()
 
 

@@ -21,7 +21,7 @@ typedef struct cli_options {
     const char **include, **exclude; /* room for as many as there are arguments */
     const char *output, *pca, *against, *text;
     double seconds, megabytes;
-    int32_t strict, json, quiet, no_progress, random_weights, speed, man, dry_run;
+    int32_t strict, json, quiet, no_progress, random_weights, speed, man, dry_run, map;
 } cli_options;
 
 int cli_run(const cli_options *options);

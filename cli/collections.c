@@ -39,15 +39,28 @@ static void print_matches(const cJSON *matches) {
         printf("%.4f  %-20s  %s\n", number_of(match, "similarity"), text_of(match, "label"), text_of(match, "path"));
 }
 
+static const char *form_of(const cli_options *options) {
+    return options->json ? "json" : options->quiet ? "quiet" : "table";
+}
+
 /* The Python package cuts the words into tokens, and prints what is nearest to them. */
 static int search_words(const cli_options *options) {
     char count[24], threads[24];
     snprintf(count, sizeof count, "%lld", (long long)options->collection.k);
     snprintf(threads, sizeof threads, "%d", (int)options->collection.threads);
-    const char *form = options->json ? "json" : options->quiet ? "quiet" : "table";
     /* "--": neither a folder nor words are taken for an option of Python's. */
-    const char *words[] = {"--", options->paths[0], options->text, count, threads, form};
+    const char *words[] = {"--", options->paths[0], options->text, count, threads, form_of(options),
+                           options->output ? options->output : ""};
     return cli_python("coulis.wordsearch", (int)(sizeof words / sizeof *words), (char **)words, 0);
+}
+
+/* A page of what was found, under a title that names the queries. */
+static coulis_status write_sheet(const cli_options *options, const char *json, coulis_error *error) {
+    char title[512];
+    size_t length = (size_t)snprintf(title, sizeof title, "nearest to %s", options->paths[1]);
+    if (length < sizeof title && options->path_count > 2)
+        snprintf(title + length, sizeof title - length, " and %d more", options->path_count - 2);
+    return coulis_contact_sheet(json, title, options->output, &options->collection, error);
 }
 
 int cli_search(const cli_options *options) {
@@ -58,6 +71,10 @@ int cli_search(const cli_options *options) {
     char *json = NULL;
     coulis_status status = coulis_search(options->paths[0], options->paths + 1, options->path_count - 1,
                                          &options->collection, &json, &error);
+    if (!status && options->output) {
+        status = write_sheet(options, json, &error);
+        if (status) coulis_string_free(json);
+    }
     return report(options, status, &error, json, print_matches);
 }
 
@@ -126,7 +143,19 @@ static void print_view(const cJSON *summary) {
                 number_of(summary, "thumbnails_missing"));
 }
 
+/* The Python package places the images, by other packages, and calls the library. */
+static int view_by_python(const cli_options *options) {
+    char threshold[32], bytes[24], threads[24];
+    snprintf(threshold, sizeof threshold, "%.17g", options->collection.threshold);
+    snprintf(bytes, sizeof bytes, "%lld", (long long)(options->megabytes * 1e6));
+    snprintf(threads, sizeof threads, "%d", (int)options->collection.threads);
+    const char *words[] = {"--", options->paths[0], options->output, coulis_option_word("map", options->map), threshold,
+                           bytes, threads, form_of(options)};
+    return cli_python("coulis.mapview", (int)(sizeof words / sizeof *words), (char **)words, 0);
+}
+
 int cli_view(const cli_options *options) {
+    if (options->map != COULIS_MAP_PCA) return view_by_python(options);
     coulis_error error;
     char *json = NULL;
     coulis_collection_options collection = options->collection;

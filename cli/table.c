@@ -18,7 +18,7 @@ const char cli_exit_codes[] =
 const char cli_environment[] =
     "COULIS_MODELS names a folder of models that is searched first. COULIS_CPU (scalar, avx2, avx512, neon) uses a "
     "lower instruction set than the processor's. COULIS_PYTHON names the Python that has the package coulis, for "
-    "'models add' and 'models get'.";
+    "'models add', 'models get', 'search --text' and 'view --map'.";
 
 static bool add_pattern(const char **patterns, const char *const **field, int64_t *count, const char *text) {
     if (!*text) {
@@ -103,7 +103,8 @@ const cli_verb cli_verbs[] = {
      .details = "QUERY is a path as the column path has it, the number of a row, or another image file. Several "
                 "stand for their mean. DIR is a folder that run or featurize wrote. Where its network has texts, too "
                 "(CLIP, SigLIP), --text says in words what to look for; the Python package coulis does that.",
-     .example = "coulis search out photos/apple.jpg -k 5\ncoulis search out --text \"a red apple\"",
+     .example = "coulis search out photos/apple.jpg -k 5\ncoulis search out photos/apple.jpg -k 50 -o apples.html\n"
+                "coulis search out --text \"a red apple\"",
      .paths_min = 1, .paths_max = -1, .values = CLI_FILES, .run = cli_search},
     {.name = "dedup", .bit = CLI_DEDUP, .arguments = "DIR [--against DIR2] -o FILE",
      .summary = "groups of identical and nearly identical images",
@@ -122,7 +123,7 @@ const cli_verb cli_verbs[] = {
     {.name = "view", .bit = CLI_VIEW, .arguments = "DIR -o FILE.html", .summary = "a report to open in a browser",
      .details = "One file that needs no network: map, thumbnails, neighbours, duplicates, failures, explained variance "
                 "and recipe.",
-     .example = "coulis view out -o report.html",
+     .example = "coulis view out -o report.html\ncoulis view out -o report.html --map umap",
      .paths_min = 1, .paths_max = 1, .values = CLI_FOLDERS, .run = cli_view},
     {.name = "models list", .bit = CLI_MODELS_LIST, .arguments = "", .summary = "the networks available here",
      .example = "coulis models list --speed", .run = cli_models_list},
@@ -174,6 +175,8 @@ const cli_option cli_table[] = {
      .help = "file to write the report to"},
     {"against", 0, CLI_TEXT, AT(against), CLI_DEDUP, .value = "DIR2", .values = CLI_FOLDERS,
      .help = "find images of DIR that DIR2 has too, instead of those that DIR has twice"},
+    {"output", 'o', CLI_TEXT, AT(output), CLI_SEARCH, .value = "FILE", .values = CLI_FILES,
+     .help = "what is found as a page of thumbnails, .html"},
     {"text", 0, CLI_TEXT, AT(text), CLI_SEARCH, .value = "WORDS", .help = "look for what these words say"},
     {"count", 'k', CLI_INT64, AT(collection.k), CLI_SEARCH, .value = "N", .help = "how many images", .low = 1,
      .high = 1000000},
@@ -186,6 +189,10 @@ const cli_option cli_table[] = {
     {"what", 0, CLI_WORD, AT(collection.what), CLI_EXPORT, .help = "the vectors, or what PCA reduced them to"},
     {"normalize", 0, CLI_FLAG, AT(collection.normalize), CLI_EXPORT, .help = "vectors of length 1"},
     {"dtype", 0, CLI_WORD, AT(collection.dtype), CLI_EXPORT, .help = "of the numbers"},
+    {"fixed-size", 0, CLI_FLAG, AT(collection.fixed_size), CLI_EXPORT,
+     .help = "in a .parquet: lists that Arrow reads as of a fixed size"},
+    {"map", 0, CLI_WORD, AT(map), CLI_VIEW,
+     .help = "what places the images; umap and tsne need the Python packages umap-learn and scikit-learn"},
     {"max-size", 0, CLI_REAL, AT(megabytes), CLI_VIEW, .value = "MB",
      .help = "megabytes that the report may have; thumbnails get smaller to fit", .initial = "40", .low = 1,
      .high = 2000},

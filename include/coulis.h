@@ -872,6 +872,8 @@ COULIS_API coulis_status coulis_job_verify(const char *output, char **json, coul
  * not at all, and replaces one of the same name. */
 
 typedef enum coulis_what { COULIS_WHAT_FEATURES = 0, COULIS_WHAT_PCA = 1 } coulis_what;
+/* What places images on the map of a report: COULIS_MAP_PCA here, the others by way of the Python package. */
+typedef enum coulis_map { COULIS_MAP_PCA = 0, COULIS_MAP_UMAP = 1, COULIS_MAP_TSNE = 2 } coulis_map;
 typedef enum coulis_dtype { COULIS_DTYPE_FLOAT32 = 0, COULIS_DTYPE_FLOAT16 = 1 } coulis_dtype;
 
 typedef struct coulis_collection_options {
@@ -884,6 +886,13 @@ typedef struct coulis_collection_options {
     double threshold;  /* similarity from which images are duplicates, -1 to 1; default 0.98 */
     int64_t seed;      /* of the first centres of k-means; default 1 */
     int64_t max_bytes; /* of a report; default 40,000,000 */
+    /* Where images are on the map of a report: `rows` vectors of `cols` dimensions to x and y of each. Anything but 0
+     * ends coulis_view with COULIS_INTERRUPTED. NULL: the first two principal components. */
+    int32_t (*map)(void *context, const float *vectors, int64_t rows, int64_t cols, float *xy);
+    void *map_context;
+    const char *map_name; /* what the report calls it, such as "UMAP" */
+    int32_t fixed_size;   /* not 0: coulis_export tells Arrow that lists in a .parquet have a fixed size */
+    int32_t reserved;
 } coulis_collection_options;
 
 COULIS_API void coulis_collection_options_init(coulis_collection_options *options, size_t size);
@@ -899,6 +908,14 @@ COULIS_API void coulis_collection_options_init(coulis_collection_options *option
  * Memory: paths and labels of all rows, and vectors a row group at a time. */
 COULIS_API coulis_status coulis_search(const char *folder, const char *const *queries, int64_t query_count,
                                        const coulis_collection_options *options, char **json, coulis_error *error);
+
+/* What coulis_search found as a page to look at: an HTML file with a thumbnail of each image, its similarity, label and
+ * path, which opens without a network. The images are read again. Uses threads.
+ *
+ *  matches   the JSON of coulis_search
+ *  title     NULL: "search" */
+COULIS_API coulis_status coulis_contact_sheet(const char *matches, const char *title, const char *output,
+                                              const coulis_collection_options *options, coulis_error *error);
 
 /* Groups of duplicates: images whose files have the same SHA-256, and all pairs of vectors with a similarity of at
  * least the threshold, joined to connected components. With `against` (NULL for none), pairs of one image of `folder`
@@ -923,13 +940,13 @@ COULIS_API coulis_status coulis_cluster(const char *folder, const char *output,
                                         coulis_error *error);
 
 /* Vectors as a .npy (a matrix of the rows that have a vector, in order), .csv or .parquet (path, label and the vector,
- * of the same rows). Uses what, normalize, dtype, threads. */
+ * of the same rows). Uses what, normalize, dtype, fixed_size, threads. */
 COULIS_API coulis_status coulis_export(const char *folder, const char *output,
                                        const coulis_collection_options *options, char **summary, coulis_error *error);
 
 /* A report: one HTML file that opens offline, with a map of the images, thumbnails, neighbours, duplicates, failures,
  * explained variance and the recipe. At most 20,000 images are shown, spread evenly. Uses threshold, seed, max_bytes,
- * threads. The images are read again for their thumbnails. */
+ * threads, map. The images are read again for their thumbnails. */
 COULIS_API coulis_status coulis_view(const char *folder, const char *output, const coulis_collection_options *options,
                                      char **summary, coulis_error *error);
 

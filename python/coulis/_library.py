@@ -25,6 +25,7 @@ from ._structs import (
     Input,
     JobOptions,
     JobResult,
+    MapFunction,  # noqa: F401 for coulis.collection
     ModelFunction,
     ModelInfo,
     ModelOptions,
@@ -152,6 +153,7 @@ FUNCTIONS = {
     "coulis_job_verify": (_STATUS, [c_char_p, _STRINGS, _ERROR]),
     "coulis_job_transform": (_STATUS, [c_char_p, c_char_p, c_char_p] + _JOB),
     "coulis_search": (_STATUS, [c_char_p, _STRINGS, c_int64] + _COLLECTION),
+    "coulis_contact_sheet": (_STATUS, [c_char_p, c_char_p, c_char_p, POINTER(CollectionOptions), _ERROR]),
     "coulis_dedup": (_STATUS, [c_char_p, c_char_p, c_char_p] + _COLLECTION),
     "coulis_cluster": (_STATUS, [c_char_p, c_char_p] + _COLLECTION),
     "coulis_export": (_STATUS, [c_char_p, c_char_p] + _COLLECTION),

@@ -190,6 +190,9 @@ class JobResult(ctypes.Structure):
     ]
 
 
+MapFunction = ctypes.CFUNCTYPE(c_int32, c_void_p, POINTER(c_float), c_int64, c_int64, POINTER(c_float))
+
+
 class CollectionOptions(ctypes.Structure):
     _fields_ = [
         ("size", c_size_t),
@@ -201,6 +204,11 @@ class CollectionOptions(ctypes.Structure):
         ("threshold", c_double),
         ("seed", c_int64),
         ("max_bytes", c_int64),
+        ("map", MapFunction),
+        ("map_context", c_void_p),
+        ("map_name", c_char_p),
+        ("fixed_size", c_int32),
+        ("reserved", c_int32),
     ]
 
 

@@ -25,6 +25,7 @@ def search(
     *,
     text: str | None = None,
     k: int = 10,
+    output: Path | None = None,
     threads: int | None = None,
 ) -> list[dict[str, Any]]:
     """The images of a result that are nearest to some of its images, or to a text.
@@ -40,6 +41,8 @@ def search(
         tokenizers.
     k : int
         How many images, besides the queries.
+    output : str, os.PathLike or None
+        An ``.html`` to write, with a thumbnail of each image that is found.
     threads : int or None
         None for all cores.
 
@@ -56,14 +59,25 @@ def search(
     if text is not None:
         if not (isinstance(queries, (list, tuple)) and len(queries) == 0):
             raise TypeError("search for images or for a text, not for both")
-        return _search_text(folder, text, k, threads)
+        return _with_sheet(_search_text(folder, text, k, threads), f"nearest to \u201c{text}\u201d", output, threads)
     if isinstance(queries, (list, tuple)):
         asked = list(queries)
     else:
         asked = [queries]
     texts = [str(query).encode() if isinstance(query, int) else _library.path_bytes(query) for query in asked]
     array = (ctypes.c_char_p * len(texts))(*texts)
-    return _call("coulis_search", _options(threads, k=k), _library.path_bytes(folder), array, len(texts))
+    found = _call("coulis_search", _options(threads, k=k), _library.path_bytes(folder), array, len(texts))
+    more = f" and {len(asked) - 1} more" if len(asked) > 1 else ""
+    return _with_sheet(found, f"nearest to {asked[0]}{more}" if asked else "", output, threads)
+
+
+def _with_sheet(
+    found: list[dict[str, Any]], title: str, output: Path | None, threads: int | None
+) -> list[dict[str, Any]]:
+    if output is not None:
+        _library.call("coulis_contact_sheet", json.dumps(found).encode(), title.encode("utf-8", "replace"),
+                      _library.path_bytes(output), ctypes.byref(_options(threads)))
+    return found
 
 
 def _search_text(folder: Path, text: str, k: int, threads: int | None) -> list[dict[str, Any]]:
@@ -150,6 +164,7 @@ def export(
     what: Literal["features", "pca"] = "features",
     normalize: bool = False,
     dtype: Literal["float32", "float16"] = "float32",
+    fixed_size: bool = False,
     threads: int | None = None,
 ) -> dict[str, Any]:
     """Vectors as a ``.npy``, ``.csv`` or ``.parquet``; rows without a vector are skipped.
@@ -161,6 +176,8 @@ def export(
     normalize : bool
         Vectors of length 1.
     dtype : {"float32", "float16"}
+    fixed_size : bool
+        In a ``.parquet``: lists that Arrow, and what is built on it, reads as of a fixed size.
 
     Returns
     -------
@@ -171,6 +188,7 @@ def export(
         what=_library.choice("what", what),
         normalize=int(bool(normalize)),
         dtype=_library.choice("dtype", dtype),
+        fixed_size=int(bool(fixed_size)),
     )
     return _call("coulis_export", options, _library.path_bytes(folder), _library.path_bytes(output))
 
@@ -179,6 +197,7 @@ def view(
     folder: Path,
     output: Path,
     *,
+    map: Literal["pca", "umap", "tsne"] = "pca",
     threshold: float = 0.98,
     max_bytes: int = 40_000_000,
     threads: int | None = None,
@@ -186,11 +205,34 @@ def view(
     """A report as one HTML file that opens offline: a map of the images, their neighbours, duplicates, failures, the
     explained variance and the recipe.
 
-    `threshold` is the similarity from which images count as duplicates; thumbnails get smaller until the file has at
-    most `max_bytes`. At most 20,000 images are shown. Returns the summary as a dict.
+    `map` says what places the images: their first two principal components, UMAP (package umap-learn) or t-SNE
+    (package scikit-learn). `threshold` is the similarity from which images count as duplicates; thumbnails get smaller
+    until the file has at most `max_bytes`. At most 20,000 images are shown. Returns the summary as a dict. ImportError
+    when the package is not there.
     """
     options = _options(threads, threshold=float(threshold), max_bytes=int(max_bytes))
-    return _call("coulis_view", options, _library.path_bytes(folder), _library.path_bytes(output))
+    failures: list[BaseException] = []
+    if _library.choice("map", map):
+        from . import layout
+
+        layout.need(map)
+
+        def place(_: Any, vectors: Any, rows: int, cols: int, xy: Any) -> int:
+            try:
+                given = numpy.ctypeslib.as_array(vectors, (rows, cols))
+                numpy.ctypeslib.as_array(xy, (rows, 2))[:] = layout.place(map, given, threads)
+            except BaseException as error:  # raised again below: it cannot pass through the library
+                failures.append(error)
+            return len(failures)
+
+        options.map = _library.MapFunction(place)
+        options.map_name = layout.NAMES[map].encode()
+    try:
+        return _call("coulis_view", options, _library.path_bytes(folder), _library.path_bytes(output))
+    except Exception:
+        if failures:
+            raise failures[0] from None
+        raise
 
 
 def _options(threads: int | None, **fields: Any) -> Any:

@@ -61,3 +61,22 @@ char *cl_format(const char *format, ...) {
     va_end(again);
     return text;
 }
+
+static const char base64_digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+char *cl_base64(const void *bytes, size_t size) {
+    const uint8_t *in = bytes;
+    char *text = cl_alloc((size + 2) / 3 * 4 + 1, 1), *out = text;
+    if (!text) return NULL;
+    for (size_t i = 0; i < size; i += 3) {
+        const size_t left = size - i;
+        const uint32_t second = left > 1 ? in[i + 1] : 0, third = left > 2 ? in[i + 2] : 0;
+        const uint32_t group = (uint32_t)in[i] << 16 | second << 8 | third;
+        *out++ = base64_digits[group >> 18];
+        *out++ = base64_digits[group >> 12 & 63];
+        *out++ = left > 1 ? base64_digits[group >> 6 & 63] : '=';
+        *out++ = left > 2 ? base64_digits[group & 63] : '=';
+    }
+    *out = '\0';
+    return text;
+}

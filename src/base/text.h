@@ -1,4 +1,4 @@
-/* Strings: valid UTF-8, and a buffer that grows. */
+/* Strings: valid UTF-8, printf into fresh memory, base64. */
 #ifndef CL_BASE_TEXT_H
 #define CL_BASE_TEXT_H
 
@@ -13,5 +13,8 @@ char *cl_utf8_copy(const char *text);
 
 /* A printf into fresh memory; NULL when memory is short; released with cl_free. */
 __attribute__((format(printf, 1, 2))) char *cl_format(const char *format, ...);
+
+/* Base64 (RFC 4648); NULL when memory is short; released with cl_free. */
+char *cl_base64(const void *bytes, size_t size);
 
 #endif

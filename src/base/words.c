@@ -25,6 +25,7 @@ static const struct {
     {"stage", {"list", "featurize", "fit", "transform", "transfer"}},
     {"what", {"features", "pca"}},
     {"dtype", {"float32", "float16"}},
+    {"map", {"pca", "umap", "tsne"}},
 };
 
 static const struct {

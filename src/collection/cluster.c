@@ -22,10 +22,10 @@ static coulis_status write_clusters(const cl_collection *c, const cl_kmeans *mea
         path[i] = c->items[c->row_of[i]].path;
         label[i] = c->items[c->row_of[i]].label;
     }
-    const cl_sheet_column columns[] = {{"path", CL_SHEET_TEXT, path, 0},
-                                       {"cluster", CL_SHEET_INT64, means->cluster, 0},
-                                       {"distance", CL_SHEET_FLOAT, means->distance, 0},
-                                       {"label", CL_SHEET_TEXT, label, 0}};
+    const cl_sheet_column columns[] = {{"path", CL_SHEET_TEXT, path, 0, 0},
+                                       {"cluster", CL_SHEET_INT64, means->cluster, 0, 0},
+                                       {"distance", CL_SHEET_FLOAT, means->distance, 0, 0},
+                                       {"label", CL_SHEET_TEXT, label, 0, 0}};
     if (!status) status = cl_sheet_write(output, columns, 4, c->vectors.rows, cl_table_recipe(c->table), error);
     cl_free(path);
     cl_free(label);

@@ -155,10 +155,10 @@ static coulis_status write_groups(const dedup *d, const char *output, coulis_err
         like[i] = similarity(d, best, m, &kind[i]);
     }
     const cl_sheet_column columns[] = {
-        {"group", CL_SHEET_INT64, group, 0},     {"path", CL_SHEET_TEXT, path, 0},
-        {"keep", CL_SHEET_BOOL, keep, 0},        {"similarity", CL_SHEET_FLOAT, like, 0},
-        {"kind", CL_SHEET_TEXT, kind, 0},        {"label", CL_SHEET_TEXT, label, 0},
-        {"collection", CL_SHEET_TEXT, folder, 0},
+        {"group", CL_SHEET_INT64, group, 0, 0},     {"path", CL_SHEET_TEXT, path, 0, 0},
+        {"keep", CL_SHEET_BOOL, keep, 0, 0},        {"similarity", CL_SHEET_FLOAT, like, 0, 0},
+        {"kind", CL_SHEET_TEXT, kind, 0, 0},        {"label", CL_SHEET_TEXT, label, 0, 0},
+        {"collection", CL_SHEET_TEXT, folder, 0, 0},
     };
     if (!status)
         status = cl_sheet_write(output, columns, 6 + (d->collections == 2), d->member_count,

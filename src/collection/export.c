@@ -11,7 +11,7 @@
 
 /* Rows that have a vector, their path and label. */
 static coulis_status write_sheet(const cl_collection *c, const char *output, const char *column, const uint16_t *halves,
-                                 coulis_error *error) {
+                                 int32_t fixed, coulis_error *error) {
     const size_t rows = (size_t)c->vectors.rows;
     const char **path = cl_alloc(rows, sizeof *path), **label = cl_alloc(rows, sizeof *label);
     coulis_status status = COULIS_OK;
@@ -21,9 +21,10 @@ static coulis_status write_sheet(const cl_collection *c, const char *output, con
         label[i] = c->items[c->row_of[i]].label;
     }
     const cl_sheet_column columns[] = {
-        {"path", CL_SHEET_TEXT, path, 0},
-        {"label", CL_SHEET_TEXT, label, 0},
-        {column, halves ? CL_SHEET_HALVES : CL_SHEET_VECTOR, halves ? (const void *)halves : c->x, c->vectors.cols},
+        {"path", CL_SHEET_TEXT, path, 0, 0},
+        {"label", CL_SHEET_TEXT, label, 0, 0},
+        {column, halves ? CL_SHEET_HALVES : CL_SHEET_VECTOR, halves ? (const void *)halves : c->x, c->vectors.cols,
+         fixed},
     };
     if (!status)
         status = cl_sheet_write(output, columns, 3, c->vectors.rows, cl_table_recipe(c->table), error);
@@ -62,6 +63,8 @@ coulis_status coulis_export(const char *folder, const char *output, const coulis
     const bool npy = cl_sheet_ends_in(output, ".npy");
     if (!npy && !cl_sheet_ends_in(output, ".csv") && !cl_sheet_ends_in(output, ".parquet"))
         return cl_fail(error, COULIS_INVALID_ARGUMENT, "%s: the name must end in .npy, .csv or .parquet", output);
+    if (o.fixed_size && !cl_sheet_ends_in(output, ".parquet"))
+        return cl_fail(error, COULIS_INVALID_ARGUMENT, "%s: lists of a fixed size are for .parquet alone", output);
     const char *column = o.what ? "pca" : "features";
     cl_collection c = {0};
     cl_pool *pool = NULL;
@@ -86,7 +89,7 @@ coulis_status coulis_export(const char *folder, const char *output, const coulis
     }
     if (!status)
         status = npy ? cl_npy_write(to.path, c.x, halves, c.vectors.rows, c.vectors.cols, error)
-                     : write_sheet(&c, to.path, column, halves, error);
+                     : write_sheet(&c, to.path, column, halves, o.fixed_size, error);
     status = cl_stand_in_put(&to, status, error);
     if (!status) status = summarize(&c, output, &o, summary, error);
     cl_free(halves);

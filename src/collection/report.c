@@ -88,17 +88,23 @@ static void number_labels(cl_report *r) {
     }
 }
 
-/* Places the images by the first two components of the folder's PCA, or of one fitted now. */
-static coulis_status place_images(cl_report *r, cl_pool *pool, coulis_error *error) {
-    const int64_t cols = r->view.cols;
+/* The PCA of the folder, if it has one. */
+static coulis_status load_pca(cl_report *r, coulis_error *error) {
     char *path = cl_format("%s/pca.safetensors", r->collection.place);
     if (!path) return cl_fail_memory(error, "the report", 0);
     bool there = false;
     coulis_status status = cl_path_there(path, &there, error);
     if (!status && there) status = coulis_pca_load(path, &r->pca, error);
     cl_free(path);
+    return status;
+}
+
+/* Places the images by the first two components of the folder's PCA, or of one fitted now. */
+static coulis_status place_by_pca(cl_report *r, cl_pool *pool, coulis_error *error) {
+    const int64_t cols = r->view.cols;
+    coulis_status status = COULIS_OK;
     coulis_pca *pca = r->pca;
-    if (!status && (!pca || coulis_pca_columns(pca) != cols)) {
+    if (!pca || coulis_pca_columns(pca) != cols) {
         coulis_pca_options options;
         coulis_pca_options_init(&options, sizeof options);
         options.components = cols > 1 && r->count > 2 ? 2 : 1;
@@ -114,6 +120,33 @@ static coulis_status place_images(cl_report *r, cl_pool *pool, coulis_error *err
         r->x[i] = scores[i * k];
         r->y[i] = k > 1 ? scores[i * k + 1] : 0;
     }
+    cl_free(scores);
+    if (pca != r->pca) coulis_pca_free(pca);
+    return status;
+}
+
+/* Places the images as the caller says. */
+static coulis_status place_by_caller(cl_report *r, const coulis_collection_options *options, coulis_error *error) {
+    float *xy = cl_alloc_zero((size_t)r->count, 2 * sizeof *xy);
+    if (!xy) return cl_fail_memory(error, "the report", (size_t)r->count * 2 * sizeof *xy);
+    coulis_status status = COULIS_OK;
+    if (r->count > 0 && options->map(options->map_context, r->view.x, r->count, r->view.cols, xy))
+        status = cl_fail(error, COULIS_INTERRUPTED, "the map of images was not made");
+    for (int64_t i = 0; i < r->count && !status; i++) {
+        r->x[i] = xy[2 * i];
+        r->y[i] = xy[2 * i + 1];
+        if (!isfinite(r->x[i]) || !isfinite(r->y[i]))
+            status = cl_fail(error, COULIS_NUMERIC, "%s: has no finite place on the map", r->paths[i]);
+    }
+    cl_free(xy);
+    return status;
+}
+
+static coulis_status place_images(cl_report *r, const coulis_collection_options *options, cl_pool *pool,
+                                  coulis_error *error) {
+    r->map_name = options->map ? options->map_name : NULL;
+    coulis_status status = load_pca(r, error);
+    if (!status) status = options->map ? place_by_caller(r, options, error) : place_by_pca(r, pool, error);
     /* Into a square of side 1,000, so that the map's zoom levels suit any features. */
     float low_x = INFINITY, low_y = INFINITY, extent = 0;
     for (int64_t i = 0; i < r->count; i++) low_x = fminf(low_x, r->x[i]), low_y = fminf(low_y, r->y[i]);
@@ -122,8 +155,6 @@ static coulis_status place_images(cl_report *r, cl_pool *pool, coulis_error *err
         r->x[i] = (r->x[i] - low_x) / extent * 1000;
         r->y[i] = (r->y[i] - low_y) / extent * 1000;
     }
-    cl_free(scores);
-    if (pca != r->pca) coulis_pca_free(pca);
     return status;
 }
 
@@ -182,7 +213,7 @@ coulis_status cl_report_make(const char *folder, const coulis_collection_options
     if (!status) status = choose_images(&r, error);
     if (!status) {
         number_labels(&r);
-        status = place_images(&r, pool, error);
+        status = place_images(&r, options, pool, error);
     }
     if (!status) status = find_neighbours(&r, pool, error);
     if (!status) status = find_clusters(&r, (uint64_t)options->seed, pool, error);

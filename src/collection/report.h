@@ -17,7 +17,8 @@ typedef struct cl_report {
     const char **paths;     /* of the images shown */
     int64_t count;
     int64_t *rows;          /* their rows in the collection */
-    float *x, *y;           /* the first two principal components */
+    float *x, *y;           /* on the map */
+    const char *map_name;   /* what placed them; NULL: the first two principal components */
     float *vectors;         /* count x cols; NULL where they are the collection's own */
     double *squares;
     cl_vectors view;        /* the vectors shown */
@@ -37,9 +38,6 @@ void cl_report_free(cl_report *report);
 
 /* All of it as JSON, for thumbnails of `side` pixels (0 for none). NULL when memory is short. */
 char *cl_report_json(const cl_report *report, int32_t side);
-
-/* Base64 (RFC 4648); NULL when memory is short; released with cl_free. */
-char *cl_base64(const void *bytes, size_t size);
 
 /* The size of a file, 0 when it cannot be told. */
 int64_t cl_file_bytes(const char *path);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/text.h"
 #include "collection/options.h"
 #include "collection/report.h"
 #include "collection/sheets.h"
@@ -154,6 +155,7 @@ char *cl_report_json(const cl_report *r, int32_t side) {
     const cl_collection *c = &r->collection;
     cJSON *root = cJSON_CreateObject();
     const bool good = root && cJSON_AddStringToObject(root, "folder", c->folder) &&
+                      (!r->map_name || cJSON_AddStringToObject(root, "map", r->map_name)) &&
                       cJSON_AddNumberToObject(root, "images", (double)c->vectors.rows) &&
                       cJSON_AddNumberToObject(root, "dimensions", (double)c->vectors.cols) &&
                       cJSON_AddNumberToObject(root, "thumb", side ? side : 64) &&

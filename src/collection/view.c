@@ -18,25 +18,6 @@
 /* Sides of thumbnails to try, the largest that keeps the file below its limit is taken; 0: none. */
 static const int32_t sides[] = {64, 48, 32, 24, 0};
 
-static const char base64_digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-char *cl_base64(const void *bytes, size_t size) {
-    const uint8_t *in = bytes;
-    char *text = cl_alloc((size + 2) / 3 * 4 + 1, 1), *out = text;
-    if (!text) return NULL;
-    for (size_t i = 0; i < size; i += 3) {
-        const size_t left = size - i;
-        const uint32_t second = left > 1 ? in[i + 1] : 0, third = left > 2 ? in[i + 2] : 0;
-        const uint32_t group = (uint32_t)in[i] << 16 | second << 8 | third;
-        *out++ = base64_digits[group >> 18];
-        *out++ = base64_digits[group >> 12 & 63];
-        *out++ = left > 1 ? base64_digits[group >> 6 & 63] : '=';
-        *out++ = left > 2 ? base64_digits[group & 63] : '=';
-    }
-    *out = '\0';
-    return text;
-}
-
 /* ---- thumbnails --------------------------------------------------------------------- */
 
 typedef struct sheets {

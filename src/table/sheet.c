@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/memory.h"
+#include "table/arrow.h"
 #include "table/columns.h"
 #include "table/parquet_memory.h"
 #include "table/part.h"
@@ -211,6 +212,18 @@ static carquet_status_t write_groups(carquet_writer_t *parquet, const carquet_sc
     return status;
 }
 
+/* What Parquet itself cannot say, for readers that are built on Arrow; others pass it over. */
+static carquet_status_t add_arrow_schema(carquet_writer_t *parquet, const cl_sheet_column *columns, int32_t count) {
+    bool fixed = false;
+    for (int32_t c = 0; c < count; c++) fixed |= columns[c].fixed != 0;
+    if (!fixed) return CARQUET_OK;
+    char *schema = cl_arrow_schema(columns, count);
+    const carquet_status_t status =
+        schema ? carquet_writer_add_metadata(parquet, CL_ARROW_KEY, schema) : CARQUET_ERROR_OUT_OF_MEMORY;
+    cl_free(schema);
+    return status;
+}
+
 static coulis_status write_parquet(cl_new_file *file, const cl_sheet_column *columns, int32_t count, int64_t rows,
                                    const char *recipe, coulis_error *error) {
     carquet_error_t problem = CARQUET_ERROR_INIT;
@@ -231,6 +244,7 @@ static coulis_status write_parquet(cl_new_file *file, const cl_sheet_column *col
         if (!parquet) status = problem.code;
     }
     if (!status && recipe) status = carquet_writer_add_metadata(parquet, CL_RECIPE_KEY, recipe);
+    if (!status) status = add_arrow_schema(parquet, columns, count);
     if (!status) status = write_groups(parquet, schema, columns, count, rows);
     if (!status) {
         status = carquet_writer_close(parquet);

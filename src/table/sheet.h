@@ -18,6 +18,7 @@ typedef struct cl_sheet_column {
     cl_sheet_kind kind;
     const void *values;
     int64_t length; /* dimensions of a vector */
+    int32_t fixed;  /* not 0: Arrow is told that vectors are lists of a fixed size */
 } cl_sheet_column;
 
 /* Whether the name of a file ends in `ending`, such as ".csv"; upper and lower case are the same. */

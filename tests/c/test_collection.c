@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/text.h"
 #include "collection/groups.h"
 #include "collection/kmeans.h"
 #include "collection/labels.h"

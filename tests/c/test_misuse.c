@@ -314,6 +314,10 @@ static void collections_refuse(void) {
     REFUSED(coulis_export(images, "x.txt", NULL, &json, &error));
     REFUSED(coulis_view(NULL, "x.html", NULL, &json, &error));
     REFUSED(coulis_view(images, NULL, NULL, &json, &error));
+    REFUSED(coulis_contact_sheet(NULL, NULL, "x.html", NULL, &error));
+    REFUSED(coulis_contact_sheet("[]", NULL, NULL, NULL, &error));
+    REFUSED(coulis_contact_sheet("{\"path\": 1}", NULL, "x.html", NULL, &error));
+    REFUSED(coulis_contact_sheet("no JSON", NULL, "x.html", NULL, &error));
     CHECK(!json);
 }
 

@@ -157,6 +157,7 @@ int main(int argc, char **argv) {
     CHECK(coulis_export(argv[3], path, NULL, NULL, &error))
     snprintf(path, sizeof path, "%s.html", argv[3]);
     CHECK(coulis_view(argv[3], path, NULL, NULL, &error))
+    CHECK(coulis_contact_sheet(json, NULL, path, NULL, &error))
     coulis_string_free(json);
     printf("%s %d %d\n", coulis_version(), argc, (int)sizeof job.it);
     PRINT

@@ -317,6 +317,26 @@ def test_export_as_float16(result, tmp_path):
     assert np.array_equal(np.array(table["features"].to_pylist(), np.float16), halves)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_export_as_lists_of_a_fixed_size(result, tmp_path, dtype):
+    for fixed in (False, True):
+        coulis.export(result, tmp_path / f"{fixed}.parquet", dtype=dtype, fixed_size=fixed)
+    lists, fixed = (pq.read_table(tmp_path / f"{name}.parquet") for name in (False, True))
+    assert pa.types.is_list(lists.schema.field("features").type)
+    assert fixed.schema.field("features").type == pa.list_(pa.field("element", getattr(pa, dtype)()), 1280)
+    assert fixed.schema.field("path").type == fixed.schema.field("label").type == pa.string()
+    assert fixed.to_pylist() == lists.to_pylist()
+    # Other readers on Arrow, and one that does not know of it.
+    polars, duckdb = pytest.importorskip("polars"), pytest.importorskip("duckdb")
+    if dtype == "float32":
+        assert polars.read_parquet(tmp_path / "True.parquet").schema["features"] == polars.Array(polars.Float32, 1280)
+        found = duckdb.sql(f"select features from '{tmp_path / 'True.parquet'}'").fetchall()
+        assert [list(row[0]) for row in found] == lists["features"].to_pylist()
+    for name in ("x.npy", "x.csv"):
+        with pytest.raises(coulis.Error, match="for .parquet alone"):
+            coulis.export(result, tmp_path / name, fixed_size=True)
+
+
 def test_float16_of_hard_numbers(tmp_path):
     rng = np.random.default_rng(0)
     x = (rng.standard_normal(6000) * 10.0 ** rng.uniform(-9, 4, 6000)).astype(np.float32)
@@ -366,5 +386,7 @@ def test_the_command(command, result, rows, tmp_path):
     assert "4 clusters" in say("cluster", result, "-k", 4, "-o", tmp_path / "c").stderr
     assert "2 rows without a vector" in say("export", result, "-o", tmp_path / "x.npy", "--normalize").stderr
     assert say("export", result, "-o", tmp_path / "x.npy", "--quiet").stderr == ""
+    say("export", result, "-o", tmp_path / "f.parquet", "--fixed-size")
+    assert pa.types.is_fixed_size_list(pq.read_schema(tmp_path / "f.parquet").field("features").type)
     assert "neither a path" in say("search", result, "nowhere", code=1).stderr
     assert "needs" in say("cluster", result, code=2).stderr

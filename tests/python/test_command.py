@@ -65,9 +65,9 @@ def test_every_option_is_parsed(say, options, table):
 
 def test_words_are_the_librarys(options):
     tried = 0
-    for _, option in options:
+    for verb, option in options:
         words = _library.words(option["name"])
-        if words:
+        if words and verb != "models add":  # its --map names a tensor
             assert option["value"] == "|".join(words) and option["default"] in words
             tried += 1
     assert tried >= 6

@@ -19,7 +19,7 @@ VALUES = {
     "coulis_status": ctypes.c_int32,
 }
 OPTIONS = ("features", "precision", "resize", "filter", "center", "orient", "alpha", "decode", "truncated", "depth",
-           "cmyk", "solver", "stage", "what", "dtype")
+           "cmyk", "solver", "stage", "what", "dtype", "map")
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,12 @@
 """The report in a real browser: opened from disk, with the network off."""
 
+import base64
+import io
 import json
+import os
 import re
+import subprocess
+import sys
 import time
 
 import browser
@@ -9,6 +14,7 @@ import coulis
 import numpy as np
 import pytest
 from conftest import draw_picture
+from PIL import Image, ImageOps
 
 pytest.importorskip("pyarrow")
 
@@ -65,8 +71,6 @@ def test_nothing_is_fetched(report):
 
 
 def test_the_data_are_the_results(result, report):
-    import base64
-
     data = data_of(report)
     table = [row for row in coulis.read_table(result / "features").to_pylist() if row["features"] is not None]
     assert data["paths"] == [row["path"] for row in table]
@@ -209,3 +213,141 @@ def test_narrow_and_dark(page, tmp_path):
     page.emulate("clearDeviceMetricsOverride")
     page.emulate("setEmulatedMedia", features=[])
     assert page.console() == []
+
+
+# ---- maps by other packages ----
+
+
+def places(report):
+    data = data_of(report)
+    return np.stack([np.frombuffer(base64.b64decode(data[name]), np.float32) for name in "xy"], axis=1)
+
+
+def near_on_the_map(report):
+    """The share of images whose nearest on the map is among their eight most similar."""
+    xy, near = places(report), np.frombuffer(base64.b64decode(data_of(report)["neighbours"]), np.int32).reshape(-1, 8)
+    distance = ((xy[:, None] - xy[None]) ** 2).sum(axis=2)
+    np.fill_diagonal(distance, np.inf)
+    return np.mean([i in row for i, row in zip(distance.argmin(axis=1), near)])
+
+
+@pytest.fixture(scope="module")
+def by_tsne(result, tmp_path_factory):
+    pytest.importorskip("sklearn")
+    path = tmp_path_factory.mktemp("tsne") / "report.html"
+    coulis.view(result, path, map="tsne")
+    return path
+
+
+def test_map_by_tsne(by_tsne, report):
+    assert data_of(by_tsne)["map"] == "t-SNE" and "map" not in data_of(report)
+    assert np.ptp(places(by_tsne), axis=0).max() == pytest.approx(1000, abs=1e-3)
+    assert near_on_the_map(by_tsne) > max(0.5, near_on_the_map(report))
+
+
+def test_map_by_umap(result, tmp_path):
+    pytest.importorskip("umap")
+    coulis.view(result, tmp_path / "a.html", map="umap")
+    coulis.view(result, tmp_path / "b.html", map="umap")
+    assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
+    assert data_of(tmp_path / "a.html")["map"] == "UMAP" and near_on_the_map(tmp_path / "a.html") > 0.3
+
+
+# A package of that name which places the images on a line, or one that fails or places them nowhere.
+FAKES = {
+    "line": "return numpy.stack([numpy.arange(len(x)), numpy.zeros(len(x))], axis=1)",
+    "raises": "raise RuntimeError('no map today')",
+    "nowhere": "return numpy.full((len(x), 2), numpy.nan)",
+}
+
+
+FAKE = """
+import numpy
+class UMAP:
+    def __init__(self, n_components, n_neighbors, random_state, n_jobs):
+        assert (n_components, n_neighbors, random_state, n_jobs) == (2, 15, 0, 1)
+    def fit_transform(self, x):
+        assert x.shape == (91, 50) and x.dtype == numpy.float32
+        {}
+"""
+
+
+@pytest.mark.parametrize("fake", FAKES)
+def test_what_places_the_images_is_asked(result, tmp_path, monkeypatch, fake):
+    (tmp_path / "umap.py").write_text(FAKE.format(FAKES[fake]))
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "umap", raising=False)
+    if fake == "line":
+        coulis.view(result, tmp_path / "r.html", map="umap")
+        assert np.allclose(places(tmp_path / "r.html")[:, 0], np.arange(91) / 90 * 1000, atol=1e-3)
+    else:
+        with pytest.raises(RuntimeError if fake == "raises" else coulis.Error, match="no map today|no finite place"):
+            coulis.view(result, tmp_path / "r.html", map="umap")
+        assert not (tmp_path / "r.html").exists()
+    monkeypatch.delitem(sys.modules, "umap")
+
+
+def test_map_by_the_command(command, result, by_tsne, tmp_path):
+    environment = {**os.environ, "COULIS_PYTHON": sys.executable}
+
+    def view(*words):
+        return subprocess.run([command, "view", result, "-o", tmp_path / "c.html", *words], capture_output=True,
+                              text=True, env=environment, check=False)
+
+    done = view("--map", "tsne")
+    assert done.returncode == 0 and "91 images" in done.stderr, done.stderr
+    assert (tmp_path / "c.html").read_bytes() == by_tsne.read_bytes()  # nothing in it is left to chance
+    assert view("--map", "circle").returncode == 2
+    environment["PYTHONPATH"] = os.pathsep.join([str(tmp_path), environment.get("PYTHONPATH", "")])
+    (tmp_path / "umap.py").write_text(FAKE.format(FAKES["line"]))
+    done = view("--map", "umap", "--max-size", "1", "--threshold", "0.9", "--json")
+    assert json.loads(done.stdout)["images"] == 91 and (tmp_path / "c.html").stat().st_size < 10**6
+    assert data_of(tmp_path / "c.html")["duplicates"]["threshold"] == 0.9
+    # Where the package is missing, a sentence says what to install.
+    (tmp_path / "umap.py").write_text("raise ImportError")
+    done = view("--map", "umap")
+    assert done.returncode == 1 and done.stderr == "coulis: map='umap' needs the package umap-learn: pip install " \
+                                                   "umap-learn\n"
+
+
+# ---- what a search found, as a page ----
+
+
+def test_contact_sheet(result, command, tmp_path):
+    found = coulis.search(result, 3, k=40, output=tmp_path / "sheet.html")
+    done = subprocess.run([command, "search", result, "3", "-k", "40", "-o", tmp_path / "again.html", "--json"],
+                          capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == found and len(found) == 40
+    text = (tmp_path / "sheet.html").read_text()
+    assert (tmp_path / "again.html").read_text() == text
+    assert "nearest to 3</title>" in text and "<script" not in text and "http" not in text
+    if not browser.is_here():
+        pytest.skip("chromium and chromedriver are not installed")
+    with browser.Browser() as window:
+        window.network_off()
+        window.open((tmp_path / "sheet.html").as_uri())
+        shown = window.run("""
+            return [...document.querySelectorAll('li')].map((line) => [line.querySelector('small').textContent,
+              line.querySelector('b').textContent, line.querySelector('div').getAttribute('aria-label')]);""")
+        assert shown == [[m["path"], f"{m['similarity']:.4f}", m["path"]] for m in found]
+        # The 34th is the second thumbnail of the second sheet, and shows the image itself.
+        style = window.run("const s = getComputedStyle(document.querySelectorAll('li div')[33]); "
+                           "return [s.backgroundImage, s.backgroundPositionX]")
+        sheet = Image.open(io.BytesIO(base64.b64decode(style[0].split("base64,")[1].split('"')[0])))
+        assert style[1] == "-160px" and sheet.size == (32 * 160, 160)
+        original = ImageOps.fit(Image.open(found[33]["path"]).convert("RGB"), (160, 160), Image.Resampling.BICUBIC)
+        difference = np.abs(np.asarray(sheet)[:, 160:320].astype(int) - np.asarray(original)).mean()
+        assert difference < 12 and window.console() == []  # JPEG of quality 72
+
+
+def test_contact_sheet_of_odd_names(tmp_path, lite0_path):
+    folder = tmp_path / "a&b <i>"
+    folder.mkdir()
+    for number in range(3):
+        draw_picture(number).save(folder / f"{number}\".png")
+    coulis.featurize(folder, tmp_path / "out")
+    coulis.search(tmp_path / "out", [0, 1], output=tmp_path / "s.html")
+    assert "nearest to 0 and 1 more" in (tmp_path / "s.html").read_text()
+    assert "a&amp;b &lt;i&gt;/2&quot;.png" in (tmp_path / "s.html").read_text()
+    with pytest.raises(coulis.Error, match="nowhere"):
+        coulis.search(tmp_path / "out", 0, output=tmp_path / "nowhere" / "s.html")

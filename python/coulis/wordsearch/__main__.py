@@ -14,9 +14,11 @@ def main() -> int:
     parser.add_argument("count", type=int)
     parser.add_argument("threads", type=int)
     parser.add_argument("form", choices=("json", "table", "quiet"))
+    parser.add_argument("output")
     given = parser.parse_args()
     try:
-        found = coulis.search(given.folder, text=given.text, k=given.count, threads=given.threads or None)
+        found = coulis.search(given.folder, text=given.text, k=given.count, output=given.output or None,
+                              threads=given.threads or None)
     except (coulis.Error, FileNotFoundError, ImportError) as error:
         print(f"coulis: {error}", file=sys.stderr)
         return 1

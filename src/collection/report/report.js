@@ -278,7 +278,9 @@ $("recipe-table").append(table(["field", "value"],
 document.title = `coulis: ${data.folder}`;
 $("title").textContent = data.folder;
 $("counts").textContent = (data.images === count ? `${number(count)} images` : `${number(count)} of ${number(data.images)} images, spread evenly`)
-  + `, vectors of ${number(data.dimensions)} dimensions. The map shows the first two principal components`
+  + `, vectors of ${number(data.dimensions)} dimensions. `
+  + (data.map ? `The map is by ${data.map}: images that are near each other are similar, far distances say little`
+    : "The map shows the first two principal components")
   + (data.failed ? `. ${number(data.failed)} files could not be read.` : ".");
 const sizes = new Array(data.labels.length).fill(0);
 for (let i = 0; i < count; i++) sizes[labels[i]]++;

@@ -1,13 +1,23 @@
 """What comes after the vectors: apply, grow, duplicates and search, beside NumPy, FAISS and imagededup.
 
 Every program runs in a process of its own. Beside seconds stand seconds of CPU, user and system, of all its threads: on
-a machine that others use, too, these are what to compare. COULIS_BENCH_PARTS=pairs,search,... takes some parts only.
+a machine that others use, too, these are what to compare. Variables choose what is done:
+
+    COULIS_BENCH_PARTS=grow,pairs,search,million,many    some parts only
+    COULIS_BENCH_IMAGES=2000    grow: so many images of fruits-360 instead of all 11,968
+    COULIS_BENCH_KILLS=6        grow: how often the job is killed; 0: not at all
+    COULIS_BENCH_ROWS=200000    million, search: so many vectors instead of 1,000,000
+    COULIS_BENCH_MANY=20000     many: so many small images instead of 100,000
+    COULIS_BENCH_RESULT=DIR     pairs: a finished result instead of one made now
+    COULIS_BENCH_FOLDER=DIR     what is made stays there, and is used again
 """
 
 import json
 import os
 import pathlib
+import random
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -71,12 +81,53 @@ def same(one, other, folders):
     return True
 
 
+def check_same(one, other, message):
+    assert same(one, other, ["features", "reduced"]), message
+    assert (one / "pca.safetensors").read_bytes() == (other / "pca.safetensors").read_bytes(), message
+
+
+def same_rows(one, other):
+    """Whether two results have the same paths, labels, vectors and scores, bit for bit."""
+    import coulis
+
+    for name in ("features", "reduced"):
+        tables = [coulis.read_table(folder, name) for folder in (one, other)]
+        column = "pca" if name == "reduced" else name
+        bits = [table[column].combine_chunks().flatten().to_numpy().tobytes() for table in tables]
+        if bits[0] != bits[1] or any(tables[0][text] != tables[1][text] for text in ("path", "label", "status")):
+            return False
+    return True
+
+
+def killed(command, kills, seconds, **more):
+    """Runs a program until it is done, though it is killed some times on the way, at random moments of its first
+    `seconds`."""
+    chance = random.Random(7)
+    for _ in range(kills):
+        process = subprocess.Popen([str(word) for word in command], stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL, env=ENVIRONMENT, **more)
+        try:
+            process.wait(chance.uniform(0.02, 1) * seconds)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+    return measure(command, **more)
+
+
 def grow(folder, arguments):
     data = pathlib.Path(os.environ.get("COULIS_TEST_DATA", ROOT.parent / "shared" / "data")) / "fruits-360" / "test"
     if not data.is_dir():
         print("\ngrow: skipped, there is no fruits-360: set COULIS_TEST_DATA to the folder that holds it")
         return []
-    shutil.copytree(data, folder / "fruits", copy_function=shutil.copyfile)
+    given = sorted(data.glob("*/*.jpg"))
+    step = max(1, len(given) // int(os.environ.get("COULIS_BENCH_IMAGES", len(given))))
+    kills = int(os.environ.get("COULIS_BENCH_KILLS", "6"))
+    for name in ("fruits", "out", "applied", "killed", "fresh"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    for path in given[::step]:
+        place = folder / "fruits" / path.parent.name / path.name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, place)
     paths = sorted((folder / "fruits").glob("*/*.jpg"))
     small = ["--quiet", "--no-progress"]
 
@@ -86,7 +137,10 @@ def grow(folder, arguments):
     print(f"{len(paths)} images", file=sys.stderr)
     whole = job("run", "fruits", "-o", "out")
     applied = job("apply", "fruits", "--pca", "out", "-o", "applied")
-    assert same(folder / "out", folder / "applied", ["features", "reduced"]), "apply gives other rows than run"
+    assert same_rows(folder / "out", folder / "applied"), "apply gives other rows than run"
+    if kills:
+        killed([*COMMAND, "run", "fruits", "-o", "killed", *small], kills, whole["seconds"] / 2, cwd=folder)
+        check_same(folder / "out", folder / "killed", "a job that was killed gives another result")
     grown = []
     for number in range(3):  # one added, one changed, one removed
         near = [paths[(1000 * number + step) % len(paths)] for step in (0, 100, 200)]
@@ -95,8 +149,11 @@ def grow(folder, arguments):
         near[2].unlink()
         grown.append(job("run", "fruits", "-o", "out"))
     again = job("run", "fruits", "-o", "fresh")
-    assert same(folder / "out", folder / "fresh", ["features", "reduced"]), "grown and from nothing differ"
-    assert (folder / "out/pca.safetensors").read_bytes() == (folder / "fresh/pca.safetensors").read_bytes()
+    check_same(folder / "out", folder / "fresh", "grown and from nothing differ")
+    if kills:  # the result of before, killed while it grows
+        killed([*COMMAND, "run", "fruits", "-o", "killed", *small], kills, median(grown, "seconds"), cwd=folder)
+        check_same(folder / "killed", folder / "fresh", "grown while killed and from nothing differ")
+        print(f"\nkilled {kills} times on the way, the whole job and the growing one give the same bytes")
     head(f"{len(paths)} images: the whole job, apply, and one added, one changed, one removed (the same bytes as from "
          "nothing)")
     rows = [line("run", [whole, again]), line("apply", [applied]), line("run again", grown)]
@@ -183,8 +240,10 @@ def install_imagededup():
 
 def million_vectors(folder):
     """1,000,000 drawn vectors as a file and a result, and queries drawn alike."""
-    if not (folder / "million").is_dir():
-        x = drawn_vectors.draw(1_000_000, 384)
+    rows = int(os.environ.get("COULIS_BENCH_ROWS", "1000000"))
+    if not (folder / "queries.npy").exists() or len(np.load(folder / "million.npy", mmap_mode="r")) != rows:
+        shutil.rmtree(folder / "million", ignore_errors=True)
+        x = drawn_vectors.draw(rows, 384)
         np.save(folder / "million.npy", x)
         drawn_vectors.write(folder / "million", x)
         scale, common = drawn_vectors.spectrum(384)
@@ -202,7 +261,8 @@ def search(folder, arguments):
     differ = ours[1] != theirs[1]
     # FAISS adds 384 products in float32; two neighbours closer than that may change places.
     assert np.all(np.abs(ours[0] - theirs[0])[differ] <= 384 * 2.0**-24), "other neighbours than FAISS"
-    head(f"the {k} nearest of 1,000,000 x 384 to 1,000 queries, {threads} threads")
+    rows = len(np.load(folder / "million.npy", mmap_mode="r"))
+    head(f"the {k} nearest of {rows} x 384 to 1,000 queries, {threads} threads")
     rows = [line("coulis", figures["coulis"]), line("FAISS IndexFlatIP", figures["faiss"], figures["coulis"])]
     print(f"\nequal neighbours; {int(differ.sum())} of {differ.size} have another place, as float32 does not tell "
           "them apart")
@@ -215,7 +275,7 @@ def million(folder, arguments):
     figure = measure([*COMMAND, "dedup", "million", "--threshold", threshold, "--threads", threads, "--json",
                       "-o", "groups.parquet"], cwd=folder)
     summary = json.loads(figure["output"])
-    head(f"coulis dedup of 1,000,000 x 384 at {threshold}, {threads} threads, reading and writing included")
+    head(f"coulis dedup of {len(x)} x 384 at {threshold}, {threads} threads, reading and writing included")
     rows = [line("coulis dedup", [figure])]
     print(f"\n{summary['pairs']} pairs of {summary['pairs_compared']:.4g} compared by a bound of "
           f"{summary['bound_dimensions']} dimensions; the cosine was computed for {summary['pairs_computed']}")
@@ -229,8 +289,8 @@ def check_groups(path, x, threshold):
 
     table = pq.read_table(path, columns=["group", "path"]).to_pydict()
     group_of = {int(path[:-4]): group for group, path in zip(table["group"], table["path"])}
-    step = len(x) // 500
-    rows = np.unique(np.concatenate([np.arange(0, len(x), step), np.arange(100, len(x), step)]))[:1000]
+    step = max(200, len(x) // 500)
+    rows = np.unique(np.concatenate([np.arange(100, len(x), step), np.arange(157, len(x), step)]))
     some = x[rows].astype(np.float64)
     some /= np.linalg.norm(some, axis=1, keepdims=True)
     with_pair = 0
@@ -255,6 +315,8 @@ def many(folder, arguments):
     count, changed = int(os.environ.get("COULIS_BENCH_MANY", "100000")), 100
     for number in range(50):
         draw_picture(number, (24, 24)).save(folder / f"drawn-{number}.png")
+    for name in ("many", "many-out"):
+        shutil.rmtree(folder / name, ignore_errors=True)
     for number in range(count):
         place = folder / "many" / f"{number // 1000:03}" / f"{number:06}.png"
         place.parent.mkdir(parents=True, exist_ok=True)

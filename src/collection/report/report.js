@@ -2,7 +2,12 @@
 (() => {
 const data = JSON.parse(document.getElementById("data").textContent);
 const $ = (id) => document.getElementById(id);
-const bytesOf = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+/* A loop, as Uint8Array.from with a function takes twenty times as long, which is felt at a megabyte. */
+function bytesOf(text) {
+  const characters = atob(text), bytes = new Uint8Array(characters.length);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = characters.charCodeAt(i);
+  return bytes;
+}
 const floats = (text) => new Float32Array(bytesOf(text).buffer);
 const integers = (text) => new Int32Array(bytesOf(text).buffer);
 const count = data.paths.length, side = data.thumb, columns = data.sheet_columns, perSheet = columns * columns;

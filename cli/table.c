@@ -100,9 +100,10 @@ const cli_verb cli_verbs[] = {
      .example = "coulis apply new-photos --pca out -o new-out",
      .paths_min = 1, .paths_max = -1, .values = CLI_FILES, .run = cli_apply},
     {.name = "search", .bit = CLI_SEARCH, .arguments = "DIR QUERY... [-k N]", .summary = "the images nearest to others",
-     .details = "QUERY is a path as the column path has it, the number of a row, or another image file. Several "
-                "stand for their mean. DIR is a folder that run or featurize wrote. Where its network has texts, too "
-                "(CLIP, SigLIP), --text says in words what to look for; the Python package coulis does that.",
+     .details = "QUERY is a path as the column path has it, the number of a row, another image file or an address. "
+                "Several stand for their mean. DIR is a folder that run or featurize wrote. Where its network has "
+                "texts, too (CLIP, SigLIP), --text says in words what to look for; the Python package coulis does "
+                "that.",
      .example = "coulis search out photos/apple.jpg -k 5\ncoulis search out photos/apple.jpg -k 50 -o apples.html\n"
                 "coulis search out --text \"a red apple\"",
      .paths_min = 1, .paths_max = -1, .values = CLI_FILES, .run = cli_search},

@@ -897,9 +897,9 @@ typedef struct coulis_collection_options {
 
 COULIS_API void coulis_collection_options_init(coulis_collection_options *options, size_t size);
 
-/* The images nearest to the mean of some queries. A query is the path of a row, a row's number, or else an image file,
- * which goes through the network and preprocessing that the vectors come from. Queries that are rows are not among the
- * result.
+/* The images nearest to the mean of some queries. A query is the path of a row, a row's number, or else an image file
+ * or address (http, https, s3), which goes through the network and preprocessing that the vectors come from. Queries
+ * that are rows are not among the result.
  *
  *  options   k, threads
  *  json      out: [{"row": 5, "path": "...", "label": "...", "similarity": 0.93}, ...], the nearest first; released

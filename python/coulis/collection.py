@@ -35,7 +35,8 @@ def search(
     folder : str or os.PathLike
         What :func:`coulis.run` or :func:`coulis.featurize` wrote.
     queries : str, os.PathLike, int, or a list of these
-        Paths as the column ``path`` has them, numbers of rows, or other image files. Several stand for their mean.
+        Paths as the column ``path`` has them, numbers of rows, other image files, or addresses. Several stand for
+        their mean.
     text : str or None
         Words instead, where the vectors come from a network that has texts, too: CLIP's and SigLIP's. Needs pyarrow and
         tokenizers.

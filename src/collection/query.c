@@ -7,11 +7,28 @@
 #include "collection/options.h"
 #include "pipeline/output.h"
 #include "pipeline/recipe_read.h"
+#include "remote/remote.h"
+
+/* What an address has, of no more than `max_bytes`. */
+static coulis_status read_address(const char *address, int64_t max_bytes, uint8_t **bytes, size_t *size,
+                                  coulis_error *error) {
+    cl_remote *remote = NULL;
+    coulis_status status = cl_remote_create(NULL, &remote, error);
+    if (!status) status = cl_remote_read(remote, address, max_bytes, bytes, size, NULL, error);
+    cl_remote_free(remote);
+    if (status == COULIS_OK || status >= COULIS_INVALID_ARGUMENT) return status;
+    const coulis_error reason = *error;
+    return cl_fail(error, COULIS_INVALID_ARGUMENT, "%s: cannot be searched for: %s", address, reason.message);
+}
 
 coulis_status cl_featurize_query(const cl_collection *c, const char *path, float *vector, coulis_error *error) {
-    if (!cl_path_exists(path))
+    const bool remote = cl_remote_serves(path);
+    if (!remote && !cl_path_exists(path))
         return cl_fail(error, COULIS_MISSING,
-                       "%s: is neither a path in the table of %s, the number of a row, nor a file", path, c->folder);
+                       "%s: is neither a path in the table of %s, the number of a row, an address, nor a file", path,
+                       c->folder);
+    uint8_t *bytes = NULL;
+    size_t size = 0;
     const char *recipe = cl_table_recipe(c->table);
     char *name = NULL;
     coulis_model *model = NULL;
@@ -25,8 +42,9 @@ coulis_status cl_featurize_query(const cl_collection *c, const char *path, float
     if (!status && coulis_featurizer_length(featurizer) != c->vectors.cols)
         status = cl_fail(error, COULIS_CONFLICT, "%s: its vectors have %lld dimensions, those of its network %lld",
                          c->folder, (long long)c->vectors.cols, (long long)coulis_featurizer_length(featurizer));
+    if (!status && remote) status = read_address(path, own.image.max_bytes, &bytes, &size, error);
     if (!status) {
-        const coulis_input input = {.path = path};
+        const coulis_input input = {.path = path, .bytes = bytes, .byte_count = size};
         coulis_result result;
         status = coulis_featurizer_run(featurizer, &input, 1, vector, &result, error);
         if (!status && result.error.status)
@@ -35,6 +53,7 @@ coulis_status cl_featurize_query(const cl_collection *c, const char *path, float
     }
     coulis_featurizer_free(featurizer);
     coulis_model_close(model);
+    cl_free(bytes);
     cl_free(name);
     return status;
 }

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -75,6 +76,16 @@ def expected(command, images, tmp_path_factory):
 
 def address(server, images, path):
     return f"{server.url}/{urllib.parse.quote(str(path.relative_to(images)))}"
+
+
+def test_searching_for_what_an_address_has(coulis, server, images, paths, tmp_path):
+    coulis("featurize", images, "-o", "out", "--quiet")
+    shutil.copy(paths[5], tmp_path / "asked.jpg")
+    found = json.loads(coulis("search", "out", address(server, images, paths[5]), "-k", 4, "--json").stdout)
+    assert found == json.loads(coulis("search", "out", "asked.jpg", "-k", 4, "--json").stdout)
+    assert found[0]["path"] == str(paths[5]) and found[0]["similarity"] == 1
+    said = coulis("search", "out", f"{server.url}/nowhere.jpg", code=1).stderr
+    assert "cannot be searched for" in said and "404" in said
 
 
 def check(out, expected):

@@ -120,10 +120,11 @@ def make_ground(ground, command):
 # get; dav1d tells stderr.
 OF_FORMATS = {"good": 3, "loud": True, "may_end": True}
 
-# What each job is: a command line in which OUT is the folder of its result and TOP the one above it; then what differs
-# from other jobs. `before`: a result that OUT is at first. `steady` is False where each run prints something else.
-# `loud` is True where more is said than a failure. `may_end` is True where a library ends the process: what is left
-# must be what kill -9 leaves.
+# What each job is: a command line in which OUT is the folder of its result, TOP the one above it, and HTTP a server of
+# the folder of all; then what differs from other jobs. `before`: a result that OUT is at first. `steady` is False where
+# each run prints something else. `loud` is True where more is said than a failure. `may_end` is True where a library
+# ends the process: what is left must be what kill -9 leaves. `every`: how many of its new sites stand for one in the
+# ordinary run.
 JOBS = {
     "run": (f"run images -o OUT -k 2 {COMMON}", {}),
     "run_loud": ("run images -o OUT -k 2 --model tiny.safetensors --threads 1", {"loud": True}),
@@ -151,6 +152,7 @@ JOBS = {
     "list_null": (f"featurize @list.null -0 -o OUT --label 1 {COMMON}", {}),
     "standard_input": (f"featurize @- -o OUT {COMMON}", {"input": "list.txt"}),
     "chosen": (f"featurize images images.tar -o OUT --include **/*.jpg --exclude blue --all-files {COMMON}", {}),
+    "http": (f"featurize HTTP/images/red/a.jpg HTTP/images.tar -o OUT {COMMON}", {"every": 8}),
     "dry_run": (f"run grown -o OUT -k 2 --dry-run {COMMON}", {"before": "ungrown"}),
     "dry_run_json": (f"run grown -o OUT -k 2 --dry-run --json {COMMON}", {"before": "ungrown"}),
     "dry_run_new": (f"featurize images paths.csv -o OUT --dry-run --json {COMMON}", {}),
@@ -200,19 +202,23 @@ JOBS = {
 }
 
 
-# On a failing disk an image has no thumbnail, and counts as one that cannot be compared.
+# On a failing disk an image has no thumbnail, and counts as one that cannot be compared; a table of images has one row,
+# which says so.
 FAILING_DISK = ("openat", "EIO"), ("read", "EIO"), ("newfstatat", "EIO"), ("fstat", "EIO"), ("lseek", "EIO")
-EXCUSED = {"view": FAILING_DISK, "doubles_view": FAILING_DISK, "dry_run": FAILING_DISK, "dry_run_json": FAILING_DISK}
+EXCUSED = {"view": FAILING_DISK, "parquet_contents": FAILING_DISK, "parquet_paths": FAILING_DISK,
+            "doubles_view": FAILING_DISK, "dry_run": FAILING_DISK, "dry_run_json": FAILING_DISK}
 
 
 class SmallJob(Job):
     """One of JOBS, in the folder that make_ground() made. What it prints is part of its result."""
 
-    def __init__(self, name, folder, command, interposer, ground):
-        self.line, special = JOBS[name]
+    def __init__(self, name, folder, command, interposer, ground, server):
+        line, special = JOBS[name]
+        self.line = line.replace("HTTP", server)
         self.ground, self.good = ground, special.get("good", 0)
         self.before, self.input = special.get("before"), special.get("input")
         self.steady, self.loud = special.get("steady", True), special.get("loud", False)
+        self.every = special.get("every", 1) if FRAMES < 64 else 1
         self.may_end = special.get("may_end", False)
         self.excused = EXCUSED.get(name, ())
         if self.before:

@@ -1,14 +1,19 @@
 /*
  * coulis: images to feature vectors to principal components to Parquet.
  *
- * This is the only installed header.
+ * This is the only installed header. Its sections: status and error; images; model; featurizer; PCA; moments and spans,
+ * which are PCA of rows that come in parts or lie on several machines; index; sources; jobs; collections.
  *
  * Calls
  *
- *  - Every call that can fail returns a coulis_status and puts its result in an out-parameter, which is left
- *    untouched on failure.
- *  - `error` belongs to the caller and may be NULL. On success it holds COULIS_OK and an empty message; on failure
- *    the status and one sentence that names the file or argument and the reason.
+ *  - Every call that can fail returns a coulis_status and puts its result in an out-parameter. On failure a pointer,
+ *    number or struct there is left untouched, so that there is nothing to release; memory of the caller's that was to
+ *    be filled (pixels, vectors, scores, sums, a path) may have been written to, and its content is undefined.
+ *  - `error` belongs to the caller and may be NULL. One rule for every function: on success it holds COULIS_OK and an
+ *    empty message, whatever stood there; on failure the status and one sentence that names the file or argument and
+ *    the reason.
+ *  - A handle that a failed call was given is as it was before, and may be used and released, unless its function says
+ *    otherwise.
  *  - Matrices are row-major and dense: element (r, c) of a matrix with `cols` columns is x[r * cols + c]. Sizes are
  *    64-bit. Text is UTF-8; paths are the bytes the operating system knows.
  *  - A result never depends on the number of threads, on the order in which images are given, nor on what else is in
@@ -192,7 +197,7 @@ COULIS_API void coulis_image_info_init(coulis_image_info *info, size_t size);
  *
  *  bytes, size    the whole file
  *  options        NULL for the defaults
- *  rgb            out: height * width * 3 bytes, row by row
+ *  rgb            out: height * width * 3 bytes of the caller's, row by row
  *  info           out, may be NULL; set up by coulis_image_info_init. Filled also when decoding fails after the header
  *
  * Returns COULIS_OK or an image status (1 to 5), COULIS_INVALID_ARGUMENT or COULIS_NO_MEMORY. */
@@ -252,7 +257,7 @@ COULIS_API coulis_status coulis_model_open(const char *name, const coulis_model_
                                            coulis_model **model, coulis_error *error);
 COULIS_API void coulis_model_close(coulis_model *model);
 
-/* Fills `info`, set up by coulis_model_info_init. */
+/* Fills `info`, set up by coulis_model_info_init. The texts in it are the model's, and live as long as it does. */
 COULIS_API coulis_status coulis_model_describe(const coulis_model *model, coulis_model_info *info,
                                                coulis_error *error);
 
@@ -390,7 +395,10 @@ COULIS_API void coulis_pca_options_init(coulis_pca_options *options, size_t size
  * COULIS_INVALID_ARGUMENT when there are fewer rows than two or than components, or when the solver asked for does
  * not take this shape, COULIS_NUMERIC on NaN or infinity (row and column named) and when block Krylov did not
  * reach the share within its limit. When all rows are equal, the total variance is 0: every explained variance and
- * share is 0 and the components are an arbitrary orthonormal set. */
+ * share is 0 and the components are an arbitrary orthonormal set.
+ *
+ * A PCA, from here and from every other function that makes one, is released with coulis_pca_free. It keeps nothing of
+ * `x`. */
 COULIS_API coulis_status coulis_pca_fit(const float *x, int64_t rows, int64_t cols, const coulis_pca_options *options,
                                         coulis_pca **pca, coulis_error *error);
 COULIS_API void coulis_pca_free(coulis_pca *pca);
@@ -399,7 +407,7 @@ COULIS_API void coulis_pca_free(coulis_pca *pca);
  * `explained_variance` and `explained_variance_ratio` F64 (k), and in its metadata
  * `samples`, `total_variance`, `solver`, `error_bound`, and under `coulis` the recipe where it is known. A file without
  * `solver` and `error_bound`, as version 0.1.0 wrote them, is read as that of an exact solver. A file appears whole or
- * not at all. */
+ * not at all, and replaces one of the same name; when saving fails, that one is as it was. */
 COULIS_API coulis_status coulis_pca_save(const coulis_pca *pca, const char *path, coulis_error *error);
 COULIS_API coulis_status coulis_pca_load(const char *path, coulis_pca **pca, coulis_error *error);
 
@@ -407,7 +415,8 @@ COULIS_API coulis_status coulis_pca_load(const char *path, coulis_pca **pca, cou
  * precision, instruction set, version); NULL when it is not known, as of a matrix. Lives until it is set again. */
 COULIS_API const char *coulis_pca_recipe(const coulis_pca *pca);
 
-/* Sets the recipe, a JSON object, or NULL for none; it is copied. */
+/* Sets the recipe, a JSON object, or NULL for none; it is copied. What coulis_pca_recipe returned before is released,
+ * unless this fails. */
 COULIS_API coulis_status coulis_pca_set_recipe(coulis_pca *pca, const char *recipe, coulis_error *error);
 
 /* Whether vectors of the recipe `vectors` may be transformed by `pca`: COULIS_CONFLICT with a sentence that names the
@@ -476,14 +485,16 @@ COULIS_API coulis_status coulis_moments_update(coulis_moments *moments, const fl
 COULIS_API coulis_status coulis_moments_merge(coulis_moments *moments, const coulis_moments *other,
                                               coulis_error *error);
 
-/* PCA of the rows so far; more may follow. They must be all rows from 0 on: a sentence says which are missing.
+/* PCA of the rows so far, in a handle of its own; more may follow. They must be all rows from 0 on: a sentence says
+ * which are missing.
  *
  *  options   NULL for the defaults; the solver is automatic or covariance; threads are those of `moments` */
 COULIS_API coulis_status coulis_moments_finish(const coulis_moments *moments, const coulis_pca_options *options,
                                                coulis_pca **pca, coulis_error *error);
 
 /* As bytes, for another process to load; *bytes is released with coulis_bytes_free. Equal moments give equal bytes.
- * Loading takes the threads from `options` (may be NULL) and the first row from the bytes. */
+ * Loading takes the threads from `options` (may be NULL) and the first row from the bytes, which it copies; *moments is
+ * released with coulis_moments_free. COULIS_BAD_DATA when the bytes are no moments. */
 COULIS_API coulis_status coulis_moments_save(const coulis_moments *moments, void **bytes, size_t *size,
                                              coulis_error *error);
 COULIS_API coulis_status coulis_moments_load(const void *bytes, size_t size, const coulis_moments_options *options,
@@ -517,8 +528,8 @@ COULIS_API coulis_status coulis_span_create(int64_t cols, const double *mean, do
                                             int64_t count, int32_t threads, coulis_span **span, coulis_error *error);
 COULIS_API void coulis_span_free(coulis_span *span);
 
-/* Adds `rows` rows that follow the last one, up to a whole span. COULIS_NUMERIC on NaN or infinity, when statistics are
- * asked for. */
+/* Adds `rows` rows that follow the last one, up to a whole span; they are copied. COULIS_NUMERIC on NaN or infinity,
+ * when statistics are asked for: some of the rows may have been added then, and the span is to be released. */
 COULIS_API coulis_status coulis_span_add(coulis_span *span, const float *x, int64_t rows, coulis_error *error);
 
 /* Sum, lowest and highest number of each column, cols each; or products (count x cols) and squares (cols), see
@@ -543,7 +554,8 @@ typedef struct coulis_spans {
                         double *products, double *squares);
 } coulis_spans;
 
-/* The principal components of the rows that `spans` stands for; see docs/pca.md for the method and its bound.
+/* The principal components of the rows that `spans` stands for; see docs/pca.md for the method and its bound. What
+ * `spans` and its functions are given is read and filled during the call only.
  *
  *  options   as for coulis_pca_fit; the solver is automatic or randomized, which are the same here */
 COULIS_API coulis_status coulis_pca_fit_spans(const coulis_spans *spans, const coulis_pca_options *options,
@@ -578,8 +590,8 @@ COULIS_API void coulis_index_free(coulis_index *index);
  *
  *  queries      count x cols
  *  k            1 to the index's rows
- *  similarity   out: count x k, in descending order
- *  row          out: count x k; equally similar ones in ascending order
+ *  similarity   out: count x k of the caller's, in descending order
+ *  row          out: count x k of the caller's; equally similar ones in ascending order
  *
  * Queries are worked through in batches, so that what is held beside the result stays at some 128 MiB. */
 COULIS_API coulis_status coulis_index_search(coulis_index *index, const float *queries, int64_t count, int64_t k,
@@ -588,7 +600,9 @@ COULIS_API coulis_status coulis_index_search(coulis_index *index, const float *q
 /* All pairs with a similarity of at least `threshold`: of vectors first < second of one index, or, when `other` is not
  * NULL, of one of `index` and one of `other`. In ascending order of first, then second. Memory: up to 0.5 KiB for each
  * vector, and 48 bytes for each pair. Source of the bound that most pairs end with: the inequality of Cauchy and
- * Schwarz on what is left beside the first principal components; see src/index/filter.c. */
+ * Schwarz on what is left beside the first principal components; see src/index/filter.c.
+ *
+ * *pairs is released with coulis_pairs_free; the indexes may be released before. */
 typedef struct coulis_pairs coulis_pairs;
 COULIS_API coulis_status coulis_index_pairs(coulis_index *index, const coulis_index *other, double threshold,
                                             coulis_pairs **pairs, coulis_error *error);
@@ -634,7 +648,7 @@ typedef struct coulis_source {
      * NULL here; one from 10 on ends the job. */
     coulis_status (*read)(void *context, coulis_item *item, int64_t max_bytes, void **bytes, size_t *byte_count,
                           coulis_error *error);
-    /* Releases what `read` gave. */
+    /* Releases what `read` gave. Of a read that failed there is nothing to release. */
     void (*release)(void *context, void *bytes);
     /* Releases the source itself; NULL: nothing to do. A job does not call it for a source of the caller. */
     void (*close)(void *context);
@@ -667,8 +681,8 @@ COULIS_API void coulis_source_options_init(coulis_source_options *options, size_
  *  options   NULL for the defaults
  *  output    a folder that is passed over when it is among the images; NULL: none
  *
- * COULIS_INVALID_ARGUMENT, COULIS_MISSING or COULIS_IO when one of them cannot be had. Released with
- * coulis_source_close. */
+ * COULIS_INVALID_ARGUMENT, COULIS_MISSING or COULIS_IO when one of them cannot be had. Paths and options are copied.
+ * Released with coulis_source_close. */
 COULIS_API coulis_status coulis_source_open(const char *const *paths, int64_t count,
                                             const coulis_source_options *options, const char *output,
                                             coulis_source **source, coulis_error *error);
@@ -678,7 +692,7 @@ COULIS_API int32_t coulis_source_serves(const char *name);
 
 /* Writes the source's items, unread, to a table `path` that ends in .parquet or .csv: path, label, bytes, modified, and
  * the source's columns. It can be given to a job as a PATH. *items (may be NULL) gets their number. The file appears
- * whole. */
+ * whole or not at all. The source, which has been read to its end or to a fault then, is to be closed. */
 COULIS_API coulis_status coulis_source_write(coulis_source *source, const char *path, int64_t *items,
                                              coulis_error *error);
 
@@ -801,11 +815,12 @@ COULIS_API void coulis_job_result_init(coulis_job_result *result, size_t size);
  *  options   NULL for the defaults
  *  result    out, may be NULL; set up by coulis_job_result_init
  *  json      out, may be NULL: the content of run.json, a JSON object with more than `result` has (recipe, versions,
- *            every explained variance); released with coulis_string_free
+ *            every explained variance); released with coulis_string_free, in which NULL is allowed
  *  error     COULIS_CONFLICT when the output holds the result of another recipe, COULIS_INTERRUPTED when the progress
  *            callback stopped the job: the same call resumes it
  *
- * What a job has written stays when it fails, and is resumed.
+ * What options point to (a source of the caller's, too) is used during the call only. What a job has written stays when
+ * it fails, and is resumed; there is no `json` to release then.
  *
  * `output`, and every folder, PCA and file below that is read or written, may also be s3://BUCKET/PREFIX. The job then
  * works in a folder of this machine (`work`) and brings each file there when it is whole, run.json last.
@@ -869,7 +884,8 @@ COULIS_API coulis_status coulis_job_verify(const char *output, char **json, coul
 
 /* The functions below work on a folder that coulis_job_run or coulis_job_featurize wrote. They change nothing in it.
  * Similarity is that of coulis_index: exact, and the same on any number of threads. A file they write appears whole or
- * not at all, and replaces one of the same name. */
+ * not at all, and replaces one of the same name. `options` may be NULL. *summary (out, may be NULL) is a JSON object,
+ * released with coulis_string_free. */
 
 typedef enum coulis_what { COULIS_WHAT_FEATURES = 0, COULIS_WHAT_PCA = 1 } coulis_what;
 /* What places images on the map of a report: COULIS_MAP_PCA here, the others by way of the Python package. */
@@ -925,7 +941,7 @@ COULIS_API coulis_status coulis_contact_sheet(const char *matches, const char *t
  *            then the first path), similarity (to the best; null without a vector), kind ("best"; "file": the same
  *            bytes; "pixels": the same vector; "similar"), label and, with `against`, collection
  *  options   threshold, threads
- *  summary   out, may be NULL: counts by label, and of groups across labels, as JSON
+ *  summary   counts by label, and of groups across labels
  *
  * Memory: all vectors, and for each some 0.5 KiB more. */
 COULIS_API coulis_status coulis_dedup(const char *folder, const char *against, const char *output,

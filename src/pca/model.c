@@ -150,7 +150,7 @@ coulis_status coulis_pca_save(const coulis_pca *pca, const char *path, coulis_er
     if (!pca || !path) return cl_fail(error, COULIS_INVALID_ARGUMENT, "pca_save wants a model and a path");
     cl_new_file file;
     coulis_status status = cl_pca_stage(pca, path, &file, error);
-    return status ? status : cl_new_file_commit(&file, error);
+    return cl_done(status ? status : cl_new_file_commit(&file, error), error);
 }
 
 /* The tensor `name` of the given type and rank. */

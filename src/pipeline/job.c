@@ -70,8 +70,13 @@ static coulis_status work_in(cl_job *j, const char *output, const cl_output_wish
     }
     if (status == COULIS_OK) status = work ? run_stages(j, output, wish->recipe, reduce) : take_earlier(j, reduce);
     /* Only after run.json says complete: the vectors are not needed again. */
-    if (status == COULIS_OK && drops(j, reduce))
+    if (status == COULIS_OK && drops(j, reduce)) {
         status = cl_output_remove_parts(&j->output, CL_KIND_FEATURES, j->error);
+        if (status != COULIS_OK && j->json) { /* nobody releases the result of a call that failed */
+            coulis_string_free(*j->json);
+            *j->json = NULL;
+        }
+    }
     return status;
 }
 

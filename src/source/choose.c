@@ -111,6 +111,7 @@ static bool match(const char *pattern, const char *text, size_t text_length) {
 bool cl_glob(const char *pattern, const char *text) { return match(pattern, text, strlen(text)); }
 
 static coulis_status check(const char *const *patterns, int64_t count, coulis_error *error) {
+    if (count < 0) return cl_fail(error, COULIS_INVALID_ARGUMENT, "the number of patterns is negative");
     for (int64_t i = 0; i < count; i++)
         if (!patterns || !patterns[i] || !*patterns[i] || strlen(patterns[i]) > CL_GLOB_MAX)
             return cl_fail(error, COULIS_INVALID_ARGUMENT, "a pattern is empty or longer than %d bytes", CL_GLOB_MAX);

@@ -255,6 +255,22 @@ static coulis_status connect_remote(cl_inputs *inputs, coulis_error *error) {
     return COULIS_OK;
 }
 
+/* Copies the patterns, which are the caller's. */
+static coulis_status keep_patterns(cl_inputs *inputs, coulis_error *error) {
+    coulis_source_options *options = &inputs->options;
+    const int64_t included = options->include_count, count = included + options->exclude_count;
+    inputs->patterns = cl_alloc_zero((size_t)count + 1, sizeof *inputs->patterns);
+    for (int64_t i = 0; inputs->patterns && i < count; i++) {
+        const char *pattern = i < included ? options->include[i] : options->exclude[i - included];
+        if (!(inputs->patterns[i] = cl_strdup(pattern))) break;
+        inputs->pattern_count++;
+    }
+    if (!inputs->patterns || inputs->pattern_count < count) return cl_fail_memory(error, "patterns", 0);
+    options->include = (const char *const *)inputs->patterns;
+    options->exclude = (const char *const *)inputs->patterns + included;
+    return COULIS_OK;
+}
+
 coulis_status cl_inputs_open(const char *const *paths, int64_t count, const coulis_source_options *options,
                              const char *output, cl_inputs **out, coulis_error *error) {
     if (count < 1 || !paths) return cl_fail(error, COULIS_INVALID_ARGUMENT, "no images given");
@@ -264,6 +280,7 @@ coulis_status cl_inputs_open(const char *const *paths, int64_t count, const coul
     coulis_status status = cl_sized_read(options, "coulis_source_options", &inputs->options, sizeof inputs->options,
                                          error);
     if (status == COULIS_OK) status = cl_choose_check(&inputs->options, error);
+    if (status == COULIS_OK) status = keep_patterns(inputs, error);
     if (status == COULIS_OK) status = cl_label_rule_read(inputs->options.label, &inputs->rule, error);
     for (int64_t i = 0; status == COULIS_OK && i < count; i++)
         status = cl_append_argument(inputs, paths[i], output, error);
@@ -274,6 +291,7 @@ coulis_status cl_inputs_open(const char *const *paths, int64_t count, const coul
         return status;
     }
     identify(inputs);
+    inputs->options.label = NULL; /* the caller's; its rule is kept */
     status = find_root(inputs, error);
     if (status == COULIS_OK) status = connect_remote(inputs, error);
     if (status != COULIS_OK) {
@@ -305,6 +323,8 @@ void cl_inputs_close(cl_inputs *inputs) {
     cl_free(inputs->arguments);
     for (int i = 0; i < inputs->column_count; i++) cl_free(inputs->columns[i]);
     cl_free(inputs->columns);
+    for (int64_t i = 0; i < inputs->pattern_count; i++) cl_free(inputs->patterns[i]);
+    cl_free(inputs->patterns);
     cl_free(inputs->values);
     cl_free(inputs->label);
     cl_free(inputs->dots);

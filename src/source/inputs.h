@@ -20,7 +20,9 @@ typedef struct cl_argument {
 
 typedef struct cl_inputs {
     coulis_source table; /* its context is this struct */
-    coulis_source_options options;
+    coulis_source_options options; /* its patterns are copies, which archives that are opened later need */
+    char **patterns;
+    int64_t pattern_count;
     cl_label_rule rule;
     cl_list list;
     cl_argument *arguments;

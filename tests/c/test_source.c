@@ -287,6 +287,61 @@ static void another_identity_is_read_again(void) {
     CHECK(m.read == IMAGES);
 }
 
+/* A tar of empty files. */
+static void write_tar(const char *path, const char *const *names, int count) {
+    FILE *file = fopen(path, "wb");
+    for (int i = 0; file && i <= count; i++) {
+        char block[1024] = {0};
+        if (i < count) {
+            snprintf(block, 100, "%s", names[i]);
+            memcpy(block + 124, "00000000000", 11);
+            memcpy(block + 148, "        ", 8);
+            memcpy(block + 257, "ustar\00000", 8);
+            block[156] = '0';
+            unsigned sum = 0;
+            for (int b = 0; b < 512; b++) sum += (unsigned char)block[b];
+            snprintf(block + 148, 8, "%06o", sum);
+        }
+        fwrite(block, 1, i < count ? 512 : 1024, file);
+    }
+    CHECK(file && fclose(file) == 0);
+}
+
+/* Archives are opened when their turn comes, long after the call that was given paths and options. */
+static void a_source_keeps_nothing_of_its_arguments(void) {
+    static const char *const names[] = {"a.png", "b.png", "c.jpg"};
+    char path[512], again[512], include[8] = "*.png", exclude[8] = "b*", label[8] = "none";
+    snprintf(path, sizeof path, "%s/patterns.tar", folder);
+    memcpy(again, path, sizeof again);
+    write_tar(path, names, 3);
+    const char *paths[] = {path}, *included[] = {include}, *excluded[] = {exclude};
+    coulis_source_options options;
+    coulis_source_options_init(&options, sizeof options);
+    options.include = included;
+    options.exclude = excluded;
+    options.include_count = options.exclude_count = 1;
+    options.label = label;
+    coulis_source *source;
+    coulis_error error;
+    CHECK_MSG(coulis_source_open(paths, 1, &options, NULL, &source, &error) == COULIS_OK, "%s", error.message);
+    memset(path, 'x', sizeof path - 1);
+    memset(include, 'x', 7);
+    memset(exclude, 'x', 7);
+    memset(label, 'x', 7);
+    paths[0] = included[0] = excluded[0] = NULL;
+    coulis_item item = {.size = sizeof item};
+    CHECK_MSG(source->next(source->context, &item, &error) == COULIS_OK, "%s", error.message);
+    CHECK(item.name && strncmp(item.name, again, strlen(again)) == 0 && strstr(item.name, "/a.png"));
+    item = (coulis_item){.size = sizeof item};
+    CHECK(source->next(source->context, &item, &error) == COULIS_OK && !item.name);
+    coulis_source_close(source);
+
+    options = (coulis_source_options){.size = sizeof options, .include_count = -1};
+    paths[0] = again;
+    CHECK(coulis_source_open(paths, 1, &options, NULL, &source, &error) == COULIS_INVALID_ARGUMENT);
+    CHECK_MSG(strstr(error.message, "negative"), "%s", error.message);
+}
+
 static void what_is_missing_in_a_source_is_said(void) {
     static const char *const reserved[] = {"number", "status"}, *const twice[] = {"a", "a"}, *const none[] = {"a", ""};
     coulis_error error;
@@ -326,6 +381,7 @@ int main(int argc, char **argv) {
     RUN(a_fault_of_an_item_is_its_row);
     RUN(a_fault_of_the_source_ends_the_job);
     RUN(another_identity_is_read_again);
+    RUN(a_source_keeps_nothing_of_its_arguments);
     RUN(what_is_missing_in_a_source_is_said);
     for (int i = 0; i < IMAGES; i++) cl_free(shared.bytes[i]);
     remove_all(folder);

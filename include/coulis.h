@@ -56,10 +56,11 @@
  *  - Callbacks are called by the thread that made the call, except where said otherwise. They may not call back with
  *    the same handle, nor leave by longjmp or an exception.
  *  - The library prints nothing, ends no process, installs no signal handler, changes neither locale nor working
- *    folder, and reads the environment only for COULIS_CPU, COULIS_MODELS, XDG_CACHE_HOME and HOME, and, where
- *    addresses of http or https are read, CURL_CA_BUNDLE, SSL_CERT_FILE and the proxies that libcurl finds there. What
- *    it keeps for the whole process is the choice of kernels, made at the first use, and a lock around LAPACK:
- *    OpenBLAS's number of threads belongs to the process, is set to 1 while an eigenproblem is solved, and put back.
+ *    folder, and reads the environment only for COULIS_CPU, COULIS_MODELS, XDG_CACHE_HOME and HOME; where addresses of
+ *    http or https are read, for CURL_CA_BUNDLE, SSL_CERT_FILE and the proxies that libcurl finds there; where S3 is,
+ *    for AWS_... as AWS's own programs do; and in coulis_check for TMPDIR. What it keeps for the whole process is the
+ *    choice of kernels, made at the first use, and a lock around LAPACK: OpenBLAS's number of threads belongs to the
+ *    process, is set to 1 while an eigenproblem is solved, and put back.
  */
 #ifndef COULIS_H
 #define COULIS_H

@@ -148,3 +148,13 @@ def test_the_library_has_every_function():
     library = _library.library()
     for name in _library.FUNCTIONS:
         assert getattr(library, name).argtypes == _library.FUNCTIONS[name][1]
+
+
+def test_variables_of_the_environment_are_named(repository):
+    """The header says which the library reads."""
+    header = (repository / "include" / "coulis.h").read_text()
+    asked = {name for path in (repository / "src").rglob("*.c")
+             for name in re.findall(r'getenv\("(\w+)"\)', path.read_text())}
+    assert len(asked) > 5
+    for name in asked:
+        assert name in header or (name.startswith("AWS_") and "AWS_..." in header), name

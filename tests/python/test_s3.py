@@ -107,6 +107,20 @@ def test_lists_manifests_and_single_objects(coulis, expected, root, tmp_path):
     assert "no objects there" in said
 
 
+def test_objects_are_chosen_as_files_are(coulis, root, tmp_path):
+    """The same rows, labels and counts as from the folder that the server serves."""
+    for options in ([], ["--all-files"], ["--label", "first"], ["--label", "-2"], ["--label", "1"],
+                    ["--include", "red/**", "--exclude", "*1*"]):
+        found = []
+        for place, out in ((PLACE, "remote"), (root / "pictures" / "all", "local")):
+            coulis("featurize", place, "-o", out, "--overwrite", "--rows-per-file", 1000, *options)
+            rows = read(tmp_path / out).select(["path", "label", "sha256"]).to_pylist()
+            counts = json.loads((tmp_path / out / "run.json").read_text())["counts"]
+            found.append(([(row["path"].partition("/all/")[2], row["label"], row["sha256"]) for row in rows],
+                          counts["left_out_system"]))
+        assert found[0] == found[1] and found[0][0], options
+
+
 def test_faults_in_a_tenth_of_all_requests_change_nothing(coulis, server, expected, root, tmp_path):
     with Faults(server) as faults:
         # The signature covers the name of the server, which is the proxy's here and there.

@@ -130,6 +130,7 @@ def test_the_command(command, images, result, tmp_path):
     assert "needs --pca" in say("apply", images, "-o", tmp_path / "x", code=2).stderr
 
 
+@pytest.mark.quick(0)
 def test_limits_are_those_of_the_run(images, tmp_path, lite0_path):
     """What was too large then is too large now, wherever the images go."""
     draw_picture(99, (200, 60)).save(tmp_path / "large.png")

@@ -64,6 +64,7 @@ def test_what_systems_leave_is_left_out_and_counted(coulis, make, tmp_path):
     assert len(paths) == 1 + len(SYSTEM) + 3
 
 
+@pytest.mark.quick(4)
 @pytest.mark.parametrize("arguments, expected", [
     (["--include", "*.jpg"], ["a/1.jpg", "a/b/2.jpg"]),
     (["--include", "*.jpg", "--include", "*.JPG"], ["3.JPG", "a/1.jpg", "a/b/2.jpg"]),

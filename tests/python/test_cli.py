@@ -191,6 +191,7 @@ def test_drop_features(coulis, pictures, tmp_path):
     coulis("run", pictures, "-o", "out", "-k", 3, "--drop-features")  # and it is complete
 
 
+@pytest.mark.quick(0)
 def test_map_features(coulis, pictures, tmp_path):
     coulis("run", pictures / "red", "-o", "out", "-k", 4, "--features", "map")
     table = read(tmp_path / "out", "features")
@@ -307,6 +308,7 @@ def test_equal_pictures(coulis, tmp_path):
     assert (vectors(read(tmp_path / "out", "reduced"), "pca") == 0).all()
 
 
+@pytest.mark.quick(0)
 def test_full_disk(coulis, pictures, tmp_path):
     """No file may grow past 100 kB: the part cannot be written, and no half of it stays."""
 
@@ -322,6 +324,7 @@ def test_full_disk(coulis, pictures, tmp_path):
 # ---- going on ----
 
 
+@pytest.mark.quick(0)
 def test_folders_of_others_are_left_alone(coulis, pictures, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
@@ -345,6 +348,7 @@ def test_another_recipe_is_refused(coulis, pictures, tmp_path):
     assert "kind of job" in one_sentence(coulis("featurize", pictures, "-o", "out", code=1))
 
 
+@pytest.mark.quick(0)
 def test_precision_is_part_of_the_recipe(coulis, pictures, tmp_path):
     assert "float32, bf16 or int8" in one_sentence(
         coulis("run", pictures, "-o", "out", "--precision", "half", code=2))

@@ -47,6 +47,7 @@ def test_the_table_is_not_empty(table, options):
         assert len(set(own)) == len(own) and len(set(letters)) == len(letters), verb["name"]
 
 
+@pytest.mark.quick(0)
 def test_every_option_is_parsed(say, options, table):
     python = {verb["name"] for verb in table if verb["python"]}
     for verb, option in options:

@@ -82,7 +82,7 @@ def calls(job, kind, runs):
     return [f"{kind}:{n}:{name}" for name in names for n in spread(job.counts[kind], runs)]
 
 
-@pytest.mark.quick(8)
+@pytest.mark.quick(5)
 @pytest.mark.parametrize("plus", ["", "+"], ids=["once", "from then on"])
 @pytest.mark.parametrize("verb", SAMPLED + FEWER)
 def test_memory(job_of, verb, plus):

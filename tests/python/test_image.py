@@ -240,6 +240,7 @@ def test_every_kind_of_png(color_type, depth):
                         assert_same_or_read(late, (20, 20), **options)
 
 
+@pytest.mark.quick(0)
 def test_png_chunks_beside_the_pixels_refuse_nothing():
     """Pillow refuses an image for many of these; its pixels are sound, and coulis reads them."""
     raw = png_rows((4, 4), 8, 0)

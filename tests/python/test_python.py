@@ -298,6 +298,7 @@ def matrix(rows=60, columns=20, seed=1):
     return (generator.standard_normal((rows, columns)) * numpy.linspace(3, 0.1, columns)).astype(numpy.float32)
 
 
+@pytest.mark.quick(4)
 @pytest.mark.parametrize("n_components", [None, 1, 7, 20, 0.5, 0.99])
 @pytest.mark.parametrize("shape", [(60, 20), (20, 60)])
 def test_pca_has_scikit_learns_names_shapes_and_numbers(n_components, shape):

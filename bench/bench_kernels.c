@@ -40,8 +40,17 @@ static double time_gemm(int64_t m, int64_t k, int64_t columns) {
     float *a = numbers(m * stride), *b = numbers(k * columns), *c = numbers(m * n), *bias = numbers(n);
     float *packed = numbers(kernels->gemm_packed_count(k, columns));
     kernels->gemm_pack(k, columns, b, columns, 1, packed);
-    cl_gemm gemm = {.m = m, .k = k, .columns = columns, .a = a, .a_stride = stride, .b = packed, .bias = bias, .c = c,
-                    .c_stride = n, .low = 0, .high = 6};
+    cl_gemm gemm = {.m = m,
+                    .k = k,
+                    .columns = columns,
+                    .a = a,
+                    .a_stride = stride,
+                    .b = packed,
+                    .bias = bias,
+                    .c = c,
+                    .c_stride = n,
+                    .low = 0,
+                    .high = 6};
     double seconds = fastest(do_gemm, &gemm);
     cl_free(a), cl_free(b), cl_free(c), cl_free(bias), cl_free(packed);
     return seconds;
@@ -76,11 +85,21 @@ static double time_depthwise(int64_t height, int64_t width, int64_t channels, in
     int64_t c = padded(channels), out_width = (width + stride - 1) / stride;
     float *in = numbers(height * width * c), *out = numbers(height * out_width * c);
     float *weights = numbers(size * size * c), *bias = numbers(c);
-    depthwise_job job = {.height = (int32_t)height, .in = in,
-                         .row = {.channels = c, .input_width = (int32_t)width, .output_width = (int32_t)out_width,
-                                 .kernel_height = (int32_t)size, .kernel_width = (int32_t)size,
-                                 .stride = (int32_t)stride, .dilation = 1, .pad_left = (int32_t)(size / 2),
-                                 .weights = weights, .bias = bias, .low = 0, .high = 6, .out = {out}}};
+    depthwise_job job = {.height = (int32_t)height,
+                         .in = in,
+                         .row = {.channels = c,
+                                 .input_width = (int32_t)width,
+                                 .output_width = (int32_t)out_width,
+                                 .kernel_height = (int32_t)size,
+                                 .kernel_width = (int32_t)size,
+                                 .stride = (int32_t)stride,
+                                 .dilation = 1,
+                                 .pad_left = (int32_t)(size / 2),
+                                 .weights = weights,
+                                 .bias = bias,
+                                 .low = 0,
+                                 .high = 6,
+                                 .out = {out}}};
     double seconds = fastest(do_depthwise, &job);
     cl_free(in), cl_free(out), cl_free(weights), cl_free(bias);
     return seconds;
@@ -104,18 +123,30 @@ static double time_winograd(int64_t height, int64_t width, int64_t channels, int
     int64_t end = 0;
     for (int v = 0; v < 2; v++) {
         const int64_t count = v == 0 ? channels : filters;
-        values[v] = (cl_value){.height = (int32_t)height, .width = (int32_t)width, .channels = (int32_t)count,
-                               .rows = height * width, .stride = padded(count), .lines = (int32_t)height,
-                               .together = true, .offset = end};
+        values[v] = (cl_value){.height = (int32_t)height,
+                               .width = (int32_t)width,
+                               .channels = (int32_t)count,
+                               .rows = height * width,
+                               .stride = padded(count),
+                               .lines = (int32_t)height,
+                               .together = true,
+                               .offset = end};
         values[v].size = values[v].rows * values[v].stride;
         end += pictures * values[v].size;
     }
     const cl_plan plan = {.kernels = kernels, .values = values, .scratch_offset = end};
     int32_t input = 0;
-    winograd_job j = {.step = {.ops = &cl_step_winograd, .node = &node, .inputs = &input, .input_count = 1,
-                               .output = 1, .residual = -1, .groups = 1,
-                               .weights = numbers(36 * channels * padded(filters)), .bias = numbers(padded(filters)),
-                               .low = 0, .high = 6}};
+    winograd_job j = {.step = {.ops = &cl_step_winograd,
+                               .node = &node,
+                               .inputs = &input,
+                               .input_count = 1,
+                               .output = 1,
+                               .residual = -1,
+                               .groups = 1,
+                               .weights = numbers(36 * channels * padded(filters)),
+                               .bias = numbers(padded(filters)),
+                               .low = 0,
+                               .high = 6}};
     float *workspace = numbers(end + cl_step_winograd.scratch(&plan, &j.step));
     j.run = (cl_run){.plan = &plan, .workspace = workspace, .pictures = pictures};
     const double seconds = fastest(do_winograd, &j);

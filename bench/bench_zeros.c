@@ -48,8 +48,8 @@ static double not_zero(const cl_gemm *g, int64_t rows) {
     for (int64_t i = 0; i + rows <= g->m; i += rows, positions += g->k)
         for (int64_t k = 0; k < g->k; k++) {
             bool any = false;
-            for (int64_t r = 0; r < rows; r++) any = any || g->a[(i + r) * g->a_stride + k] < 0 ||
-                                                     g->a[(i + r) * g->a_stride + k] > 0;
+            for (int64_t r = 0; r < rows; r++)
+                any = any || g->a[(i + r) * g->a_stride + k] < 0 || g->a[(i + r) * g->a_stride + k] > 0;
             found += any;
         }
     return 100 * (double)found / (double)positions;
@@ -73,9 +73,17 @@ static void measure(const coulis_model *model, const cl_plan *plan, const cl_ste
             for (int64_t x = 0; x < out->width; x++, row += in->stride)
                 memcpy(row, maps + ((p * in->height + y * jump) * in->width + x * jump) * in->channels,
                        (size_t)in->channels * sizeof *row);
-    cl_gemm gemm = {.m = pictures * pixels, .k = in->channels, .columns = out->channels, .a = a,
-                    .a_stride = in->stride, .b = step->weights, .bias = step->bias, .c = c, .c_stride = out->stride,
-                    .low = step->low, .high = step->high};
+    cl_gemm gemm = {.m = pictures * pixels,
+                    .k = in->channels,
+                    .columns = out->channels,
+                    .a = a,
+                    .a_stride = in->stride,
+                    .b = step->weights,
+                    .bias = step->bias,
+                    .c = c,
+                    .c_stride = out->stride,
+                    .low = step->low,
+                    .high = step->high};
     double seconds[2];
     for (int zeros = 0; zeros < 2; zeros++) {
         gemm.zeros = zeros == 1;

@@ -8,16 +8,16 @@
 #define CHAINS 12 /* more than latency (4 cycles) times units (2), fewer than the 16 registers of AVX2 */
 
 /* CHAINS independent multiply-adds a turn; the sums are used so that the loop is not removed. */
-#define LOOP(name, attribute, type, set1, fma)                                                    \
-    attribute static float name(long turns) {                                                     \
-        type sum[CHAINS], a = set1(0.999f), b = set1(1e-3f);                                      \
-        for (int i = 0; i < CHAINS; i++) sum[i] = set1((float)i);                                 \
-        for (long t = 0; t < turns; t++) {                                                        \
-            _Pragma("GCC unroll 12") for (int i = 0; i < CHAINS; i++) sum[i] = fma(sum[i], a, b); \
-        }                                                                                         \
-        float total = 0;                                                                          \
-        for (int i = 0; i < CHAINS; i++) total += ((float *)&sum[i])[0];                          \
-        return total;                                                                             \
+#define LOOP(name, attribute, type, set1, fma)                                                                         \
+    attribute static float name(long turns) {                                                                          \
+        type sum[CHAINS], a = set1(0.999f), b = set1(1e-3f);                                                           \
+        for (int i = 0; i < CHAINS; i++) sum[i] = set1((float)i);                                                      \
+        for (long t = 0; t < turns; t++) {                                                                             \
+            _Pragma("GCC unroll 12") for (int i = 0; i < CHAINS; i++) sum[i] = fma(sum[i], a, b);                      \
+        }                                                                                                              \
+        float total = 0;                                                                                               \
+        for (int i = 0; i < CHAINS; i++) total += ((float *)&sum[i])[0];                                               \
+        return total;                                                                                                  \
     }
 
 typedef float portable __attribute__((vector_size(16)));

@@ -11,7 +11,7 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_SOME_UNREADABLE = 3,
 
 /* Everything a command line can say; filled by the rows of table.c. Flags are 0 or 1. */
 typedef struct cli_options {
-    coulis_job_options job;               /* points to the three below */
+    coulis_job_options job; /* points to the three below */
     coulis_featurizer_options featurizer;
     coulis_image_options image;
     coulis_source_options choose;
@@ -68,8 +68,8 @@ void cli_plan_text(const coulis_plan *plan, char *text, size_t capacity);
 
 /* Progress on stderr, and Ctrl-C: puts both into `job`. */
 typedef struct cli_progress {
-    bool bar;     /* redraw one line */
-    bool drawn;   /* a line stands there unfinished */
+    bool bar;   /* redraw one line */
+    bool drawn; /* a line stands there unfinished */
     bool quiet;
     int32_t stage;
     coulis_plan *plan; /* where a plan goes instead of to stderr; NULL: there */

@@ -49,7 +49,12 @@ static int search_words(const cli_options *options) {
     snprintf(count, sizeof count, "%lld", (long long)options->collection.k);
     snprintf(threads, sizeof threads, "%d", (int)options->collection.threads);
     /* "--": neither a folder nor words are taken for an option of Python's. */
-    const char *words[] = {"--", options->paths[0], options->text, count, threads, form_of(options),
+    const char *words[] = {"--",
+                           options->paths[0],
+                           options->text,
+                           count,
+                           threads,
+                           form_of(options),
                            options->output ? options->output : ""};
     return cli_python("coulis.wordsearch", (int)(sizeof words / sizeof *words), (char **)words, 0);
 }
@@ -149,8 +154,9 @@ static int view_by_python(const cli_options *options) {
     snprintf(threshold, sizeof threshold, "%.17g", options->collection.threshold);
     snprintf(bytes, sizeof bytes, "%lld", (long long)(options->megabytes * 1e6));
     snprintf(threads, sizeof threads, "%d", (int)options->collection.threads);
-    const char *words[] = {"--", options->paths[0], options->output, coulis_option_word("map", options->map), threshold,
-                           bytes, threads, form_of(options)};
+    const char *words[] = {
+        "--",  options->paths[0], options->output, coulis_option_word("map", options->map), threshold,
+        bytes, threads,           form_of(options)};
     return cli_python("coulis.mapview", (int)(sizeof words / sizeof *words), (char **)words, 0);
 }
 

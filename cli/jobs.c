@@ -63,8 +63,10 @@ static int over_images(const cli_options *options, image_job job) {
     job_call call;
     begin(&call, options);
     if (options->dry_run) return dry_run(&call, job);
-    return finish(&call, job(options->paths, options->path_count, options->output, &call.job, &call.result,
-                             &call.json, &call.error), true, job == coulis_job_run && options->job.shards == 0);
+    return finish(&call,
+                  job(options->paths, options->path_count, options->output, &call.job, &call.result, &call.json,
+                      &call.error),
+                  true, job == coulis_job_run && options->job.shards == 0);
 }
 
 int cli_merge(const cli_options *options) {
@@ -81,8 +83,9 @@ int cli_featurize(const cli_options *options) { return over_images(options, coul
 int cli_fit(const cli_options *options) {
     job_call call;
     begin(&call, options);
-    return finish(&call, coulis_job_fit(options->paths[0], options->output, &call.job, &call.result, &call.json,
-                                        &call.error), false, false);
+    return finish(&call,
+                  coulis_job_fit(options->paths[0], options->output, &call.job, &call.result, &call.json, &call.error),
+                  false, false);
 }
 
 /* How far below the share of the fit that of other images may be before it is worth a warning: the components then miss
@@ -97,8 +100,9 @@ static void compare_shares(const char *json) {
     const cJSON *share = cJSON_GetObjectItemCaseSensitive(pca, "explained_variance_share");
     const cJSON *fitted = cJSON_GetObjectItemCaseSensitive(pca, "fitted_variance_share");
     if (cJSON_IsNumber(share) && cJSON_IsNumber(fitted) && share->valuedouble < fitted->valuedouble - SHARE_MISSING)
-        fprintf(stderr, "coulis: warning: the components keep %.1f %% of the variance of these images, but %.1f %% of "
-                        "those they were fitted to; these images differ from them (fit a PCA to both)\n",
+        fprintf(stderr,
+                "coulis: warning: the components keep %.1f %% of the variance of these images, but %.1f %% of "
+                "those they were fitted to; these images differ from them (fit a PCA to both)\n",
                 100 * share->valuedouble, 100 * fitted->valuedouble);
     cJSON_Delete(root);
 }
@@ -115,8 +119,10 @@ int cli_apply(const cli_options *options) {
 int cli_transform(const cli_options *options) {
     job_call call;
     begin(&call, options);
-    return finish(&call, coulis_job_transform(options->paths[0], options->pca, options->output, &call.job,
-                                              &call.result, &call.json, &call.error), false, false);
+    return finish(&call,
+                  coulis_job_transform(options->paths[0], options->pca, options->output, &call.job, &call.result,
+                                       &call.json, &call.error),
+                  false, false);
 }
 
 int cli_verify(const cli_options *options) {

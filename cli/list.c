@@ -149,9 +149,8 @@ static bool add_plan(cJSON *root, const char *since) {
 static coulis_status print_json(const plan *p, const char *since, coulis_error *error) {
     cJSON *root = cJSON_CreateObject(), *left_out = NULL;
     const bool good = root && cJSON_AddNumberToObject(root, "images", (double)p->items) &&
-                      cJSON_AddNumberToObject(root, "bytes", (double)p->bytes) &&
-                      add_tally(root, "kinds", &p->kinds) && add_tally(root, "labels", &p->labels) &&
-                      (left_out = cJSON_AddObjectToObject(root, "left_out")) &&
+                      cJSON_AddNumberToObject(root, "bytes", (double)p->bytes) && add_tally(root, "kinds", &p->kinds) &&
+                      add_tally(root, "labels", &p->labels) && (left_out = cJSON_AddObjectToObject(root, "left_out")) &&
                       cJSON_AddNumberToObject(left_out, "system", (double)p->info.system) &&
                       cJSON_AddNumberToObject(left_out, "hidden", (double)p->info.hidden) &&
                       cJSON_AddNumberToObject(left_out, "excluded", (double)p->info.excluded) &&

@@ -81,18 +81,20 @@ static bool fail_memory(coulis_error *error) {
 static cJSON *model_json(const char *name, const char *path, double size, const coulis_model *model,
                          const coulis_model_info *info) {
     cJSON *object = cJSON_CreateObject();
-    const bool good =
-        object && cJSON_AddStringToObject(object, "name", name) && cJSON_AddStringToObject(object, "path", path) &&
-        cJSON_AddBoolToObject(object, "weights", !ends_in(path, ".json")) &&
-        cJSON_AddNumberToObject(object, "megabytes", size) &&
-        cJSON_AddNumberToObject(object, "input_width", info->input_width) &&
-        cJSON_AddNumberToObject(object, "input_height", info->input_height) &&
-        cJSON_AddStringToObject(object, "default_features", coulis_option_word("features", info->default_features)) &&
-        add_features(object, model) && cJSON_AddNumberToObject(object, "parameters", (double)info->parameters) &&
-        cJSON_AddNumberToObject(object, "multiply_adds", (double)info->multiply_adds) &&
-        cJSON_AddStringToObject(object, "source", info->source) &&
-        cJSON_AddStringToObject(object, "licence", info->licence) &&
-        cJSON_AddStringToObject(object, "sha256", info->sha256);
+    const bool good = object && cJSON_AddStringToObject(object, "name", name) &&
+                      cJSON_AddStringToObject(object, "path", path) &&
+                      cJSON_AddBoolToObject(object, "weights", !ends_in(path, ".json")) &&
+                      cJSON_AddNumberToObject(object, "megabytes", size) &&
+                      cJSON_AddNumberToObject(object, "input_width", info->input_width) &&
+                      cJSON_AddNumberToObject(object, "input_height", info->input_height) &&
+                      cJSON_AddStringToObject(object, "default_features",
+                                              coulis_option_word("features", info->default_features)) &&
+                      add_features(object, model) &&
+                      cJSON_AddNumberToObject(object, "parameters", (double)info->parameters) &&
+                      cJSON_AddNumberToObject(object, "multiply_adds", (double)info->multiply_adds) &&
+                      cJSON_AddStringToObject(object, "source", info->source) &&
+                      cJSON_AddStringToObject(object, "licence", info->licence) &&
+                      cJSON_AddStringToObject(object, "sha256", info->sha256);
     if (good) return object;
     cJSON_Delete(object);
     return NULL;
@@ -205,9 +207,8 @@ int cli_models_show(const cli_options *options) {
         printf("name           %s\nfile           %s (%.1f MB)\nsource         %s\nlicence        %s\n"
                "SHA-256        %s\ninput          %d x %d\nfeatures       %s\nparameters     %lld\n"
                "multiply-adds  %lld per image\n",
-               info.name, path, size, info.source, info.licence, info.sha256, info.input_width,
-               info.input_height, features_text(model, &info, features), (long long)info.parameters,
-               (long long)info.multiply_adds);
+               info.name, path, size, info.source, info.licence, info.sha256, info.input_width, info.input_height,
+               features_text(model, &info, features), (long long)info.parameters, (long long)info.multiply_adds);
     }
     coulis_model_close(model);
     return good ? EXIT_DONE : cli_fail(COULIS_NO_MEMORY, &error);

@@ -196,7 +196,9 @@ static const cli_option *row_of(const cli_verb *verb, const char *argument, cons
 static bool check_complete(const cli_verb *verb, const cli_options *options, const bool *given) {
     if (options->path_count < verb->paths_min) {
         cli_usage("'coulis %s' needs %s; usage: coulis %s %s", verb->name,
-                  verb->values == CLI_FOLDERS ? "a folder" : verb->paths_max < 0 ? "at least one PATH" : "an argument",
+                  verb->values == CLI_FOLDERS ? "a folder"
+                  : verb->paths_max < 0       ? "at least one PATH"
+                                              : "an argument",
                   verb->name, verb->arguments);
         return false;
     }

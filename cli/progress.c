@@ -66,8 +66,8 @@ static void on_plan(void *context, const coulis_plan *plan) {
 
 void cli_progress_begin(cli_progress *progress, const cli_options *options, coulis_job_options *job) {
     const char *terminal = getenv("TERM");
-    *progress = (cli_progress){.bar = !options->quiet && !options->no_progress && isatty(STDERR_FILENO) &&
-                                      terminal && terminal[0] != 'd' /* dumb */,
+    *progress = (cli_progress){.bar = !options->quiet && !options->no_progress && isatty(STDERR_FILENO) && terminal &&
+                                      terminal[0] != 'd' /* dumb */,
                                .quiet = options->quiet};
     job->progress = on_progress;
     job->plan = on_plan;

@@ -57,7 +57,8 @@ static bool find_python(const char *module, char *path) {
         if (can_import(path, module)) return true;
     }
     fputs("coulis: this command is part of the Python package coulis, and no python3 here can import it; install its "
-          "wheel (pip install), or set COULIS_PYTHON to the Python that has it\n", stderr);
+          "wheel (pip install), or set COULIS_PYTHON to the Python that has it\n",
+          stderr);
     return false;
 }
 

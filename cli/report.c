@@ -29,8 +29,7 @@ static void print_result(const cli_options *options, const coulis_job_result *r,
     if (r->components > 0)
         fprintf(stderr, "%lld dimensions reduced to %lld, explained variance %.2f %%\n", (long long)r->length,
                 (long long)r->components, 100 * r->explained_variance);
-    else if (reduced)
-        fprintf(stderr, "no PCA: it needs at least two images with a vector\n");
+    else if (reduced) fprintf(stderr, "no PCA: it needs at least two images with a vector\n");
     fprintf(stderr, "%.2f s", r->total_seconds);
     if (r->images_per_second > 0) fprintf(stderr, ", %.1f images/s", r->images_per_second);
     fprintf(stderr, ", result in %s\n", options->output);

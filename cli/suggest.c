@@ -33,7 +33,8 @@ void cli_suggest(cli_suggestion *suggestion, const char *candidate, size_t candi
     const size_t length = strlen(suggestion->word);
     /* Half a word is nearer than a slip: "feat" is "featurize". */
     size_t found = length >= 3 && length < candidate_length && strncmp(candidate, suggestion->word, length) == 0
-                       ? 1 : distance(suggestion->word, candidate, candidate_length);
+                       ? 1
+                       : distance(suggestion->word, candidate, candidate_length);
     if (found > (length + 2) / 3 || found >= length) return; /* more than a third is another word */
     if (suggestion->best && found >= suggestion->distance) return;
     suggestion->best = candidate;

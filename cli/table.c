@@ -50,6 +50,8 @@ static bool cli_set_shard(cli_options *options, const char *text) {
     return true;
 }
 
+/* An entry in few lines, so that the tables can be read as such: */
+/* clang-format off */
 const cli_verb cli_verbs[] = {
     {.name = "run", .bit = CLI_RUN, .arguments = "PATH... -o DIR",
      .summary = "the whole job: featurize, fit PCA, transform, write",
@@ -306,6 +308,7 @@ const cli_option cli_table[] = {
     {"json", 0, CLI_FLAG, AT(json), CLI_HELP, .help = "all commands and options as JSON"},
     {.name = NULL},
 };
+/* clang-format on */
 
 void cli_defaults(cli_options *options) {
     *options = (cli_options){.seconds = 5, .megabytes = 40};

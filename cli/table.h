@@ -33,8 +33,8 @@ enum {
     CLI_MERGE = 1u << 22,
     CLI_CHECK = 1u << 23,
 };
-#define CLI_IMAGES (CLI_RUN | CLI_FEATURIZE)            /* verbs that read images */
-#define CLI_PATHS (CLI_IMAGES | CLI_APPLY | CLI_LIST)               /* verbs that take PATHs */
+#define CLI_IMAGES (CLI_RUN | CLI_FEATURIZE)                                    /* verbs that read images */
+#define CLI_PATHS (CLI_IMAGES | CLI_APPLY | CLI_LIST)                           /* verbs that take PATHs */
 #define CLI_JOBS (CLI_IMAGES | CLI_APPLY | CLI_MERGE | CLI_FIT | CLI_TRANSFORM) /* verbs that write a result */
 
 #define CLI_COLLECTIONS (CLI_SEARCH | CLI_DEDUP | CLI_CLUSTER | CLI_EXPORT | CLI_VIEW) /* verbs on a result */
@@ -57,13 +57,13 @@ typedef enum cli_kind {
 } cli_kind;
 
 typedef struct cli_option {
-    const char *name;    /* without "--" */
-    char letter;         /* of the short form, or 0 */
+    const char *name; /* without "--" */
+    char letter;      /* of the short form, or 0 */
     cli_kind kind;
-    size_t at;           /* offset in cli_options */
-    unsigned verbs;      /* that take it */
+    size_t at;      /* offset in cli_options */
+    unsigned verbs; /* that take it */
     bool required;
-    const char *value;   /* what stands for the value in help; NULL: the words, or no value */
+    const char *value; /* what stands for the value in help; NULL: the words, or no value */
     cli_values values;
     const char *help;    /* without a full stop */
     const char *initial; /* the default in words; NULL: what the library and cli_defaults say, if anything */
@@ -72,16 +72,16 @@ typedef struct cli_option {
 } cli_option;
 
 typedef struct cli_verb {
-    const char *name;      /* "run", "models list" */
+    const char *name; /* "run", "models list" */
     unsigned bit;
-    const char *arguments; /* for the usage line, without the options that are not required */
-    const char *summary;   /* of one line */
-    const char *details;   /* paragraphs for its own help, or NULL */
-    const char *example;   /* lines, each a command */
+    const char *arguments;    /* for the usage line, without the options that are not required */
+    const char *summary;      /* of one line */
+    const char *details;      /* paragraphs for its own help, or NULL */
+    const char *example;      /* lines, each a command */
     int paths_min, paths_max; /* how many arguments that are no options; -1: any number */
-    cli_values values;     /* what these are */
+    cli_values values;        /* what these are */
     int (*run)(const cli_options *options);
-    const char *module;    /* instead of `run`: the Python module that does it */
+    const char *module; /* instead of `run`: the Python module that does it */
 } cli_verb;
 
 extern const cli_verb cli_verbs[]; /* the last has no name */

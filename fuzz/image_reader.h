@@ -50,8 +50,8 @@ static void image_try_as(const uint8_t *data, size_t size, int32_t width, int32_
 }
 
 static void image_try(const uint8_t *data, size_t size) {
-    image_try_as(data, size, 32, 32, COULIS_RESIZE_SQUASH, COULIS_ORIENT_IGNORE, COULIS_ALPHA_DROP,
-                 COULIS_DECODE_EXACT, COULIS_TRUNCATED_REFUSE, COULIS_DEPTH_PILLOW);
+    image_try_as(data, size, 32, 32, COULIS_RESIZE_SQUASH, COULIS_ORIENT_IGNORE, COULIS_ALPHA_DROP, COULIS_DECODE_EXACT,
+                 COULIS_TRUNCATED_REFUSE, COULIS_DEPTH_PILLOW);
     image_try_as(data, size, 7, 61, COULIS_RESIZE_CROP, COULIS_ORIENT_EXIF, COULIS_ALPHA_WHITE, COULIS_DECODE_EXACT,
                  COULIS_TRUNCATED_KEEP, COULIS_DEPTH_SCALE);
     image_try_as(data, size, 5, 3, COULIS_RESIZE_CROP, COULIS_ORIENT_EXIF, COULIS_ALPHA_DROP, COULIS_DECODE_FAST,

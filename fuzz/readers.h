@@ -150,16 +150,9 @@ static coulis_status read_image(const char *path) {
 static const struct reader {
     const char *name;
     coulis_status (*read)(const char *path);
-} readers[] = {{"model", read_model},
-               {"pca", read_pca},
-               {"part", read_part},
-               {"list", read_list},
-               {"tar", read_tar},
-               {"zip", read_zip},
-               {"csv", read_csv},
-               {"images", read_images},
-               {"run_json", read_run_json},
-               {"image", read_image}};
+} readers[] = {{"model", read_model},       {"pca", read_pca},    {"part", read_part}, {"list", read_list},
+               {"tar", read_tar},           {"zip", read_zip},    {"csv", read_csv},   {"images", read_images},
+               {"run_json", read_run_json}, {"image", read_image}};
 enum { READERS = sizeof readers / sizeof *readers };
 
 /* Gives bytes to a reader, in a file of their own; what it says of them. */

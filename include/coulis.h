@@ -216,16 +216,16 @@ typedef struct coulis_model coulis_model;
 
 typedef struct coulis_model_info {
     size_t size;
-    const char *name;       /* strings live as long as the model */
-    const char *source;     /* where the weights come from */
-    const char *licence;    /* of the weights */
-    const char *sha256;     /* of the model file, 64 hexadecimal digits; "" with random weights */
+    const char *name;    /* strings live as long as the model */
+    const char *source;  /* where the weights come from */
+    const char *licence; /* of the weights */
+    const char *sha256;  /* of the model file, 64 hexadecimal digits; "" with random weights */
     int32_t input_width, input_height;
-    int64_t pooled_length;  /* dimensions of a vector of pooled features */
-    int64_t map_length;     /* dimensions of a vector of the feature map */
-    int64_t logits_length;  /* classes, 0 when the file has no classifier */
-    int64_t parameters;     /* numbers in the weights */
-    int64_t multiply_adds;  /* of one image up to the default features */
+    int64_t pooled_length;    /* dimensions of a vector of pooled features */
+    int64_t map_length;       /* dimensions of a vector of the feature map */
+    int64_t logits_length;    /* classes, 0 when the file has no classifier */
+    int64_t parameters;       /* numbers in the weights */
+    int64_t multiply_adds;    /* of one image up to the default features */
     int32_t default_features; /* coulis_features: what COULIS_FEATURES_DEFAULT means for this network */
     int32_t reserved;         /* 0 */
 } coulis_model_info;
@@ -254,13 +254,12 @@ COULIS_API void coulis_model_options_init(coulis_model_options *options, size_t 
 
 /* Opens a model by name or path, checks every shape and offset, and prepares it for this machine. The format is
  * described in docs/model-format.md. `options` may be NULL. Released with coulis_model_close. */
-COULIS_API coulis_status coulis_model_open(const char *name, const coulis_model_options *options,
-                                           coulis_model **model, coulis_error *error);
+COULIS_API coulis_status coulis_model_open(const char *name, const coulis_model_options *options, coulis_model **model,
+                                           coulis_error *error);
 COULIS_API void coulis_model_close(coulis_model *model);
 
 /* Fills `info`, set up by coulis_model_info_init. The texts in it are the model's, and live as long as it does. */
-COULIS_API coulis_status coulis_model_describe(const coulis_model *model, coulis_model_info *info,
-                                               coulis_error *error);
+COULIS_API coulis_status coulis_model_describe(const coulis_model *model, coulis_model_info *info, coulis_error *error);
 
 /* Dimensions of a vector of these coulis_features; 0 when the network does not have them. */
 COULIS_API int64_t coulis_model_features_length(const coulis_model *model, int32_t features);
@@ -268,9 +267,9 @@ COULIS_API int64_t coulis_model_features_length(const coulis_model *model, int32
 /* ---- featurizer ------------------------------------------------------------ */
 
 typedef enum coulis_features {
-    COULIS_FEATURES_POOLED = 0, /* the last feature map averaged over its area, or what a transformer pools */
-    COULIS_FEATURES_MAP = 1,    /* the last feature map, flattened height, width, channel */
-    COULIS_FEATURES_LOGITS = 2, /* the classifier's scores before softmax */
+    COULIS_FEATURES_POOLED = 0,      /* the last feature map averaged over its area, or what a transformer pools */
+    COULIS_FEATURES_MAP = 1,         /* the last feature map, flattened height, width, channel */
+    COULIS_FEATURES_LOGITS = 2,      /* the classifier's scores before softmax */
     COULIS_FEATURES_CLS = 3,         /* a transformer's class token */
     COULIS_FEATURES_TOKENS_MEAN = 4, /* the mean of the tokens of its patches */
     COULIS_FEATURES_TOKENS = 5,      /* all its tokens, one after another */
@@ -290,11 +289,11 @@ typedef struct coulis_featurizer coulis_featurizer;
 
 typedef struct coulis_featurizer_options {
     size_t size;
-    const coulis_image_options *image; /* how an image is decoded and resized; NULL for the defaults */
-    int32_t features;                  /* coulis_features */
-    int32_t precision;                 /* coulis_precision */
-    int32_t threads;                   /* 0 for all cores */
-    int32_t reserved;                  /* 0 */
+    const coulis_image_options *image;       /* how an image is decoded and resized; NULL for the defaults */
+    int32_t features;                        /* coulis_features */
+    int32_t precision;                       /* coulis_precision */
+    int32_t threads;                         /* 0 for all cores */
+    int32_t reserved;                        /* 0 */
     int32_t no_sign_request, requester_pays; /* as in coulis_source_options, for paths that are addresses in S3 */
 } coulis_featurizer_options;
 
@@ -336,9 +335,8 @@ COULIS_API const char *coulis_featurizer_recipe(const coulis_featurizer *featuri
 /* Featurizes `count` images. `values` is count x length; the row of an image that failed is filled with zeros and its
  * result says why. The call itself fails only when out of memory or on wrong arguments; `values` and `results` are
  * undefined then. */
-COULIS_API coulis_status coulis_featurizer_run(coulis_featurizer *featurizer, const coulis_input *inputs,
-                                               int64_t count, float *values, coulis_result *results,
-                                               coulis_error *error);
+COULIS_API coulis_status coulis_featurizer_run(coulis_featurizer *featurizer, const coulis_input *inputs, int64_t count,
+                                               float *values, coulis_result *results, coulis_error *error);
 
 /* The same for images that are decoded already: resized, turned and put on white as the featurizer's options say, so
  * that the vector is that of a PNG of these pixels. Results and errors are those of coulis_featurizer_run: a side of 0
@@ -429,14 +427,14 @@ COULIS_API coulis_status coulis_pca_check_recipe(const coulis_pca *pca, const ch
 COULIS_API int64_t coulis_pca_components_count(const coulis_pca *pca); /* k */
 COULIS_API int64_t coulis_pca_columns(const coulis_pca *pca);
 COULIS_API int64_t coulis_pca_samples(const coulis_pca *pca);
-COULIS_API double coulis_pca_total_variance(const coulis_pca *pca);             /* divided by samples - 1 */
+COULIS_API double coulis_pca_total_variance(const coulis_pca *pca); /* divided by samples - 1 */
 COULIS_API int32_t coulis_pca_solver(const coulis_pca *pca); /* the one used; COULIS_SOLVER_AUTO when not known */
 /* By how much a reported share (explained_variance_ratio) may at most be wrong: 0 for the exact solvers, for
  * block Krylov a bound proven from the residuals of its result. */
 COULIS_API double coulis_pca_error_bound(const coulis_pca *pca);
-COULIS_API const double *coulis_pca_mean(const coulis_pca *pca);                /* cols */
-COULIS_API const float *coulis_pca_components(const coulis_pca *pca);           /* k x cols */
-COULIS_API const double *coulis_pca_explained_variance(const coulis_pca *pca);  /* k, divided by samples - 1 */
+COULIS_API const double *coulis_pca_mean(const coulis_pca *pca);                     /* cols */
+COULIS_API const float *coulis_pca_components(const coulis_pca *pca);                /* k x cols */
+COULIS_API const double *coulis_pca_explained_variance(const coulis_pca *pca);       /* k, divided by samples - 1 */
 COULIS_API const double *coulis_pca_explained_variance_ratio(const coulis_pca *pca); /* k, of the total */
 
 /* scores (rows x k) = (x - mean) times the components transposed. */
@@ -633,9 +631,9 @@ typedef struct coulis_item {
  * thread that got the item, before the next one; else at any time, by several threads at once. Items that are not
  * wanted, because an earlier run has done them, are not read. No function is called after `close`. */
 typedef struct coulis_source {
-    size_t size;    /* sizeof(coulis_source) */
-    void *context;  /* first argument of every function */
-    int64_t count;  /* items; -1: not known before the last one */
+    size_t size;   /* sizeof(coulis_source) */
+    void *context; /* first argument of every function */
+    int64_t count; /* items; -1: not known before the last one */
     /* Names, unique and none that the result has itself, of further text columns; they live as long as the source. */
     const char *const *columns;
     int64_t column_count;
@@ -735,7 +733,7 @@ typedef enum coulis_stage {
 /* Given to a progress callback; later versions may add fields at the end. */
 typedef struct coulis_progress {
     size_t size;
-    int32_t stage;       /* coulis_stage */
+    int32_t stage; /* coulis_stage */
     int32_t reserved;
     int64_t done, total; /* images or rows of this stage; total -1: not known yet */
     int64_t resumed;     /* of `done`, how many an earlier run had finished */
@@ -803,8 +801,8 @@ typedef struct coulis_job_result {
     double error_bound;                     /* of that share, see coulis_pca_error_bound */
     double seconds[COULIS_RESULT_STAGES];   /* by coulis_stage; 0 for a stage that took no part */
     double total_seconds;
-    double images_per_second;               /* of the featurize stage, without what was resumed; 0 without it */
-    int64_t not_images;                     /* of the unsupported ones: those whose names are not of images either */
+    double images_per_second; /* of the featurize stage, without what was resumed; 0 without it */
+    int64_t not_images;       /* of the unsupported ones: those whose names are not of images either */
     int64_t left_out_system, left_out_hidden, left_out_excluded; /* as in coulis_source_info */
     int64_t folders_unreadable;
 } coulis_job_result;
@@ -852,8 +850,8 @@ COULIS_API coulis_status coulis_job_apply(const char *const *paths, int64_t path
 
 /* Vectors only: writes output/features and output/run.json. */
 COULIS_API coulis_status coulis_job_featurize(const char *const *paths, int64_t path_count, const char *output,
-                                              const coulis_job_options *options, coulis_job_result *result,
-                                              char **json, coulis_error *error);
+                                              const coulis_job_options *options, coulis_job_result *result, char **json,
+                                              coulis_error *error);
 
 /* Puts the shards of one job, all of them, together and does the rest of it: the files are those that one machine
  * would have written. Uses `threads`, `overwrite` and `progress`. COULIS_MISSING when a shard is, COULIS_CONFLICT when
@@ -870,8 +868,8 @@ COULIS_API coulis_status coulis_job_fit(const char *input, const char *output, c
 /* Scores of the vectors in `input` by the PCA in the file `pca`, written to output/reduced. Uses `threads`,
  * `overwrite` and `progress`. */
 COULIS_API coulis_status coulis_job_transform(const char *input, const char *pca, const char *output,
-                                              const coulis_job_options *options, coulis_job_result *result,
-                                              char **json, coulis_error *error);
+                                              const coulis_job_options *options, coulis_job_result *result, char **json,
+                                              coulis_error *error);
 
 /* Holds the finished result in `output` (of run, featurize or transform) against its own run.json: every file is there
  * with its size, SHA-256, rows, recipe and place, and none besides; run.json itself is as it was written.
@@ -953,13 +951,12 @@ COULIS_API coulis_status coulis_dedup(const char *folder, const char *against, c
  * quantization in PCM, 1982, from the centres of Arthur and Vassilvitskii, k-means++, 2007, with the bounds of
  * Hamerly, Making k-means even faster, 2010. */
 COULIS_API coulis_status coulis_cluster(const char *folder, const char *output,
-                                        const coulis_collection_options *options, char **summary,
-                                        coulis_error *error);
+                                        const coulis_collection_options *options, char **summary, coulis_error *error);
 
 /* Vectors as a .npy (a matrix of the rows that have a vector, in order), .csv or .parquet (path, label and the vector,
  * of the same rows). Uses what, normalize, dtype, fixed_size, threads. */
-COULIS_API coulis_status coulis_export(const char *folder, const char *output,
-                                       const coulis_collection_options *options, char **summary, coulis_error *error);
+COULIS_API coulis_status coulis_export(const char *folder, const char *output, const coulis_collection_options *options,
+                                       char **summary, coulis_error *error);
 
 /* A report: one HTML file that opens offline, with a map of the images, thumbnails, neighbours, duplicates, failures,
  * explained variance and the recipe. At most 20,000 images are shown, spread evenly. Uses threshold, seed, max_bytes,

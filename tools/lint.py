@@ -139,6 +139,16 @@ def nothing_is_unfinished():
             if (found := UNFINISHED.search(line))]
 
 
+def format_is_kept():
+    """clang-format (.clang-format) would change no C file"""
+    program = pathlib.Path(sys.executable).parent / "clang-format"
+    if not program.exists():
+        raise Skipped("clang-format is not installed: ./run build does that")
+    done = subprocess.run([program, "--dry-run", "-Werror", *of_kind(".c", ".h")], cwd=ROOT, capture_output=True,
+                          text=True)
+    return [line for line in done.stderr.splitlines() if "error:" in line] if done.returncode else []
+
+
 def ruff_is_content():
     """ruff finds nothing in the Python files"""
     done = subprocess.run([sys.executable, "-m", "ruff", "check", "--no-cache", "--output-format=concise", "python",
@@ -222,8 +232,8 @@ def python_is_valid():
 
 
 CHECKS = (scripts_are_clean, symbols_have_our_prefix, header_and_library_agree, files_are_short, layers_are_kept,
-          platform_is_in_base, nothing_is_unfinished, lines_are_tidy, ruff_is_content, words_are_plain,
-          spelling_is_right, links_lead_somewhere, python_is_valid)
+          platform_is_in_base, nothing_is_unfinished, lines_are_tidy, format_is_kept, ruff_is_content,
+          words_are_plain, spelling_is_right, links_lead_somewhere, python_is_valid)
 
 
 def main():

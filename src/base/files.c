@@ -101,8 +101,7 @@ coulis_status cl_file_read(const char *path, int64_t max_bytes, uint8_t **bytes,
 
 cl_file_state cl_file_state_of(const cl_about *about) {
     if (about->kind != CL_PATH_FILE) return (cl_file_state){0};
-    return (cl_file_state){.has_bytes = true, .has_modified = true, .bytes = about->bytes,
-                           .modified = about->modified};
+    return (cl_file_state){.has_bytes = true, .has_modified = true, .bytes = about->bytes, .modified = about->modified};
 }
 
 coulis_status cl_file_state_at(const char *path, cl_file_state *state, coulis_error *error) {
@@ -316,7 +315,7 @@ coulis_status cl_make_folders(const char *path, coulis_error *error) {
     char *prefix = cl_strdup(path);
     if (!prefix) return cl_fail_memory(error, "a folder name", strlen(path));
     coulis_status status = COULIS_OK;
-    for (char *end = prefix; !status && *end; ) {
+    for (char *end = prefix; !status && *end;) {
         end += strspn(end, "/");
         end += strcspn(end, "/");
         char kept = *end;
@@ -331,8 +330,7 @@ coulis_status cl_make_folders(const char *path, coulis_error *error) {
             if (stat(prefix, &info) != 0)
                 status = cl_fail(error, COULIS_IO, "cannot make the folder '%s': %s", prefix, strerror(number));
             else if (!S_ISDIR(info.st_mode))
-                status = cl_fail(error, COULIS_IO, "cannot make the folder '%s': a file of that name is there",
-                                 prefix);
+                status = cl_fail(error, COULIS_IO, "cannot make the folder '%s': a file of that name is there", prefix);
         }
         *end = kept;
     }

@@ -48,7 +48,7 @@ typedef struct cl_new_file {
     struct cl_sink *sink; /* what the stream writes to: counts and hashes */
     int number;           /* errno of the first write that failed */
     bool flushed;
-    int64_t bytes;                /* once it is flushed */
+    int64_t bytes;               /* once it is flushed */
     char sha256[CL_SHA256_TEXT]; /* likewise */
 } cl_new_file;
 

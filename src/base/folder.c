@@ -77,8 +77,7 @@ coulis_status cl_folder_cache(const char *below, char **path, coulis_error *erro
     const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
     if (xdg && *xdg) *path = cl_format("%s/coulis/%s", xdg, below);
     else if (home && *home) *path = cl_format("%s/.cache/coulis/%s", home, below);
-    else
-        return cl_fail(error, COULIS_MISSING, "there is no place for files: neither HOME nor XDG_CACHE_HOME is set");
+    else return cl_fail(error, COULIS_MISSING, "there is no place for files: neither HOME nor XDG_CACHE_HOME is set");
     return *path ? COULIS_OK : cl_fail_memory(error, below, 0);
 }
 

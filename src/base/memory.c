@@ -19,9 +19,7 @@ void cl_test_fail_allocation(int64_t n) {
     atomic_store(&allocations_counted, n > 0);
 }
 
-static bool must_fail(void) {
-    return atomic_load(&allocations_counted) && atomic_fetch_sub(&allocations_left, 1) <= 1;
-}
+static bool must_fail(void) { return atomic_load(&allocations_counted) && atomic_fetch_sub(&allocations_left, 1) <= 1; }
 #else
 static bool must_fail(void) { return false; }
 #endif

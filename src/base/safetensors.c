@@ -23,19 +23,22 @@ typedef struct entry {
 } entry;
 
 struct cl_safetensors {
-    uint8_t *bytes;   /* the data section, aligned: a tensor is as aligned as its offset is */
+    uint8_t *bytes; /* the data section, aligned: a tensor is as aligned as its offset is */
     cJSON *header;
     cl_tensor *tensors;
-    void **copies;    /* of tensors whose offset does not suit their type */
+    void **copies; /* of tensors whose offset does not suit their type */
     int64_t count, copy_count;
     char sha256[CL_SHA256_TEXT];
 };
 
 /* Bytes of a number of each type of the format; 0 for an unknown one. */
 static size_t item_size(const char *dtype) {
-    static const struct { const char *name; size_t size; } types[] = {
-        {"F64", 8}, {"I64", 8}, {"U64", 8}, {"F32", 4}, {"I32", 4}, {"U32", 4}, {"F16", 2}, {"BF16", 2},
-        {"I16", 2}, {"U16", 2}, {"I8", 1}, {"U8", 1}, {"BOOL", 1}, {"F8_E4M3", 1}, {"F8_E5M2", 1}};
+    static const struct {
+        const char *name;
+        size_t size;
+    } types[] = {{"F64", 8}, {"I64", 8}, {"U64", 8},  {"F32", 4},     {"I32", 4},
+                 {"U32", 4}, {"F16", 2}, {"BF16", 2}, {"I16", 2},     {"U16", 2},
+                 {"I8", 1},  {"U8", 1},  {"BOOL", 1}, {"F8_E4M3", 1}, {"F8_E5M2", 1}};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if (!strcmp(types[i].name, dtype)) return types[i].size;
     return 0;
@@ -186,13 +189,13 @@ static coulis_status read_bytes(FILE *stream, void *to, size_t size, cl_sha256 *
     return COULIS_OK;
 }
 
-static coulis_status read_file(cl_safetensors *file, FILE *stream, uint64_t size, const char *path,
-                               coulis_status bad, coulis_error *error) {
+static coulis_status read_file(cl_safetensors *file, FILE *stream, uint64_t size, const char *path, coulis_status bad,
+                               coulis_error *error) {
     uint8_t prefix[8];
     cl_sha256 hash;
     cl_sha256_begin(&hash);
-    if (size < sizeof prefix) return cl_fail(error, bad, "'%s' is no safetensors file: it has %llu bytes", path,
-                                             (unsigned long long)size);
+    if (size < sizeof prefix)
+        return cl_fail(error, bad, "'%s' is no safetensors file: it has %llu bytes", path, (unsigned long long)size);
     coulis_status status = read_bytes(stream, prefix, sizeof prefix, &hash, path, error);
     if (status) return status;
     uint64_t header_size = 0;
@@ -302,8 +305,7 @@ coulis_status cl_safetensors_stage(const char *path, const cl_tensor *tensors, i
         cl_new_file_write(file, prefix, sizeof prefix);
         cl_new_file_write(file, text, length);
         cl_new_file_write(file, "       ", padded - length);
-        for (int32_t i = 0; i < tensor_count; i++)
-            cl_new_file_write(file, tensors[i].data, tensor_bytes(&tensors[i]));
+        for (int32_t i = 0; i < tensor_count; i++) cl_new_file_write(file, tensors[i].data, tensor_bytes(&tensors[i]));
     }
     cJSON_free(text);
     return status;

@@ -30,8 +30,8 @@ coulis_status cl_sized_read(const void *given, const char *type, void *own, size
     for (size_t i = size; i < given_size; i++)
         if (((const unsigned char *)given)[i] != 0)
             return cl_fail(error, COULIS_INVALID_ARGUMENT,
-                           "%s: a field is set that this library, version %s, does not know; use a later library",
-                           type, coulis_version());
+                           "%s: a field is set that this library, version %s, does not know; use a later library", type,
+                           coulis_version());
     const size_t known = smaller(given_size, size);
     memcpy((unsigned char *)own + sizeof size, (const unsigned char *)given + sizeof size, known - sizeof size);
     return COULIS_OK;

@@ -4,12 +4,12 @@
 
 #ifdef COULIS_LEAFLET
 /* The assembler copies each file into the read-only data, and a word behind it says how long it is. */
-#define ASSET(symbol, path)                                                                                        \
-    __asm__(".pushsection .rodata\n.balign 8\n.hidden cl_asset_" #symbol "\n.global cl_asset_" #symbol "\n"        \
-            "cl_asset_" #symbol ":\n.incbin \"" path "\"\n1:\n.balign 8\n"                                        \
-            ".hidden cl_asset_" #symbol "_size\n.global cl_asset_" #symbol "_size\n"                               \
-            "cl_asset_" #symbol "_size:\n.quad 1b - cl_asset_" #symbol "\n.popsection\n");                         \
-    extern const char cl_asset_##symbol[] __attribute__((visibility("hidden")));                                  \
+#define ASSET(symbol, path)                                                                                            \
+    __asm__(".pushsection .rodata\n.balign 8\n.hidden cl_asset_" #symbol "\n.global cl_asset_" #symbol "\n"            \
+            "cl_asset_" #symbol ":\n.incbin \"" path "\"\n1:\n.balign 8\n"                                             \
+            ".hidden cl_asset_" #symbol "_size\n.global cl_asset_" #symbol "_size\n"                                   \
+            "cl_asset_" #symbol "_size:\n.quad 1b - cl_asset_" #symbol "\n.popsection\n");                             \
+    extern const char cl_asset_##symbol[] __attribute__((visibility("hidden")));                                       \
     extern const uint64_t cl_asset_##symbol##_size __attribute__((visibility("hidden")));
 
 ASSET(page, COULIS_REPORT "/page.html")

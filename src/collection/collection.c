@@ -54,7 +54,10 @@ void cl_collection_close(cl_collection *c) {
 }
 
 static bool keep_row(cl_collection *c, const cl_row *row, cl_item *item) {
-    *item = (cl_item){.status = row->status, .width = row->width, .height = row->height, .vector = -1,
+    *item = (cl_item){.status = row->status,
+                      .width = row->width,
+                      .height = row->height,
+                      .vector = -1,
                       .bytes = row->file.has_bytes ? row->file.bytes : 0};
     return keep(&c->texts, row->path, &item->path) && keep(&c->texts, row->label, &item->label) &&
            keep(&c->texts, row->error, &item->error) && keep(&c->texts, row->sha256, &item->sha256);

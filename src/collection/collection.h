@@ -15,8 +15,8 @@ typedef struct cl_item {
     const char *sha256; /* of the file; NULL when unknown */
     int32_t status;     /* a coulis_status */
     int32_t width, height;
-    int64_t bytes;      /* of the file, 0 when unknown */
-    int64_t vector;     /* number of its vector, -1 for none */
+    int64_t bytes;  /* of the file, 0 when unknown */
+    int64_t vector; /* number of its vector, -1 for none */
 } cl_item;
 
 typedef struct cl_arena cl_arena;

@@ -15,15 +15,14 @@
 /* Pixels of a thumbnail's side. */
 #define SIDE 160
 
-static const char head[] =
-    "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
-    "<meta name=\"viewport\" content=\"width=device-width\">\n<style>\n"
-    ":root{color-scheme:light dark}\n"
-    "body{font:15px/1.4 system-ui,sans-serif;margin:1.5em}\n"
-    "ol{display:flex;flex-wrap:wrap;gap:1em;list-style:none;padding:0}\n"
-    "li{width:160px;overflow-wrap:anywhere}\n"
-    "li div{width:160px;height:160px}\n"
-    "small{opacity:.75}\n";
+static const char head[] = "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
+                           "<meta name=\"viewport\" content=\"width=device-width\">\n<style>\n"
+                           ":root{color-scheme:light dark}\n"
+                           "body{font:15px/1.4 system-ui,sans-serif;margin:1.5em}\n"
+                           "ol{display:flex;flex-wrap:wrap;gap:1em;list-style:none;padding:0}\n"
+                           "li{width:160px;overflow-wrap:anywhere}\n"
+                           "li div{width:160px;height:160px}\n"
+                           "small{opacity:.75}\n";
 
 static void put(cl_new_file *file, const char *text) { cl_new_file_write(file, text, strlen(text)); }
 
@@ -68,8 +67,10 @@ static coulis_status put_thumbnails(cl_new_file *file, const char *const *paths,
 static void put_match(cl_new_file *file, const cJSON *match, int64_t number) {
     const cJSON *similarity = cJSON_GetObjectItemCaseSensitive(match, "similarity");
     char text[160];
-    snprintf(text, sizeof text, "<li><div class=\"s%lld\" role=\"img\" style=\"background-position:-%lldpx 0\" "
-             "aria-label=\"", (long long)(number / CL_SHEET_COLUMNS), (long long)(number % CL_SHEET_COLUMNS * SIDE));
+    snprintf(text, sizeof text,
+             "<li><div class=\"s%lld\" role=\"img\" style=\"background-position:-%lldpx 0\" "
+             "aria-label=\"",
+             (long long)(number / CL_SHEET_COLUMNS), (long long)(number % CL_SHEET_COLUMNS * SIDE));
     put(file, text);
     put_text(file, text_of(match, "path"));
     snprintf(text, sizeof text, "\"></div><b>%.4f</b> ", cJSON_IsNumber(similarity) ? similarity->valuedouble : 0);

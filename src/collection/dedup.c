@@ -16,8 +16,8 @@
 
 /* One image of a group. */
 typedef struct member {
-    int64_t node;  /* rows of the first collection, then those of the second */
-    int64_t root;  /* of its group */
+    int64_t node; /* rows of the first collection, then those of the second */
+    int64_t root; /* of its group */
     const cl_item *item;
 } member;
 
@@ -137,8 +137,7 @@ static coulis_status write_groups(const dedup *d, const char *output, coulis_err
     uint8_t *keep = cl_alloc(n, sizeof *keep);
     float *like = cl_alloc(n, sizeof *like);
     coulis_status status = COULIS_OK;
-    if (!group || !path || !label || !kind || !folder || !keep || !like)
-        status = cl_fail_memory(error, output, n * 45);
+    if (!group || !path || !label || !kind || !folder || !keep || !like) status = cl_fail_memory(error, output, n * 45);
     const member *best = d->members;
     int64_t number = -1;
     for (size_t i = 0; i < n && !status; i++) {
@@ -155,9 +154,9 @@ static coulis_status write_groups(const dedup *d, const char *output, coulis_err
         like[i] = similarity(d, best, m, &kind[i]);
     }
     const cl_sheet_column columns[] = {
-        {"group", CL_SHEET_INT64, group, 0, 0},     {"path", CL_SHEET_TEXT, path, 0, 0},
-        {"keep", CL_SHEET_BOOL, keep, 0, 0},        {"similarity", CL_SHEET_FLOAT, like, 0, 0},
-        {"kind", CL_SHEET_TEXT, kind, 0, 0},        {"label", CL_SHEET_TEXT, label, 0, 0},
+        {"group", CL_SHEET_INT64, group, 0, 0},      {"path", CL_SHEET_TEXT, path, 0, 0},
+        {"keep", CL_SHEET_BOOL, keep, 0, 0},         {"similarity", CL_SHEET_FLOAT, like, 0, 0},
+        {"kind", CL_SHEET_TEXT, kind, 0, 0},         {"label", CL_SHEET_TEXT, label, 0, 0},
         {"collection", CL_SHEET_TEXT, folder, 0, 0},
     };
     if (!status)

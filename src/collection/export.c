@@ -26,8 +26,7 @@ static coulis_status write_sheet(const cl_collection *c, const char *output, con
         {column, halves ? CL_SHEET_HALVES : CL_SHEET_VECTOR, halves ? (const void *)halves : c->x, c->vectors.cols,
          fixed},
     };
-    if (!status)
-        status = cl_sheet_write(output, columns, 3, c->vectors.rows, cl_table_recipe(c->table), error);
+    if (!status) status = cl_sheet_write(output, columns, 3, c->vectors.rows, cl_table_recipe(c->table), error);
     cl_free(path);
     cl_free(label);
     return status;

@@ -75,8 +75,8 @@ static void seed_rows(void *context, int64_t piece, int32_t worker) {
     const seeding *s = context;
     (void)worker;
     for (int64_t i = piece * SEED_ROWS; i < s->count && i < (piece + 1) * SEED_ROWS; i++)
-        s->squares[i] = fmin(s->squares[i], distance_square(row_of(s->f, sampled(s->f, i, s->count)), s->centre,
-                                                            s->f->v->cols));
+        s->squares[i] = fmin(s->squares[i],
+                             distance_square(row_of(s->f, sampled(s->f, i, s->count)), s->centre, s->f->v->cols));
 }
 
 /* SplitMix64 (Steele, Lea and Flood, 2014), as a number from 0 to 1. */
@@ -182,8 +182,16 @@ static void assign_tile(void *context, int64_t piece, int32_t worker) {
         rows[count++] = r;
     }
     if (count == 0) return;
-    const cl_gemm product = {.m = count, .k = cols, .columns = f->out->k, .a = s->rows, .a_stride = cols,
-                             .b = f->packed, .bias = f->bias, .c = s->products, .c_stride = f->padded, .low = -INFINITY,
+    const cl_gemm product = {.m = count,
+                             .k = cols,
+                             .columns = f->out->k,
+                             .a = s->rows,
+                             .a_stride = cols,
+                             .b = f->packed,
+                             .bias = f->bias,
+                             .c = s->products,
+                             .c_stride = f->padded,
+                             .low = -INFINITY,
                              .high = INFINITY};
     f->kernels->gemm(&product);
     for (int64_t i = 0; i < count; i++) {
@@ -357,8 +365,8 @@ static void free_room(fit *f) {
         cl_free(f->scratch[i].products);
         cl_free(f->scratch[i].sum);
     }
-    void *all[] = {f->middle, f->packed, f->centred, f->bias, f->upper, f->lower, f->moved,
-                   f->gap,    f->order,  f->starts,  f->scratch};
+    void *all[] = {f->middle, f->packed, f->centred, f->bias,   f->upper,  f->lower,
+                   f->moved,  f->gap,    f->order,   f->starts, f->scratch};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) cl_free(all[i]);
 }
 

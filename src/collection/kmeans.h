@@ -9,13 +9,13 @@
 
 typedef struct cl_kmeans {
     int64_t k, cols;
-    float *centres;    /* k x cols: the mean of the rows of each cluster, rounded to float32 */
-    int64_t *cluster;  /* rows */
-    float *distance;   /* rows: Euclidean, to the centre of the cluster */
-    int64_t *sizes;    /* k */
+    float *centres;   /* k x cols: the mean of the rows of each cluster, rounded to float32 */
+    int64_t *cluster; /* rows */
+    float *distance;  /* rows: Euclidean, to the centre of the cluster */
+    int64_t *sizes;   /* k */
     int64_t iterations;
-    bool converged;    /* no row is nearer to another centre */
-    double inertia;    /* the sum of the squares of the distances */
+    bool converged; /* no row is nearer to another centre */
+    double inertia; /* the sum of the squares of the distances */
 } cl_kmeans;
 
 /* Lloyd's algorithm (Least squares quantization in PCM, 1982) from k-means++ centres (Arthur and Vassilvitskii, 2007)

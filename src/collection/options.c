@@ -8,8 +8,8 @@
 #include "base/memory.h"
 #include "base/sized.h"
 
-static const coulis_collection_options defaults = {.size = sizeof defaults, .k = 10, .threshold = 0.98, .seed = 1,
-                                                   .max_bytes = 40000000};
+static const coulis_collection_options defaults = {
+    .size = sizeof defaults, .k = 10, .threshold = 0.98, .seed = 1, .max_bytes = 40000000};
 
 void coulis_collection_options_init(coulis_collection_options *options, size_t size) {
     cl_sized_init(options, size, &defaults, sizeof defaults);
@@ -48,8 +48,8 @@ static bool agree(const cJSON *a, const cJSON *b, const char *name) {
 }
 
 coulis_status cl_recipes_alike(const cl_collection *a, const cl_collection *b, coulis_error *error) {
-    static const char *const fields[] = {"model", "model_sha256", "features", "resize", "orient", "alpha", "decode",
-                                         "precision", "filter", "truncated", "depth", "cmyk"};
+    static const char *const fields[] = {"model",  "model_sha256", "features", "resize",    "orient", "alpha",
+                                         "decode", "precision",    "filter",   "truncated", "depth",  "cmyk"};
     const char *texts[] = {cl_table_recipe(a->table), cl_table_recipe(b->table)};
     if (!texts[0] || !texts[1]) return COULIS_OK; /* another program's table: nobody knows */
     bool lacks[2];

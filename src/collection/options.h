@@ -17,8 +17,7 @@ coulis_status cl_collection_options(const coulis_collection_options *given, coul
 char *cl_print_json(cJSON *value, bool good);
 
 /* The vector of the image file `path`, by the network and preprocessing that the table's recipe names. */
-coulis_status cl_featurize_query(const cl_collection *collection, const char *path, float *vector,
-                                 coulis_error *error);
+coulis_status cl_featurize_query(const cl_collection *collection, const char *path, float *vector, coulis_error *error);
 
 /* Vectors of two tables can be compared when the same network, on images prepared the same way, made them.
  * COULIS_CONFLICT names what differs. */

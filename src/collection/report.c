@@ -22,8 +22,8 @@ int64_t cl_file_bytes(const char *path) {
 
 void cl_report_free(cl_report *r) {
     cl_collection_close(&r->collection);
-    void *all[] = {r->paths, r->rows, r->x, r->y, r->vectors, r->squares, r->neighbours, r->similarity,
-                   r->cluster, r->label, r->labels, r->group};
+    void *all[] = {r->paths,      r->rows,       r->x,       r->y,     r->vectors, r->squares,
+                   r->neighbours, r->similarity, r->cluster, r->label, r->labels,  r->group};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) cl_free(all[i]);
     coulis_pca_free(r->pca);
     *r = (cl_report){0};

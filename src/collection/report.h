@@ -14,22 +14,22 @@
 
 typedef struct cl_report {
     cl_collection collection;
-    const char **paths;     /* of the images shown */
+    const char **paths; /* of the images shown */
     int64_t count;
-    int64_t *rows;          /* their rows in the collection */
-    float *x, *y;           /* on the map */
-    const char *map_name;   /* what placed them; NULL: the first two principal components */
-    float *vectors;         /* count x cols; NULL where they are the collection's own */
+    int64_t *rows;        /* their rows in the collection */
+    float *x, *y;         /* on the map */
+    const char *map_name; /* what placed them; NULL: the first two principal components */
+    float *vectors;       /* count x cols; NULL where they are the collection's own */
     double *squares;
-    cl_vectors view;        /* the vectors shown */
-    int32_t *neighbours;    /* count x CL_REPORT_NEIGHBOURS; -1 for none */
+    cl_vectors view;     /* the vectors shown */
+    int32_t *neighbours; /* count x CL_REPORT_NEIGHBOURS; -1 for none */
     float *similarity;
     int32_t *cluster, *label;
     int64_t clusters, label_count;
     const char **labels;
-    int64_t *group;         /* the lowest image of each one's group of duplicates */
+    int64_t *group; /* the lowest image of each one's group of duplicates */
     double threshold;
-    coulis_pca *pca;        /* NULL for none */
+    coulis_pca *pca; /* NULL for none */
 } cl_report;
 
 coulis_status cl_report_make(const char *folder, const coulis_collection_options *options, cl_pool *pool,

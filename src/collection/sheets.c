@@ -97,8 +97,7 @@ coulis_status cl_sheet_make(const char *const *paths, int64_t count, int32_t sid
     d.scratch = cl_alloc((size_t)cl_pool_threads(pool), edge * edge * 3);
     coulis_status status = COULIS_OK;
     if (d.rgb && d.scratch) cl_pool_run(pool, count, draw, &d);
-    if (atomic_load(&d.failed))
-        status = cl_fail(error, (coulis_status)d.error.status, "%s", d.error.message);
+    if (atomic_load(&d.failed)) status = cl_fail(error, (coulis_status)d.error.status, "%s", d.error.message);
     else if (!d.rgb || !d.scratch ||
              !encode(d.rgb, (JDIMENSION)(CL_SHEET_COLUMNS * edge), (JDIMENSION)(rows * edge), sheet))
         status = cl_fail_memory(error, "a sheet of thumbnails", bytes);

@@ -11,7 +11,7 @@
 typedef struct cl_sheet {
     unsigned char *jpeg; /* released with free, as libjpeg allocates it */
     unsigned long size;
-    int64_t missing;     /* thumbnails whose image could not be read: grey */
+    int64_t missing; /* thumbnails whose image could not be read: grey */
 } cl_sheet;
 
 /* A sheet of `count` images (at most CL_SHEET_COLUMNS squared), each cropped to a square of `side` pixels, EXIF

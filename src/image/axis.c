@@ -64,8 +64,10 @@ _Bool cl_axis_init(cl_axis *axis, cl_axis_part part, int32_t filter, int64_t out
     static const struct {
         double support;
         double (*filter)(double);
-    } filters[] = {[COULIS_FILTER_BICUBIC] = {2.0, bicubic}, [COULIS_FILTER_BILINEAR] = {1.0, bilinear},
-                   [COULIS_FILTER_NEAREST] = {0.5, NULL}, [COULIS_FILTER_LANCZOS] = {3.0, lanczos}};
+    } filters[] = {[COULIS_FILTER_BICUBIC] = {2.0, bicubic},
+                   [COULIS_FILTER_BILINEAR] = {1.0, bilinear},
+                   [COULIS_FILTER_NEAREST] = {0.5, NULL},
+                   [COULIS_FILTER_LANCZOS] = {3.0, lanczos}};
     axis->filter = filters[filter].filter;
     axis->support = filters[filter].support * stretch;
     axis->inverse = 1.0 / stretch;

@@ -15,17 +15,17 @@ typedef struct cl_axis_part {
 } cl_axis_part;
 
 typedef struct cl_axis {
-    int64_t in;      /* samples there are */
-    int64_t out;     /* samples the part of them is resized to */
-    int64_t offset;  /* the first of those that is wanted */
-    int32_t count;   /* how many are wanted */
+    int64_t in;     /* samples there are */
+    int64_t out;    /* samples the part of them is resized to */
+    int64_t offset; /* the first of those that is wanted */
+    int32_t count;  /* how many are wanted */
     double begin, scale, support, inverse;
     double (*filter)(double x); /* NULL for the nearest sample */
-    int64_t *first;  /* per wanted sample: the first sample it is made of, */
-    int64_t *taps;   /* of how many, at least 1, */
-    double *sum;     /* and the sum of the weights before they are normalized */
+    int64_t *first;             /* per wanted sample: the first sample it is made of, */
+    int64_t *taps;              /* of how many, at least 1, */
+    double *sum;                /* and the sum of the weights before they are normalized */
     int64_t table_stride;
-    int32_t *table;  /* table_stride weights per wanted sample; NULL when that would be much memory */
+    int32_t *table; /* table_stride weights per wanted sample; NULL when that would be much memory */
 } cl_axis;
 
 /* `filter`: coulis_filter. False when memory is short; cl_axis_free either way. Neither first nor first + taps ever

@@ -114,9 +114,8 @@ static coulis_status find_rows(bmp *b) {
     if (b->compression == RLE8 || b->compression == RLE4) return cl_bmp_inflate(b, b->compression == RLE4);
     uint64_t end = b->start + (height - 1) * b->stride + b->row_bytes;
     if (end <= picture->size || picture->options->truncated == COULIS_TRUNCATED_KEEP) return COULIS_OK;
-    return cl_source_fail(picture, COULIS_UNREADABLE,
-                          "is a BMP cut short: it ends after %zu bytes, %llu too few", picture->size,
-                          (unsigned long long)(end - picture->size));
+    return cl_source_fail(picture, COULIS_UNREADABLE, "is a BMP cut short: it ends after %zu bytes, %llu too few",
+                          picture->size, (unsigned long long)(end - picture->size));
 }
 
 static coulis_status read_rows(cl_decoder *decoder, uint8_t *const *rows, int32_t count) {
@@ -162,9 +161,13 @@ coulis_status cl_bmp_open(cl_source *picture, cl_decoder **decoder) {
         close_bmp(&b->base);
         return status;
     }
-    b->base = (cl_decoder){.width = picture->stored_width, .height = picture->stored_height,
-                           .box = {0, 0, picture->stored_width, picture->stored_height}, .orientation = 1,
-                           .rows = read_rows, .finish = finish, .close = close_bmp};
+    b->base = (cl_decoder){.width = picture->stored_width,
+                           .height = picture->stored_height,
+                           .box = {0, 0, picture->stored_width, picture->stored_height},
+                           .orientation = 1,
+                           .rows = read_rows,
+                           .finish = finish,
+                           .close = close_bmp};
     b->white = picture->options->alpha == COULIS_ALPHA_WHITE;
     *decoder = &b->base;
     return COULIS_OK;

@@ -45,9 +45,7 @@ static void put(runs *r, uint8_t pixel) {
 
 static void encoded_run(runs *r, size_t length, uint8_t value) {
     if (r->x + length > r->width) length = r->width > r->x ? r->width - r->x : 0;
-    for (size_t i = 0; i < length; i++) {
-        put(r, !r->nibbles ? value : i % 2 == 0 ? value >> 4 : value & 15);
-    }
+    for (size_t i = 0; i < length; i++) { put(r, !r->nibbles ? value : i % 2 == 0 ? value >> 4 : value & 15); }
     r->x += length;
 }
 
@@ -94,8 +92,13 @@ coulis_status cl_bmp_inflate(bmp *b, bool nibbles) {
     size_t width = (size_t)picture->stored_width, count = width * (size_t)picture->stored_height;
     b->indices = cl_alloc_zero(count, 1);
     if (!b->indices) return cl_source_fail_memory(picture);
-    runs r = {.bytes = picture->bytes, .size = picture->size, .at = (size_t)b->start, .out = b->indices,
-              .count = count, .width = width, .nibbles = nibbles};
+    runs r = {.bytes = picture->bytes,
+              .size = picture->size,
+              .at = (size_t)b->start,
+              .out = b->indices,
+              .count = count,
+              .width = width,
+              .nibbles = nibbles};
     while (r.done < r.count && r.at < r.size && r.size - r.at >= 2) {
         uint8_t length = r.bytes[r.at], value = r.bytes[r.at + 1];
         r.at += 2;

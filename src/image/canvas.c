@@ -31,9 +31,13 @@ static void close_canvas(cl_decoder *decoder) { cl_canvas_free((cl_canvas *)deco
 coulis_status cl_canvas_create(const cl_source *picture, cl_canvas **canvas) {
     cl_canvas *c = cl_alloc_zero(1, sizeof *c);
     if (!c) return cl_source_fail_memory(picture);
-    c->base = (cl_decoder){.width = picture->stored_width, .height = picture->stored_height,
-                           .box = {0, 0, picture->stored_width, picture->stored_height}, .orientation = 1,
-                           .rows = read_rows, .finish = finish, .close = close_canvas};
+    c->base = (cl_decoder){.width = picture->stored_width,
+                           .height = picture->stored_height,
+                           .box = {0, 0, picture->stored_width, picture->stored_height},
+                           .orientation = 1,
+                           .rows = read_rows,
+                           .finish = finish,
+                           .close = close_canvas};
     c->white = picture->options->alpha == COULIS_ALPHA_WHITE;
     c->pixels = cl_alloc_zero((size_t)c->base.width * 4, (size_t)c->base.height);
     if (!c->pixels) {

@@ -5,7 +5,7 @@
 #include "image/source.h"
 
 typedef enum cl_color_kind {
-    CL_COLOR_LAB,          /* CIELAB as Pillow has it: 8 bits, a and b moved up by 128, and a byte of no meaning */
+    CL_COLOR_LAB, /* CIELAB as Pillow has it: 8 bits, a and b moved up by 128, and a byte of no meaning */
     CL_COLOR_CMYK,
     CL_COLOR_CMYK_INVERTED /* 255 is no ink */
 } cl_color_kind;

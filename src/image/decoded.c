@@ -49,9 +49,10 @@ static void close_decoded(cl_decoder *decoder) { cl_free(decoder); }
 coulis_status cl_decoded_open(cl_source *picture, const coulis_pixels *pixels, cl_decoder **decoder) {
     const int32_t channels = pixels->channels, orientation = pixels->orientation;
     if (pixels->width < 0 || pixels->height < 0 || (channels != 1 && channels != 3 && channels != 4))
-        return cl_fail(picture->error, COULIS_INVALID_ARGUMENT, "coulis_pixels: %" PRId32 " x %" PRId32 " with %" PRId32
-                       " channels: sides must be at least 0, channels 1, 3 or 4", pixels->width, pixels->height,
-                       channels);
+        return cl_fail(picture->error, COULIS_INVALID_ARGUMENT,
+                       "coulis_pixels: %" PRId32 " x %" PRId32 " with %" PRId32
+                       " channels: sides must be at least 0, channels 1, 3 or 4",
+                       pixels->width, pixels->height, channels);
     if (orientation < 0 || orientation > 8)
         return cl_fail(picture->error, COULIS_INVALID_ARGUMENT,
                        "coulis_pixels: orientation must be 0 to 8, not %" PRId32, orientation);
@@ -61,9 +62,13 @@ coulis_status cl_decoded_open(cl_source *picture, const coulis_pixels *pixels, c
     decoded *d = cl_alloc_zero(1, sizeof *d);
     if (!d) return cl_source_fail_memory(picture);
     const bool turned = orientation > 1 && picture->options->orient == COULIS_ORIENT_EXIF;
-    d->base = (cl_decoder){.width = pixels->width, .height = pixels->height,
-                           .box = {0, 0, pixels->width, pixels->height}, .orientation = turned ? orientation : 1,
-                           .rows = read_rows, .finish = finish, .close = close_decoded};
+    d->base = (cl_decoder){.width = pixels->width,
+                           .height = pixels->height,
+                           .box = {0, 0, pixels->width, pixels->height},
+                           .orientation = turned ? orientation : 1,
+                           .rows = read_rows,
+                           .finish = finish,
+                           .close = close_decoded};
     d->pixels = *pixels;
     d->alpha = picture->options->alpha;
     *decoder = &d->base;

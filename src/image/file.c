@@ -38,7 +38,7 @@ static coulis_status read_open_file(const cl_source *picture, int file, int64_t 
     if (about.bytes == 0) return cl_source_fail(picture, COULIS_EMPTY, "is empty: it has no bytes");
     if (about.bytes > max_bytes) {
         return cl_source_fail(picture, COULIS_TOO_LARGE, "has %" PRId64 " bytes, more than the limit of %" PRId64,
-                               about.bytes, max_bytes);
+                              about.bytes, max_bytes);
     }
     uint8_t *memory = cl_alloc((size_t)about.bytes, 1);
     if (!memory) return cl_source_fail_memory(picture);

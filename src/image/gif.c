@@ -8,7 +8,7 @@
 
 typedef struct gif {
     cl_source *picture;
-    size_t at; /* what is read next */
+    size_t at;                             /* what is read next */
     const uint8_t *global_colors, *colors; /* red, green, blue; NULL: an index is its own grey */
     uint32_t global_count, count;
     int32_t transparent; /* index, -1 for none */

@@ -5,7 +5,7 @@
 typedef struct reader {
     const uint8_t *bytes;
     size_t size, *at;
-    size_t block; /* bytes left in the current block */
+    size_t block;          /* bytes left in the current block */
     uint32_t buffer, held; /* bits read, and how many */
 } reader;
 

@@ -30,12 +30,19 @@ typedef struct library {
     int (*image_height)(const void *image, int channel);
 } library;
 
-static const char *const symbols[] = {"heif_context_alloc", "heif_context_free",
+static const char *const symbols[] = {"heif_context_alloc",
+                                      "heif_context_free",
                                       "heif_context_read_from_memory_without_copy",
-                                      "heif_context_get_primary_image_handle", "heif_image_handle_release",
-                                      "heif_image_handle_get_width", "heif_image_handle_get_height",
-                                      "heif_image_handle_has_alpha_channel", "heif_decode_image", "heif_image_release",
-                                      "heif_image_get_plane_readonly", "heif_image_get_width", "heif_image_get_height",
+                                      "heif_context_get_primary_image_handle",
+                                      "heif_image_handle_release",
+                                      "heif_image_handle_get_width",
+                                      "heif_image_handle_get_height",
+                                      "heif_image_handle_has_alpha_channel",
+                                      "heif_decode_image",
+                                      "heif_image_release",
+                                      "heif_image_get_plane_readonly",
+                                      "heif_image_get_width",
+                                      "heif_image_get_height",
                                       NULL};
 _Static_assert(sizeof(library) == sizeof symbols - sizeof *symbols, "a symbol for each function");
 
@@ -45,7 +52,8 @@ static const cl_late libheif = {"HEIC", "libheif1 (libheif)", files, symbols};
 static coulis_status fail(const cl_source *picture, heif_error error) {
     if (error.code == MEMORY_ERROR || errno == ENOMEM) return cl_source_fail_memory(picture);
     if (error.code == UNSUPPORTED_FEATURE && error.subcode == UNSUPPORTED_CODEC) {
-        return cl_source_fail(picture, COULIS_UNSUPPORTED, "is a HEIF for whose codec this system's libheif has no "
+        return cl_source_fail(picture, COULIS_UNSUPPORTED,
+                              "is a HEIF for whose codec this system's libheif has no "
                               "decoder: install libheif-plugin-libde265");
     }
     return cl_source_fail(picture, COULIS_UNREADABLE, "is a damaged HEIF: %s",
@@ -65,8 +73,8 @@ static void copy_rows(const uint8_t *from, int stride, bool alpha, cl_canvas *ca
 
 static coulis_status decode(cl_source *picture, const library *l, const void *handle, cl_canvas **canvas) {
     int width = l->width(handle), height = l->height(handle);
-    coulis_status status =
-        cl_source_set_size(picture, width > 0 ? (uint64_t)width : 0, height > 0 ? (uint64_t)height : 0);
+    coulis_status status = cl_source_set_size(picture, width > 0 ? (uint64_t)width : 0,
+                                              height > 0 ? (uint64_t)height : 0);
     if (status) return status;
     bool alpha = l->has_alpha(handle);
     void *image = NULL;

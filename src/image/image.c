@@ -20,9 +20,12 @@
 /* A side of the result, at most: what JPEG allows, far beyond what a network takes. */
 #define MAX_SIDE 65535
 
-static const coulis_image_options defaults = {.size = sizeof defaults, .resize = COULIS_RESIZE_AUTO,
-                                              .orient = COULIS_ORIENT_EXIF, .alpha = COULIS_ALPHA_WHITE,
-                                              .decode = COULIS_DECODE_EXACT, .max_bytes = MAX_BYTES,
+static const coulis_image_options defaults = {.size = sizeof defaults,
+                                              .resize = COULIS_RESIZE_AUTO,
+                                              .orient = COULIS_ORIENT_EXIF,
+                                              .alpha = COULIS_ALPHA_WHITE,
+                                              .decode = COULIS_DECODE_EXACT,
+                                              .max_bytes = MAX_BYTES,
                                               .max_pixels = MAX_PIXELS};
 
 void coulis_image_options_init(coulis_image_options *options, size_t size) {
@@ -60,8 +63,9 @@ coulis_status cl_image_options_read(const coulis_image_options *given, coulis_im
 static coulis_status check_arguments(int32_t width, int32_t height, const uint8_t *rgb, coulis_error *error) {
     if (!rgb) return cl_fail(error, COULIS_INVALID_ARGUMENT, "rgb is NULL: there is nowhere to put the image");
     if (width < 1 || height < 1 || width > MAX_SIDE || height > MAX_SIDE) {
-        return cl_fail(error, COULIS_INVALID_ARGUMENT, "cannot resize to %" PRId32 " x %" PRId32
-                       ": width and height must be from 1 to %d", width, height, MAX_SIDE);
+        return cl_fail(error, COULIS_INVALID_ARGUMENT,
+                       "cannot resize to %" PRId32 " x %" PRId32 ": width and height must be from 1 to %d", width,
+                       height, MAX_SIDE);
     }
     return COULIS_OK;
 }
@@ -108,7 +112,7 @@ static coulis_status decode(cl_source *picture, uint8_t *rgb) {
     if (picture->size == 0) return cl_source_fail(picture, COULIS_EMPTY, "is empty: it has no bytes");
     if (picture->size > (uint64_t)picture->options->max_bytes) {
         return cl_source_fail(picture, COULIS_TOO_LARGE, "has %zu bytes, more than the limit of %" PRId64,
-                               picture->size, picture->options->max_bytes);
+                              picture->size, picture->options->max_bytes);
     }
     cl_decoder *decoder;
     coulis_status status = open_decoder(picture, &decoder);
@@ -124,8 +128,13 @@ coulis_status cl_image_decode(const char *name, const uint8_t *bytes, size_t siz
     if (status) return status;
     if (!bytes && size) return cl_fail(error, COULIS_INVALID_ARGUMENT, "bytes is NULL, but size is %zu", size);
 
-    cl_source picture = {.bytes = bytes, .size = size, .name = name, .options = options,
-                         .width = width, .height = height, .error = error};
+    cl_source picture = {.bytes = bytes,
+                         .size = size,
+                         .name = name,
+                         .options = options,
+                         .width = width,
+                         .height = height,
+                         .error = error};
     status = decode(&picture, rgb);
     *stored_width = picture.stored_width;
     *stored_height = picture.stored_height;

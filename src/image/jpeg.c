@@ -139,21 +139,18 @@ static coulis_status fail_truncated(const jpeg *j) {
 static coulis_status fail_library(jpeg *j) {
     if (j->too_many_scans) {
         return cl_source_fail(j->picture, COULIS_UNREADABLE,
-                               "is a JPEG in more than %d scans, which would take too long to decode", j->scans_max);
+                              "is a JPEG in more than %d scans, which would take too long to decode", j->scans_max);
     }
     if (j->error.msg_code == JERR_OUT_OF_MEMORY || j->error.msg_code == JERR_NO_BACKING_STORE) {
         return cl_source_fail_memory(j->picture);
     }
     char reason[JMSG_LENGTH_MAX];
     j->error.format_message((j_common_ptr)&j->info, reason);
-    return cl_source_fail(j->picture, COULIS_UNREADABLE, "is a damaged JPEG: %s (near byte %zu)", reason,
-                          position(j));
+    return cl_source_fail(j->picture, COULIS_UNREADABLE, "is a damaged JPEG: %s (near byte %zu)", reason, position(j));
 }
 
 static void expand_gray(uint8_t *row, const uint8_t *line, size_t width) {
-    for (size_t x = 0; x < width; x++) {
-        row[4 * x] = row[4 * x + 1] = row[4 * x + 2] = line[x];
-    }
+    for (size_t x = 0; x < width; x++) { row[4 * x] = row[4 * x + 1] = row[4 * x + 2] = line[x]; }
 }
 
 /* The file holds inverted CMYK, as Adobe writes it: c is 255 - line[0] and so on. */
@@ -262,8 +259,7 @@ static coulis_status start(jpeg *j) {
     }
     if (j->info.output_width > (JDIMENSION)j->base.width ||
         (size_t)j->info.output_components * j->info.output_width > j->line_bytes) {
-        return cl_source_fail(j->picture, COULIS_UNREADABLE,
-                              "is a damaged JPEG: it has two frame headers that differ");
+        return cl_source_fail(j->picture, COULIS_UNREADABLE, "is a damaged JPEG: it has two frame headers that differ");
     }
     return COULIS_OK;
 }
@@ -291,7 +287,9 @@ static coulis_status open_with(cl_source *picture, const cl_jpeg_header *header,
     j->base = (cl_decoder){.width = (picture->stored_width + fraction - 1) / fraction,
                            .height = (picture->stored_height + fraction - 1) / fraction,
                            .box = {0, 0, width / fraction, height / fraction},
-                           .orientation = header->orientation, .rows = read_rows, .finish = finish,
+                           .orientation = header->orientation,
+                           .rows = read_rows,
+                           .finish = finish,
                            .close = close_jpeg};
     j->picture = picture;
     j->layers = header->layers;

@@ -7,9 +7,27 @@
 #include "image/bytes.h"
 #include "image/exif.h"
 
-enum { SOF0 = 0xC0, DHT = 0xC4, JPG = 0xC8, DAC = 0xCC, SOI = 0xD8, EOI = 0xD9, SOS = 0xDA, DQT = 0xDB, DNL = 0xDC,
-       DRI = 0xDD, DHP = 0xDE, EXP = 0xDF, APP0 = 0xE0, APP1 = 0xE1, APP2 = 0xE2, APP13 = 0xED, APP14 = 0xEE,
-       APP15 = 0xEF, COM = 0xFE };
+enum {
+    SOF0 = 0xC0,
+    DHT = 0xC4,
+    JPG = 0xC8,
+    DAC = 0xCC,
+    SOI = 0xD8,
+    EOI = 0xD9,
+    SOS = 0xDA,
+    DQT = 0xDB,
+    DNL = 0xDC,
+    DRI = 0xDD,
+    DHP = 0xDE,
+    EXP = 0xDF,
+    APP0 = 0xE0,
+    APP1 = 0xE1,
+    APP2 = 0xE2,
+    APP13 = 0xED,
+    APP14 = 0xEE,
+    APP15 = 0xEF,
+    COM = 0xFE
+};
 
 typedef struct segment {
     const uint8_t *data;
@@ -112,8 +130,11 @@ static coulis_status walk_markers(walk *w) {
         if (!after_ff) {
             /* Anything between segments that is not 0xFF is skipped. */
             const uint8_t *next = w->at < size ? memchr(bytes + w->at, 0xFF, size - w->at) : NULL;
-            if (!next) return cl_source_fail(w->picture, COULIS_UNREADABLE, "is a damaged JPEG: it ends before any "
-                                              "image data, after %zu bytes", size);
+            if (!next)
+                return cl_source_fail(w->picture, COULIS_UNREADABLE,
+                                      "is a damaged JPEG: it ends before any "
+                                      "image data, after %zu bytes",
+                                      size);
             w->at = (size_t)(next - bytes) + 1;
         }
         after_ff = false;

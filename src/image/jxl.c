@@ -31,15 +31,20 @@ typedef struct library {
     int (*set_buffer)(void *decoder, const pixel_format *format, void *buffer, size_t size);
 } library;
 
-static const char *const symbols[] = {"JxlDecoderCreate",          "JxlDecoderDestroy",
-                                      "JxlDecoderSubscribeEvents", "JxlDecoderSetInput",
-                                      "JxlDecoderCloseInput",      "JxlDecoderProcessInput",
-                                      "JxlDecoderGetBasicInfo",    "JxlDecoderImageOutBufferSize",
-                                      "JxlDecoderSetImageOutBuffer", NULL};
+static const char *const symbols[] = {"JxlDecoderCreate",
+                                      "JxlDecoderDestroy",
+                                      "JxlDecoderSubscribeEvents",
+                                      "JxlDecoderSetInput",
+                                      "JxlDecoderCloseInput",
+                                      "JxlDecoderProcessInput",
+                                      "JxlDecoderGetBasicInfo",
+                                      "JxlDecoderImageOutBufferSize",
+                                      "JxlDecoderSetImageOutBuffer",
+                                      NULL};
 _Static_assert(sizeof(library) == sizeof symbols - sizeof *symbols, "a symbol for each function");
 
-static const char *const files[] = {"libjxl.so.0.11", "libjxl.so.0.10", "libjxl.so.0.9", "libjxl.so.0.8",
-                                    "libjxl.so.0.7",  NULL};
+static const char *const files[] = {"libjxl.so.0.11", "libjxl.so.0.10", "libjxl.so.0.9",
+                                    "libjxl.so.0.8",  "libjxl.so.0.7",  NULL};
 static const cl_late libjxl = {"JPEG XL", "libjxl (Debian 12: libjxl0.7)", files, symbols};
 
 static coulis_status fail(const cl_source *picture, const char *what) {

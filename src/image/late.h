@@ -5,9 +5,9 @@
 #include "image/source.h"
 
 typedef struct cl_late {
-    const char *format, *package;     /* for the sentence when it is missing */
-    const char *const *files;         /* names to try, NULL behind the last */
-    const char *const *symbols;       /* likewise: all must be there */
+    const char *format, *package; /* for the sentence when it is missing */
+    const char *const *files;     /* names to try, NULL behind the last */
+    const char *const *symbols;   /* likewise: all must be there */
 } cl_late;
 
 /* Loads the library and stores the addresses of its symbols, in their order, at `functions`. It stays loaded: closing

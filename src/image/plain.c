@@ -20,7 +20,7 @@ typedef struct tap {
 typedef struct plain {
     tap *x, *y; /* of each wanted column and row */
     int32_t width, height;
-    uint8_t *row;   /* of the decoder, four bytes a pixel */
+    uint8_t *row;     /* of the decoder, four bytes a pixel */
     int32_t *wide[2]; /* rows of the result's width: an even source row in the first, an odd one in the second */
 } plain;
 

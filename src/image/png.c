@@ -23,18 +23,18 @@ typedef struct png {
     uint32_t in_chunk;                 /* bytes of the current data chunk not read yet */
     z_stream z;
     bool inflating;
-    bool at_end;        /* the data ended, orderly, before the last row; */
-    bool cut;           /* or not, but the rows that are there are wanted */
-    uint32_t row;       /* the image's next row */
-    size_t row_bytes;   /* of one packed row */
+    bool at_end;                 /* the data ended, orderly, before the last row; */
+    bool cut;                    /* or not, but the rows that are there are wanted */
+    uint32_t row;                /* the image's next row */
+    size_t row_bytes;            /* of one packed row */
     uint8_t *current, *previous; /* packed rows, with the filter's byte before */
-    uint8_t *pixels;    /* unpacked: one row, or the whole interlaced image */
+    uint8_t *pixels;             /* unpacked: one row, or the whole interlaced image */
 } png;
 
 static coulis_status fail_truncated(const png *p) {
     return cl_source_fail(p->stream.picture, COULIS_UNREADABLE,
-                           "is a PNG cut short: its data end at byte %zu, at row %u of %d", p->stream.at, p->row,
-                           p->base.height);
+                          "is a PNG cut short: its data end at byte %zu, at row %u of %d", p->stream.at, p->row,
+                          p->base.height);
 }
 
 /* Hands the next piece of data to zlib, going on to the next data chunk when one is used up. */
@@ -46,7 +46,7 @@ static coulis_status more_input(png *p) {
         cl_png_next next = cl_png_next_chunk(s, &chunk);
         if (next == CL_PNG_BAD_ID) {
             return cl_source_fail(s->picture, COULIS_UNREADABLE, "is a damaged PNG: no chunk begins at byte %zu",
-                                   chunk.start);
+                                  chunk.start);
         }
         if (next == CL_PNG_NO_MORE) return fail_truncated(p);
         if (chunk.id != CL_PNG_IDAT && chunk.id != CL_PNG_DDAT && chunk.id != CL_PNG_fdAT) return fail_truncated(p);
@@ -83,7 +83,7 @@ static coulis_status next_packed_row(png *p, size_t size) {
         if (result == Z_MEM_ERROR) return cl_source_fail_memory(picture);
         if (result < 0) {
             return cl_source_fail(picture, COULIS_UNREADABLE, "is a damaged PNG: %s, before byte %zu, at row %u",
-                                   p->z.msg ? p->z.msg : "its data are not sound", p->stream.at, p->row);
+                                  p->z.msg ? p->z.msg : "its data are not sound", p->stream.at, p->row);
         }
         have = size + 1 - p->z.avail_out;
         if (have < size + 1) p->z.avail_in = 0; /* zlib has all of it, or wants none */
@@ -212,8 +212,8 @@ static coulis_status read_header(cl_png_stream *s, cl_png_chunk *data) {
         cl_png_next next = cl_png_next_chunk(s, data);
         if (next != CL_PNG_CHUNK) {
             return cl_source_fail(s->picture, COULIS_UNREADABLE, "is a damaged PNG: %s at byte %zu",
-                                   next == CL_PNG_NO_MORE ? "it ends before any image data" : "no chunk begins",
-                                   data->start);
+                                  next == CL_PNG_NO_MORE ? "it ends before any image data" : "no chunk begins",
+                                  data->start);
         }
         coulis_status status = COULIS_OK;
         cl_png_handled handled = cl_png_handle(s, data, &status);

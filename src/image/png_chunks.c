@@ -33,8 +33,8 @@ cl_png_next cl_png_next_chunk(cl_png_stream *stream, cl_png_chunk *chunk) {
 
 coulis_status cl_png_fail(const cl_png_stream *stream, const cl_png_chunk *chunk, const char *what) {
     const char id[5] = {(char)(chunk->id >> 24), (char)(chunk->id >> 16), (char)(chunk->id >> 8), (char)chunk->id, 0};
-    return cl_source_fail(stream->picture, COULIS_UNREADABLE, "is a damaged PNG: %s, in the chunk %s at byte %zu",
-                          what, id, chunk->start);
+    return cl_source_fail(stream->picture, COULIS_UNREADABLE, "is a damaged PNG: %s, in the chunk %s at byte %zu", what,
+                          id, chunk->start);
 }
 
 bool cl_png_skip(cl_png_stream *stream, size_t length) {
@@ -154,8 +154,7 @@ static coulis_status content(cl_png_stream *s, const cl_png_chunk *chunk) {
     case CL_PNG_ID('e', 'X', 'I', 'f'): return exif(s, chunk);
     case CL_PNG_tEXt:
     case CL_PNG_zTXt:
-    case CL_PNG_iTXt:
-        return s->picture->options->orient == COULIS_ORIENT_EXIF ? cl_png_text(s, chunk) : COULIS_OK;
+    case CL_PNG_iTXt: return s->picture->options->orient == COULIS_ORIENT_EXIF ? cl_png_text(s, chunk) : COULIS_OK;
     default: return COULIS_OK;
     }
 }

@@ -46,9 +46,9 @@ typedef struct cl_png_stream {
 
     bool has_frame; /* fcTL: where in the image the frame that follows lies */
     uint64_t frame_left, frame_top, frame_right, frame_bottom;
-    int64_t sequence;     /* the last sequence number of an animation, -1 before the first */
-    int64_t frame_count;  /* acTL's, -1 when there is none or it is not valid */
-    int64_t inflated;     /* bytes of compressed text so far */
+    int64_t sequence;    /* the last sequence number of an animation, -1 before the first */
+    int64_t frame_count; /* acTL's, -1 when there is none or it is not valid */
+    int64_t inflated;    /* bytes of compressed text so far */
 
     /* 0 until found. In Pillow an eXIf chunk goes before a "Raw profile type exif", that before XMP. */
     int32_t exif_orientation, profile_orientation, xmp_orientation;
@@ -63,9 +63,9 @@ typedef struct cl_png_chunk {
 } cl_png_chunk;
 
 typedef enum cl_png_handled {
-    CL_PNG_READ,      /* chunk->data is there */
-    CL_PNG_END,       /* IDAT, fdAT or IEND: stream->at is where its data begins */
-    CL_PNG_FAULT      /* cl_source_fail has been called; see *status */
+    CL_PNG_READ, /* chunk->data is there */
+    CL_PNG_END,  /* IDAT, fdAT or IEND: stream->at is where its data begins */
+    CL_PNG_FAULT /* cl_source_fail has been called; see *status */
 } cl_png_handled;
 
 typedef enum cl_png_next { CL_PNG_CHUNK, CL_PNG_NO_MORE, CL_PNG_BAD_ID } cl_png_next;

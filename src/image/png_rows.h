@@ -22,8 +22,8 @@ typedef struct cl_png_colors {
     bool white;              /* composite over white, by alpha or by: */
     bool has_color_key;
     uint8_t color_key[3];
-    bool scale;         /* grey of 16 bits to 8 */
-    uint32_t wide_key;  /* and its colour key */
+    bool scale;        /* grey of 16 bits to 8 */
+    uint32_t wide_key; /* and its colour key */
 } cl_png_colors;
 
 void cl_png_to_rgb(const cl_png_colors *colors, const uint8_t *pixels, uint8_t *rgb, size_t count);

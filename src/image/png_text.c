@@ -71,7 +71,9 @@ static void note(cl_png_stream *stream, text key, text value) {
 
 static coulis_status note_compressed(cl_png_stream *stream, text key, text value) {
     if (stream->inflated >= INFLATED_MAX) return COULIS_OK;
-    z_stream z = {.zalloc = cl_zlib_alloc, .zfree = cl_zlib_free, .next_in = (Bytef *)(uintptr_t)value.data,
+    z_stream z = {.zalloc = cl_zlib_alloc,
+                  .zfree = cl_zlib_free,
+                  .next_in = (Bytef *)(uintptr_t)value.data,
                   .avail_in = (uInt)value.size};
     uint8_t *plain = cl_alloc(TEXT_MAX, 1);
     if (!plain || inflateInit(&z) != Z_OK) {

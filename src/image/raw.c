@@ -26,13 +26,19 @@ typedef struct library {
     const char *(*text)(int error);
 } library;
 
-static const char *const symbols[] = {"libraw_init", "libraw_close", "libraw_open_buffer", "libraw_unpack_thumb",
-                                      "libraw_dcraw_make_mem_thumb", "libraw_dcraw_clear_mem", "libraw_strerror", NULL};
+static const char *const symbols[] = {"libraw_init",
+                                      "libraw_close",
+                                      "libraw_open_buffer",
+                                      "libraw_unpack_thumb",
+                                      "libraw_dcraw_make_mem_thumb",
+                                      "libraw_dcraw_clear_mem",
+                                      "libraw_strerror",
+                                      NULL};
 _Static_assert(sizeof(library) == sizeof symbols - sizeof *symbols, "a symbol for each function");
 
 /* _r: the build that several threads may use. */
-static const char *const files[] = {"libraw_r.so.23", "libraw_r.so.22", "libraw_r.so.21", "libraw_r.so.20",
-                                    "libraw_r.so.19", NULL};
+static const char *const files[] = {"libraw_r.so.23", "libraw_r.so.22", "libraw_r.so.21",
+                                    "libraw_r.so.20", "libraw_r.so.19", NULL};
 static const cl_late libraw = {"a camera's raw file", "libraw (Debian 12: libraw20)", files, symbols};
 
 static coulis_status fail(const cl_source *picture, const char *what) {

@@ -33,19 +33,19 @@ struct cl_resizer {
     int32_t block_rows, chunk_rows;
     int32_t chunk_start; /* input row that is the first in `chunk` */
     uint8_t *row[BLOCK_ROWS];
-    uint8_t *block;     /* the rows above, in one piece of memory, */
+    uint8_t *block;      /* the rows above, in one piece of memory, */
     size_t block_stride; /* so far apart */
-    uint8_t *columns;   /* a block by columns: in_width x block_rows x 3 */
-    uint8_t *narrowed;  /* after the horizontal pass: width x block_rows x 3 */
-    size_t chunk_width; /* bytes of a row between the passes, */
-    size_t row_bytes;   /* and with slack */
-    uint8_t *chunk;     /* chunk_rows rows of row_bytes */
-    uint8_t *tall;      /* block_rows rows after a vertical pass that is first */
-    int32_t next_out;   /* the first output row that is not finished */
-    int32_t slots;      /* output rows that can be unfinished at the end of a chunk */
-    int32_t *partial;   /* their sums so far: row o in slot o % slots */
-    size_t partial_row; /* numbers in a slot */
-    uint8_t *result;    /* height rows of width x 3; NULL when the caller's memory serves */
+    uint8_t *columns;    /* a block by columns: in_width x block_rows x 3 */
+    uint8_t *narrowed;   /* after the horizontal pass: width x block_rows x 3 */
+    size_t chunk_width;  /* bytes of a row between the passes, */
+    size_t row_bytes;    /* and with slack */
+    uint8_t *chunk;      /* chunk_rows rows of row_bytes */
+    uint8_t *tall;       /* block_rows rows after a vertical pass that is first */
+    int32_t next_out;    /* the first output row that is not finished */
+    int32_t slots;       /* output rows that can be unfinished at the end of a chunk */
+    int32_t *partial;    /* their sums so far: row o in slot o % slots */
+    size_t partial_row;  /* numbers in a slot */
+    uint8_t *result;     /* height rows of width x 3; NULL when the caller's memory serves */
     int32_t scratch[SLICE];
     int32_t sums[BLOCK_ROWS * 3];
 };
@@ -235,8 +235,7 @@ static void vertical_pass(cl_resizer *r, uint8_t *result) {
         sum.begin = first >= chunk_start;
         sum.end = end <= chunk_end;
         sum.partial = r->partial ? r->partial + (size_t)(o % r->slots) * r->partial_row : NULL;
-        sum.out = r->vertical_first ? r->tall + (size_t)(o % r->block_rows) * r->row_bytes
-                                    : result + (size_t)o * sum.n;
+        sum.out = r->vertical_first ? r->tall + (size_t)(o % r->block_rows) * r->row_bytes : result + (size_t)o * sum.n;
         r->kernel(&sum);
         if (sum.end) finish_row(r, o);
     }

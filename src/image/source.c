@@ -46,13 +46,13 @@ coulis_status cl_source_set_size(cl_source *picture, uint64_t width, uint64_t he
     }
     if (width == 0 || height == 0) {
         return cl_source_fail(picture, COULIS_UNREADABLE, "is %" PRIu64 " x %" PRIu64 " pixels: it has none", width,
-                               height);
+                              height);
     }
     uint64_t limit = (uint64_t)picture->options->max_pixels;
     if (width > INT32_MAX || height > INT32_MAX || width > limit / height) {
         return cl_source_fail(picture, COULIS_TOO_LARGE,
-                               "is %" PRIu64 " x %" PRIu64 " pixels, more than the limit of %" PRIu64 " pixels",
-                               width, height, limit);
+                              "is %" PRIu64 " x %" PRIu64 " pixels, more than the limit of %" PRIu64 " pixels", width,
+                              height, limit);
     }
     return COULIS_OK;
 }

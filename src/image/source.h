@@ -18,7 +18,7 @@ typedef struct cl_source {
 
 /* cl_fail with a sentence that begins with the image's name: "NAME " and then `format`. */
 __attribute__((format(printf, 3, 4))) coulis_status cl_source_fail(const cl_source *picture, coulis_status status,
-                                                                    const char *format, ...);
+                                                                   const char *format, ...);
 coulis_status cl_source_fail_memory(const cl_source *picture);
 
 /* For what a library says of a file without saying whether the file is not sound or memory was short: whether memory is

@@ -5,8 +5,8 @@
 #include "base/error.h"
 #include "image/exif.h"
 
-static const uint32_t compressions[] = {1, 2, 3, 4, 5, 6, 7, 8, 32771, 32773, 32809, 32946, 34676, 34677, 34925, 50000,
-                                        50001};
+static const uint32_t compressions[] = {1,     2,     3,     4,     5,     6,     7,     8,    32771,
+                                        32773, 32809, 32946, 34676, 34677, 34925, 50000, 50001};
 
 static bool is_known(uint64_t compression) {
     for (size_t i = 0; i < sizeof compressions / sizeof *compressions; i++) {

@@ -174,7 +174,7 @@ static coulis_status read_all(cl_tiff *t, TIFF *tiff, const file *f, uint32_t co
         return cl_tiff_fail(t, "its directory contradicts itself");
     }
     TIFFGetField(tiff, TIFFTAG_PHOTOMETRIC, &photometric);
-    t->swapped = false; /* libtiff gives samples in the order of this machine, */
+    t->swapped = false;  /* libtiff gives samples in the order of this machine, */
     t->reversed = false; /* and the first pixel in the highest bits */
     if (compression == COMPRESSION_OJPEG) return read_as_rgba(t, tiff, f);
     if (photometric == PHOTOMETRIC_YCBCR) {

@@ -3,19 +3,15 @@
 #include "image/bytes.h"
 #include "image/tiff.h"
 
-static const uint16_t numbers[CL_TIFF_TAGS] = {254, 256, 257, 258, 259, 262, 266, 271, 273, 274, 277, 278,
+static const uint16_t numbers[CL_TIFF_TAGS] = {254, 256, 257, 258, 259, 262, 266, 271, 273, 274, 277,   278,
                                                281, 284, 320, 322, 323, 324, 330, 338, 339, 700, 34675, 50706};
 
 /* Bytes in one value of each type, 0 for a type that is ignored. 13 is IFD, 16 is LONG8. */
 static const uint8_t type_size[17] = {0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8};
 
-static uint64_t read16(const cl_tiff *t, const uint8_t *at) {
-    return t->big_endian ? cl_big16(at) : cl_little16(at);
-}
+static uint64_t read16(const cl_tiff *t, const uint8_t *at) { return t->big_endian ? cl_big16(at) : cl_little16(at); }
 
-static uint64_t read32(const cl_tiff *t, const uint8_t *at) {
-    return t->big_endian ? cl_big32(at) : cl_little32(at);
-}
+static uint64_t read32(const cl_tiff *t, const uint8_t *at) { return t->big_endian ? cl_big32(at) : cl_little32(at); }
 
 static uint64_t read64(const cl_tiff *t, const uint8_t *at) {
     return t->big_endian ? read32(t, at) << 32 | read32(t, at + 4) : read32(t, at + 4) << 32 | read32(t, at);

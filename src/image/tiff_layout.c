@@ -7,7 +7,7 @@
 
 typedef struct key {
     uint64_t photometric, format, fill, extra[SAMPLES_MAX];
-    uint64_t bits;            /* of each sample */
+    uint64_t bits; /* of each sample */
     uint32_t samples, extras;
 } key;
 
@@ -150,7 +150,8 @@ coulis_status cl_tiff_find_layout(cl_tiff *t) {
     key k = {0};
     t->planes = planar == 2;
     if (!read_key(t, compression == 6, &k) || !known(t, &k)) {
-        return cl_source_fail(t->picture, COULIS_UNREADABLE, "is a TIFF with pixels of a kind that is not read "
+        return cl_source_fail(t->picture, COULIS_UNREADABLE,
+                              "is a TIFF with pixels of a kind that is not read "
                               "(photometric interpretation %llu, %u samples of %llu bits)",
                               (unsigned long long)k.photometric, k.samples, (unsigned long long)k.bits);
     }

@@ -110,8 +110,8 @@ static coulis_status convert_by_profile(const cl_tiff *t, uint8_t *pixels, size_
         pixels[4 * i + 2] ^= 128;
     }
     cl_color *color;
-    coulis_status status =
-        cl_color_create(t->picture, icc->data, (size_t)icc->count, lab ? CL_COLOR_LAB : CL_COLOR_CMYK, &color);
+    coulis_status status = cl_color_create(t->picture, icc->data, (size_t)icc->count,
+                                           lab ? CL_COLOR_LAB : CL_COLOR_CMYK, &color);
     if (status || !color) return status;
     cl_color_apply(color, pixels, count);
     cl_color_free(color);

@@ -52,8 +52,7 @@ void cl_filter_free(cl_filter *filter) {
 /* `count` rows spread evenly, divided by their lengths. */
 static void sample_rows(const cl_vectors *vectors, int64_t count, float *out) {
     for (int64_t i = 0; i < count; i++)
-        cl_unit_rows(vectors, (int64_t)((double)i / (double)count * (double)vectors->rows), 1,
-                     out + i * vectors->cols);
+        cl_unit_rows(vectors, (int64_t)((double)i / (double)count * (double)vectors->rows), 1, out + i * vectors->cols);
 }
 
 /* The part of the mean that is at right angles to the components, of length 1, into `out`; false when there is none. */
@@ -124,8 +123,7 @@ static void keep_directions(cl_filter *filter, int64_t count, int64_t cols) {
 
 /* Estimates the work for each number of directions from the pairs of a sample; gives the best, 0 for none. The bound of
  * m directions is that of the first m numbers of the stand-ins. */
-static int64_t cheapest(const cl_filter *filter, int64_t cols, int64_t rows, const float *stand_ins,
-                        double threshold) {
+static int64_t cheapest(const cl_filter *filter, int64_t cols, int64_t rows, const float *stand_ins, double threshold) {
     int64_t left[COUNTS] = {0}, chosen = 0;
     for (int64_t i = 0; i < rows; i++)
         for (int64_t j = 0; j < i; j++) {

@@ -38,8 +38,7 @@ coulis_status coulis_index_create(const float *vectors, int64_t rows, int64_t co
     if (made) made->squares = cl_alloc((size_t)rows, sizeof *made->squares);
     coulis_index_options own = {.size = sizeof own};
     coulis_status status = cl_sized_read(options, "coulis_index_options", &own, sizeof own, error);
-    if (!status && (!made || !made->squares))
-        status = cl_fail_memory(error, "an index", (size_t)rows * sizeof(double));
+    if (!status && (!made || !made->squares)) status = cl_fail_memory(error, "an index", (size_t)rows * sizeof(double));
     if (!status) status = cl_pool_create(own.threads, &made->pool, error);
     if (!status) status = cl_squares(vectors, rows, cols, 0, made->pool, made->squares, error);
     if (status) {
@@ -131,8 +130,8 @@ static coulis_status lay_out(coulis_pairs *all, coulis_error *error) {
     return COULIS_OK;
 }
 
-coulis_status coulis_index_pairs(coulis_index *index, const coulis_index *other, double threshold,
-                                 coulis_pairs **pairs, coulis_error *error) {
+coulis_status coulis_index_pairs(coulis_index *index, const coulis_index *other, double threshold, coulis_pairs **pairs,
+                                 coulis_error *error) {
     if (!index || !pairs) return cl_fail(error, COULIS_INVALID_ARGUMENT, "pairs are of an index");
     if (!(threshold >= -1 && threshold <= 1))
         return cl_fail(error, COULIS_INVALID_ARGUMENT, "the threshold must be from -1 to 1, not %g", threshold);

@@ -107,9 +107,16 @@ static void find_block(void *context, int64_t piece, int32_t worker) {
     f->kernels->gemm_pack(length, width, stand_ins(f, &f->b, column, width, s->right), 1, length, s->packed);
     for (int64_t first = 0; first < rows && !atomic_load(&f->status); first += HEIGHT) {
         const int64_t count = rows - first < HEIGHT ? rows - first : HEIGHT;
-        const cl_gemm product = {.m = count, .k = length, .columns = width,
-                                 .a = stand_ins(f, &f->a, first, count, s->left), .a_stride = length, .b = s->packed,
-                                 .c = s->products, .c_stride = WIDTH, .low = -INFINITY, .high = INFINITY};
+        const cl_gemm product = {.m = count,
+                                 .k = length,
+                                 .columns = width,
+                                 .a = stand_ins(f, &f->a, first, count, s->left),
+                                 .a_stride = length,
+                                 .b = s->packed,
+                                 .c = s->products,
+                                 .c_stride = WIDTH,
+                                 .low = -INFINITY,
+                                 .high = INFINITY};
         f->kernels->gemm(&product);
         for (int64_t r = 0; r < count; r++) look(f, s, s->products + r * WIDTH, first + r, column, width);
         s->compared += count * width;
@@ -164,8 +171,14 @@ coulis_status cl_pairs_find(const cl_vectors *a, const cl_vectors *b, double thr
                             coulis_status (*visit)(void *context, const cl_pair *pairs, int64_t count), void *context,
                             cl_pairs_work *work, coulis_error *error) {
     const int32_t threads = cl_pool_threads(pool);
-    finding f = {.kernels = cl_kernels_get(), .a.vectors = a, .b.vectors = b ? b : a, .one = !b, .visit = visit,
-                 .threshold = threshold, .context = context, .mutex = CL_MUTEX_INIT};
+    finding f = {.kernels = cl_kernels_get(),
+                 .a.vectors = a,
+                 .b.vectors = b ? b : a,
+                 .one = !b,
+                 .visit = visit,
+                 .threshold = threshold,
+                 .context = context,
+                 .mutex = CL_MUTEX_INIT};
     atomic_init(&f.status, 0);
     coulis_status status = cl_filter_choose(a, threshold, pool, &f.filter, error);
     if (status) return status;

@@ -14,7 +14,7 @@ typedef struct cl_pairs_work {
     int64_t pairs;    /* compared by a bound or product */
     int64_t computed; /* of which the cosine was computed in float64 */
     int64_t found;
-    int64_t numbers;  /* of each row that the bound took */
+    int64_t numbers; /* of each row that the bound took */
 } cl_pairs_work;
 
 /* Calls `visit` for every pair: of a row of `a` and one of `b`, or, when `b` is NULL, of rows a < b of `a`. One thread

@@ -44,10 +44,10 @@ struct cl_search {
     cl_pool *pool;
     cl_vectors queries;
     int64_t k, tile, padded;
-    float *packed;          /* blocks of QUERIES queries, each packed for the product */
-    int64_t packed_block;   /* numbers of a whole block */
-    double error;           /* of a product */
-    found *found;           /* one for each thread */
+    float *packed;        /* blocks of QUERIES queries, each packed for the product */
+    int64_t packed_block; /* numbers of a whole block */
+    double error;         /* of a product */
+    found *found;         /* one for each thread */
     /* The rows being gone through. */
     const cl_vectors *rows;
     int64_t first_row;
@@ -110,7 +110,10 @@ coulis_status cl_search_create(const cl_vectors *queries, int64_t k, cl_pool *po
                                coulis_error *error) {
     cl_search *s = cl_alloc_zero(1, sizeof *s);
     if (!s) return cl_fail_memory(error, "a search", sizeof *s);
-    *s = (cl_search){.kernels = cl_kernels_get(), .pool = pool, .queries = *queries, .k = k,
+    *s = (cl_search){.kernels = cl_kernels_get(),
+                     .pool = pool,
+                     .queries = *queries,
+                     .k = k,
                      .tile = queries->cols < LONG ? TILE : TILE_LONG,
                      .padded = (queries->rows + QUERIES - 1) / QUERIES * QUERIES,
                      .error = cl_product_error(queries->cols)};
@@ -119,8 +122,9 @@ coulis_status cl_search_create(const cl_vectors *queries, int64_t k, cl_pool *po
     bool good = s->found;
     for (int32_t i = 0; i < threads && good; i++) good = make_found(s, &s->found[i]);
     coulis_status status = COULIS_OK;
-    if (!good) status = cl_fail(error, COULIS_NO_MEMORY, "out of memory for %lld neighbours of %lld queries",
-                                (long long)k, (long long)queries->rows);
+    if (!good)
+        status = cl_fail(error, COULIS_NO_MEMORY, "out of memory for %lld neighbours of %lld queries", (long long)k,
+                         (long long)queries->rows);
     if (!status) status = pack_queries(s, error);
     if (status) cl_search_free(s);
     else *search = s;
@@ -184,9 +188,16 @@ static void search_tiles(void *context, int64_t piece, int32_t worker) {
         cl_unit_rows(s->rows, first, count, f->units);
         for (int64_t query = 0; query < s->queries.rows; query += QUERIES) {
             const int64_t left = s->queries.rows - query;
-            const cl_gemm product = {.m = count, .k = cols, .columns = left < QUERIES ? left : QUERIES, .a = f->units,
-                                     .a_stride = cols, .b = s->packed + query / QUERIES * s->packed_block,
-                                     .c = f->products, .c_stride = QUERIES, .low = -INFINITY, .high = INFINITY};
+            const cl_gemm product = {.m = count,
+                                     .k = cols,
+                                     .columns = left < QUERIES ? left : QUERIES,
+                                     .a = f->units,
+                                     .a_stride = cols,
+                                     .b = s->packed + query / QUERIES * s->packed_block,
+                                     .c = f->products,
+                                     .c_stride = QUERIES,
+                                     .low = -INFINITY,
+                                     .high = INFINITY};
             s->kernels->gemm(&product);
             const int64_t width = cl_padded(s->kernels, product.columns);
             for (int64_t r = 0; r < count; r++) look(s, f, f->products + r * QUERIES, query, width, first + r);

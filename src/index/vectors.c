@@ -48,8 +48,8 @@ static void square_rows(void *context, int64_t piece, int32_t worker) {
     }
 }
 
-coulis_status cl_squares(const float *x, int64_t rows, int64_t cols, int64_t first_row, cl_pool *pool,
-                         double *squares, coulis_error *error) {
+coulis_status cl_squares(const float *x, int64_t rows, int64_t cols, int64_t first_row, cl_pool *pool, double *squares,
+                         coulis_error *error) {
     squaring s = {.x = x, .rows = rows, .cols = cols, .squares = squares};
     atomic_init(&s.bad, rows);
     cl_pool_run(pool, (rows + ROWS - 1) / ROWS, square_rows, &s);

@@ -28,8 +28,8 @@ double cl_cosine(double product, double a_square, double b_square);
 
 /* squares[i] of `rows` rows, on all threads. COULIS_NUMERIC on NaN or infinity; rows are counted from first_row in
  * the message. */
-coulis_status cl_squares(const float *x, int64_t rows, int64_t cols, int64_t first_row, cl_pool *pool,
-                         double *squares, coulis_error *error);
+coulis_status cl_squares(const float *x, int64_t rows, int64_t cols, int64_t first_row, cl_pool *pool, double *squares,
+                         coulis_error *error);
 
 /* Rows first .. first+count-1 divided by their lengths, rounded to float32; a row of zeros stays zero. */
 void cl_unit_rows(const cl_vectors *vectors, int64_t first, int64_t count, float *out);

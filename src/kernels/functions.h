@@ -58,8 +58,7 @@ CL_INLINE vf error_function(vf x) {
 
 /* tanh(x), in the same way; beyond 9 it is 1. */
 CL_INLINE vf hyperbolic_tangent(vf x) {
-    static const float a[6] = {1.0f,            0x1.20c450p-3f,  0x1.221f86p-8f,
-                               0x1.62d47cp-15f, 0x1.de1fe2p-24f, 0x1.4403a4p-35f};
+    static const float a[6] = {1.0f, 0x1.20c450p-3f, 0x1.221f86p-8f, 0x1.62d47cp-15f, 0x1.de1fe2p-24f, 0x1.4403a4p-35f};
     static const float b[6] = {1.0f, 0x1.e5b77ep-2f, 0x1.de7ca0p-6f, 0x1.06ae20p-11f, 0x1.5dccb2p-19f, 0x1.965a5ap-29f};
     x = vf_clamp(x, vf_set1(-9.0f), vf_set1(9.0f));
     return unit_clamp(vf_mul(x, quotient(vf_mul(x, x), a, b)));

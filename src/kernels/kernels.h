@@ -21,9 +21,9 @@ typedef enum cl_activation_kind {
     CL_HARD_SWISH,   /* x max(0, min(1, alpha x + beta)) */
     CL_EXP,
     CL_TANH,
-    CL_GELU_ERF,   /* x / 2 (1 + erf(x / sqrt(2))) */
-    CL_GELU_TANH,  /* x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) */
-    CL_GELU_QUICK  /* x sigmoid(1.702 x) */
+    CL_GELU_ERF,  /* x / 2 (1 + erf(x / sqrt(2))) */
+    CL_GELU_TANH, /* x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) */
+    CL_GELU_QUICK /* x sigmoid(1.702 x) */
 } cl_activation_kind;
 
 typedef struct cl_activation {
@@ -56,7 +56,7 @@ typedef struct cl_depthwise {
     /* Input rows of each output row, kernel_height pointers; NULL for one above or below the image. rows[1] is NULL
      * when there is but one output row. */
     const float *const *rows[2];
-    int64_t channels;         /* padded */
+    int64_t channels; /* padded */
     int32_t input_width, output_width;
     int32_t kernel_height, kernel_width, stride, dilation, pad_left;
     const float *weights; /* see cl_depthwise_weight */
@@ -142,8 +142,8 @@ typedef struct cl_kernels {
     /* out = activation of in, which may be the same; `count` a multiple of lanes. */
     void (*activate)(const cl_activation *activation, int64_t count, const float *in, float *out);
     /* out[p][c] = clamp(in[p][c] * scale[c] + shift[c]) for `pixels` pixels. */
-    void (*scale)(const float *in, int64_t pixels, int64_t channels, const float *scale, const float *shift,
-                  float low, float high, float *out);
+    void (*scale)(const float *in, int64_t pixels, int64_t channels, const float *scale, const float *shift, float low,
+                  float high, float *out);
     /* out[c] = max over the given pixels; of one window. */
     void (*maximum)(const float *const *pixels, int64_t count, int64_t channels, float *out);
     /* out[c] = factor * sum over the given pixels. */

@@ -181,9 +181,8 @@ CL_INLINE int64_t vf_positions(vf v, uint16_t first, uint16_t *out) {
     return __builtin_popcount(found);
 #elif defined(__AVX2__)
     /* The places of the bits of 0 to 15, four lanes at a time. */
-    static const uint16_t places[16][4] = {{0},          {0},       {1},       {0, 1},    {2},       {0, 2},
-                                           {1, 2},       {0, 1, 2}, {3},       {0, 3},    {1, 3},    {0, 1, 3},
-                                           {2, 3},       {0, 2, 3}, {1, 2, 3}, {0, 1, 2, 3}};
+    static const uint16_t places[16][4] = {{0}, {0},    {1},    {0, 1},    {2},    {0, 2},    {1, 2},    {0, 1, 2},
+                                           {3}, {0, 3}, {1, 3}, {0, 1, 3}, {2, 3}, {0, 2, 3}, {1, 2, 3}, {0, 1, 2, 3}};
     const unsigned found = (unsigned)_mm256_movemask_ps(_mm256_cmp_ps(v, _mm256_setzero_ps(), _CMP_NEQ_UQ));
     const uint64_t spread = 0x0001000100010001u * (uint64_t)first, four = 0x0004000400040004u;
     uint64_t low, high;

@@ -87,7 +87,8 @@ static void close_gaps(fusion *f) {
 
 coulis_status cl_plan_fuse(cl_plan *plan, coulis_error *error) {
     const size_t count = (size_t)plan->value_count;
-    fusion f = {.plan = plan, .readers = cl_alloc_zero(count, sizeof *f.readers),
+    fusion f = {.plan = plan,
+                .readers = cl_alloc_zero(count, sizeof *f.readers),
                 .moved = cl_alloc_zero(count, sizeof *f.moved)};
     coulis_status status = COULIS_OK;
     if (!f.readers || !f.moved) {

@@ -68,8 +68,10 @@ static coulis_status read_resize(const cl_graph_reader *r, const cJSON *root, cl
                      : cl_json_whole(size, graph->height > graph->width ? graph->height : graph->width, SIDE_MAX,
                                      &graph->resize_width);
     if (!good)
-        return cl_refuse(r, "'size' of 'resize' must be the shorter side or [height, width], not less than the input's "
-                            "and at most %d", SIDE_MAX);
+        return cl_refuse(r,
+                         "'size' of 'resize' must be the shorter side or [height, width], not less than the input's "
+                         "and at most %d",
+                         SIDE_MAX);
     graph->has_resize = true;
     graph->resize_default = !cJSON_IsFalse(cJSON_GetObjectItemCaseSensitive(resize, "default"));
     return COULIS_OK;
@@ -87,8 +89,11 @@ static coulis_status read_nodes(cl_graph_reader *r, const cJSON *root, cl_graph 
     if (input_count > INPUTS_MAX) return cl_refuse(r, "the nodes together have more than %d inputs", INPUTS_MAX);
     int32_t *inputs = graph->inputs = cl_alloc_zero((size_t)input_count + 1, sizeof *inputs);
     if (!inputs) return cl_fail_memory(r->error, "the network", (size_t)input_count * sizeof *inputs);
-    graph->nodes[0] = (cl_node){.name = graph->vocabulary > 0 ? "text" : "image", .op = CL_OP_IMAGE,
-                                .height = graph->height, .width = graph->width, .channels = 3};
+    graph->nodes[0] = (cl_node){.name = graph->vocabulary > 0 ? "text" : "image",
+                                .op = CL_OP_IMAGE,
+                                .height = graph->height,
+                                .width = graph->width,
+                                .channels = 3};
     graph->node_count = 1;
     cJSON_ArrayForEach(json, list) {
         cl_node *node = &graph->nodes[graph->node_count];

@@ -58,10 +58,15 @@ typedef enum cl_op {
  *   attention_pool   query
  *   embed         weight, position */
 enum {
-    CL_WEIGHT = 0, CL_BIAS = 1,
-    CL_SCALE = 0, CL_SHIFT = 1, CL_MEAN = 2, CL_VARIANCE = 3,
+    CL_WEIGHT = 0,
+    CL_BIAS = 1,
+    CL_SCALE = 0,
+    CL_SHIFT = 1,
+    CL_MEAN = 2,
+    CL_VARIANCE = 3,
     CL_SLOPE = 0,
-    CL_PREFIX = 0, CL_POSITION = 1,
+    CL_PREFIX = 0,
+    CL_POSITION = 1,
     CL_QUERY = 0
 };
 #define CL_WEIGHTS_MAX 4
@@ -91,39 +96,50 @@ typedef struct cl_node {
     int32_t input_count;
     int32_t height, width, channels; /* of the output */
     cl_window window;
-    union { /* fields of one operator or several of a kind */
-        int32_t groups;                      /* conv, shuffle */
-        int32_t first;                       /* slice: the first channel; take: the first row */
-        bool count_padding;                  /* average_pool: padded places count in the divisor */
-        double epsilon;                      /* batch_norm, layer_norm, l2_norm, grn */
-        double slope;                        /* leaky_relu */
-        double value;                        /* pad */
-        struct { double low, high; } clip;
-        struct { double alpha, beta; } hard; /* hard_sigmoid */
-        cl_gelu form;                        /* gelu */
-        double exponent;                     /* power */
-        struct { int32_t size; double alpha, beta, bias; } local; /* local_response_norm */
-        int32_t before;                      /* tokens: those before the rows of the input */
-        struct { int32_t heads; double scale; bool causal; } attention;
+    union {                 /* fields of one operator or several of a kind */
+        int32_t groups;     /* conv, shuffle */
+        int32_t first;      /* slice: the first channel; take: the first row */
+        bool count_padding; /* average_pool: padded places count in the divisor */
+        double epsilon;     /* batch_norm, layer_norm, l2_norm, grn */
+        double slope;       /* leaky_relu */
+        double value;       /* pad */
+        struct {
+            double low, high;
+        } clip;
+        struct {
+            double alpha, beta;
+        } hard;          /* hard_sigmoid */
+        cl_gelu form;    /* gelu */
+        double exponent; /* power */
+        struct {
+            int32_t size;
+            double alpha, beta, bias;
+        } local;        /* local_response_norm */
+        int32_t before; /* tokens: those before the rows of the input */
+        struct {
+            int32_t heads;
+            double scale;
+            bool causal;
+        } attention;
     };
     cl_weight weights[CL_WEIGHTS_MAX];
 } cl_node;
 
 typedef struct cl_graph {
     const char *name, *source, *licence;
-    int32_t width, height;   /* of the input image; 1 and the number of tokens of a text */
-    int32_t vocabulary;      /* tokens are numbers below it; 0: the network reads images */
-    bool bgr;                /* the network's channel order is blue, green, red */
-    double mean[3], std[3];  /* (x - mean) / std, in the network's channel order */
-    bool has_resize;         /* the file says how the publisher resizes, as in coulis_image_options: */
-    bool resize_default;     /* it is what is done when nothing is asked for */
+    int32_t width, height;  /* of the input image; 1 and the number of tokens of a text */
+    int32_t vocabulary;     /* tokens are numbers below it; 0: the network reads images */
+    bool bgr;               /* the network's channel order is blue, green, red */
+    double mean[3], std[3]; /* (x - mean) / std, in the network's channel order */
+    bool has_resize;        /* the file says how the publisher resizes, as in coulis_image_options: */
+    bool resize_default;    /* it is what is done when nothing is asked for */
     int32_t filter, resize_width, resize_height, center;
     cl_node *nodes;
     int32_t node_count;
-    int32_t *inputs; /* of all nodes, one after another */
+    int32_t *inputs;                           /* of all nodes, one after another */
     int32_t features[COULIS_FEATURES_DEFAULT]; /* nodes whose output is that coulis_features; -1 for none */
     int32_t default_features;                  /* which of them is meant where none is named */
-    void *json; /* owns the strings */
+    void *json;                                /* owns the strings */
 } cl_graph;
 
 /* Reads the JSON of a model file and works out every shape. `file` names it in messages. What

@@ -32,7 +32,7 @@ bool cl_json_whole(const cJSON *item, double low, double high, int32_t *out) {
 }
 
 coulis_status cl_read_wholes(const cl_graph_reader *r, const cJSON *object, const char *key, int count, double low,
-                            double high, int32_t otherwise, int32_t *out) {
+                             double high, int32_t otherwise, int32_t *out) {
     const cJSON *list = cJSON_GetObjectItemCaseSensitive(object, key);
     if (!list) {
         for (int i = 0; i < count; i++) out[i] = otherwise;
@@ -45,13 +45,13 @@ coulis_status cl_read_wholes(const cl_graph_reader *r, const cJSON *object, cons
 }
 
 coulis_status cl_read_whole(const cl_graph_reader *r, const cJSON *json, const char *key, int32_t low, int32_t high,
-                           int32_t *out) {
+                            int32_t *out) {
     if (cl_json_whole(cJSON_GetObjectItemCaseSensitive(json, key), low, high, out)) return COULIS_OK;
     return cl_refuse(r, "'%s' must be a whole number from %d to %d", key, low, high);
 }
 
 coulis_status cl_read_number(const cl_graph_reader *r, const cJSON *json, const char *key, bool may_be_missing,
-                            double low, double high, double *out) {
+                             double low, double high, double *out) {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(json, key);
     if (!item && may_be_missing) return COULIS_OK;
     if (!cJSON_IsNumber(item) || !(item->valuedouble >= low && item->valuedouble <= high))
@@ -61,6 +61,6 @@ coulis_status cl_read_number(const cl_graph_reader *r, const cJSON *json, const 
 }
 
 coulis_status cl_read_any_number(const cl_graph_reader *r, const cJSON *json, const char *key, bool may_be_missing,
-                                double *out) {
+                                 double *out) {
     return cl_read_number(r, json, key, may_be_missing, -NUMBER_MAX, NUMBER_MAX, out);
 }

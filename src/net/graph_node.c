@@ -42,9 +42,8 @@ static coulis_status read_arithmetic(const cl_graph_reader *r, const cJSON *json
     (void)json;
     const cl_node *input = cl_node_input(graph, node, 0), *other = cl_node_input(graph, node, 1);
     const bool spread = input->height == 1 && input->width == 1; /* the first over the area of the second */
-    if (other->channels != input->channels ||
-        (!spread && !(other->height == 1 && other->width == 1) &&
-         (other->height != input->height || other->width != input->width)))
+    if (other->channels != input->channels || (!spread && !(other->height == 1 && other->width == 1) &&
+                                               (other->height != input->height || other->width != input->width)))
         return cl_refuse(r, "%dx%dx%d and %dx%dx%d do not fit together", input->height, input->width, input->channels,
                          other->height, other->width, other->channels);
     if (spread) {
@@ -144,8 +143,13 @@ static const struct {
     [CL_OP_IMAGE] = {"image", 0, 0, NULL, {{0}}},
     [CL_OP_CONV] = {"conv", 1, 1, cl_read_conv, {{"weight", OF_CONV, false}, {"bias", PER_CHANNEL, true}}},
     [CL_OP_DENSE] = {"dense", 1, 1, read_dense, {{"weight", OF_DENSE, false}, {"bias", PER_CHANNEL, true}}},
-    [CL_OP_BATCH_NORM] = {"batch_norm", 1, 1, read_norm,
-                          {{"scale", PER_CHANNEL, false}, {"shift", PER_CHANNEL, false}, {"mean", PER_CHANNEL, false},
+    [CL_OP_BATCH_NORM] = {"batch_norm",
+                          1,
+                          1,
+                          read_norm,
+                          {{"scale", PER_CHANNEL, false},
+                           {"shift", PER_CHANNEL, false},
+                           {"mean", PER_CHANNEL, false},
                            {"variance", PER_CHANNEL, false}}},
     [CL_OP_RELU] = {"relu", 1, 1, NULL, {{0}}},
     [CL_OP_RELU6] = {"relu6", 1, 1, NULL, {{0}}},
@@ -174,8 +178,7 @@ static const struct {
     [CL_OP_TANH] = {"tanh", 1, 1, NULL, {{0}}},
     [CL_OP_GELU] = {"gelu", 1, 1, read_gelu, {{0}}},
     [CL_OP_POWER] = {"power", 1, 1, read_power, {{0}}},
-    [CL_OP_LAYER_NORM] = {"layer_norm", 1, 1, read_norm,
-                          {{"scale", PER_CHANNEL, true}, {"shift", PER_CHANNEL, true}}},
+    [CL_OP_LAYER_NORM] = {"layer_norm", 1, 1, read_norm, {{"scale", PER_CHANNEL, true}, {"shift", PER_CHANNEL, true}}},
     [CL_OP_L2_NORM] = {"l2_norm", 1, 1, read_norm, {{0}}},
     [CL_OP_GRN] = {"grn", 1, 1, read_norm, {{"scale", PER_CHANNEL, false}, {"shift", PER_CHANNEL, false}}},
     [CL_OP_LOCAL_RESPONSE_NORM] = {"local_response_norm", 1, 1, read_local, {{0}}},
@@ -217,8 +220,9 @@ static cl_weight weight_of(const cl_graph *graph, const cl_node *node, const cha
     const int64_t inputs = cl_node_input(graph, node, 0)->channels;
     switch (kind) {
     case OF_CONV:
-        return (cl_weight){name, 4, {node->channels, inputs / node->groups, node->window.kernel[0],
-                                     node->window.kernel[1]}};
+        return (cl_weight){name,
+                           4,
+                           {node->channels, inputs / node->groups, node->window.kernel[0], node->window.kernel[1]}};
     case OF_DENSE: return (cl_weight){name, 2, {node->channels, inputs}};
     case OF_PREFIX: return (cl_weight){name, 2, {node->before, node->channels}};
     case OF_POSITION: return (cl_weight){name, 2, {node->height - node->before, node->channels}};

@@ -20,8 +20,12 @@ static bool reads_picture(const cl_node *node, int32_t k) {
 
 static int32_t add_value(cl_plan *plan, const cl_node *node, int64_t stride, int32_t writer) {
     cl_value *value = &plan->values[plan->value_count];
-    *value = (cl_value){.height = node->height, .width = node->width, .channels = node->channels,
-                        .rows = (int64_t)node->height * node->width, .stride = stride, .writer = writer,
+    *value = (cl_value){.height = node->height,
+                        .width = node->width,
+                        .channels = node->channels,
+                        .rows = (int64_t)node->height * node->width,
+                        .stride = stride,
+                        .writer = writer,
                         .lines = node->height};
     value->size = value->rows * stride;
     return plan->value_count++;
@@ -31,8 +35,13 @@ static int32_t add_value(cl_plan *plan, const cl_node *node, int64_t stride, int
 static cl_step *add_step(lowering *l, const cl_node *node, int32_t input_count, int32_t *inputs) {
     cl_plan *plan = l->plan;
     cl_step *step = &plan->steps[plan->step_count];
-    *step = (cl_step){.node = node, .inputs = inputs, .input_count = input_count, .residual = -1, .groups = 1,
-                      .low = -INFINITY, .high = INFINITY};
+    *step = (cl_step){.node = node,
+                      .inputs = inputs,
+                      .input_count = input_count,
+                      .residual = -1,
+                      .groups = 1,
+                      .low = -INFINITY,
+                      .high = INFINITY};
     const cl_step_ops *const *kind = cl_step_kinds;
     while (!(*kind)->accepts(l->graph, node)) kind++; /* every operator has one */
     step->ops = *kind;
@@ -84,7 +93,9 @@ coulis_status cl_plan_lower(cl_plan *plan, const cl_graph *graph, int32_t output
         for (int x = 0; x < 256; x++) plan->pixel[c][x] = (float)((x - graph->mean[c]) / graph->std[c]);
     plan->values = cl_alloc_zero(count, sizeof *plan->values);
     plan->steps = cl_alloc_zero(count, sizeof *plan->steps);
-    lowering l = {.plan = plan, .graph = graph, .needed = cl_alloc_zero(count, sizeof *l.needed),
+    lowering l = {.plan = plan,
+                  .graph = graph,
+                  .needed = cl_alloc_zero(count, sizeof *l.needed),
                   .value_of = cl_alloc_zero(count, sizeof *l.value_of)};
     coulis_status status = plan->values && plan->steps && l.needed && l.value_of
                                ? lower(&l, output, error)

@@ -29,9 +29,7 @@ const float *cl_model_weight(const coulis_model *model, const cl_node *node, int
     return model->weights[(node - model->graph->nodes) * CL_WEIGHTS_MAX + which];
 }
 
-const char *cl_model_sha256(const coulis_model *model) {
-    return model->file ? cl_safetensors_sha256(model->file) : "";
-}
+const char *cl_model_sha256(const coulis_model *model) { return model->file ? cl_safetensors_sha256(model->file) : ""; }
 
 /* A variance that the square root cannot be taken of would only show as NaN in the vectors. */
 static bool has_bad_variance(const coulis_model *model, const cl_node *node) {

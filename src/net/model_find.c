@@ -103,7 +103,9 @@ static coulis_status add_model(const char *folder, int number, const char *file,
     *list = grown;
     found *one = &grown[(*count)++];
     *one = (found){.name = cl_format("%.*s", (int)(length - (weights ? full : graph)), file),
-                   .path = cl_format("%s/%s", folder, file), .folder = number, .graph_only = !weights};
+                   .path = cl_format("%s/%s", folder, file),
+                   .folder = number,
+                   .graph_only = !weights};
     return one->name && one->path ? COULIS_OK : cl_fail_memory(error, "the name of a model", length);
 }
 

@@ -66,7 +66,7 @@ coulis_status cl_pack_product(const cl_plan *plan, const coulis_model *model, cl
     float *matrix = cl_alloc_zero((size_t)(depth * columns), sizeof *matrix);
     if (!matrix) return cl_fail_memory(error, "packed weights", (size_t)(depth * columns) * sizeof *matrix);
     const float *weight = cl_model_weight(model, node, CL_WEIGHT); /* output, input, height, width */
-    bool finite = true; /* folding may take large weights beyond a float */
+    bool finite = true;                                            /* folding may take large weights beyond a float */
     for (int64_t g = 0; g < groups; g++) {
         for (int64_t column = 0; column < columns; column++) {
             int64_t c = g * columns + column;

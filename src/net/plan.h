@@ -40,23 +40,23 @@ typedef struct cl_step {
     const cl_node *norm; /* the normalisation folded into its weights; NULL for none */
     int32_t *inputs;     /* values */
     int32_t input_count;
-    int32_t output;          /* value */
-    int32_t residual;        /* the value added to the result, -1 for none */
-    float low, high;         /* bounds of the result */
+    int32_t output;           /* value */
+    int32_t residual;         /* the value added to the result, -1 for none */
+    float low, high;          /* bounds of the result */
     cl_activation activation; /* of what the step has stored */
-    int32_t groups;     /* of a convolution; several of the network's may be one here */
-    float *weights;     /* as the kernels of the step want them */
-    float *bias;        /* padded with zeros */
-    const float *table; /* of embed: the model's own, as it may be most of the file */
-    bool reduced;       /* the weights are packed for the plan's `reduced` */
-    bool zeros;         /* many numbers of the input are 0, and products with them may be skipped */
-    int32_t stream_end; /* it runs line by line, together with the steps up to here; 0: it does not */
+    int32_t groups;           /* of a convolution; several of the network's may be one here */
+    float *weights;           /* as the kernels of the step want them */
+    float *bias;              /* padded with zeros */
+    const float *table;       /* of embed: the model's own, as it may be most of the file */
+    bool reduced;             /* the weights are packed for the plan's `reduced` */
+    bool zeros;               /* many numbers of the input are 0, and products with them may be skipped */
+    int32_t stream_end;       /* it runs line by line, together with the steps up to here; 0: it does not */
 } cl_step;
 
 typedef struct cl_plan {
     const cl_kernels *kernels;
     const cl_reduced *reduced; /* products of pointwise steps; NULL for float32 */
-    float pixel[3][256]; /* (x - mean) / std of each byte, by channel of the network */
+    float pixel[3][256];       /* (x - mean) / std of each byte, by channel of the network */
     bool bgr;
     cl_value *values; /* values[0] is the image as given */
     int32_t value_count;
@@ -80,7 +80,6 @@ void cl_plan_free(cl_plan *plan);
 
 /* Runs 1 to CL_PLAN_PICTURES images: rgb[i] (height x width x 3 bytes) to out[i] (`length` numbers).
  * `workspace` holds workspace_count numbers, aligned to 64 bytes, and belongs to one thread. */
-void cl_plan_run(const cl_plan *plan, int32_t pictures, const uint8_t *const *rgb, float *workspace,
-                 float *const *out);
+void cl_plan_run(const cl_plan *plan, int32_t pictures, const uint8_t *const *rgb, float *workspace, float *const *out);
 
 #endif

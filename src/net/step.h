@@ -19,13 +19,13 @@ typedef struct cl_run {
 #define CL_TOGETHER_TOKENS_MAX 1100
 
 typedef enum cl_step_flag {
-    CL_STEP_FOLDS = 1,      /* a normalisation may go into its weights */
-    CL_STEP_ADDS = 2,       /* it can add a residual to its result */
-    CL_STEP_CLAMPS = 4,     /* it keeps its result between `low` and `high` */
-    CL_STEP_ACTIVATES = 8,  /* an activation may be passed over its result */
-    CL_STEP_ACTIVE = 16,    /* ... which it does itself */
-    CL_STEP_WINDOW = 32,    /* a line of its result is made from the lines in its node's window, else from one */
-    CL_STEP_STREAMS = 64    /* it is worth working line by line for */
+    CL_STEP_FOLDS = 1,     /* a normalisation may go into its weights */
+    CL_STEP_ADDS = 2,      /* it can add a residual to its result */
+    CL_STEP_CLAMPS = 4,    /* it keeps its result between `low` and `high` */
+    CL_STEP_ACTIVATES = 8, /* an activation may be passed over its result */
+    CL_STEP_ACTIVE = 16,   /* ... which it does itself */
+    CL_STEP_WINDOW = 32,   /* a line of its result is made from the lines in its node's window, else from one */
+    CL_STEP_STREAMS = 64   /* it is worth working line by line for */
 } cl_step_flag;
 
 struct cl_step_ops {
@@ -54,9 +54,7 @@ extern const cl_step_ops cl_step_picture, cl_step_depthwise, cl_step_winograd, c
     cl_step_power, cl_step_tokens, cl_step_take, cl_step_attention, cl_step_embed;
 
 /* Whether the node gives each channel a factor and a term, which the weights before it can take. */
-static inline bool cl_is_norm(const cl_node *node) {
-    return node->op == CL_OP_BATCH_NORM || node->op == CL_OP_SCALE;
-}
+static inline bool cl_is_norm(const cl_node *node) { return node->op == CL_OP_BATCH_NORM || node->op == CL_OP_SCALE; }
 
 /* The value that the step reads, and the one it writes. */
 static inline const cl_value *cl_step_input(const cl_plan *plan, const cl_step *step) {
@@ -90,8 +88,7 @@ static inline const float *cl_residual_line(const cl_run *run, const cl_step *st
 
 /* The activation of `count` numbers that the step has just stored, if it has one. */
 static inline void cl_activate(const cl_run *run, const cl_step *step, int64_t count, float *data) {
-    if (step->activation.what != CL_ACTIVATION_NONE)
-        run->plan->kernels->activate(&step->activation, count, data, data);
+    if (step->activation.what != CL_ACTIVATION_NONE) run->plan->kernels->activate(&step->activation, count, data, data);
 }
 
 #endif

@@ -69,7 +69,7 @@ static void make_all(progress *p) {
 }
 
 void cl_plan_stream(cl_plan *plan) {
-    for (int32_t first = 0, end; first < plan->split; first = end > first ? end : first + 1) {
+    for (int32_t first = 0, end; first<plan->split; first = end> first ? end : first + 1) {
         bool worthwhile = false;
         for (end = first; end < plan->split && end - first < STREAMED_MAX; end++) {
             const cl_step_ops *ops = plan->steps[end].ops;

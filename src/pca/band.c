@@ -27,11 +27,11 @@ typedef struct reduction {
     int64_t n;
     double *matrix;
     /* The current panel: rows `first` .. first+B-1, whose columns from first+B on are cleared. */
-    int64_t first, rest; /* rest = n - first - B */
-    double *v, *y;       /* rest x B */
-    double *left;        /* rest x 2B: -V, -X */
-    double *right;       /* panels of 2B x B: X^T over V^T */
-    double *t;           /* B x B */
+    int64_t first, rest;  /* rest = n - first - B */
+    double *v, *y;        /* rest x B */
+    double *left;         /* rest x 2B: -V, -X */
+    double *right;        /* panels of 2B x B: X^T over V^T */
+    double *t;            /* B x B */
     double square[B * B]; /* V^T V, later minus half of T^T V^T Y T */
 } reduction;
 
@@ -119,8 +119,8 @@ static void multiply_rows(void *context, int64_t piece, int32_t worker) {
             turned[t * ROWS + i] = turned[i * ROWS + t] = a[(begin + t) * s->n + begin + i];
     s->kernels->multiply(height, B, height, turned, 1, ROWS, s->v + begin * B, y, B);
     for (int64_t run = begin + height; run < s->rest; run += RUN)
-        s->kernels->multiply(height, B, smaller(RUN, s->rest - run), a + begin * s->n + run, s->n, 1, s->v + run * B,
-                             y, B);
+        s->kernels->multiply(height, B, smaller(RUN, s->rest - run), a + begin * s->n + run, s->n, 1, s->v + run * B, y,
+                             B);
 }
 
 /* X = Y T + V times the square, for some rows; laid out for the update. */
@@ -181,8 +181,13 @@ static void reduce_panel(reduction *s, cl_pool *pool, double *band) {
 coulis_status cl_band_reduce(cl_pool *pool, int64_t n, double *matrix, double *triangles, double *band,
                              coulis_error *error) {
     size_t rows = (size_t)(n + B - 1) / B * B, bytes = B * sizeof(double);
-    reduction s = {.kernels = cl_pca_kernels_get(), .n = n, .matrix = matrix, .v = cl_alloc(rows, bytes),
-                   .y = cl_alloc(rows, bytes), .left = cl_alloc(rows, 2 * bytes), .right = cl_alloc(rows, 2 * bytes)};
+    reduction s = {.kernels = cl_pca_kernels_get(),
+                   .n = n,
+                   .matrix = matrix,
+                   .v = cl_alloc(rows, bytes),
+                   .y = cl_alloc(rows, bytes),
+                   .left = cl_alloc(rows, 2 * bytes),
+                   .right = cl_alloc(rows, 2 * bytes)};
     coulis_status status = COULIS_OK;
     if (!s.v || !s.y || !s.left || !s.right) {
         status = cl_fail_memory(error, "the eigenproblem", rows * 6 * bytes);

@@ -20,11 +20,11 @@ typedef struct basis {
     const cl_pca_kernels *kernels;
     int64_t count, cols;
     float *rows;
-    double *squares;    /* count: squared lengths */
-    double *products;   /* count x count */
+    double *squares;     /* count: squared lengths */
+    double *products;    /* count x count */
     const float *change; /* count x count: what to add, as multiples of the rows */
-    float *transposed;  /* per worker: STRIPE x count */
-    double *sums;       /* per worker: STRIPE x count */
+    float *transposed;   /* per worker: STRIPE x count */
+    double *sums;        /* per worker: STRIPE x count */
 } basis;
 
 static double squared_length(const float *row, int64_t cols) {
@@ -116,7 +116,10 @@ static coulis_status apply_cholesky(basis *s, cl_pool *pool, coulis_error *error
 }
 
 coulis_status cl_orthonormalise(cl_pool *pool, int64_t *count, int64_t cols, float *rows, coulis_error *error) {
-    basis s = {.kernels = cl_pca_kernels_get(), .count = *count, .cols = cols, .rows = rows,
+    basis s = {.kernels = cl_pca_kernels_get(),
+               .count = *count,
+               .cols = cols,
+               .rows = rows,
                .products = cl_alloc((size_t)*count, (size_t)*count * sizeof *s.products),
                .squares = cl_alloc((size_t)*count, sizeof *s.squares)};
     coulis_status status = COULIS_OK;

@@ -239,8 +239,7 @@ coulis_status cl_covariance_sum(cl_covariance *s, const float *x, int64_t first,
 
 static void merge_means(int64_t cols, const cl_sums *left, const cl_sums *right, cl_sums *out) {
     double a = (double)left->rows, b = (double)right->rows;
-    for (int64_t c = 0; c < cols; c++)
-        out->mean[c] = left->mean[c] + (right->mean[c] - left->mean[c]) * (b / (a + b));
+    for (int64_t c = 0; c < cols; c++) out->mean[c] = left->mean[c] + (right->mean[c] - left->mean[c]) * (b / (a + b));
     out->rows = left->rows + right->rows;
 }
 
@@ -260,7 +259,9 @@ coulis_status cl_covariance_open(int64_t cols, cl_pool *pool, cl_covariance **co
     size_t width = (size_t)cols, threads = (size_t)cl_pool_threads(pool);
     cl_covariance *s = cl_alloc_zero(1, sizeof *s);
     if (!s) return cl_fail_memory(error, "a block of rows", sizeof *s);
-    *s = (cl_covariance){.kernels = cl_pca_kernels_get(), .pool = pool, .cols = cols,
+    *s = (cl_covariance){.kernels = cl_pca_kernels_get(),
+                         .pool = pool,
+                         .cols = cols,
                          .low = cl_alloc(width, sizeof *s->low),
                          .high = cl_alloc(width, sizeof *s->high),
                          .block_mean = cl_alloc(width, sizeof *s->block_mean),

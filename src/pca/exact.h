@@ -6,7 +6,7 @@
 
 typedef struct cl_exact {
     int64_t rows, cols;
-    double components;  /* as asked */
+    double components; /* as asked */
     cl_pool *pool;
     double *matrix;     /* side x side, of which the upper triangle is read; overwritten */
     int64_t side;       /* cols; rows for a Gram matrix */

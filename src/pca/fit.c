@@ -31,8 +31,7 @@ static coulis_status read_options(const coulis_pca_options *options, coulis_pca_
 static coulis_status check_question(int64_t rows, int64_t cols, double components, coulis_error *error) {
     if (cols < 1) return cl_fail(error, COULIS_INVALID_ARGUMENT, "PCA needs vectors of at least one number");
     if (rows < 2)
-        return cl_fail(error, COULIS_INVALID_ARGUMENT,
-                       "PCA needs at least two images with a vector, and there %s %lld",
+        return cl_fail(error, COULIS_INVALID_ARGUMENT, "PCA needs at least two images with a vector, and there %s %lld",
                        rows == 1 ? "is" : "are", (long long)rows);
     if (!(components >= 0) || (components >= 1 && floor(components) != components))
         return cl_fail(error, COULIS_INVALID_ARGUMENT,
@@ -89,8 +88,13 @@ static coulis_status finish(const coulis_moments *m, double components, coulis_p
     else status = cl_fail_memory(error, "the covariance matrix", cols * cols * sizeof *matrix);
     cl_free(sums.triangle);
     sums.triangle = NULL;
-    cl_exact exact = {.rows = sums.rows, .cols = m->cols, .components = components, .pool = m->pool,
-                      .matrix = matrix, .side = m->cols, .mean = sums.mean};
+    cl_exact exact = {.rows = sums.rows,
+                      .cols = m->cols,
+                      .components = components,
+                      .pool = m->pool,
+                      .matrix = matrix,
+                      .side = m->cols,
+                      .mean = sums.mean};
     if (!status) status = cl_exact_solve(&exact, pca, error);
     cl_free(matrix);
     cl_sums_free(&sums);
@@ -145,8 +149,14 @@ static coulis_status fit_gram(const cl_rows *rows, double components, cl_pool *p
     double *matrix = cl_alloc(side, side * sizeof *matrix);
     if (matrix) status = cl_gram_matrix(gram, matrix, error);
     else status = cl_fail_memory(error, "the Gram matrix", side * side * sizeof *matrix);
-    cl_exact exact = {.rows = rows->rows, .cols = rows->cols, .components = components, .pool = pool,
-                      .matrix = matrix, .side = rows->rows, .mean = cl_gram_mean(gram), .gram = gram};
+    cl_exact exact = {.rows = rows->rows,
+                      .cols = rows->cols,
+                      .components = components,
+                      .pool = pool,
+                      .matrix = matrix,
+                      .side = rows->rows,
+                      .mean = cl_gram_mean(gram),
+                      .gram = gram};
     if (!status) status = cl_exact_solve(&exact, pca, error);
     cl_gram_close(gram);
     cl_free(matrix);

@@ -120,9 +120,9 @@ typedef struct products {
     const cl_gram *g;
     const float *a, *b;
     int64_t a_count, b_count;
-    float *scratch;      /* centred rows: a's, then b's; RUN + SKEW apart; per worker in a small matrix */
-    int64_t column;      /* first of the current run */
-    double *out;         /* where product (0, 0) belongs, and its row stride */
+    float *scratch; /* centred rows: a's, then b's; RUN + SKEW apart; per worker in a small matrix */
+    int64_t column; /* first of the current run */
+    double *out;    /* where product (0, 0) belongs, and its row stride */
     int64_t out_stride;
 } products;
 
@@ -132,8 +132,8 @@ static void centre_run(const products *p, int64_t first, int64_t count, int64_t 
     int64_t cols = p->g->rows->cols, width = smaller(RUN, cols - column);
     for (int64_t r = first; r < first + count; r++) {
         const float *x = r < p->a_count ? p->a + r * cols : p->b + (r - p->a_count) * cols;
-        p->g->kernels->centre(1, width, x + column, cols, p->g->mean + column, p->g->scale,
-                              scratch + r * (RUN + SKEW), RUN + SKEW);
+        p->g->kernels->centre(1, width, x + column, cols, p->g->mean + column, p->g->scale, scratch + r * (RUN + SKEW),
+                              RUN + SKEW);
     }
 }
 
@@ -236,12 +236,12 @@ coulis_status cl_gram_matrix(cl_gram *g, double *matrix, coulis_error *error) {
 
 typedef struct projection {
     const cl_gram *g;
-    const float *x;        /* rows first .. first+row_count-1 */
+    const float *x; /* rows first .. first+row_count-1 */
     int64_t first, row_count, count;
-    const float *vectors;  /* count x rows */
+    const float *vectors; /* count x rows */
     float *components;
-    float *centred;        /* per worker: STRIPE_ROWS x STRIPE */
-    double *sums;          /* per worker: count x STRIPE */
+    float *centred; /* per worker: STRIPE_ROWS x STRIPE */
+    double *sums;   /* per worker: count x STRIPE */
 } projection;
 
 static void project_stripe(void *context, int64_t piece, int32_t worker) {
@@ -265,12 +265,15 @@ static void project_stripe(void *context, int64_t piece, int32_t worker) {
     }
 }
 
-coulis_status cl_gram_components(cl_gram *g, int64_t count, const double *vectors, float *components,
-                                 double *squares, coulis_error *error) {
+coulis_status cl_gram_components(cl_gram *g, int64_t count, const double *vectors, float *components, double *squares,
+                                 coulis_error *error) {
     int64_t rows = g->rows->rows, cols = g->rows->cols;
     size_t threads = (size_t)cl_pool_threads(g->pool), elements = (size_t)(count * rows);
     float *narrow = cl_alloc(elements, sizeof *narrow);
-    projection p = {.g = g, .count = count, .vectors = narrow, .components = components,
+    projection p = {.g = g,
+                    .count = count,
+                    .vectors = narrow,
+                    .components = components,
                     .centred = cl_alloc_zero(threads, STRIPE_ROWS * STRIPE * sizeof *p.centred),
                     .sums = cl_alloc(threads, STRIPE * (size_t)count * sizeof *p.sums)};
     coulis_status status = COULIS_OK;

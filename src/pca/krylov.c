@@ -39,19 +39,19 @@
 typedef struct krylov {
     cl_product *product;
     cl_subspace space;
-    double share;        /* asked for, or 0 */
-    int64_t wanted;      /* components asked for, or 0 */
-    double *table;       /* G within the set: row i has its products with rows 0 .. i */
-    int64_t done;        /* vectors whose row of `table` is there */
-    double *wide;        /* G times the last block */
+    double share;   /* asked for, or 0 */
+    int64_t wanted; /* components asked for, or 0 */
+    double *table;  /* G within the set: row i has its products with rows 0 .. i */
+    int64_t done;   /* vectors whose row of `table` is there */
+    double *wide;   /* G times the last block */
     float *narrow;
-    double *beyond;      /* block x added: G times the last block, along the vectors added since */
+    double *beyond;       /* block x added: G times the last block, along the vectors added since */
     int64_t block, added; /* vectors of the last block, and of the next */
     /* The answer so far. */
-    int64_t count;       /* components; 0 when the share is not reached */
-    double *values;      /* as many as vectors that are done */
-    double *vectors;     /* count x done */
-    double reached;      /* share of all of them */
+    int64_t count;   /* components; 0 when the share is not reached */
+    double *values;  /* as many as vectors that are done */
+    double *vectors; /* count x done */
+    double reached;  /* share of all of them */
 } krylov;
 
 static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -99,8 +99,7 @@ static coulis_status add_block(krylov *k, bool *complete, coulis_error *error) {
     coulis_status status = cl_subspace_extend(&k->space, k->block, k->narrow, error);
     k->added = k->space.count - k->done;
     *complete = k->added == 0;
-    if (!status && k->added)
-        cl_subspace_products(&k->space, k->done, k->added, k->block, k->narrow, k->beyond);
+    if (!status && k->added) cl_subspace_products(&k->space, k->done, k->added, k->block, k->narrow, k->beyond);
     return status;
 }
 
@@ -128,8 +127,8 @@ static coulis_status find_values(krylov *k, const cl_eigen *eigen, bool complete
     k->reached = 0;
     for (int64_t i = 0; i < k->done; i++) k->reached += k->values[i] = fmax(k->values[i], 0);
     k->count = smaller(k->wanted, k->done);
-    if (k->share > 0) k->count = complete || k->reached > k->share
-                                     ? cl_count_for_share(k->values, k->done, 1.0, k->share) : 0;
+    if (k->share > 0)
+        k->count = complete || k->reached > k->share ? cl_count_for_share(k->values, k->done, 1.0, k->share) : 0;
     return COULIS_OK;
 }
 
@@ -185,8 +184,8 @@ static coulis_status search(krylov *k, int64_t block, coulis_error *error) {
     if (!status && k->share > 0 && k->count == 0)
         return cl_fail(error, COULIS_NUMERIC,
                        "%lld vectors, the most that are tried, hold %.6g of the variance, not the share of %g asked "
-                       "for: ask for a smaller share or for a number of components", (long long)k->done, k->reached,
-                       k->share);
+                       "for: ask for a smaller share or for a number of components",
+                       (long long)k->done, k->reached, k->share);
     return status;
 }
 
@@ -268,7 +267,8 @@ coulis_status cl_krylov_fit(const cl_rows *rows, const coulis_spans *spans, doub
     if (k.wanted > CL_KRYLOV_COMPONENTS)
         return cl_fail(error, COULIS_INVALID_ARGUMENT,
                        "%lld components of %lld rows and %lld columns are too many: the randomized solver finds at "
-                       "most %d", (long long)k.wanted, (long long)count, (long long)cols, CL_KRYLOV_COMPONENTS);
+                       "most %d",
+                       (long long)k.wanted, (long long)count, (long long)cols, CL_KRYLOV_COMPONENTS);
     int64_t block = share ? BLOCK_FOR_SHARE : k.wanted + BLOCK_MORE;
     block = smaller(block < BLOCK_MIN ? BLOCK_MIN : smaller(block, BLOCK_MAX), cols);
     coulis_status status = cl_product_open(rows, spans, pool, &k.product, error);

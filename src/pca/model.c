@@ -126,17 +126,30 @@ coulis_status coulis_pca_set_recipe(coulis_pca *pca, const char *recipe, coulis_
 coulis_status cl_pca_stage(const coulis_pca *pca, const char *path, cl_new_file *file, coulis_error *error) {
     const cl_tensor tensors[] = {
         {.name = "mean", .dtype = CL_F64, .rank = 1, .shape = {pca->cols}, .count = pca->cols, .data = pca->mean},
-        {.name = "explained_variance", .dtype = CL_F64, .rank = 1, .shape = {pca->count}, .count = pca->count,
+        {.name = "explained_variance",
+         .dtype = CL_F64,
+         .rank = 1,
+         .shape = {pca->count},
+         .count = pca->count,
          .data = pca->variance},
-        {.name = "explained_variance_ratio", .dtype = CL_F64, .rank = 1, .shape = {pca->count},
-         .count = pca->count, .data = pca->ratio},
-        {.name = "components", .dtype = CL_F32, .rank = 2, .shape = {pca->count, pca->cols},
-         .count = pca->count * pca->cols, .data = pca->components}};
+        {.name = "explained_variance_ratio",
+         .dtype = CL_F64,
+         .rank = 1,
+         .shape = {pca->count},
+         .count = pca->count,
+         .data = pca->ratio},
+        {.name = "components",
+         .dtype = CL_F32,
+         .rank = 2,
+         .shape = {pca->count, pca->cols},
+         .count = pca->count * pca->cols,
+         .data = pca->components}};
     char *samples = print_number((double)pca->samples), *total = print_number(pca->total_variance);
     char *bound = print_number(pca->error_bound);
-    const char *metadata[] = {"samples", samples, "total_variance", total,
-                              "solver", coulis_option_word("solver", pca->solver), "error_bound", bound,
-                              "coulis", pca->recipe};
+    const char *metadata[] = {"samples",     samples,  "total_variance",
+                              total,         "solver", coulis_option_word("solver", pca->solver),
+                              "error_bound", bound,    "coulis",
+                              pca->recipe};
     coulis_status status;
     if (!samples || !total || !bound) status = cl_fail_memory(error, "a number", 32);
     else status = cl_safetensors_stage(path, tensors, 4, metadata, pca->recipe ? 5 : 4, file, error);
@@ -176,13 +189,15 @@ static coulis_status read_model(const cl_safetensors *file, const char *path, co
     if (!mean || !variance || !ratio || !components)
         return cl_fail(error, COULIS_BAD_DATA,
                        "'%s' is no PCA file: it lacks mean, components, explained_variance or "
-                       "explained_variance_ratio, or one of them has another type", path);
+                       "explained_variance_ratio, or one of them has another type",
+                       path);
     int64_t count = components->shape[0], cols = components->shape[1];
     if (count < 1 || cols < 1 || mean->count != cols || variance->count != count || ratio->count != count)
         return cl_fail(error, COULIS_BAD_DATA,
                        "'%s' is no PCA file: its %lld x %lld components, mean of %lld, variances of %lld and shares of "
-                       "%lld do not go together", path, (long long)count, (long long)cols, (long long)mean->count,
-                       (long long)variance->count, (long long)ratio->count);
+                       "%lld do not go together",
+                       path, (long long)count, (long long)cols, (long long)mean->count, (long long)variance->count,
+                       (long long)ratio->count);
     if (!parse_number(cl_safetensors_metadata(file, "samples"), &samples) ||
         !parse_number(cl_safetensors_metadata(file, "total_variance"), &total) || !(samples >= 2 && samples < 1e15) ||
         !(total >= 0))

@@ -7,14 +7,14 @@
 
 struct coulis_pca {
     int64_t count, cols, samples; /* count: components kept */
-    int32_t solver;     /* coulis_solver */
-    double error_bound; /* of ratio */
+    int32_t solver;               /* coulis_solver */
+    double error_bound;           /* of ratio */
     double total_variance;
-    double *mean;       /* cols */
-    double *variance;   /* count, of the scores along each component */
-    double *ratio;      /* count, variance / total_variance */
-    float *components;  /* count x cols */
-    char *recipe;       /* of the vectors it was fitted to, JSON; NULL when they had none */
+    double *mean;      /* cols */
+    double *variance;  /* count, of the scores along each component */
+    double *ratio;     /* count, variance / total_variance */
+    float *components; /* count x cols */
+    char *recipe;      /* of the vectors it was fitted to, JSON; NULL when they had none */
 };
 
 /* Writes the file under its temporary name: coulis_pca_save but for the flush and the rename. */

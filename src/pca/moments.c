@@ -99,8 +99,8 @@ coulis_status cl_moments_create(int64_t cols, int64_t first_row, cl_pool *pool, 
                        (long long)cols);
     if (first_row < 0 || first_row > CL_ROWS_MAX || first_row % leaf)
         return cl_fail(error, COULIS_INVALID_ARGUMENT,
-                       "the first row of moments of %lld columns must be a multiple of %lld, not %lld",
-                       (long long)cols, (long long)leaf, (long long)first_row);
+                       "the first row of moments of %lld columns must be a multiple of %lld, not %lld", (long long)cols,
+                       (long long)leaf, (long long)first_row);
     coulis_moments *m = cl_alloc_zero(1, sizeof *m);
     if (!m) return cl_fail_memory(error, "moments", sizeof *m);
     *m = (coulis_moments){.cols = cols, .leaf = leaf, .next = first_row, .pool = pool};
@@ -291,8 +291,7 @@ coulis_status coulis_moments_merge(coulis_moments *m, const coulis_moments *othe
     } else {
         if (coulis_moments_rows(m) == 0 || other->next > m->next) m->next = other->next;
         for (int64_t i = 0; i < other->count; i++) cl_moments_put(m, &copies[i]);
-        if (other->rest_rows)
-            memcpy(m->rest, other->rest, (size_t)(other->rest_rows * m->cols) * sizeof *m->rest);
+        if (other->rest_rows) memcpy(m->rest, other->rest, (size_t)(other->rest_rows * m->cols) * sizeof *m->rest);
         if (other->rest_rows) m->rest_rows = other->rest_rows;
     }
     cl_free(copies);

@@ -15,16 +15,16 @@ typedef struct cl_moments_node {
 } cl_moments_node;
 
 struct coulis_moments {
-    int64_t cols, leaf;  /* leaf: rows of one */
-    int64_t next;        /* number of the row that follows the last one */
+    int64_t cols, leaf; /* leaf: rows of one */
+    int64_t next;       /* number of the row that follows the last one */
     cl_pool *pool;
     bool owns_pool;
-    cl_covariance *work; /* from the first leaf on */
-    cl_sums spare;       /* memory for the next node, after two have become one: new pages cost time */
-    cl_moments_node *nodes;      /* by rows; no two of them siblings */
+    cl_covariance *work;    /* from the first leaf on */
+    cl_sums spare;          /* memory for the next node, after two have become one: new pages cost time */
+    cl_moments_node *nodes; /* by rows; no two of them siblings */
     int64_t count, room;
-    float *rest;         /* rows of the unfinished leaf, room for `leaf` of them; NULL as long as there was none */
-    int64_t rest_rows;   /* the last of them is row next - 1 */
+    float *rest;       /* rows of the unfinished leaf, room for `leaf` of them; NULL as long as there was none */
+    int64_t rest_rows; /* the last of them is row next - 1 */
 };
 
 /* More rows than this are refused: their numbers stay exact in a double, and every product of sizes in 64 bits. */

@@ -31,7 +31,11 @@ static size_t rest_size(const header *h) { return (size_t)(h->rest_rows * h->col
 coulis_status coulis_moments_save(const coulis_moments *m, void **bytes, size_t *size, coulis_error *error) {
     if (!m || !bytes || !size)
         return cl_fail(error, COULIS_INVALID_ARGUMENT, "moments_save wants moments and a place for the bytes");
-    header h = {.version = VERSION, .cols = m->cols, .leaf = m->leaf, .next = m->next, .count = m->count,
+    header h = {.version = VERSION,
+                .cols = m->cols,
+                .leaf = m->leaf,
+                .next = m->next,
+                .count = m->count,
                 .rest_rows = m->rest_rows};
     memcpy(h.magic, MAGIC, sizeof MAGIC);
     size_t total = sizeof h + (size_t)m->count * node_size(m->cols) + rest_size(&h);
@@ -65,8 +69,8 @@ static coulis_status check_header(const header *h, size_t size, coulis_error *er
                        (long long)h->version, VERSION);
     if (h->leaf == 0 || h->leaf != coulis_moments_leaf_rows(h->cols))
         return bad(error, "their columns and their leaves do not go together");
-    if (h->next < 0 || h->next > CL_ROWS_MAX || h->rest_rows < 0 || h->rest_rows >= h->leaf ||
-        h->rest_rows > h->next || (h->next - h->rest_rows) % h->leaf)
+    if (h->next < 0 || h->next > CL_ROWS_MAX || h->rest_rows < 0 || h->rest_rows >= h->leaf || h->rest_rows > h->next ||
+        (h->next - h->rest_rows) % h->leaf)
         return bad(error, "they end at an impossible row");
     size -= sizeof *h;
     if (rest_size(h) > size || h->count < 0 || (uint64_t)h->count > (size - rest_size(h)) / node_size(h->cols) ||

@@ -85,8 +85,7 @@ static coulis_status open_product(cl_product *p, coulis_error *error) {
     bool reads = p->rows && !cl_rows_in_memory(p->rows);
     if (reads) p->buffer = cl_alloc((size_t)cl_span_block_rows(p->cols), cols * sizeof *p->buffer);
     if ((reads && !p->buffer) || !p->mean || !p->squares)
-        return cl_fail_memory(error, "a block of rows",
-                              (size_t)cl_span_block_rows(p->cols) * cols * sizeof *p->buffer);
+        return cl_fail_memory(error, "a block of rows", (size_t)cl_span_block_rows(p->cols) * cols * sizeof *p->buffer);
     return find_mean(p, error);
 }
 
@@ -94,8 +93,12 @@ coulis_status cl_product_open(const cl_rows *rows, const coulis_spans *spans, cl
                               coulis_error *error) {
     cl_product *p = cl_alloc_zero(1, sizeof *p);
     if (!p) return cl_fail_memory(error, "the mean", sizeof *p);
-    *p = (cl_product){.rows = rows, .spans = spans, .pool = pool, .cols = rows ? rows->cols : spans->cols,
-                      .count = rows ? rows->rows : spans->rows, .trace = -1};
+    *p = (cl_product){.rows = rows,
+                      .spans = spans,
+                      .pool = pool,
+                      .cols = rows ? rows->cols : spans->cols,
+                      .count = rows ? rows->rows : spans->rows,
+                      .trace = -1};
     coulis_status status = open_product(p, error);
     if (status) cl_product_close(p);
     else *product = p;

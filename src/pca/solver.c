@@ -92,7 +92,10 @@ static void scale(cl_eigen *eigen) {
 
 coulis_status cl_eigen_open(cl_eigen *eigen, double *matrix, int64_t n, cl_pool *pool, coulis_error *error) {
     size_t bytes = (size_t)n * sizeof(double), band_bytes = (size_t)cl_band_size(n) * sizeof(double);
-    *eigen = (cl_eigen){.n = n, .pool = pool, .matrix = matrix, .diagonal = cl_alloc(bytes, 1),
+    *eigen = (cl_eigen){.n = n,
+                        .pool = pool,
+                        .matrix = matrix,
+                        .diagonal = cl_alloc(bytes, 1),
                         .beside = cl_alloc(bytes, 1),
                         .triangles = cl_alloc((size_t)cl_band_triangles_size(n), sizeof(double))};
     double *band = cl_alloc(band_bytes, 1);
@@ -102,8 +105,7 @@ coulis_status cl_eigen_open(cl_eigen *eigen, double *matrix, int64_t n, cl_pool 
     } else {
         scale(eigen);
         status = cl_band_reduce(pool, n, matrix, eigen->triangles, band, error);
-        if (!status)
-            status = cl_tridiagonal_reduce(pool, n, band, matrix, eigen->diagonal, eigen->beside, error);
+        if (!status) status = cl_tridiagonal_reduce(pool, n, band, matrix, eigen->diagonal, eigen->beside, error);
     }
     cl_free(band);
     if (status) cl_eigen_close(eigen);

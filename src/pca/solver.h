@@ -9,10 +9,10 @@
 typedef struct cl_eigen {
     int64_t n;
     cl_pool *pool;
-    double *matrix;             /* the caller's, overwritten by the reflectors */
-    double *triangles;          /* of the reflectors: see band.h */
+    double *matrix;    /* the caller's, overwritten by the reflectors */
+    double *triangles; /* of the reflectors: see band.h */
     double *diagonal, *beside;
-    int exponent;               /* the matrix was divided by 2^exponent before */
+    int exponent; /* the matrix was divided by 2^exponent before */
 } cl_eigen;
 
 /* Reduces the symmetric n x n matrix, of which the upper triangle (row-major) is read. `pool` must outlive the

@@ -29,14 +29,14 @@ struct coulis_span {
     double *sum;
     float *limits; /* low and high of a block, lowest and highest of the span: cols each */
     /* Products. */
-    double *out;               /* count x cols */
-    double *squares;           /* cols: sums of squares of the centred columns */
-    float *forth, *scores;     /* block_rows x count, and transposed and scaled */
-    float *transposed;         /* per worker: STRIPE x (BLOCK_ROWS + SKEW) */
-    double *sums;              /* per worker: STRIPE x count */
-    int64_t blocks;            /* of this span so far */
-    float *rest;               /* rows of a block that is not whole yet; NULL until there is one */
-    int64_t rest_rows, rows;   /* rows: of this span so far */
+    double *out;             /* count x cols */
+    double *squares;         /* cols: sums of squares of the centred columns */
+    float *forth, *scores;   /* block_rows x count, and transposed and scaled */
+    float *transposed;       /* per worker: STRIPE x (BLOCK_ROWS + SKEW) */
+    double *sums;            /* per worker: STRIPE x count */
+    int64_t blocks;          /* of this span so far */
+    float *rest;             /* rows of a block that is not whole yet; NULL until there is one */
+    int64_t rest_rows, rows; /* rows: of this span so far */
 };
 
 int64_t cl_span_block_rows(int64_t cols) {
@@ -59,8 +59,14 @@ coulis_status cl_span_open(cl_pool *pool, int64_t cols, const double *mean, doub
                            int64_t count, bool measure, coulis_span **span, coulis_error *error) {
     coulis_span *s = cl_alloc_zero(1, sizeof *s);
     if (!s) return cl_fail_memory(error, "sums", sizeof *s);
-    *s = (coulis_span){.pool = pool, .kernels = cl_pca_kernels_get(), .cols = cols, .count = count, .mean = mean,
-                       .vectors = vectors, .scale = scale, .measure = measure,
+    *s = (coulis_span){.pool = pool,
+                       .kernels = cl_pca_kernels_get(),
+                       .cols = cols,
+                       .count = count,
+                       .mean = mean,
+                       .vectors = vectors,
+                       .scale = scale,
+                       .measure = measure,
                        .block_rows = cl_span_block_rows(cols)};
     size_t threads = (size_t)cl_pool_threads(pool), wide = (size_t)cols, vector_count = (size_t)count;
     size_t elements, bytes;
@@ -157,7 +163,9 @@ static void back_stripe(void *context, int64_t piece, int32_t worker) {
 
 static coulis_status add_products(coulis_span *s, const float *x, int64_t rows, coulis_error *error) {
     /* Scores are those of a model whose components are the vectors; it is only read. */
-    coulis_pca model = {.count = s->count, .cols = s->cols, .mean = (double *)(uintptr_t)s->mean,
+    coulis_pca model = {.count = s->count,
+                        .cols = s->cols,
+                        .mean = (double *)(uintptr_t)s->mean,
                         .components = (float *)(uintptr_t)s->vectors};
     coulis_status status = cl_pca_transform(&model, x, rows, s->pool, s->forth, error);
     for (int64_t r = 0; r < rows && !status; r++)

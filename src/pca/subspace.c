@@ -34,8 +34,8 @@ static void product_tile(void *context, int64_t piece, int32_t worker) {
     int64_t across = (s->b_count + TILE - 1) / TILE, i = piece / across * TILE, j = piece % across * TILE;
     for (int64_t c = 0; c < s->cols; c += RUN)
         s->kernels->dot(s->a_count - i < TILE ? s->a_count - i : TILE, s->b_count - j < TILE ? s->b_count - j : TILE,
-                        s->cols - c < RUN ? s->cols - c : RUN, s->a + i * s->cols + c, s->cols,
-                        s->b + j * s->cols + c, s->cols, 1.0, s->out + i * s->b_count + j, s->b_count);
+                        s->cols - c < RUN ? s->cols - c : RUN, s->a + i * s->cols + c, s->cols, s->b + j * s->cols + c,
+                        s->cols, 1.0, s->out + i * s->b_count + j, s->b_count);
 }
 
 void cl_subspace_products(const cl_subspace *space, int64_t first, int64_t n, int64_t count, const float *rows,
@@ -77,8 +77,13 @@ static void combine_stripe(void *context, int64_t piece, int32_t worker) {
 static coulis_status combine(const cl_subspace *space, int64_t n, int64_t count, const float *weights, bool subtract,
                              float *rows, coulis_error *error) {
     size_t threads = (size_t)cl_pool_threads(space->pool);
-    combination s = {.kernels = cl_pca_kernels_get(), .space = space, .n = n, .count = count, .weights = weights,
-                     .rows = rows, .subtract = subtract,
+    combination s = {.kernels = cl_pca_kernels_get(),
+                     .space = space,
+                     .n = n,
+                     .count = count,
+                     .weights = weights,
+                     .rows = rows,
+                     .subtract = subtract,
                      .transposed = cl_alloc(threads, STRIPE * (size_t)n * sizeof *s.transposed),
                      .sums = cl_alloc(threads, STRIPE * (size_t)count * sizeof *s.sums)};
     coulis_status status = COULIS_OK;
@@ -89,8 +94,8 @@ static coulis_status combine(const cl_subspace *space, int64_t n, int64_t count,
     return status;
 }
 
-coulis_status cl_subspace_combine(const cl_subspace *space, int64_t n, int64_t count, const float *weights,
-                                  float *rows, coulis_error *error) {
+coulis_status cl_subspace_combine(const cl_subspace *space, int64_t n, int64_t count, const float *weights, float *rows,
+                                  coulis_error *error) {
     return combine(space, n, count, weights, false, rows, error);
 }
 

@@ -21,7 +21,7 @@ void cl_subspace_products(const cl_subspace *space, int64_t first, int64_t n, in
                           double *out);
 
 /* rows (count x cols) = weights (count x n) times the first n rows of the set. */
-coulis_status cl_subspace_combine(const cl_subspace *space, int64_t n, int64_t count, const float *weights,
-                                  float *rows, coulis_error *error);
+coulis_status cl_subspace_combine(const cl_subspace *space, int64_t n, int64_t count, const float *weights, float *rows,
+                                  coulis_error *error);
 
 #endif

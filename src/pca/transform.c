@@ -58,7 +58,11 @@ static coulis_status check_scores(const transform *t, coulis_error *error) {
 coulis_status cl_pca_transform(const coulis_pca *pca, const float *x, int64_t rows, cl_pool *pool, float *scores,
                                coulis_error *error) {
     size_t threads = (size_t)cl_pool_threads(pool), count = (size_t)pca->count;
-    transform t = {.kernels = cl_pca_kernels_get(), .pca = pca, .x = x, .rows = rows, .scores = scores,
+    transform t = {.kernels = cl_pca_kernels_get(),
+                   .pca = pca,
+                   .x = x,
+                   .rows = rows,
+                   .scores = scores,
                    .centred = cl_alloc(threads, ROWS * (RUN + SKEW) * sizeof *t.centred),
                    .sums = cl_alloc(threads, ROWS * count * sizeof *t.sums)};
     coulis_status status = COULIS_OK;

@@ -88,7 +88,10 @@ static void run_group(void *context, int64_t piece, int32_t worker) {
 coulis_status cl_tridiagonal_reduce(cl_pool *pool, int64_t n, double *band, double *matrix, double *diagonal,
                                     double *beside, coulis_error *error) {
     int64_t groups = n > 2 ? (n - 2 + SWEEPS - 1) / SWEEPS : 0;
-    chase s = {.kernels = cl_pca_kernels_get(), .n = n, .band = band, .matrix = matrix,
+    chase s = {.kernels = cl_pca_kernels_get(),
+               .n = n,
+               .band = band,
+               .matrix = matrix,
                .done = cl_alloc_zero((size_t)groups, sizeof *s.done)};
     if (!s.done) return cl_fail_memory(error, "the eigenproblem", (size_t)groups * sizeof *s.done);
     /* Groups are begun in order, so the one that is waited for is always at work. */
@@ -107,7 +110,6 @@ void cl_tridiagonal_turn_back(int64_t n, const double *matrix, double *z) {
         for (int64_t t = 0; t < steps_of(n, first); t++)
             for (int64_t sweep = smaller(first + GROUP, n - 2) - 1; sweep >= first; sweep--) {
                 int64_t row = sweep + 1 + t * B;
-                if (row < n)
-                    kernels->reflect(smaller(B, n - row), matrix + (n - 1 - sweep) * n + t * B, z + row * B);
+                if (row < n) kernels->reflect(smaller(B, n - row), matrix + (n - 1 - sweep) * n + t * B, z + row * B);
             }
 }

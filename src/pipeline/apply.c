@@ -24,7 +24,8 @@ coulis_status coulis_job_apply(const char *const *paths, int64_t path_count, con
     if (!status && !coulis_pca_recipe(loaded))
         status = cl_fail(error, COULIS_BAD_DATA,
                          "%s: does not say which network its vectors come from, as it was made by a version before 0.2 "
-                         "(fit it again, or use featurize and transform)", file);
+                         "(fit it again, or use featurize and transform)",
+                         file);
     if (!status) status = cl_recipe_read(coulis_pca_recipe(loaded), file, &own.featurizer, &model, error);
     if (!status) {
         own.job.model = model;

@@ -49,8 +49,10 @@ coulis_status cl_bucket_look(cl_bucket *b, coulis_error *error) {
     if (status != COULIS_OK || !b->run) return status;
     cJSON *run = cJSON_Parse(b->run);
     if (!cJSON_IsObject(cJSON_GetObjectItemCaseSensitive(run, "recipe")))
-        status = cl_fail(error, COULIS_CONFLICT, "%s/run.json: is in the way, and coulis did not write it; move it "
-                         "elsewhere", b->address);
+        status = cl_fail(error, COULIS_CONFLICT,
+                         "%s/run.json: is in the way, and coulis did not write it; move it "
+                         "elsewhere",
+                         b->address);
     else status = cl_parts_add_summary(&b->there, run, error);
     cJSON_Delete(run);
     return status;
@@ -87,7 +89,8 @@ static coulis_status stands_in_the_way(void *context, const cl_remote_object *ob
                        v->bucket->address, name);
     return cl_fail(error, COULIS_CONFLICT,
                    "%s: is not empty and holds no result of coulis; name another prefix, or add --overwrite, which "
-                   "removes nothing but results of coulis", v->bucket->address);
+                   "removes nothing but results of coulis",
+                   v->bucket->address);
 }
 
 static coulis_status collect(void *context, const cl_remote_object *object, coulis_error *error) {
@@ -203,7 +206,8 @@ static cJSON *pca_json(const cl_part_record *record) {
     cJSON *pca = cJSON_CreateObject();
     if (cJSON_AddNumberToObject(pca, "components", (double)record->facts.rows) &&
         cJSON_AddNumberToObject(pca, "bytes", (double)record->facts.bytes) &&
-        cJSON_AddStringToObject(pca, "sha256", record->facts.sha256)) return pca;
+        cJSON_AddStringToObject(pca, "sha256", record->facts.sha256))
+        return pca;
     cJSON_Delete(pca);
     return NULL;
 }

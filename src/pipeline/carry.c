@@ -2,8 +2,10 @@
 
 int64_t cl_carry_find(const cl_carry *carry, int64_t number, coulis_item *item) {
     if (!carry->earlier || item->now) return -1;
-    cl_file_state now = {.has_bytes = item->bytes >= 0, .bytes = item->bytes,
-                         .has_modified = item->modified != INT64_MIN, .modified = item->modified};
+    cl_file_state now = {.has_bytes = item->bytes >= 0,
+                         .bytes = item->bytes,
+                         .has_modified = item->modified != INT64_MIN,
+                         .modified = item->modified};
     if (carry->state) now = carry->state(carry->context, number);
     const int64_t row = cl_earlier_unchanged(carry->earlier, item->name, &now);
     if (row < 0) return -1;

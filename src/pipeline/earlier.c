@@ -79,8 +79,13 @@ static coulis_status add_row(cl_earlier *e, const cl_row *row, int32_t place, co
         e->texts_capacity = capacity;
     }
     cl_earlier_row *own = &e->rows[e->count++];
-    *own = (cl_earlier_row){.path = e->texts_size, .file = row->file, .status = row->status, .width = row->width,
-                            .height = row->height, .group = (int32_t)e->group_count - 1, .place = place};
+    *own = (cl_earlier_row){.path = e->texts_size,
+                            .file = row->file,
+                            .status = row->status,
+                            .width = row->width,
+                            .height = row->height,
+                            .group = (int32_t)e->group_count - 1,
+                            .place = place};
     own->has_sha256 = read_hash(row->sha256, own->sha256);
     memcpy(e->texts + e->texts_size, row->path, length);
     e->texts_size += length;
@@ -289,8 +294,7 @@ bool cl_earlier_has_size(const cl_earlier *e, int64_t bytes) {
 }
 
 void cl_earlier_sha256(const cl_earlier *e, int64_t row, char sha256[CL_SHA256_TEXT]) {
-    for (int i = 0; i < 64; i++)
-        sha256[i] = "0123456789abcdef"[e->rows[row].sha256[i / 2] >> (i % 2 ? 0 : 4) & 15];
+    for (int i = 0; i < 64; i++) sha256[i] = "0123456789abcdef"[e->rows[row].sha256[i / 2] >> (i % 2 ? 0 : 4) & 15];
     sha256[64] = '\0';
 }
 
@@ -324,8 +328,8 @@ static int by_row(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-coulis_status cl_earlier_vectors(cl_earlier *e, const int64_t *rows, float *const *to, int64_t count,
-                                 int64_t length, coulis_error *error) {
+coulis_status cl_earlier_vectors(cl_earlier *e, const int64_t *rows, float *const *to, int64_t count, int64_t length,
+                                 coulis_error *error) {
     errand *errands = cl_alloc((size_t)count + 1, sizeof *errands);
     if (!errands) return cl_fail_memory(error, "rows that are carried over", (size_t)count * sizeof *errands);
     for (int64_t i = 0; i < count; i++) errands[i] = (errand){.row = rows[i], .to = to[i]};

@@ -20,7 +20,7 @@
 /* The work of the calling thread: the parts are made one after another from what the stream gives. */
 typedef struct sink {
     const coulis_job_options *options;
-    cl_making_plan making_plan; /* of every part, but for its number and rows; read by readers, too */
+    cl_making_plan making_plan;   /* of every part, but for its number and rows; read by readers, too */
     int64_t rows_per_part, total; /* total: -1 when not known */
     cl_stream *stream;
     cl_making *making; /* of `part`; NULL: none is begun */
@@ -67,7 +67,8 @@ static coulis_status make_row(const sink *s, const cl_chunk *chunk, int64_t i, c
     const coulis_item *item = &chunk->items[i];
     const coulis_result *result = &chunk->results[i];
     const int32_t extra = s->making_plan.extra.count;
-    const cl_file_state file = {.has_bytes = item->bytes >= 0, .bytes = item->bytes >= 0 ? item->bytes : 0,
+    const cl_file_state file = {.has_bytes = item->bytes >= 0,
+                                .bytes = item->bytes >= 0 ? item->bytes : 0,
                                 .has_modified = item->modified != CL_NO_TIME,
                                 .modified = item->modified != CL_NO_TIME ? item->modified : 0};
     bool good = (texts[0] = cl_path_text(item->name)) != NULL;
@@ -79,12 +80,17 @@ static coulis_status make_row(const sink *s, const cl_chunk *chunk, int64_t i, c
     }
     if (!good) return cl_fail_memory(error, "a row", strlen(item->name));
     const bool ok = result->error.status == COULIS_OK;
-    *row = (cl_row){.path = texts[0], .label = texts[1], .status = result->error.status,
-                    .error = ok ? NULL : result->error.message, .width = result->width, .height = result->height,
+    *row = (cl_row){.path = texts[0],
+                    .label = texts[1],
+                    .status = result->error.status,
+                    .error = ok ? NULL : result->error.message,
+                    .width = result->width,
+                    .height = result->height,
                     .vector = ok && chunk->carried[i] < 0 ? chunk->vectors + i * s->making_plan.length : NULL,
                     .file = file,
                     .sha256 = chunk->sha256[i][0] ? chunk->sha256[i] : NULL,
-                    .extra = (const char *const *)texts + 2, .extra_count = extra};
+                    .extra = (const char *const *)texts + 2,
+                    .extra_count = extra};
     return COULIS_OK;
 }
 
@@ -206,15 +212,24 @@ coulis_status cl_featurize(const coulis_source *source, const coulis_model *mode
     if (group_rows > options->rows_per_file) group_rows = options->rows_per_file;
     /* All chunks of the stream together are no more than some three row groups. */
     if (chunk_rows > (group_rows * 3 + 7) / 8) chunk_rows = (group_rows * 3 + 7) / 8;
-    sink s = {.options = options, .rows_per_part = options->rows_per_file, .total = source->count,
-              .making_plan = {.folder = folder, .column = "features", .recipe = recipe, .length = length,
-                              .group_rows = group_rows, .parts = parts,
-                              .is_current = images->state ? is_current : NULL, .context = images,
+    sink s = {.options = options,
+              .rows_per_part = options->rows_per_file,
+              .total = source->count,
+              .making_plan = {.folder = folder,
+                              .column = "features",
+                              .recipe = recipe,
+                              .length = length,
+                              .group_rows = group_rows,
+                              .parts = parts,
+                              .is_current = images->state ? is_current : NULL,
+                              .context = images,
                               .earlier = earlier,
                               .extra = {.names = source->columns, .count = (int32_t)source->column_count}},
               .progress = {.size = sizeof s.progress, .stage = COULIS_STAGE_FEATURIZE, .total = source->count}};
-    const cl_stream_plan plan = {.rows_per_part = s.rows_per_part, .rows_per_chunk = chunk_rows,
-                                 .rows_there = rows_there, .context = &s,
+    const cl_stream_plan plan = {.rows_per_part = s.rows_per_part,
+                                 .rows_per_chunk = chunk_rows,
+                                 .rows_there = rows_there,
+                                 .context = &s,
                                  .carry = {.earlier = earlier, .state = images->state, .context = images->context}};
     status = cl_make_folders(folder, error);
     s.rows = cl_alloc((size_t)chunk_rows, sizeof *s.rows);

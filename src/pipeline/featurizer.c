@@ -34,8 +34,10 @@ coulis_status cl_settle_resize(const coulis_model *model, coulis_image_options *
         image->resize = graph->has_resize && graph->resize_default ? COULIS_RESIZE_PUBLISHED : COULIS_RESIZE_SQUASH;
     if (image->resize != COULIS_RESIZE_PUBLISHED) return COULIS_OK;
     if (!graph->has_resize)
-        return cl_fail(error, COULIS_INVALID_ARGUMENT, "model '%.80s' does not say how its publisher resizes images: "
-                       "use squash or crop", graph->name);
+        return cl_fail(error, COULIS_INVALID_ARGUMENT,
+                       "model '%.80s' does not say how its publisher resizes images: "
+                       "use squash or crop",
+                       graph->name);
     image->filter = graph->filter;
     image->resize_width = graph->resize_width;
     image->resize_height = graph->resize_height;
@@ -60,8 +62,8 @@ static coulis_status no_features(const cl_graph *graph, int32_t features, coulis
                    coulis_option_word("features", features), known);
 }
 
-coulis_status cl_featurizer_create(const coulis_model *model, const coulis_featurizer_options *options,
-                                   int32_t workers, coulis_featurizer **out, coulis_error *error) {
+coulis_status cl_featurizer_create(const coulis_model *model, const coulis_featurizer_options *options, int32_t workers,
+                                   coulis_featurizer **out, coulis_error *error) {
     const cl_graph *graph = cl_model_graph(model);
     const int32_t node = cl_graph_features(graph, options->features);
     if (node < 0) return no_features(graph, options->features, error);
@@ -215,8 +217,11 @@ static void run_inputs(void *context, int64_t piece, int32_t worker) {
     for (int64_t i = piece * b->together; i < end_of(b, piece); i++) {
         const coulis_input *input = &b->inputs[i];
         cl_picture *picture = &pictures[count];
-        *picture = (cl_picture){.name = input->path, .bytes = input->bytes, .size = input->byte_count,
-                                .values = b->values + i * f->plan->length, .result = &b->results[i]};
+        *picture = (cl_picture){.name = input->path,
+                                .bytes = input->bytes,
+                                .size = input->byte_count,
+                                .values = b->values + i * f->plan->length,
+                                .result = &b->results[i]};
         owned[count] = NULL;
         *picture->result = (coulis_result){0};
         if (!input->bytes && input->path) {
@@ -239,7 +244,8 @@ static void run_images(void *context, int64_t piece, int32_t worker) {
     int32_t count = 0;
     for (int64_t i = piece * b->together; i < end_of(b, piece); i++) {
         b->results[i] = (coulis_result){0};
-        pictures[count++] = (cl_picture){.pixels = &b->images[i], .result = &b->results[i],
+        pictures[count++] = (cl_picture){.pixels = &b->images[i],
+                                         .result = &b->results[i],
                                          .values = b->values + i * b->featurizer->plan->length};
     }
     cl_featurizer_some(b->featurizer, worker, pictures, count);

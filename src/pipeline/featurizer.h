@@ -7,8 +7,8 @@
 
 /* What coulis_featurizer_create does, but starts no threads: the caller brings `workers` of its own, each of
  * which calls with a number of its own. `options` are complete (pipeline/options.h). */
-coulis_status cl_featurizer_create(const coulis_model *model, const coulis_featurizer_options *options,
-                                   int32_t workers, coulis_featurizer **featurizer, coulis_error *error);
+coulis_status cl_featurizer_create(const coulis_model *model, const coulis_featurizer_options *options, int32_t workers,
+                                   coulis_featurizer **featurizer, coulis_error *error);
 
 /* Settles what COULIS_RESIZE_AUTO and COULIS_RESIZE_PUBLISHED mean for this network; COULIS_INVALID_ARGUMENT when
  * its file does not say how the publisher resizes. */
@@ -23,8 +23,8 @@ typedef struct cl_picture {
     const uint8_t *bytes;
     size_t size;
     const coulis_pixels *pixels; /* instead of bytes; NULL for none */
-    float *values;         /* `length` numbers; zeros when the image fails */
-    coulis_result *result; /* of this image: it never stops the batch */
+    float *values;               /* `length` numbers; zeros when the image fails */
+    coulis_result *result;       /* of this image: it never stops the batch */
 } cl_picture;
 
 /* Images that are worked on together at most. */

@@ -76,12 +76,14 @@ coulis_status cl_grow_look(cl_job *j, bool *work) {
     if (*work && dropped)
         return cl_fail(j->error, COULIS_CONFLICT,
                        "%s: other images than before, but its vectors were dropped (--drop-features), so none can be "
-                       "carried over; name another folder, or start again with --overwrite", output->folder);
+                       "carried over; name another folder, or start again with --overwrite",
+                       output->folder);
     /* Not one image in common: most likely the wrong folder was named, and all its vectors would be lost. */
     if (*work && j->inputs && plan.gone > 0 && plan.added == plan.images)
         return cl_fail(j->error, COULIS_CONFLICT,
                        "%s: holds vectors of other images, and none of those given now is among them; name another "
-                       "folder, or start again with --overwrite", output->folder);
+                       "folder, or start again with --overwrite",
+                       output->folder);
     return COULIS_OK;
 }
 

@@ -123,8 +123,11 @@ static coulis_status over_pictures(cl_job *j, const char *const *paths, int64_t 
     const bool shard = j->options->shards > 0;
     char *recipe = cl_shard_recipe(j->options, reduce ? j->recipe : j->features_recipe);
     if (!recipe) return cl_fail_memory(j->error, "the recipe", 0);
-    const cl_output_wish wish = {.recipe = recipe, .grow = !shard, .reopen = shard,
-                                 .root = j->inputs ? j->inputs->root : NULL, .overwrite = j->options->overwrite != 0};
+    const cl_output_wish wish = {.recipe = recipe,
+                                 .grow = !shard,
+                                 .reopen = shard,
+                                 .root = j->inputs ? j->inputs->root : NULL,
+                                 .overwrite = j->options->overwrite != 0};
     if (j->options->dry_run && j->mirror) status = cl_mirror_settle(j->mirror, &wish, j->error);
     if (status == COULIS_OK)
         status = j->options->dry_run ? cl_grow_dry_run(j, j->place, &wish)

@@ -27,13 +27,13 @@ typedef struct cl_job {
     cl_pool *pool;
     coulis_pca *pca;
     cl_output output;
-    const char *place; /* the folder of the output: as the caller named it, or the one that works for S3 */
-    cl_mirror *mirror; /* NULL for a folder of this machine */
-    cl_earlier *earlier; /* rows to carry over, NULL for none */
+    const char *place;         /* the folder of the output: as the caller named it, or the one that works for S3 */
+    cl_mirror *mirror;         /* NULL for a folder of this machine */
+    cl_earlier *earlier;       /* rows to carry over, NULL for none */
     const cl_output *replaced; /* what the result takes the place of when it is finished; NULL: of nothing */
     bool unchanged;            /* it has turned out to be the same as that */
     char *recipe, *features_recipe;
-    char *kept; /* the path of the PCA that is kept */
+    char *kept;       /* the path of the PCA that is kept */
     cl_spread spread; /* of the rows that a PCA of others reduces */
     double share;
     cl_summary summary;

@@ -25,9 +25,9 @@ struct cl_making {
     int64_t kept;    /* so many of those are in a piece */
     int64_t pieces;
     double kept_at;
-    cl_row *rows;   /* group_rows */
-    char **texts;   /* of each row */
-    float *vectors; /* of each row */
+    cl_row *rows;     /* group_rows */
+    char **texts;     /* of each row */
+    float *vectors;   /* of each row */
     int64_t fetched;  /* so many rows have their vectors; of the others some are to be fetched: */
     int64_t *carried; /* which earlier row each of them has, -1 for none */
     float **places;   /* memory for the list of them */
@@ -216,8 +216,7 @@ static coulis_status keep_piece(cl_making *making, coulis_error *error) {
         status = cl_part_writer_open_extra(path, plan->column, plan->length, recipe, &plan->extra, &writer, error);
     for (int64_t i = making->kept; carried && i < end; i++) making->rows[i].vector = NULL;
     if (!status) status = cl_part_writer_write(writer, making->rows + making->kept, end - making->kept, error);
-    for (int64_t i = making->kept; carried && i < end; i++)
-        making->rows[i].vector = making->vectors + i * plan->length;
+    for (int64_t i = making->kept; carried && i < end; i++) making->rows[i].vector = making->vectors + i * plan->length;
     if (!status) status = cl_part_writer_commit(writer, error);
     else cl_part_writer_abort(writer);
     cl_free(path);
@@ -258,8 +257,7 @@ static coulis_status add_row(cl_making *making, const cl_row *row, int64_t carri
 coulis_status cl_making_add(cl_making *making, const cl_row *rows, const int64_t *carried, int64_t count,
                             coulis_error *error) {
     coulis_status status = COULIS_OK;
-    for (int64_t i = 0; i < count && !status; i++)
-        status = add_row(making, &rows[i], carried[i], false, error);
+    for (int64_t i = 0; i < count && !status; i++) status = add_row(making, &rows[i], carried[i], false, error);
     if (!status && making->written + making->count < making->plan.rows &&
         cl_seconds() - making->kept_at >= KEEP_SECONDS)
         status = cl_making_keep(making, error);

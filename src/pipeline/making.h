@@ -24,8 +24,8 @@ typedef struct cl_making_plan {
     /* Whether an image is as it was when its row was made; `row` counts from the first of the part. NULL: it is. */
     bool (*is_current)(const void *context, int64_t part, int64_t row, const cl_row *made);
     const void *context;
-    cl_extra extra;       /* further text columns */
-    cl_earlier *earlier;  /* from which vectors are carried over; NULL: from none */
+    cl_extra extra;      /* further text columns */
+    cl_earlier *earlier; /* from which vectors are carried over; NULL: from none */
 } cl_making_plan;
 
 /* How many rows of the part an earlier run kept: pieces of the same plan from the first row on, without a gap. Pieces

@@ -15,13 +15,13 @@
 struct cl_mirror {
     const coulis_job_options *options;
     cl_bucket bucket;
-    char *address; /* as given, without slashes at its end */
+    char *address;       /* as given, without slashes at its end */
     char *work, *folder; /* the working folder, and that of the job in it */
     int lock;
     char token[CL_RANDOM_NAME]; /* the name by which run.json in the bucket knows the working folder */
-    bool behind;   /* the bucket has what is still to be brought here */
-    bool finished; /* all is in the bucket */
-    cJSON *recipe; /* of the job, once it has begun, and */
+    bool behind;                /* the bucket has what is still to be brought here */
+    bool finished;              /* all is in the bucket */
+    cJSON *recipe;              /* of the job, once it has begun, and */
     char *root;
 };
 
@@ -58,8 +58,12 @@ static coulis_status name_places(cl_mirror *m, const char *address, coulis_error
     while (length > 0 && address[length - 1] == '/') length--;
     m->address = cl_format("%.*s", (int)length, address);
     const char *place = m->address ? strstr(m->address, "://") : NULL;
-    if (!place) return m->address ? cl_fail(error, COULIS_INVALID_ARGUMENT, "%s: is no address in S3; it should look "
-                                            "like s3://bucket/folder", address) : no_memory(m, error);
+    if (!place)
+        return m->address ? cl_fail(error, COULIS_INVALID_ARGUMENT,
+                                    "%s: is no address in S3; it should look "
+                                    "like s3://bucket/folder",
+                                    address)
+                          : no_memory(m, error);
     char *cache = NULL, digest[CL_SHA256_TEXT];
     cl_sha256_of(place, strlen(place), digest); /* of the bucket and the prefix: s3a:// is the same place */
     coulis_status status = m->options->work ? COULIS_OK : cl_folder_cache("work", &cache, error);
@@ -166,7 +170,8 @@ void cl_mirror_close(cl_mirror *m, coulis_error *error) {
 
 /* Tells how many rows have come or gone; COULIS_INTERRUPTED when the job is to stop. */
 static coulis_status tell(const cl_mirror *m, const cl_parts *parts, int64_t count, double began, coulis_error *error) {
-    coulis_progress progress = {.size = sizeof progress, .stage = COULIS_STAGE_TRANSFER,
+    coulis_progress progress = {.size = sizeof progress,
+                                .stage = COULIS_STAGE_TRANSFER,
                                 .seconds = cl_seconds() - began};
     for (int64_t i = 0; i < parts->count; i++) {
         if (parts->records[i].kind == CL_KIND_PCA) continue;
@@ -243,8 +248,7 @@ static coulis_status send(cl_mirror *m, const cl_part_record *record, coulis_err
 }
 
 /* A file of the job has its name: cl_parts.named. */
-static coulis_status on_named(void *context, const cl_parts *parts, const cl_part_record *record,
-                              coulis_error *error) {
+static coulis_status on_named(void *context, const cl_parts *parts, const cl_part_record *record, coulis_error *error) {
     cl_mirror *m = context;
     cl_bucket_keep(&m->bucket, parts);
     return send(m, record, error);

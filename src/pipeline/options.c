@@ -15,8 +15,8 @@ void coulis_featurizer_options_init(coulis_featurizer_options *options, size_t s
 }
 
 void coulis_job_options_init(coulis_job_options *options, size_t size) {
-    const coulis_job_options defaults = {.size = sizeof defaults, .model = "efficientnet-lite0", .components = 0.99,
-                                         .rows_per_file = 10000};
+    const coulis_job_options defaults = {
+        .size = sizeof defaults, .model = "efficientnet-lite0", .components = 0.99, .rows_per_file = 10000};
     cl_sized_init(options, size, &defaults, sizeof defaults);
 }
 

@@ -117,11 +117,13 @@ static bool is_of_images(const char *name) {
 static const char *difference(const cJSON *mine, const cJSON *theirs, bool grow) {
     for (const cJSON *item = mine ? mine->child : NULL; item; item = item->next)
         if (!(grow && is_of_images(item->string)) &&
-            !cJSON_Compare(item, cJSON_GetObjectItemCaseSensitive(theirs, item->string), 1)) return item->string;
+            !cJSON_Compare(item, cJSON_GetObjectItemCaseSensitive(theirs, item->string), 1))
+            return item->string;
     /* An option that only some recipes name; those of the PCA, which stand last, tell one kind of job from another. */
     for (const cJSON *item = theirs ? theirs->child : NULL; item; item = item->next)
         if (!cJSON_HasObjectItem(mine, item->string) && !(grow && is_of_images(item->string)) &&
-            strcmp(item->string, "components") != 0 && strcmp(item->string, "pca_sha256") != 0) return item->string;
+            strcmp(item->string, "components") != 0 && strcmp(item->string, "pca_sha256") != 0)
+            return item->string;
     return "kind of job";
 }
 
@@ -169,7 +171,8 @@ static coulis_status refuse(const cl_output *output, const cJSON *there, const c
         const char *root = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(there, "root"));
         return cl_fail(error, COULIS_CONFLICT,
                        "%s: its relative paths refer to the folder '%s'; run the command there, name another folder "
-                       "for the result, or start again with --overwrite", output->folder, root ? root : "/");
+                       "for the result, or start again with --overwrite",
+                       output->folder, root ? root : "/");
     }
     return cl_fail(error, COULIS_CONFLICT,
                    "%s: holds the result of another recipe (other %s); name another folder, or start again with "
@@ -350,7 +353,8 @@ coulis_status cl_output_look(const char *folder, const cl_output_wish *wish, cl_
         if (status == COULIS_OK && cl_is_replacing(there))
             status = cl_fail(error, COULIS_CONFLICT,
                              "%s: a result was about to be replaced when its job was interrupted; run the command "
-                             "without --dry-run, which ends that", folder);
+                             "without --dry-run, which ends that",
+                             folder);
         if (status == COULIS_OK) status = compare(output, there, wish, &done, error);
         if (status == COULIS_OK) status = take_records(output, there, error);
     }

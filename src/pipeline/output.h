@@ -14,10 +14,10 @@ typedef struct cl_output {
     char *summary;                        /* the content of a run.json that says that its job is done, or NULL */
     char *root;                           /* folder to which the inputs' relative paths refer, NULL for none */
     cl_parts parts;                       /* what already exists, and what this run adds */
-    bool grows;        /* the result there is of other images, or with another choice of the PCA; it was not touched */
-    bool same_images;  /* the list of images is the same */
-    bool unfinished;   /* of a result that is there: its job has not come to its end */
-    char *earlier;     /* the recipe of its vectors */
+    bool grows;       /* the result there is of other images, or with another choice of the PCA; it was not touched */
+    bool same_images; /* the list of images is the same */
+    bool unfinished;  /* of a result that is there: its job has not come to its end */
+    char *earlier;    /* the recipe of its vectors */
 } cl_output;
 
 /* How a folder is opened. */
@@ -25,8 +25,8 @@ typedef struct cl_output_wish {
     const char *recipe; /* JSON */
     const char *root;   /* the folder to which relative paths of the inputs refer, NULL when there are none */
     bool overwrite;
-    bool grow;          /* a result of other images may be there: cl_output.grows says so */
-    bool reopen;        /* one that is complete is taken for one under way: images may have changed since */
+    bool grow;   /* a result of other images may be there: cl_output.grows says so */
+    bool reopen; /* one that is complete is taken for one under way: images may have changed since */
 } cl_output_wish;
 
 /* Makes the folder if need be, locks it, ends a replacement that was interrupted (replace.h), and compares the recipe

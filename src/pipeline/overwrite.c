@@ -35,8 +35,7 @@ coulis_status cl_overwrite_find(cl_output *output, cl_kind kind, coulis_error *e
         char *name = cl_format("%s/%s", kind == CL_KIND_FEATURES ? "features" : "reduced", file);
         char *path = cl_format("%s/%s", folder, file);
         if (!name || !path) status = cl_fail_memory(error, "a path", strlen(folder));
-        else if (cl_part_name_read(name, &named, &record.number) &&
-                 !cl_parts_find(&output->parts, kind, record.number))
+        else if (cl_part_name_read(name, &named, &record.number) && !cl_parts_find(&output->parts, kind, record.number))
             status = says_so(path, kind) ? cl_parts_add(&output->parts, &record, error) : refuse(path, error);
         cl_free(name);
         cl_free(path);

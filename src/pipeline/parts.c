@@ -141,8 +141,8 @@ coulis_status cl_parts_add_summary(cl_parts *parts, const cJSON *summary, coulis
         if (!status) status = cl_parts_add(parts, &record, error);
     }
     cl_part_record record = {.kind = CL_KIND_PCA};
-    if (!status && read_count(pca, "components", &record.facts.rows) &&
-        read_count(pca, "bytes", &record.facts.bytes) && read_digest(pca, record.facts.sha256))
+    if (!status && read_count(pca, "components", &record.facts.rows) && read_count(pca, "bytes", &record.facts.bytes) &&
+        read_digest(pca, record.facts.sha256))
         status = cl_parts_add(parts, &record, error);
     return status;
 }

@@ -30,8 +30,8 @@ typedef struct cl_part_record {
 } cl_part_record;
 
 typedef struct cl_parts {
-    char *folder, *journal; /* paths */
-    int descriptor;         /* of the journal, -1 until it is written to */
+    char *folder, *journal;  /* paths */
+    int descriptor;          /* of the journal, -1 until it is written to */
     cl_part_record *records; /* sorted by kind and number */
     int64_t count, capacity;
     /* Called for each file once it has its name, NULL: nobody wants to know. */

@@ -9,8 +9,8 @@
 #include "pipeline/clock.h"
 #include "source/path_text.h"
 
-#define LOOK_EVERY 64     /* images, at the clock */
-#define REPORT_EVERY 0.2  /* seconds */
+#define LOOK_EVERY 64    /* images, at the clock */
+#define REPORT_EVERY 0.2 /* seconds */
 
 typedef struct planning {
     cl_inputs *inputs;
@@ -109,8 +109,11 @@ static coulis_status report(const planning *p, double began, double *last) {
     const double now = cl_seconds();
     if (!p->options->progress || now - *last < REPORT_EVERY) return COULIS_OK;
     *last = now;
-    const coulis_progress progress = {.size = sizeof progress, .stage = COULIS_STAGE_LIST, .done = p->plan->images,
-                                      .total = p->inputs->table.count, .seconds = now - began};
+    const coulis_progress progress = {.size = sizeof progress,
+                                      .stage = COULIS_STAGE_LIST,
+                                      .done = p->plan->images,
+                                      .total = p->inputs->table.count,
+                                      .seconds = now - began};
     if (!p->options->progress(p->options->context, &progress)) return COULIS_OK;
     return cl_fail(p->error, COULIS_INTERRUPTED, "interrupted before anything was done");
 }
@@ -124,8 +127,10 @@ static coulis_status compare_all(const planning *p) {
         coulis_item item = {.size = sizeof item, .bytes = -1, .modified = CL_NO_TIME};
         coulis_status status = source->next(source->context, &item, p->error);
         if (status != COULIS_OK || !item.name) return status;
-        cl_file_state now = {.has_bytes = item.bytes >= 0, .bytes = item.bytes,
-                             .has_modified = item.modified != CL_NO_TIME, .modified = item.modified};
+        cl_file_state now = {.has_bytes = item.bytes >= 0,
+                             .bytes = item.bytes,
+                             .has_modified = item.modified != CL_NO_TIME,
+                             .modified = item.modified};
         if (tells) status = cl_inputs_state(p->inputs, p->plan->images, &now, p->error);
         if (status != COULIS_OK) return status;
         if (item.now) now.has_modified = false;

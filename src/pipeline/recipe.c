@@ -56,8 +56,7 @@ static cJSON *vectors_object(const coulis_featurizer_options *options, const cou
     good = good && add_word(root, "resize", image->resize) &&
            add_word(root, "filter", image->resize == COULIS_RESIZE_PUBLISHED ? image->filter : COULIS_FILTER_BICUBIC) &&
            (image->resize != COULIS_RESIZE_PUBLISHED || add_published(root, image)) &&
-           add_word(root, "orient", image->orient) &&
-           add_word(root, "alpha", image->alpha) &&
+           add_word(root, "orient", image->orient) && add_word(root, "alpha", image->alpha) &&
            /* Only where it is not the default: results of versions without the option go on. */
            (image->decode == COULIS_DECODE_EXACT || add_word(root, "decode", image->decode)) &&
            (image->truncated == COULIS_TRUNCATED_REFUSE || add_word(root, "truncated", image->truncated)) &&
@@ -71,8 +70,8 @@ static cJSON *vectors_object(const coulis_featurizer_options *options, const cou
 }
 
 /* What is beside it in the recipe of a table or its scores: which images, in how many files, and what came after. */
-static const char *const of_the_table[] = {"max_bytes",     "max_pixels", "pictures",   "paths_sha256",
-                                           "rows_per_file", "components", "pca_sha256", "table_sha256", "pca"};
+static const char *const of_the_table[] = {"max_bytes",  "max_pixels", "pictures",     "paths_sha256", "rows_per_file",
+                                           "components", "pca_sha256", "table_sha256", "pca"};
 
 char *cl_recipe_vectors(const coulis_featurizer_options *options, const coulis_model_info *model, int64_t length) {
     cJSON *root = vectors_object(options, model, length);
@@ -140,9 +139,10 @@ char *cl_recipe_of_vectors(const char *table) {
 /* An entry of a recipe as a person reads it: "0.2.0", or "none". */
 static void value_text(const cJSON *item, char *text, size_t capacity) {
     char *printed = item && !cJSON_IsString(item) ? cJSON_PrintUnformatted(item) : NULL;
-    snprintf(text, capacity, "%s", cJSON_IsString(item) && item->valuestring[0] ? item->valuestring
-                                   : printed                                    ? printed
-                                                                                : "none");
+    snprintf(text, capacity, "%s",
+             cJSON_IsString(item) && item->valuestring[0] ? item->valuestring
+             : printed                                    ? printed
+                                                          : "none");
     cJSON_free(printed);
 }
 
@@ -160,8 +160,8 @@ static coulis_status refuse(const char *key, const cJSON *mine, const cJSON *the
     return cl_fail(error, COULIS_CONFLICT,
                    "%s%swas fitted to vectors of another recipe: their %s is %s, that of these vectors is %s; "
                    "--allow-other-recipe transforms them all the same",
-                   name ? name : "the PCA", name ? ": " : " ",
-                   strcmp(key, "coulis") == 0 ? "version of coulis" : key, their_text, my_text);
+                   name ? name : "the PCA", name ? ": " : " ", strcmp(key, "coulis") == 0 ? "version of coulis" : key,
+                   their_text, my_text);
 }
 
 /* Vectors of a cluster, whose machines may differ, do not say which instructions they come from. */
@@ -179,10 +179,9 @@ coulis_status cl_recipe_compare(const char *vectors, const char *fitted, const c
         status = cl_fail(error, COULIS_BAD_DATA, "%s: a recipe is not a JSON object", name ? name : "the PCA");
     for (int turn = 0; turn < 2; turn++) { /* an entry may stand in only one of them */
         const cJSON *item, *one = turn ? theirs : mine, *other = turn ? mine : theirs;
-        cJSON_ArrayForEach(item, one)
-            if (!status && !is_open(item->string, other) &&
-                !cJSON_Compare(item, cJSON_GetObjectItemCaseSensitive(other, item->string), 1))
-                status = refuse(item->string, mine, theirs, name, error);
+        cJSON_ArrayForEach(item, one) if (!status && !is_open(item->string, other) &&
+                                          !cJSON_Compare(item, cJSON_GetObjectItemCaseSensitive(other, item->string),
+                                                         1)) status = refuse(item->string, mine, theirs, name, error);
     }
     cJSON_Delete(mine);
     cJSON_Delete(theirs);

@@ -20,7 +20,10 @@ typedef struct fit_progress {
 
 static int32_t report_fit(void *context, int64_t done, int64_t total) {
     const fit_progress *fit = context;
-    coulis_progress progress = {.size = sizeof progress, .stage = COULIS_STAGE_FIT, .done = done, .total = total,
+    coulis_progress progress = {.size = sizeof progress,
+                                .stage = COULIS_STAGE_FIT,
+                                .done = done,
+                                .total = total,
                                 .seconds = cl_seconds() - fit->began};
     return fit->options->progress(fit->options->context, &progress);
 }
@@ -57,8 +60,7 @@ static coulis_status make_block(block *b, int64_t rows, int64_t length, int64_t 
     if (rows <= b->capacity) return COULIS_OK;
     free_block(b);
     size_t vector, score;
-    if (cl_mul_size((size_t)length, sizeof(float), &vector) &&
-        cl_mul_size((size_t)components, sizeof(float), &score)) {
+    if (cl_mul_size((size_t)length, sizeof(float), &vector) && cl_mul_size((size_t)components, sizeof(float), &score)) {
         b->rows = cl_alloc((size_t)rows, sizeof *b->rows);
         b->vectors = cl_alloc((size_t)rows, vector);
         b->scores = cl_alloc((size_t)rows, score);
@@ -150,9 +152,13 @@ coulis_status cl_transform_table(cl_table *table, const coulis_pca *pca, const c
         return cl_fail(error, COULIS_INVALID_ARGUMENT,
                        "the vectors have %lld dimensions, the PCA was fitted to vectors of %lld",
                        (long long)cl_table_length(table), (long long)coulis_pca_columns(pca));
-    transforming t = {.pca = pca, .options = options, .pool = pool, .to = to, .began = cl_seconds(),
-                      .progress = {.size = sizeof t.progress, .stage = COULIS_STAGE_TRANSFORM,
-                                   .total = cl_table_rows(table)}};
+    transforming t = {
+        .pca = pca,
+        .options = options,
+        .pool = pool,
+        .to = to,
+        .began = cl_seconds(),
+        .progress = {.size = sizeof t.progress, .stage = COULIS_STAGE_TRANSFORM, .total = cl_table_rows(table)}};
     coulis_status status = cl_make_folders(to->folder, error);
     for (int32_t part = 0; status == COULIS_OK && part < cl_table_parts(table); part++) {
         cl_part_reader *reader = cl_table_part(table, part);

@@ -26,9 +26,7 @@ typedef struct replacing {
 
 char *cl_next_folder(const char *folder) { return cl_format("%s/.next", folder); }
 
-bool cl_is_replacing(const cJSON *run) {
-    return cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(run, "replacing"));
-}
+bool cl_is_replacing(const cJSON *run) { return cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(run, "replacing")); }
 
 static coulis_status no_memory(const replacing *r) { return cl_fail_memory(r->error, "a path", strlen(r->folder)); }
 
@@ -64,8 +62,8 @@ static coulis_status write_replacing(const replacing *r) {
     good = good && (!root || cJSON_AddStringToObject(run, "root", root));
     char *printed = good ? cJSON_Print(run) : NULL, *path = cl_format("%s/run.json", r->folder);
     char *text = printed ? cl_format("%s\n", printed) : NULL;
-    coulis_status status =
-        path && text ? cl_file_write(path, text, strlen(text), r->error) : cl_fail_memory(r->error, "run.json", 0);
+    coulis_status status = path && text ? cl_file_write(path, text, strlen(text), r->error)
+                                        : cl_fail_memory(r->error, "run.json", 0);
     cJSON_free(printed);
     cJSON_Delete(run);
     cl_free(path);

@@ -116,7 +116,9 @@ coulis_status cl_review_features(const cl_parts *parts, const cl_images *images,
     for (int64_t part = 0; status == COULIS_OK && part < end; part++) {
         const int64_t left = images->count - part * per_file;
         const cl_expected expected = {.recipe = recipe,
-                                      .rows = images->count < 0 ? -1 : left < per_file ? left : per_file};
+                                      .rows = images->count < 0 ? -1
+                                              : left < per_file ? left
+                                                                : per_file};
         bool good;
         status = cl_review_part(parts, CL_KIND_FEATURES, part, &expected, &good, NULL, error);
         if (status == COULIS_OK && good && images->state) status = is_current(parts, part, images, &good, error);

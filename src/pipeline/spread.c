@@ -6,7 +6,8 @@
 #define LANES 8 /* sums side by side, so that one addition need not wait for the last */
 
 coulis_status cl_spread_begin(cl_spread *s, const coulis_pca *pca, coulis_error *error) {
-    *s = (cl_spread){.cols = coulis_pca_columns(pca), .components = coulis_pca_components_count(pca),
+    *s = (cl_spread){.cols = coulis_pca_columns(pca),
+                     .components = coulis_pca_components_count(pca),
                      .mean = coulis_pca_mean(pca)};
     s->col_sums = cl_alloc_zero((size_t)s->cols, sizeof *s->col_sums);
     s->score_sums = cl_alloc_zero((size_t)s->components, sizeof *s->score_sums);

@@ -150,8 +150,10 @@ coulis_status cl_job_make_features(cl_job *j) {
     const double began = cl_seconds();
     int64_t missing, rows = 0;
     const bool tells = j->inputs && cl_inputs_tell_states(j->inputs);
-    const cl_images images = {.count = j->source.count, .rows_per_file = j->options->rows_per_file,
-                              .state = tells ? state_of_image : NULL, .context = j->inputs};
+    const cl_images images = {.count = j->source.count,
+                              .rows_per_file = j->options->rows_per_file,
+                              .state = tells ? state_of_image : NULL,
+                              .context = j->inputs};
     coulis_status status = cl_review_features(&j->output.parts, &images, j->features_recipe, &missing, j->error);
     /* A PCA of other vectors than these will be. */
     if (status == COULIS_OK && missing > 0 && j->recipe) status = cl_output_forget_pca(&j->output, j->error);
@@ -216,8 +218,11 @@ coulis_status cl_job_make_pca(cl_job *j) {
 
 coulis_status cl_job_make_reduced(cl_job *j, const char *recipe, const char *pca_sha256, bool measured) {
     const double began = cl_seconds();
-    const cl_scores_to to = {.folder = j->output.reduced, .recipe = recipe, .pca_sha256 = pca_sha256,
-                             .parts = &j->output.parts, .spread = measured ? &j->spread : NULL};
+    const cl_scores_to to = {.folder = j->output.reduced,
+                             .recipe = recipe,
+                             .pca_sha256 = pca_sha256,
+                             .parts = &j->output.parts,
+                             .spread = measured ? &j->spread : NULL};
     coulis_status status = cl_review_reduced(&j->output.parts, cl_table_parts(j->table), recipe, pca_sha256, j->error);
     if (status == COULIS_OK && measured) status = cl_spread_begin(&j->spread, j->pca, j->error);
     if (status == COULIS_OK) status = cl_transform_table(j->table, j->pca, j->options, j->pool, &to, j->error);

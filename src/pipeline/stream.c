@@ -53,7 +53,7 @@ struct cl_stream {
     int64_t released; /* chunks released, from the first */
     queued *queue;    /* a ring */
     int64_t queue_capacity, queue_first, queue_count;
-    int64_t reading; /* places in the queue that readers have taken but not filled */
+    int64_t reading;                   /* places in the queue that readers have taken but not filled */
     size_t queue_bytes, reading_bytes; /* of the latter: what their items are expected to have */
     int64_t read_count, read_bytes;    /* so far, by which that is guessed where the source does not know */
     cl_slot slots[SLOTS];
@@ -235,7 +235,8 @@ static void work_on(cl_stream *s, int32_t worker, const queued *items, int32_t c
         place->carried[items[i].row] = cl_carry_hashed(&s->plan.carry, place->sha256[items[i].row],
                                                        &place->results[items[i].row]);
         if (place->carried[items[i].row] >= 0) continue;
-        pictures[readable++] = (cl_picture){.name = place->items[items[i].row].name, .bytes = items[i].bytes,
+        pictures[readable++] = (cl_picture){.name = place->items[items[i].row].name,
+                                            .bytes = items[i].bytes,
                                             .size = items[i].size,
                                             .values = place->vectors + items[i].row * s->length,
                                             .result = &place->results[items[i].row]};
@@ -299,13 +300,12 @@ static coulis_status make_room(cl_stream *s, coulis_error *error) {
     size_t vector_bytes, rows = (size_t)s->plan.rows_per_chunk;
     /* No slot that is sure to stay unused: a small job has one part, and one empty chunk when it resumes that. */
     int64_t chunks = s->source->count < 0 || s->source->count > s->plan.rows_per_part
-                         ? SLOTS : 2 + s->source->count / s->plan.rows_per_chunk;
+                         ? SLOTS
+                         : 2 + s->source->count / s->plan.rows_per_chunk;
     s->threads = cl_alloc_zero((size_t)(s->readers + s->workers), sizeof *s->threads);
     s->queue = cl_alloc_zero((size_t)s->queue_capacity, sizeof *s->queue);
     bool good = s->threads && s->queue && cl_mul_size((size_t)s->length, sizeof(float), &vector_bytes);
-    for (int i = 0; good && i < SLOTS && i < chunks; i++) {
-        good = cl_slot_make(&s->slots[i], rows, vector_bytes);
-    }
+    for (int i = 0; good && i < SLOTS && i < chunks; i++) { good = cl_slot_make(&s->slots[i], rows, vector_bytes); }
     if (good) return COULIS_OK;
     return cl_fail(error, COULIS_NO_MEMORY, "not enough memory for %lld vectors of %lld dimensions",
                    (long long)s->plan.rows_per_chunk * SLOTS, (long long)s->length);
@@ -374,14 +374,17 @@ coulis_status cl_stream_wait(cl_stream *s, cl_turn *turn, cl_chunk *chunk, cl_st
     const int64_t until = cl_moment_in(0.2);
     cl_mutex_lock(&s->mutex);
     while (turn_of(s) == CL_TURN_WAITING && s->fatal.status == COULIS_OK &&
-           cl_condition_wait_until(&s->writable, &s->mutex, until)) {
-    }
+           cl_condition_wait_until(&s->writable, &s->mutex, until)) {}
     const cl_slot *place = &s->slots[s->released % SLOTS];
     *turn = turn_of(s);
-    *chunk = (cl_chunk){.part = place->part, .first = place->first, .items = place->items,
+    *chunk = (cl_chunk){.part = place->part,
+                        .first = place->first,
+                        .items = place->items,
                         .rows = *turn == CL_TURN_CUT ? cl_slot_finished(place) : place->rows,
-                        .sha256 = (const char (*)[CL_SHA256_TEXT])place->sha256, .results = place->results,
-                        .vectors = place->vectors, .carried = place->carried};
+                        .sha256 = (const char (*)[CL_SHA256_TEXT])place->sha256,
+                        .results = place->results,
+                        .vectors = place->vectors,
+                        .carried = place->carried};
     *counts = s->counts;
     coulis_error fatal = s->fatal;
     cl_mutex_unlock(&s->mutex);

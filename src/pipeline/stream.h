@@ -16,7 +16,7 @@
 /* A run of items of one part. It has no rows where a part begins of which an earlier run kept some. */
 typedef struct cl_chunk {
     int64_t part, first, rows;
-    const coulis_item *items; /* with texts of their own; bytes and modified are those of what was read */
+    const coulis_item *items;             /* with texts of their own; bytes and modified are those of what was read */
     const char (*sha256)[CL_SHA256_TEXT]; /* of the bytes of each, "" when they could not be read */
     const coulis_result *results;
     const float *vectors;

@@ -161,8 +161,7 @@ char *cl_summary_json(const cl_summary *s) {
     const coulis_job_result *r = &s->result;
     int good = root && folder && cJSON_AddBoolToObject(root, "complete", 1) &&
                cJSON_AddStringToObject(root, "coulis", coulis_version()) &&
-               cJSON_AddStringToObject(root, "output", folder) &&
-               add(root, "recipe", cJSON_Parse(s->recipe)) &&
+               cJSON_AddStringToObject(root, "output", folder) && add(root, "recipe", cJSON_Parse(s->recipe)) &&
                (!s->root || cJSON_AddStringToObject(root, "root", s->root)) && add(root, "counts", counts_object(r)) &&
                cJSON_AddNumberToObject(root, "vector_length", (double)r->length);
     if (good && s->pca) good = add(root, "pca", pca_object(s));

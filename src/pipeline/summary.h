@@ -6,11 +6,11 @@
 
 typedef struct cl_summary {
     const char *output;
-    const char *recipe; /* JSON */
+    const char *recipe;             /* JSON */
     const coulis_model_info *model; /* NULL where no network ran */
-    const coulis_pca *pca; /* NULL without one */
-    coulis_job_result result; /* counts, resumed, length and seconds; the rest by cl_summary_complete */
-    int32_t stages;     /* bit s set: stage s took part */
+    const coulis_pca *pca;          /* NULL without one */
+    coulis_job_result result;       /* counts, resumed, length and seconds; the rest by cl_summary_complete */
+    int32_t stages;                 /* bit s set: stage s took part */
     int32_t threads;
     const cl_parts *parts; /* NULL where no table is written */
     bool reduced_only;     /* the vectors are not part of the result */

@@ -91,8 +91,7 @@ static coulis_status check_pca(verifying *v) {
     if (!path) return cl_fail_memory(v->error, "a path", strlen(v->folder));
     coulis_pca *pca = NULL;
     coulis_status status = coulis_pca_load(path, &pca, v->error);
-    if (!status && coulis_pca_recipe(pca))
-        status = cl_recipe_compare(v->table, coulis_pca_recipe(pca), path, v->error);
+    if (!status && coulis_pca_recipe(pca)) status = cl_recipe_compare(v->table, coulis_pca_recipe(pca), path, v->error);
     if (!status) status = check_digest(v, record, path);
     if (!status && coulis_pca_components_count(pca) != record->facts.rows)
         status = cl_fail(v->error, COULIS_BAD_DATA, "%s: has %lld components, not %lld", path,
@@ -104,7 +103,8 @@ static coulis_status check_pca(verifying *v) {
 
 static coulis_status check_part(verifying *v, const cl_part_record *record, const char *pca_sha256) {
     const bool reduced = record->kind == CL_KIND_REDUCED;
-    const cl_expected expected = {.recipe = reduced ? v->recipe : v->table, .pca_sha256 = reduced ? pca_sha256 : NULL,
+    const cl_expected expected = {.recipe = reduced ? v->recipe : v->table,
+                                  .pca_sha256 = reduced ? pca_sha256 : NULL,
                                   .rows = -1};
     bool good;
     coulis_error why;
@@ -162,8 +162,8 @@ static coulis_status check_rows(verifying *v, cl_kind kind) {
                              folder, (long long)found.counts[word], coulis_status_name(word), v->run,
                              (long long)said.counts[word]);
     if (!status && rows != said.images)
-        status = cl_fail(v->error, COULIS_BAD_DATA, "%s: has %lld rows, where %s says %lld", folder,
-                         (long long)rows, v->run, (long long)said.images);
+        status = cl_fail(v->error, COULIS_BAD_DATA, "%s: has %lld rows, where %s says %lld", folder, (long long)rows,
+                         v->run, (long long)said.images);
     if (!status) v->rows = rows;
     cJSON_free(text);
     cl_free(folder);

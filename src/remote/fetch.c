@@ -73,8 +73,7 @@ bool cl_stop_pause(cl_stop *stop, int tries, double asked) {
     if (asked > seconds) seconds = asked < CL_FETCH_PAUSE_MAX ? asked : CL_FETCH_PAUSE_MAX;
     const int64_t until = cl_moment_in(seconds);
     cl_mutex_lock(&stop->mutex);
-    while (!atomic_load(&stop->is_set) &&
-           cl_condition_wait_until(&stop->stopped, &stop->mutex, until)) continue;
+    while (!atomic_load(&stop->is_set) && cl_condition_wait_until(&stop->stopped, &stop->mutex, until)) continue;
     const bool go_on = !atomic_load(&stop->is_set);
     cl_mutex_unlock(&stop->mutex);
     return go_on;

@@ -93,8 +93,7 @@ static size_t take_body(char *bytes, size_t size, size_t count, void *context) {
     if (!is_body(a)) return (a->rest += (int64_t)(size * count)) > REST_MAX ? 0 : size * count;
     const bool whole = a->fetch->first >= 0 && a->status == 200; /* though a part was asked for: small ones will do */
     if (whole && a->fetch->first > 0) a->no_parts = true;
-    if (!a->no_parts && cl_fetch_append(a->fetch, bytes, size * count, &a->no_memory))
-        return size * count;
+    if (!a->no_parts && cl_fetch_append(a->fetch, bytes, size * count, &a->no_memory)) return size * count;
     if (whole && !a->no_memory) a->no_parts = true;
     else a->too_large = !a->no_memory;
     return 0;
@@ -209,8 +208,10 @@ static void request(answer *a, const char *address) {
     a->wait = (double)wait;
     if (a->status == 200) a->fetch->total = (int64_t)a->fetch->size;
     if (redirect && !(a->redirect = cl_strdup(redirect))) a->no_memory = true;
-    a->fetch->state = (cl_file_state){.has_bytes = true, .bytes = (int64_t)a->fetch->size,
-                                      .has_modified = modified >= 0, .modified = modified * 1000000};
+    a->fetch->state = (cl_file_state){.has_bytes = true,
+                                      .bytes = (int64_t)a->fetch->size,
+                                      .has_modified = modified >= 0,
+                                      .modified = modified * 1000000};
     give_back(a->http, taken);
 }
 
@@ -221,7 +222,7 @@ typedef enum verdict {
     ELSEWHERE,
     AGAIN,  /* another try may help; then it is this item's failure, if the server is well */
     SERVER, /* likewise; then it is the server's own state */
-    FAILED /* for good */
+    FAILED  /* for good */
 } verdict;
 
 static verdict judge(const answer *a) {
@@ -332,8 +333,10 @@ static coulis_status fail(const answer *a, verdict found, const char *address, i
     if (a->no_memory || a->code == CL_CURL_NO_MEMORY) return cl_fail_memory(error, name, a->fetch->size);
     if (a->too_large) return cl_fetch_too_large(a->fetch, a->claimed, error);
     if (a->no_parts)
-        return cl_fail(error, COULIS_IO, "%s: its server gives no parts of files (byte ranges), by which archives "
-                                         "and tables are read; fetch the file first", name);
+        return cl_fail(error, COULIS_IO,
+                       "%s: its server gives no parts of files (byte ranges), by which archives "
+                       "and tables are read; fetch the file first",
+                       name);
     if (a->code == CL_CURL_STOPPED) return cl_fail(error, COULIS_INTERRUPTED, "%s: stopped on request", name);
     if (a->status == 0) return fail_unreached(a, address, error);
     const coulis_status blamed = is_of_server(a, found, address) ? COULIS_IO : COULIS_UNREADABLE;
@@ -369,7 +372,7 @@ coulis_status cl_http_get(cl_http *http, cl_fetch *fetch, coulis_error *error) {
     if (!address) return cl_fail_memory(error, fetch->name, strlen(fetch->name));
     coulis_status status = COULIS_OK;
     int redirects = 0;
-    for (int tries = 1;; ) {
+    for (int tries = 1;;) {
         answer a = {.http = http, .fetch = fetch};
         request(&a, address);
         const verdict found = judge(&a);

@@ -31,7 +31,8 @@ coulis_status cl_s3_load(const cl_s3_calls **calls, coulis_error *error) {
         *calls = found;
         return COULIS_OK;
     }
-    return cl_fail(error, COULIS_IO, "s3:// needs " FILE_NAME " beside the library, and OpenSSL 3 (libssl3), which "
-                                     "could not be loaded: %s",
+    return cl_fail(error, COULIS_IO,
+                   "s3:// needs " FILE_NAME " beside the library, and OpenSSL 3 (libssl3), which "
+                   "could not be loaded: %s",
                    found ? "it is of another version" : reason);
 }

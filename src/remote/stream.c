@@ -28,8 +28,8 @@ static coulis_status fetch_block(reader *r, int64_t first, coulis_error *error) 
                                                error);
     if (status != COULIS_OK) return status;
     if (total < 0) return cl_fail(error, COULIS_IO, "%s: its server does not say how large it is", r->name);
-    if (r->size >= 0 && (total != r->size || state.has_modified != r->state.has_modified ||
-                         state.modified != r->state.modified))
+    if (r->size >= 0 &&
+        (total != r->size || state.has_modified != r->state.has_modified || state.modified != r->state.modified))
         return cl_fail(error, COULIS_IO, "%s: changes while it is read", r->name);
     const int64_t left = total - first;
     if ((int64_t)r->there != (left < (int64_t)BLOCK ? left : (int64_t)BLOCK))

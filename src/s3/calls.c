@@ -12,9 +12,13 @@
 /* The first part of an object, which most images are no larger than: one request, whatever it has. */
 static coulis_status get_begin(cl_s3_state *s, const cl_s3_address *address, cl_fetch *fetch, bool *whole,
                                coulis_error *error) {
-    cl_fetch part = {.name = fetch->name, .total = -1,
+    cl_fetch part = {.name = fetch->name,
+                     .total = -1,
                      .max_bytes = fetch->max_bytes < (int64_t)CL_S3_PART ? fetch->max_bytes : (int64_t)CL_S3_PART};
-    const cl_s3_request request = {.name = fetch->name, .method = "GET", .operation = "GetObject", .fetch = &part,
+    const cl_s3_request request = {.name = fetch->name,
+                                   .method = "GET",
+                                   .operation = "GetObject",
+                                   .fetch = &part,
                                    .type = AWS_S3_META_REQUEST_TYPE_DEFAULT};
     coulis_status status = cl_s3_send(s, &request, address, true, error);
     fetch->tagged = part.tagged;
@@ -39,10 +43,12 @@ static coulis_status get(cl_s3_state *s, cl_fetch *fetch, coulis_error *error) {
     if (status == COULIS_OK && !whole) {
         /* What is large comes in several parts at a time; in one answer where the server cannot say that they are of
          * one state. */
-        const cl_s3_request request = {.name = fetch->name, .method = "GET", .operation = "GetObject", .fetch = fetch,
-                                       .type = fetch->first < 0 && fetch->tagged
-                                                   ? AWS_S3_META_REQUEST_TYPE_GET_OBJECT
-                                                   : AWS_S3_META_REQUEST_TYPE_DEFAULT};
+        const cl_s3_request request = {.name = fetch->name,
+                                       .method = "GET",
+                                       .operation = "GetObject",
+                                       .fetch = fetch,
+                                       .type = fetch->first < 0 && fetch->tagged ? AWS_S3_META_REQUEST_TYPE_GET_OBJECT
+                                                                                 : AWS_S3_META_REQUEST_TYPE_DEFAULT};
         status = cl_s3_send(s, &request, &address, true, error);
         if (status == COULIS_OK) status = cl_fetch_check(fetch, error);
     }
@@ -57,8 +63,12 @@ static coulis_status put(cl_s3_state *s, const char *name, const char *file, cou
     if (status != COULIS_OK) return status;
     if (!there.has_bytes) return cl_fail(error, COULIS_MISSING, "%s: does not exist", file);
     /* The client cuts it into parts of CL_S3_PART where it is larger. */
-    cl_s3_request request = {.name = name, .method = "PUT", .operation = "PutObject", .file = file,
-                             .type = AWS_S3_META_REQUEST_TYPE_PUT_OBJECT, .file_bytes = there.bytes};
+    cl_s3_request request = {.name = name,
+                             .method = "PUT",
+                             .operation = "PutObject",
+                             .file = file,
+                             .type = AWS_S3_META_REQUEST_TYPE_PUT_OBJECT,
+                             .file_bytes = there.bytes};
     cl_s3_address address;
     status = cl_s3_address_read(name, &address, error);
     if (status != COULIS_OK) return status;
@@ -68,8 +78,8 @@ static coulis_status put(cl_s3_state *s, const char *name, const char *file, cou
 }
 
 static coulis_status delete_object(cl_s3_state *s, const char *name, coulis_error *error) {
-    const cl_s3_request request = {.name = name, .method = "DELETE", .operation = "DeleteObject",
-                                   .type = AWS_S3_META_REQUEST_TYPE_DEFAULT};
+    const cl_s3_request request = {
+        .name = name, .method = "DELETE", .operation = "DeleteObject", .type = AWS_S3_META_REQUEST_TYPE_DEFAULT};
     cl_s3_address address;
     coulis_status status = cl_s3_address_read(name, &address, error);
     if (status != COULIS_OK) return status;
@@ -128,6 +138,11 @@ static coulis_status describe(cl_s3_state *s, const char *name, char *key, char 
 }
 
 extern const cl_s3_calls coulis_s3_calls;
-__attribute__((visibility("default"))) const cl_s3_calls coulis_s3_calls = {
-    .interface = CL_S3_INTERFACE, .create = cl_s3_create, .close = cl_s3_close, .get = get, .list = cl_s3_list,
-    .put = put, .remove = delete_object, .describe = describe};
+__attribute__((visibility("default"))) const cl_s3_calls coulis_s3_calls = {.interface = CL_S3_INTERFACE,
+                                                                            .create = cl_s3_create,
+                                                                            .close = cl_s3_close,
+                                                                            .get = get,
+                                                                            .list = cl_s3_list,
+                                                                            .put = put,
+                                                                            .remove = delete_object,
+                                                                            .describe = describe};

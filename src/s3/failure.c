@@ -99,17 +99,21 @@ coulis_status cl_s3_fail(const cl_s3_answer *a, const char *name, const char *bu
     const char *code = a->code, *colon = a->message[0] ? ": " : "";
     if (a->status == 404) return cl_fail(error, COULIS_MISSING, "%s: S3 has no such object", name);
     if (a->status == 403)
-        return cl_fail(error, COULIS_UNREADABLE, "%s: S3 answers 403 %s%s%s: these keys may not do this here; the "
-                       "owner can allow it in the policy of the bucket", name, code, colon, a->message);
+        return cl_fail(error, COULIS_UNREADABLE,
+                       "%s: S3 answers 403 %s%s%s: these keys may not do this here; the "
+                       "owner can allow it in the policy of the bucket",
+                       name, code, colon, a->message);
     if (a->status / 100 == 2)
         return cl_fail(error, COULIS_IO, "%s: its bytes do not arrive: %s", name, aws_error_str(a->error_code));
     if (a->status != 0)
         return cl_fail(error, a->status >= 500 || a->status == 429 ? COULIS_IO : COULIS_UNREADABLE,
                        "%s: S3 answers %d %s%s%s", name, a->status, code, colon, a->message);
     if (is_of_keys(a->error_code))
-        return cl_fail(error, COULIS_IO, "%s: there are no keys: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or "
+        return cl_fail(error, COULIS_IO,
+                       "%s: there are no keys: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or "
                        "AWS_PROFILE, or give the machine a role; a bucket that is open to all is read with "
-                       "--no-sign-request (%s)", name, aws_error_str(a->error_code));
+                       "--no-sign-request (%s)",
+                       name, aws_error_str(a->error_code));
     return cl_fail(error, COULIS_IO, "%s: nobody answers: check the network and AWS_ENDPOINT_URL (%s)", name,
                    aws_error_str(a->error_code));
 }

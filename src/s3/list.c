@@ -22,8 +22,10 @@ static int digit(char letter) {
 
 /* What the text of an element stands for, into fresh memory; NULL: no memory. */
 static char *unescape(const char *text, size_t length) {
-    static const struct { const char *name; char letter; } names[] = {
-        {"&amp;", '&'}, {"&lt;", '<'}, {"&gt;", '>'}, {"&quot;", '"'}, {"&apos;", '\''}};
+    static const struct {
+        const char *name;
+        char letter;
+    } names[] = {{"&amp;", '&'}, {"&lt;", '<'}, {"&gt;", '>'}, {"&quot;", '"'}, {"&apos;", '\''}};
     char *made = cl_alloc(length + 1, 1), *to = made;
     for (size_t i = 0; made && i < length;) {
         size_t taken = 0;
@@ -34,7 +36,8 @@ static char *unescape(const char *text, size_t length) {
             taken = size;
         }
         const char *end = !taken && length - i > 3 && text[i] == '&' && text[i + 1] == '#'
-                              ? memchr(text + i, ';', length - i) : NULL;
+                              ? memchr(text + i, ';', length - i)
+                              : NULL;
         if (end) { /* only ASCII is written so where keys are encoded */
             const bool hexadecimal = text[i + 2] == 'x';
             *to++ = (char)strtol(text + i + (hexadecimal ? 3 : 2), NULL, hexadecimal ? 16 : 10);
@@ -146,8 +149,12 @@ coulis_status cl_s3_list(cl_s3_state *s, const char *name, int64_t limit,
         cl_fetch fetch = {.name = name, .max_bytes = PAGE_BYTES, .first = -1, .total = -1};
         char *query = query_of(address.key, next);
         next = NULL;
-        const cl_s3_request request = {.name = name, .method = "GET", .operation = "ListObjectsV2", .query = query,
-                                       .type = AWS_S3_META_REQUEST_TYPE_DEFAULT, .fetch = &fetch};
+        const cl_s3_request request = {.name = name,
+                                       .method = "GET",
+                                       .operation = "ListObjectsV2",
+                                       .query = query,
+                                       .type = AWS_S3_META_REQUEST_TYPE_DEFAULT,
+                                       .fetch = &fetch};
         status = query ? cl_s3_send(s, &request, &address, false, error) : cl_fail_memory(error, name, 0);
         if (status == COULIS_OK) status = take_page(&p, (const char *)fetch.bytes, fetch.size, &next, error);
         cl_fetch_clear(&fetch);

@@ -134,11 +134,18 @@ static coulis_status send_once(cl_s3_state *s, const cl_s3_request *r, const cha
     struct aws_signing_config_aws signing;
     aws_s3_init_default_signing_config(&signing, cl_cursor(region), s->credentials);
     struct aws_http_message *message = message_of(s, r, path);
-    const struct aws_s3_meta_request_options options = {
-        .type = r->type, .operation_name = cl_cursor(r->operation), .signing_config = &signing, .message = message,
-        .send_filepath = r->file ? cl_cursor(r->file) : (struct aws_byte_cursor){0}, .endpoint = &endpoint,
-        .user_data = a, .headers_callback = take_headers, .body_callback = take_body, .finish_callback = finish,
-        .shutdown_callback = end};
+    const struct aws_s3_meta_request_options options = {.type = r->type,
+                                                        .operation_name = cl_cursor(r->operation),
+                                                        .signing_config = &signing,
+                                                        .message = message,
+                                                        .send_filepath = r->file ? cl_cursor(r->file)
+                                                                                 : (struct aws_byte_cursor){0},
+                                                        .endpoint = &endpoint,
+                                                        .user_data = a,
+                                                        .headers_callback = take_headers,
+                                                        .body_callback = take_body,
+                                                        .finish_callback = finish,
+                                                        .shutdown_callback = end};
     struct aws_s3_meta_request *request = message ? aws_s3_client_make_meta_request(s->client, &options) : NULL;
     aws_http_message_release(message);
     aws_uri_clean_up(&endpoint);
@@ -178,8 +185,7 @@ coulis_status cl_s3_send(cl_s3_state *s, const cl_s3_request *r, const cl_s3_add
         cl_free(before);
         if (status != COULIS_OK || a.error_code == 0) return status;
         if (a.too_large) return cl_fetch_too_large(r->fetch, r->fetch->total, error);
-        if (atomic_load(&s->stop->is_set))
-            return cl_fail(error, COULIS_INTERRUPTED, "%s: stopped on request", r->name);
+        if (atomic_load(&s->stop->is_set)) return cl_fail(error, COULIS_INTERRUPTED, "%s: stopped on request", r->name);
         if (tries < 3 && a.region[0] && cl_s3_learn_region(s, address->bucket, a.region)) continue;
         if (a.status == 416 && r->fetch && r->fetch->first >= 0) return COULIS_OK; /* a part behind the end */
         /* The client has tried CL_FETCH_TRIES times whatever it thinks may go better; once more for the rest. */

@@ -32,8 +32,8 @@ static char *of_profile(struct aws_allocator *allocator, const char *property) {
     struct aws_string *path = aws_get_config_file_path(allocator, NULL);
     struct aws_string *name = aws_get_profile_name(allocator, NULL);
     struct aws_string *wanted = aws_string_new_from_c_str(allocator, property);
-    struct aws_profile_collection *all =
-        path ? aws_profile_collection_new_from_file(allocator, path, AWS_PST_CONFIG) : NULL;
+    struct aws_profile_collection *all = path ? aws_profile_collection_new_from_file(allocator, path, AWS_PST_CONFIG)
+                                              : NULL;
     const struct aws_profile *profile = all && name ? aws_profile_collection_get_profile(all, name) : NULL;
     const struct aws_profile_property *value = profile ? aws_profile_get_property(profile, wanted) : NULL;
     if (value) found = cl_strdup(aws_string_c_str(aws_profile_property_get_value(value)));
@@ -105,8 +105,9 @@ static bool set_up_client(cl_s3_state *s) {
     s->bootstrap = s->resolver ? aws_client_bootstrap_new(s->allocator, &bootstrap) : NULL;
     if (!s->bootstrap) return false;
     const struct aws_credentials_provider_shutdown_options ended = {.shutdown_callback = gone, .shutdown_user_data = s};
-    const struct aws_credentials_provider_chain_default_options chain = {
-        .bootstrap = s->bootstrap, .tls_ctx = s->tls, .shutdown_options = ended};
+    const struct aws_credentials_provider_chain_default_options chain = {.bootstrap = s->bootstrap,
+                                                                         .tls_ctx = s->tls,
+                                                                         .shutdown_options = ended};
     s->credentials = s->options.no_sign_request ? aws_credentials_provider_new_anonymous(s->allocator, &ended)
                                                 : aws_credentials_provider_new_chain_default(s->allocator, &chain);
     if (!s->credentials) return false;
@@ -118,12 +119,19 @@ static bool set_up_client(cl_s3_state *s) {
         .minimum_throughput_bytes_per_second = CL_FETCH_SLOWEST,
         .allowable_throughput_failure_interval_seconds = CL_FETCH_SILENCE};
     const struct aws_s3_client_config config = {
-        .region = cl_cursor(s->region), .client_bootstrap = s->bootstrap, .signing_config = &signing,
-        .tls_mode = plain ? AWS_MR_TLS_DISABLED : AWS_MR_TLS_ENABLED, .tls_connection_options = &s->tls_options,
-        .part_size = CL_S3_PART, .max_active_connections_override = 64, .throughput_target_gbps = 5,
-        .connect_timeout_ms = (uint32_t)CL_FETCH_CONNECT * 1000, .monitoring_options = &monitoring,
+        .region = cl_cursor(s->region),
+        .client_bootstrap = s->bootstrap,
+        .signing_config = &signing,
+        .tls_mode = plain ? AWS_MR_TLS_DISABLED : AWS_MR_TLS_ENABLED,
+        .tls_connection_options = &s->tls_options,
+        .part_size = CL_S3_PART,
+        .max_active_connections_override = 64,
+        .throughput_target_gbps = 5,
+        .connect_timeout_ms = (uint32_t)CL_FETCH_CONNECT * 1000,
+        .monitoring_options = &monitoring,
         .retry_config = {.max_retries = RETRIES, .backoff_scale_factor_ms = (uint32_t)(CL_FETCH_PAUSE * 1000)},
-        .shutdown_callback = gone, .shutdown_callback_user_data = s};
+        .shutdown_callback = gone,
+        .shutdown_callback_user_data = s};
     s->client = aws_s3_client_new(s->allocator, &config);
     s->running += s->client != NULL;
     return s->client != NULL;

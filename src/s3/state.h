@@ -48,8 +48,6 @@ const char *cl_s3_region(cl_s3_state *state, const char *bucket);
 /* Remembers one that S3 told; false when that is what was believed, or memory is short. */
 bool cl_s3_learn_region(cl_s3_state *state, const char *bucket, const char *region);
 
-static inline struct aws_byte_cursor cl_cursor(const char *text) {
-    return aws_byte_cursor_from_c_str(text);
-}
+static inline struct aws_byte_cursor cl_cursor(const char *text) { return aws_byte_cursor_from_c_str(text); }
 
 #endif

@@ -84,7 +84,9 @@ static coulis_status append_paths(cl_inputs *inputs, cl_many *many, const int *c
         for (int i = 0; i <= inputs->column_count; i++) values[i] = NULL;
         values[0] = item.label;
         for (int i = 0; i < many->column_count; i++) values[1 + columns[i]] = item.values[i];
-        const cl_entry entry = {.bytes = -1, .modified = CL_NO_TIME, .argument = inputs->argument_count - 1,
+        const cl_entry entry = {.bytes = -1,
+                                .modified = CL_NO_TIME,
+                                .argument = inputs->argument_count - 1,
                                 .fields = (uint16_t)(1 + inputs->column_count)};
         status = cl_list_append(&inputs->list, item.name, strlen(item.name), values, entry, error);
     }
@@ -106,7 +108,8 @@ coulis_status cl_append_many(cl_inputs *inputs, const char *path, coulis_error *
         status = append_paths(inputs, many, argument->columns, error);
     } else if (status == COULIS_OK &&
                (status = cl_location_state(path, &inputs->options, &state, error)) == COULIS_OK) {
-        const cl_entry entry = {.bytes = state.has_bytes ? state.bytes : -1, .kind = CL_ENTRY_MANY,
+        const cl_entry entry = {.bytes = state.has_bytes ? state.bytes : -1,
+                                .kind = CL_ENTRY_MANY,
                                 .modified = state.has_modified ? state.modified : CL_NO_TIME,
                                 .argument = inputs->argument_count - 1};
         status = cl_list_append(&inputs->list, path, strlen(path), NULL, entry, error);

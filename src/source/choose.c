@@ -160,10 +160,16 @@ cl_verdict cl_choose_folder(const coulis_source_options *options, const char *pa
 
 cl_verdict cl_choose_name(const coulis_source_options *options, const char *name) {
     /* Version control; thumbnails and trash of Synology and QNAP, of Windows, macOS and Linux; what fsck found. */
-    static const char *const system[] = {
-        ".git", ".svn", ".hg", "@eaDir", "#recycle", "#snapshot", "@Recycle", ".@__thumb", "$RECYCLE.BIN",
-        "System Volume Information", "Thumbs.db", "ehthumbs.db", "desktop.ini", "__MACOSX", ".DS_Store", ".AppleDouble",
-        ".Trashes", ".Spotlight-V100", ".fseventsd", "lost+found"};
+    static const char *const system[] = {".git",         ".svn",
+                                         ".hg",          "@eaDir",
+                                         "#recycle",     "#snapshot",
+                                         "@Recycle",     ".@__thumb",
+                                         "$RECYCLE.BIN", "System Volume Information",
+                                         "Thumbs.db",    "ehthumbs.db",
+                                         "desktop.ini",  "__MACOSX",
+                                         ".DS_Store",    ".AppleDouble",
+                                         ".Trashes",     ".Spotlight-V100",
+                                         ".fseventsd",   "lost+found"};
     if (options->all_files) return CL_TAKE;
     for (size_t i = 0; i < sizeof system / sizeof *system; i++)
         if (strcasecmp(name, system[i]) == 0) return CL_SYSTEM;
@@ -189,10 +195,10 @@ cl_verdict cl_choose_names(const coulis_source_options *options, const char *pat
 }
 
 bool cl_is_image_name(const char *name) {
-    static const char *const endings[] = {
-        "jpg", "jpeg", "jpe", "jfif", "png", "apng", "webp", "gif", "bmp", "dib", "tif", "tiff", "avif", "heic", "heif",
-        "jp2", "j2k",  "jpx", "jxl",  "ico", "ppm",  "pgm",  "pbm", "tga", "psd", "svg", "dng",  "cr2",  "cr3",  "nef",
-        "arw", "orf",  "rw2", "raf",  "pef", "srw"};
+    static const char *const endings[] = {"jpg", "jpeg", "jpe",  "jfif", "png",  "apng", "webp", "gif", "bmp",
+                                          "dib", "tif",  "tiff", "avif", "heic", "heif", "jp2",  "j2k", "jpx",
+                                          "jxl", "ico",  "ppm",  "pgm",  "pbm",  "tga",  "psd",  "svg", "dng",
+                                          "cr2", "cr3",  "nef",  "arw",  "orf",  "rw2",  "raf",  "pef", "srw"};
     const char *dot = strrchr(last_name(name, strlen(name)), '.');
     for (size_t i = 0; dot && i < sizeof endings / sizeof *endings; i++)
         if (strcasecmp(dot + 1, endings[i]) == 0) return true;

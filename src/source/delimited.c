@@ -150,7 +150,8 @@ static coulis_status read_header(cl_inputs *inputs, record *r, header *h, coulis
     if (status == COULIS_OK && h->path < 0)
         status = cl_fail(error, COULIS_BAD_DATA,
                          "%s: has no column 'path' in its first line, which should be a header; the first column is "
-                         "called '%.80s'", r->name, r->text + r->fields[0]);
+                         "called '%.80s'",
+                         r->name, r->text + r->fields[0]);
     return status;
 }
 
@@ -170,7 +171,9 @@ static coulis_status append_record(cl_inputs *inputs, const record *r, const hea
     if (h->label >= 0) values[0] = r->text + r->fields[h->label];
     for (int i = 0; i < h->count; i++)
         if (h->column[i] >= 0) values[1 + h->column[i]] = r->text + r->fields[i];
-    const cl_entry entry = {.bytes = -1, .modified = CL_NO_TIME, .argument = inputs->argument_count - 1,
+    const cl_entry entry = {.bytes = -1,
+                            .modified = CL_NO_TIME,
+                            .argument = inputs->argument_count - 1,
                             .fields = (uint16_t)(1 + inputs->column_count)};
     return cl_list_append(&inputs->list, path, strlen(path), values, entry, error);
 }

@@ -7,8 +7,7 @@
 typedef struct cl_flow cl_flow;
 
 /* Opens what `name` stands for. What begins as gzip does is unpacked on the way, members one after the other. */
-coulis_status cl_flow_open(const char *name, const coulis_source_options *options, cl_flow **flow,
-                           coulis_error *error);
+coulis_status cl_flow_open(const char *name, const coulis_source_options *options, cl_flow **flow, coulis_error *error);
 void cl_flow_close(cl_flow *flow);
 
 /* Reads `size` bytes; *got is less only at the end. COULIS_IO, or COULIS_BAD_DATA when the gzip is damaged. */

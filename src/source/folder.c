@@ -95,7 +95,10 @@ static coulis_status fault(walk *w, const char *path, int number) {
         return cl_fail(w->error, COULIS_IO, "%s: folder cannot be read: %s", path, strerror(number));
     char *message = cl_format("%s: folder cannot be read: %s", path, strerror(number));
     if (!message) return cl_fail_memory(w->error, "a message", strlen(path));
-    const cl_entry entry = {.bytes = -1, .modified = CL_NO_TIME, .kind = CL_ENTRY_FAULT, .fields = 1,
+    const cl_entry entry = {.bytes = -1,
+                            .modified = CL_NO_TIME,
+                            .kind = CL_ENTRY_FAULT,
+                            .fields = 1,
                             .argument = w->inputs->argument_count - 1};
     const char *const fields[] = {message};
     coulis_status status = cl_list_append(&w->inputs->list, path, strlen(path), fields, entry, w->error);
@@ -143,7 +146,7 @@ static coulis_status list_folder(walk *w, const char *folder) {
     cl_listing *listing = cl_listing_open(folder);
     if (!listing) return fault(w, folder, errno);
     coulis_status status = cl_listing_about(listing, &info) ? add_seen(&w->folders, &info, &is_new, w->error)
-                                                               : fault(w, folder, errno);
+                                                            : fault(w, folder, errno);
     while (status == COULIS_OK && is_new) {
         const char *name = cl_listing_next(listing);
         if (!name) {
@@ -158,8 +161,7 @@ static coulis_status list_folder(walk *w, const char *folder) {
         const char *slash = folder[strlen(folder) - 1] == '/' ? "" : "/";
         char *path = cl_format("%s%s%s", folder, slash, name);
         if (!path) status = cl_fail_memory(w->error, "a path", strlen(folder));
-        else if (cl_listing_look(listing, name, &info))
-            status = take(w, path, &info, 0);
+        else if (cl_listing_look(listing, name, &info)) status = take(w, path, &info, 0);
         else if (errno != ENOENT) status = take(w, path, &info, errno);
         else cl_free(path); /* removed meanwhile */
     }

@@ -97,7 +97,8 @@ coulis_status cl_given_open(const coulis_source *source, cl_given *given, coulis
     if (status == COULIS_OK && (!given->own.next || !given->own.read || !given->own.release))
         status = cl_fail(error, COULIS_INVALID_ARGUMENT, "coulis_source: next, read or release is missing");
     if (status == COULIS_OK && (!given->own.identity || !*given->own.identity))
-        status = cl_fail(error, COULIS_INVALID_ARGUMENT, "coulis_source: identity is missing, a text that says which "
+        status = cl_fail(error, COULIS_INVALID_ARGUMENT,
+                         "coulis_source: identity is missing, a text that says which "
                          "items these are; without it, a result of others could pass for theirs");
     if (status == COULIS_OK) status = check_columns(&given->own, error);
     given->table = given->own;

@@ -210,8 +210,7 @@ static coulis_status next(void *context, coulis_item *item, coulis_error *error)
 static coulis_status read_item(void *context, coulis_item *item, int64_t max_bytes, void **bytes, size_t *byte_count,
                                coulis_error *error) {
     cl_inputs *inputs = context;
-    if (item->key < 0 && inputs->damaged)
-        return cl_fail(error, COULIS_UNREADABLE, "%s", inputs->damage.message);
+    if (item->key < 0 && inputs->damaged) return cl_fail(error, COULIS_UNREADABLE, "%s", inputs->damage.message);
     if (item->key < 0) return inputs->open->read(inputs->open, item, max_bytes, bytes, byte_count, error);
     if (inputs->list.entries[item->key].kind == CL_ENTRY_FAULT) {
         const char *message;
@@ -351,9 +350,11 @@ void coulis_source_info_init(coulis_source_info *info, size_t size) {
 
 void coulis_source_describe(const coulis_source *source, coulis_source_info *info) {
     const cl_inputs *inputs = source->context;
-    const coulis_source_info now = {.size = sizeof now, .system = inputs->left_out[CL_SYSTEM],
-                                      .hidden = inputs->left_out[CL_HIDDEN],
-                                      .excluded = inputs->left_out[CL_EXCLUDED], .unreadable = inputs->faults};
+    const coulis_source_info now = {.size = sizeof now,
+                                    .system = inputs->left_out[CL_SYSTEM],
+                                    .hidden = inputs->left_out[CL_HIDDEN],
+                                    .excluded = inputs->left_out[CL_EXCLUDED],
+                                    .unreadable = inputs->faults};
     cl_sized_write(info, &now, sizeof now);
 }
 

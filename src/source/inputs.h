@@ -14,12 +14,12 @@
 
 /* One PATH. */
 typedef struct cl_argument {
-    size_t root; /* bytes of the names from it that are the PATH itself; 0 where names are given as they are */
+    size_t root;  /* bytes of the names from it that are the PATH itself; 0 where names are given as they are */
     int *columns; /* of a CL_ENTRY_MANY: where each of its columns is among those of the inputs */
 } cl_argument;
 
 typedef struct cl_inputs {
-    coulis_source table; /* its context is this struct */
+    coulis_source table;           /* its context is this struct */
     coulis_source_options options; /* its patterns are copies, which archives that are opened later need */
     char **patterns;
     int64_t pattern_count;
@@ -33,17 +33,17 @@ typedef struct cl_inputs {
     bool has_many;                 /* among the entries, so the number of items is not known */
     bool damaged;                  /* the item given last stands for what is damaged in the open file */
     coulis_error damage;
-    int64_t at;                    /* the next entry */
-    cl_many *open;                 /* the file that entry stands for, when its items are given */
-    char **columns;                /* names of further text columns */
-    const char **values;           /* of the item given last */
+    int64_t at;          /* the next entry */
+    cl_many *open;       /* the file that entry stands for, when its items are given */
+    char **columns;      /* names of further text columns */
+    const char **values; /* of the item given last */
     int column_count;
-    char *label;                   /* of the item given last */
+    char *label; /* of the item given last */
     size_t label_capacity;
     char *dots, *dots_name; /* a path that ends in "." or "..", and the real name of that folder */
     char sha256[CL_SHA256_TEXT];
     cl_remote *remote; /* by which items of other machines are read; NULL when there are none */
-    char *root; /* the working folder, when a name is relative to it; NULL when none is */
+    char *root;        /* the working folder, when a name is relative to it; NULL when none is */
 } cl_inputs;
 
 /* What coulis_source_open does, as the type it is. Released with cl_inputs_close. */

@@ -30,7 +30,10 @@ coulis_status cl_item_own_texts(coulis_item *item, int64_t column_count, coulis_
 }
 
 void cl_item_free_texts(coulis_item *item) {
-    union { const void *given; void *wanted; } memory = {item->values ? (const void *)item->values : item->name};
+    union {
+        const void *given;
+        void *wanted;
+    } memory = {item->values ? (const void *)item->values : item->name};
     cl_free(memory.wanted);
     *item = (coulis_item){0};
 }

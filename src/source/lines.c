@@ -70,8 +70,9 @@ coulis_status cl_append_lines(cl_inputs *inputs, const char *path, coulis_error 
     } else {
         file = standard ? stdin : fopen(path, "r");
     }
-    if (!file) return cl_fail(error, errno == ENOENT ? COULIS_MISSING : COULIS_IO, "%s: list cannot be opened: %s",
-                              path, strerror(errno));
+    if (!file)
+        return cl_fail(error, errno == ENOENT ? COULIS_MISSING : COULIS_IO, "%s: list cannot be opened: %s", path,
+                       strerror(errno));
     coulis_status status = COULIS_OK;
     int64_t first = inputs->list.count, number = 0;
     char *line = NULL;

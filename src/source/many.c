@@ -10,7 +10,10 @@
 static const struct {
     const char *ending;
     coulis_status (*open)(const char *name, const coulis_source_options *options, cl_many **many, coulis_error *error);
-} kinds[] = {{".tar", cl_tar_open}, {".tar.gz", cl_tar_open}, {".tgz", cl_tar_open}, {".zip", cl_zip_open},
+} kinds[] = {{".tar", cl_tar_open},
+             {".tar.gz", cl_tar_open},
+             {".tgz", cl_tar_open},
+             {".zip", cl_zip_open},
              {".parquet", cl_parquet_open}};
 
 /* The place of `name` in the table, -1 for none. */

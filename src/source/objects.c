@@ -19,8 +19,8 @@ static bool is_below(const listing *l, const char *key) {
     size_t length = strlen(output);
     while (length > 0 && output[length - 1] == '/') length--;
     const size_t name = strlen(bucket); /* with its slash */
-    return length > name && strncmp(output, bucket, name) == 0 &&
-           strncmp(output + name, key, length - name) == 0 && key[length - name] == '/';
+    return length > name && strncmp(output, bucket, name) == 0 && strncmp(output + name, key, length - name) == 0 &&
+           key[length - name] == '/';
 }
 
 static coulis_status take(void *context, const cl_remote_object *object, coulis_error *error) {
@@ -63,7 +63,9 @@ coulis_status cl_append_objects(cl_inputs *inputs, const char *path, const char 
     coulis_status status = folder && bucket ? cl_inputs_remote(inputs, error)
                                             : cl_fail_memory(error, path, strlen(path));
     if (status == COULIS_OK) {
-        listing l = {.inputs = inputs, .bucket = bucket, .below = strlen(folder) - key - 1,
+        listing l = {.inputs = inputs,
+                     .bucket = bucket,
+                     .below = strlen(folder) - key - 1,
                      .output = output && cl_remote_is_s3(output) ? output : NULL};
         inputs->arguments[inputs->argument_count - 1].root = strlen(root);
         status = cl_remote_list(inputs->remote, folder, 0, take, &l, error);

@@ -16,7 +16,7 @@
 
 /* What the leaves of a table are. */
 typedef struct layout {
-    cl_leaf *bytes; /* whole files; NULL: the table has paths alone */
+    cl_leaf *bytes;                            /* whole files; NULL: the table has paths alone */
     cl_leaf *data, *height, *width, *channels; /* Spark's image struct: raw pixels */
     cl_leaf *path, *label;
     cl_leaf *others[COLUMNS_MAX]; /* columns that are carried along */
@@ -58,8 +58,8 @@ static coulis_status look_for_bytes(const char *name, const coulis_source_option
 /* Finds the column of files: fields named bytes in a struct, then columns of well-known names, then any. */
 static coulis_status find_bytes(const char *name, const coulis_source_options *options, const cl_rows_of_file *rows,
                                 layout *l, coulis_error *error) {
-    static const char *const known[] = {"content", "bytes", "image", "img", "picture", "jpg", "jpeg", "png", "webp",
-                                        "data"};
+    static const char *const known[] = {"content", "bytes", "image", "img",  "picture",
+                                        "jpg",     "jpeg",  "png",   "webp", "data"};
     coulis_status status = COULIS_OK;
     for (int round = 0; round < 3; round++) {
         for (int32_t i = 0; i < rows->leaf_count; i++) {
@@ -95,8 +95,8 @@ static void find_image_struct(const cl_rows_of_file *rows, layout *l) {
 
 static coulis_status find_layout(const char *name, const coulis_source_options *options, const cl_rows_of_file *rows,
                                  layout *l, coulis_error *error) {
-    static const char *const paths[] = {"path", "file_path", "image_path", "file", "filename", "file_name", "url",
-                                        "uri", "image_url", "key", "__key__", "image", "img"};
+    static const char *const paths[] = {"path", "file_path", "image_path", "file",    "filename", "file_name", "url",
+                                        "uri",  "image_url", "key",        "__key__", "image",    "img"};
     find_image_struct(rows, l);
     coulis_status status = l->data ? COULIS_OK : find_bytes(name, options, rows, l, error);
     if (status != COULIS_OK) return status;

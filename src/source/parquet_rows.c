@@ -10,7 +10,7 @@
 #include "source/parquet.h"
 #include "table/parquet_memory.h"
 
-#define BATCH 16            /* rows, each of which may be a large image */
+#define BATCH 16           /* rows, each of which may be a large image */
 #define TEXT_MAX (1 << 20) /* bytes of a text that is carried along */
 
 static coulis_status fail(const cl_rows_of_file *rows, const carquet_error_t *problem, coulis_error *error) {
@@ -27,7 +27,8 @@ static coulis_status find_leaves(cl_rows_of_file *rows, coulis_error *error) {
     rows->leaves = cl_alloc_zero((size_t)count + 1, sizeof *rows->leaves);
     if (!rows->leaves) return cl_fail_memory(error, rows->name, 0);
     for (int32_t i = 0; i < count; i++) {
-        cl_leaf leaf = {.index = i, .type = carquet_schema_column_type(schema, i),
+        cl_leaf leaf = {.index = i,
+                        .type = carquet_schema_column_type(schema, i),
                         .full = carquet_schema_max_def_level(schema, i)};
         const char *path[CL_PARQUET_DEPTH + 1] = {NULL};
         leaf.depth = carquet_schema_column_path(schema, i, path, CL_PARQUET_DEPTH + 1);

@@ -26,8 +26,8 @@ typedef struct tar {
     coulis_error damage; /* found behind the sample given last */
     /* The sample given last. */
     cl_tar_member member;
-    bool in_memory;  /* its bytes were read, as fields came after them */
-    bool too_large;  /* too large for that */
+    bool in_memory; /* its bytes were read, as fields came after them */
+    bool too_large; /* too large for that */
     uint8_t *bytes;
     char *name;
     char *fields[FIELDS];
@@ -221,8 +221,8 @@ static void close_tar(cl_many *many) {
 static coulis_status open_tar(const char *name, const coulis_source_options *options, tar **out, coulis_error *error) {
     tar *t = cl_alloc_zero(1, sizeof *t);
     if (!t) return cl_fail_memory(error, name, sizeof *t);
-    t->many = (cl_many){.columns = t->columns, .next = next, .read = read_member, .close = close_tar,
-                        .root = strlen(name) + 1};
+    t->many = (cl_many){
+        .columns = t->columns, .next = next, .read = read_member, .close = close_tar, .root = strlen(name) + 1};
     t->options = options;
     t->archive = cl_strdup(name);
     coulis_status status = t->archive ? cl_flow_open(name, options, &t->flow, error)

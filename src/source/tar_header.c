@@ -134,7 +134,9 @@ static coulis_status finish(const char *archive, const uint8_t *block, extension
     if (link && !e->link) e->link = cl_format("%.100s", (const char *)block + LINK);
     if (!e->name || (link && !e->link)) return cl_fail_memory(error, "a name", BLOCK);
     strip(e->name);
-    *member = (cl_tar_member){.name = e->name, .link = link ? e->link : NULL, .size = link ? 0 : size,
+    *member = (cl_tar_member){.name = e->name,
+                              .link = link ? e->link : NULL,
+                              .size = link ? 0 : size,
                               .modified = INT64_MIN,
                               .file = link || type == '0' || type == '\0' || type == '7'};
     if (e->has_modified) member->modified = e->modified;

@@ -88,9 +88,9 @@ static void put_rows(FILE *out, const rows *r) {
 
 static carquet_writer_t *open_parquet(FILE *out, const coulis_source *source) {
     static const carquet_logical_type_t text = {.id = CARQUET_LOGICAL_STRING};
-    static const carquet_logical_type_t when = {
-        .id = CARQUET_LOGICAL_TIMESTAMP,
-        .params.timestamp = {.unit = CARQUET_TIME_UNIT_MICROS, .is_adjusted_to_utc = true}};
+    static const carquet_logical_type_t when = {.id = CARQUET_LOGICAL_TIMESTAMP,
+                                                .params.timestamp = {.unit = CARQUET_TIME_UNIT_MICROS,
+                                                                     .is_adjusted_to_utc = true}};
     carquet_error_t problem = CARQUET_ERROR_INIT;
     carquet_writer_options_t options;
     carquet_writer_options_init(&options);
@@ -117,7 +117,10 @@ static carquet_writer_t *open_parquet(FILE *out, const coulis_source *source) {
 }
 
 static carquet_byte_array_t bytes_of(const char *text) {
-    union { const char *given; uint8_t *wanted; } pointer = {text}; /* carquet does not write there */
+    union {
+        const char *given;
+        uint8_t *wanted;
+    } pointer = {text}; /* carquet does not write there */
     return (carquet_byte_array_t){pointer.wanted, (int32_t)strlen(text)};
 }
 

@@ -110,8 +110,12 @@ static void read_zip64(zip *z, const uint8_t *extra, size_t size) {
 
 /* DOS's date and time, which name no time zone: taken as UTC. */
 static int64_t time_of(uint16_t day, uint16_t clock) {
-    struct tm t = {.tm_year = (day >> 9) + 80, .tm_mon = (day >> 5 & 15) - 1, .tm_mday = day & 31,
-                   .tm_hour = clock >> 11, .tm_min = clock >> 5 & 63, .tm_sec = (clock & 31) * 2};
+    struct tm t = {.tm_year = (day >> 9) + 80,
+                   .tm_mon = (day >> 5 & 15) - 1,
+                   .tm_mday = day & 31,
+                   .tm_hour = clock >> 11,
+                   .tm_min = clock >> 5 & 63,
+                   .tm_sec = (clock & 31) * 2};
     return day == 0 ? CL_NO_TIME : (int64_t)timegm(&t) * 1000000;
 }
 
@@ -164,7 +168,10 @@ static coulis_status unpack(const zip *z, const uint8_t *packed, uint8_t *bytes,
         return COULIS_OK;
     }
     z_stream s = {.next_out = bytes, .avail_out = (uInt)z->unpacked, .avail_in = (uInt)z->packed};
-    union { const uint8_t *given; Bytef *wanted; } in = {packed}; /* zlib does not write there */
+    union {
+        const uint8_t *given;
+        Bytef *wanted;
+    } in = {packed}; /* zlib does not write there */
     s.next_in = in.wanted;
     if (inflateInit2(&s, -15) != Z_OK) return cl_fail_memory(error, z->name, 0);
     int code = inflate(&s, Z_FINISH);

@@ -10,7 +10,7 @@ typedef struct cl_extra_columns {
     char **names;
     int32_t *leaves, count;
     /* Of the row group read last. */
-    char **texts;       /* of each column, one after the other */
+    char **texts;        /* of each column, one after the other */
     const char **values; /* of each row, `count` of them */
 } cl_extra_columns;
 

@@ -13,8 +13,8 @@ typedef struct cl_row {
     const char *error; /* NULL when ok */
     int32_t width, height;
     const float *vector;
-    cl_file_state file; /* when it was read */
-    const char *sha256; /* of the file, 64 hexadecimal digits; NULL when unknown */
+    cl_file_state file;       /* when it was read */
+    const char *sha256;       /* of the file, 64 hexadecimal digits; NULL when unknown */
     const char *const *extra; /* a text, or NULL, for each of the table's further columns; NULL: none of them */
     int32_t extra_count;
 } cl_row;
@@ -74,8 +74,7 @@ typedef struct cl_part_reader cl_part_reader;
 
 /* Opens a part and checks that it has the columns above, in any order; those of the file may be missing. Other columns
  * of texts are its further ones, and what is neither is passed over. */
-coulis_status cl_part_reader_open(const char *path, const char *column, cl_part_reader **reader,
-                                  coulis_error *error);
+coulis_status cl_part_reader_open(const char *path, const char *column, cl_part_reader **reader, coulis_error *error);
 /* The same of a file of another program, too: it needs nothing but a column of vectors (cl_find_columns_of_others).
  * Paths and labels that it lacks are "", and a row without a vector has the status COULIS_UNREADABLE where no column
  * says more. */
@@ -104,7 +103,7 @@ int32_t cl_part_reader_row_groups(const cl_part_reader *reader);
 /* Reads one row group. *rows (count *count) and all they point to belong to the reader and
  * live until the next call or close. `with_vectors` 0 leaves every vector NULL,
  * and the further columns, without reading them. */
-coulis_status cl_part_reader_read(cl_part_reader *reader, int32_t row_group, int32_t with_vectors,
-                                  const cl_row **rows, int64_t *count, coulis_error *error);
+coulis_status cl_part_reader_read(cl_part_reader *reader, int32_t row_group, int32_t with_vectors, const cl_row **rows,
+                                  int64_t *count, coulis_error *error);
 
 #endif

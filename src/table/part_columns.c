@@ -46,11 +46,10 @@ coulis_status cl_find_columns(const carquet_schema_t *schema, const char *path, 
         const char *name = column == CL_COLUMN_VECTOR ? vector : cl_column_names[column];
         int32_t leaf = leaves[column] = find_leaf(schema, name);
         if (leaf < 0) {
-            return cl_fail(error, COULIS_BAD_DATA, "'%s' is no table of coulis: it has no column '%s'", path,
-                           name);
+            return cl_fail(error, COULIS_BAD_DATA, "'%s' is no table of coulis: it has no column '%s'", path, name);
         } else if (!has_type(schema, leaf, column)) {
-            return cl_fail(error, COULIS_BAD_DATA, "'%s' is no table of coulis: the column '%s' has another type",
-                           path, name);
+            return cl_fail(error, COULIS_BAD_DATA, "'%s' is no table of coulis: the column '%s' has another type", path,
+                           name);
         }
     }
     return COULIS_OK;
@@ -63,7 +62,8 @@ coulis_status cl_find_columns(const carquet_schema_t *schema, const char *path, 
 static int vector_depth(const carquet_schema_t *schema, int32_t leaf, const char *path[4]) {
     const carquet_physical_type_t type = carquet_schema_column_type(schema, leaf);
     if ((type != CARQUET_PHYSICAL_FLOAT && type != CARQUET_PHYSICAL_DOUBLE) ||
-        carquet_schema_max_rep_level(schema, leaf) != 1) return 0;
+        carquet_schema_max_rep_level(schema, leaf) != 1)
+        return 0;
     const int depth = carquet_schema_column_path(schema, leaf, path, 4);
     return depth == 3 || (depth == 4 && path[1] && strcmp(path[1], "values") == 0) ? depth : 0;
 }
@@ -74,7 +74,8 @@ static int32_t find_kind(const carquet_schema_t *schema, const char *name) {
         const char *path[4] = {NULL};
         if (carquet_schema_column_path(schema, i, path, 4) == 2 && path[0] && path[1] && strcmp(path[0], name) == 0 &&
             strcmp(path[1], "type") == 0 && carquet_schema_column_type(schema, i) == CARQUET_PHYSICAL_INT32 &&
-            carquet_schema_max_rep_level(schema, i) == 0) return i;
+            carquet_schema_max_rep_level(schema, i) == 0)
+            return i;
     }
     return -1;
 }
@@ -92,11 +93,15 @@ coulis_status cl_find_columns_of_others(const carquet_schema_t *schema, const ch
         else first = names[0], only = i;
     }
     if (named < 0 && !first)
-        return cl_fail(error, COULIS_BAD_DATA, "'%s' has no column of vectors: lists of float or double, or vectors of "
-                       "Spark", path);
+        return cl_fail(error, COULIS_BAD_DATA,
+                       "'%s' has no column of vectors: lists of float or double, or vectors of "
+                       "Spark",
+                       path);
     if (named < 0 && second)
-        return cl_fail(error, COULIS_BAD_DATA, "'%s' has several columns of vectors, '%s' and '%s' among them; name "
-                       "the one to be taken '%s'", path, first, second, vector);
+        return cl_fail(error, COULIS_BAD_DATA,
+                       "'%s' has several columns of vectors, '%s' and '%s' among them; name "
+                       "the one to be taken '%s'",
+                       path, first, second, vector);
     for (int column = 0; column < CL_COLUMNS; column++)
         if (column != CL_COLUMN_VECTOR) leaves[column] = find_optional(schema, column);
     const int32_t leaf = leaves[CL_COLUMN_VECTOR] = named >= 0 ? named : only;

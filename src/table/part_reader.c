@@ -123,8 +123,7 @@ static coulis_status open_part(const char *path, const char *column, bool any, c
     return status;
 }
 
-coulis_status cl_part_reader_open(const char *path, const char *column, cl_part_reader **reader,
-                                  coulis_error *error) {
+coulis_status cl_part_reader_open(const char *path, const char *column, cl_part_reader **reader, coulis_error *error) {
     return open_part(path, column, false, reader, error);
 }
 
@@ -232,9 +231,7 @@ static void take_numbers(cl_part_reader *reader, int32_t number, int64_t count, 
             row->file.has_bytes = true;
             row->file.bytes = *wide++;
             break;
-        default:
-            row->file.has_modified = true;
-            row->file.modified = *wide++;
+        default: row->file.has_modified = true; row->file.modified = *wide++;
         }
     }
 }
@@ -272,8 +269,8 @@ static coulis_status complete_rows(cl_part_reader *reader, int32_t group, int64_
     return status;
 }
 
-coulis_status cl_part_reader_read(cl_part_reader *reader, int32_t row_group, int32_t with_vectors,
-                                  const cl_row **rows, int64_t *count, coulis_error *error) {
+coulis_status cl_part_reader_read(cl_part_reader *reader, int32_t row_group, int32_t with_vectors, const cl_row **rows,
+                                  int64_t *count, coulis_error *error) {
     forget_group(reader);
     cl_parquet_memory_begin();
     coulis_status status = open_file(reader, error);

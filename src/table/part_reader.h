@@ -17,7 +17,7 @@
 struct cl_part_reader {
     char *path, *column, *recipe, *pca;
     int64_t number;
-    FILE *stream;              /* NULL while at rest, and so is parquet */
+    FILE *stream; /* NULL while at rest, and so is parquet */
     carquet_reader_t *parquet;
     int64_t rows, length;
     int32_t groups;
@@ -26,12 +26,11 @@ struct cl_part_reader {
     float *vectors;
     char *texts[CL_COLUMNS];
     int32_t leaves[CL_COLUMNS]; /* which of the file's columns it is, -1 when it has none */
-    bool any;     /* tables of other programs will do */
-    bool foreign; /* it is one: it has no recipe of ours */
-    int32_t kind; /* its leaf that says which of Spark's vectors are dense, -1 when they are lists */
+    bool any;                   /* tables of other programs will do */
+    bool foreign;               /* it is one: it has no recipe of ours */
+    int32_t kind;               /* its leaf that says which of Spark's vectors are dense, -1 when they are lists */
     cl_extra_columns extra;
 };
-
 
 /* The words of a failure inside carquet, and of a file that is not as it should be. */
 coulis_status cl_part_fail(const cl_part_reader *reader, const carquet_error_t *problem, coulis_error *error);

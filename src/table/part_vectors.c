@@ -83,8 +83,10 @@ static coulis_status check_dense(const cl_part_reader *reader, int32_t group, in
     for (int64_t i = 0; i < count && !status; i++) {
         if (full > 0 && levels[i] != full) continue;
         if (kinds[present++] != 1)
-            status = cl_fail(error, COULIS_BAD_DATA, "'%s' has sparse vectors; turn them into arrays with Spark's "
-                             "vector_to_array", reader->path);
+            status = cl_fail(error, COULIS_BAD_DATA,
+                             "'%s' has sparse vectors; turn them into arrays with Spark's "
+                             "vector_to_array",
+                             reader->path);
     }
     carquet_column_reader_free(column);
     cl_free(kinds);

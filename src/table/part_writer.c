@@ -12,10 +12,10 @@
 struct cl_part_writer {
     cl_new_file file;
     carquet_writer_t *parquet;
-    int64_t rows;                    /* written so far */
-    int64_t length, slice;           /* dimensions of a vector; values in a slice: at least one vector */
-    int32_t extra_count;             /* further text columns */
-    float *values;                   /* slice */
+    int64_t rows;                     /* written so far */
+    int64_t length, slice;            /* dimensions of a vector; values in a slice: at least one vector */
+    int32_t extra_count;              /* further text columns */
+    float *values;                    /* slice */
     int16_t *definition, *repetition; /* slice */
 };
 
@@ -52,16 +52,19 @@ static void release(cl_part_writer *writer) {
 static carquet_status_t add_column(carquet_schema_t *schema, int column) {
     static const carquet_logical_type_t text = {.id = CARQUET_LOGICAL_STRING};
     /* Microseconds, as older readers know no finer ones. */
-    static const carquet_logical_type_t time = {
-        .id = CARQUET_LOGICAL_TIMESTAMP,
-        .params.timestamp = {.unit = CARQUET_TIME_UNIT_MICROS, .is_adjusted_to_utc = true}};
+    static const carquet_logical_type_t time = {.id = CARQUET_LOGICAL_TIMESTAMP,
+                                                .params.timestamp = {.unit = CARQUET_TIME_UNIT_MICROS,
+                                                                     .is_adjusted_to_utc = true}};
     carquet_physical_type_t type = cl_column_is_text(column)   ? CARQUET_PHYSICAL_BYTE_ARRAY
                                    : cl_column_is_wide(column) ? CARQUET_PHYSICAL_INT64
                                                                : CARQUET_PHYSICAL_INT32;
-    return carquet_schema_add_column(
-        schema, cl_column_names[column], type,
-        cl_column_is_text(column) ? &text : column == CL_COLUMN_MODIFIED ? &time : NULL,
-        column < CL_COLUMN_ERROR ? CARQUET_REPETITION_REQUIRED : CARQUET_REPETITION_OPTIONAL, 0, 0);
+    return carquet_schema_add_column(schema, cl_column_names[column], type,
+                                     cl_column_is_text(column)      ? &text
+                                     : column == CL_COLUMN_MODIFIED ? &time
+                                                                    : NULL,
+                                     column < CL_COLUMN_ERROR ? CARQUET_REPETITION_REQUIRED
+                                                              : CARQUET_REPETITION_OPTIONAL,
+                                     0, 0);
 }
 
 static carquet_status_t make_schema(carquet_schema_t *schema, const char *column, const cl_extra *extra) {
@@ -69,8 +72,8 @@ static carquet_status_t make_schema(carquet_schema_t *schema, const char *column
     carquet_status_t status = CARQUET_OK;
     for (int i = 0; i < CL_COLUMNS && !status; i++) {
         if (i != CL_COLUMN_VECTOR) status = add_column(schema, i);
-        else if (carquet_schema_add_list(schema, column, CARQUET_PHYSICAL_FLOAT, NULL, CARQUET_REPETITION_OPTIONAL,
-                                         0, 0) < 0)
+        else if (carquet_schema_add_list(schema, column, CARQUET_PHYSICAL_FLOAT, NULL, CARQUET_REPETITION_OPTIONAL, 0,
+                                         0) < 0)
             status = CARQUET_ERROR_OUT_OF_MEMORY;
     }
     for (int32_t i = 0; i < extra->count && !status; i++)
@@ -160,7 +163,10 @@ coulis_status cl_part_writer_open_extra(const char *path, const char *column, in
 
 static carquet_byte_array_t bytes_of(const char *text) {
     /* carquet takes bytes that are not const but does not write to them. */
-    union { const char *given; uint8_t *wanted; } pointer = {text ? text : ""};
+    union {
+        const char *given;
+        uint8_t *wanted;
+    } pointer = {text ? text : ""};
     return (carquet_byte_array_t){pointer.wanted, (int32_t)strlen(pointer.given)};
 }
 
@@ -274,8 +280,7 @@ coulis_status cl_part_writer_write(cl_part_writer *writer, const cl_row *rows, i
     return COULIS_OK;
 }
 
-coulis_status cl_part_writer_mark(cl_part_writer *writer, int64_t number, const char *pca_sha256,
-                                  coulis_error *error) {
+coulis_status cl_part_writer_mark(cl_part_writer *writer, int64_t number, const char *pca_sha256, coulis_error *error) {
     char text[24];
     snprintf(text, sizeof text, "%lld", (long long)number);
     cl_parquet_memory_begin();

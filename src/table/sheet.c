@@ -24,9 +24,9 @@ uint16_t cl_half(float number) {
     uint32_t bits;
     memcpy(&bits, &number, sizeof bits);
     const uint32_t sign = bits >> 16 & 0x8000, size = bits & 0x7fffffff;
-    if (size > 0x7f800000) return (uint16_t)(sign | 0x7e00);         /* NaN */
-    if (size >= 0x477ff000) return (uint16_t)(sign | 0x7c00);        /* rounds to 65,536 or more */
-    if (size < 0x38800000) {                                         /* below 2^-14: in steps of 2^-24 */
+    if (size > 0x7f800000) return (uint16_t)(sign | 0x7e00);  /* NaN */
+    if (size >= 0x477ff000) return (uint16_t)(sign | 0x7c00); /* rounds to 65,536 or more */
+    if (size < 0x38800000) {                                  /* below 2^-14: in steps of 2^-24 */
         float shifted = fabsf(number) + 0.5f; /* float32 has steps of 2^-24 there, and rounds ties to even */
         memcpy(&bits, &shifted, sizeof bits);
         return (uint16_t)(sign | (bits - 0x3f000000));
@@ -120,21 +120,22 @@ static void write_csv(cl_new_file *file, const cl_sheet_column *columns, int32_t
 static bool is_nullable(cl_sheet_kind kind) { return kind == CL_SHEET_TEXT || kind == CL_SHEET_FLOAT; }
 
 static carquet_status_t add_column(carquet_schema_t *schema, const cl_sheet_column *column) {
-    static const carquet_physical_type_t types[] = {
-        [CL_SHEET_TEXT] = CARQUET_PHYSICAL_BYTE_ARRAY, [CL_SHEET_INT64] = CARQUET_PHYSICAL_INT64,
-        [CL_SHEET_FLOAT] = CARQUET_PHYSICAL_FLOAT, [CL_SHEET_BOOL] = CARQUET_PHYSICAL_BOOLEAN};
+    static const carquet_physical_type_t types[] = {[CL_SHEET_TEXT] = CARQUET_PHYSICAL_BYTE_ARRAY,
+                                                    [CL_SHEET_INT64] = CARQUET_PHYSICAL_INT64,
+                                                    [CL_SHEET_FLOAT] = CARQUET_PHYSICAL_FLOAT,
+                                                    [CL_SHEET_BOOL] = CARQUET_PHYSICAL_BOOLEAN};
     static const carquet_logical_type_t text = {.id = CARQUET_LOGICAL_STRING}, half = {.id = CARQUET_LOGICAL_FLOAT16};
     if (column->kind >= CL_SHEET_VECTOR) {
         const bool halves = column->kind == CL_SHEET_HALVES;
         return carquet_schema_add_list(schema, column->name,
                                        halves ? CARQUET_PHYSICAL_FIXED_LEN_BYTE_ARRAY : CARQUET_PHYSICAL_FLOAT,
                                        halves ? &half : NULL, CARQUET_REPETITION_REQUIRED, halves ? 2 : 0, 0) < 0
-                   ? CARQUET_ERROR_OUT_OF_MEMORY : CARQUET_OK;
+                   ? CARQUET_ERROR_OUT_OF_MEMORY
+                   : CARQUET_OK;
     }
-    return carquet_schema_add_column(schema, column->name, types[column->kind],
-                                     column->kind == CL_SHEET_TEXT ? &text : NULL,
-                                     is_nullable(column->kind) ? CARQUET_REPETITION_OPTIONAL
-                                                               : CARQUET_REPETITION_REQUIRED, 0, 0);
+    return carquet_schema_add_column(
+        schema, column->name, types[column->kind], column->kind == CL_SHEET_TEXT ? &text : NULL,
+        is_nullable(column->kind) ? CARQUET_REPETITION_OPTIONAL : CARQUET_REPETITION_REQUIRED, 0, 0);
 }
 
 /* What one column of a row group takes. */
@@ -150,7 +151,10 @@ static carquet_status_t write_nullable(carquet_writer_t *parquet, int32_t number
     int64_t present = 0;
     for (int64_t i = 0; i < count; i++) {
         if (column->kind == CL_SHEET_TEXT) {
-            union { const char *given; uint8_t *wanted; } text = {((const char *const *)column->values)[first + i]};
+            union {
+                const char *given;
+                uint8_t *wanted;
+            } text = {((const char *const *)column->values)[first + i]};
             r->definition[i] = text.given ? 1 : 0;
             if (text.given) r->texts[present++] = (carquet_byte_array_t){text.wanted, (int32_t)strlen(text.given)};
         } else {
@@ -194,7 +198,8 @@ static carquet_status_t write_groups(carquet_writer_t *parquet, const carquet_sc
     for (int32_t c = 0; c < column_count; c++)
         if (columns[c].kind >= CL_SHEET_VECTOR && columns[c].length > length) length = columns[c].length;
     const int64_t height = cl_row_group_rows(length), numbers = height * length;
-    room r = {.texts = cl_alloc((size_t)height, sizeof *r.texts), .floats = cl_alloc((size_t)height, sizeof *r.floats),
+    room r = {.texts = cl_alloc((size_t)height, sizeof *r.texts),
+              .floats = cl_alloc((size_t)height, sizeof *r.floats),
               .definition = cl_alloc((size_t)numbers, sizeof *r.definition),
               .repetition = cl_alloc((size_t)numbers, sizeof *r.repetition)};
     carquet_status_t status = CARQUET_OK;
@@ -218,8 +223,8 @@ static carquet_status_t add_arrow_schema(carquet_writer_t *parquet, const cl_she
     for (int32_t c = 0; c < count; c++) fixed |= columns[c].fixed != 0;
     if (!fixed) return CARQUET_OK;
     char *schema = cl_arrow_schema(columns, count);
-    const carquet_status_t status =
-        schema ? carquet_writer_add_metadata(parquet, CL_ARROW_KEY, schema) : CARQUET_ERROR_OUT_OF_MEMORY;
+    const carquet_status_t status = schema ? carquet_writer_add_metadata(parquet, CL_ARROW_KEY, schema)
+                                           : CARQUET_ERROR_OUT_OF_MEMORY;
     cl_free(schema);
     return status;
 }

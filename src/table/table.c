@@ -88,8 +88,7 @@ static coulis_status list_folder(const char *folder, names *ours, names *others,
     coulis_status status = COULIS_OK;
     for (const char *name; !status && (name = cl_next_name(listing, folder, &status, error));) {
         const bool own = part_number(name) >= 0;
-        if (own || is_parquet(name))
-            status = add_name(own ? ours : others, cl_format("%s/%s", folder, name), error);
+        if (own || is_parquet(name)) status = add_name(own ? ours : others, cl_format("%s/%s", folder, name), error);
     }
     cl_listing_close(listing);
     return status;
@@ -103,8 +102,9 @@ static coulis_status find_parts(const char *folder, names *parts, coulis_error *
         *parts = others;
         others = (names){0};
         if (parts->count) qsort(parts->all, parts->count, sizeof *parts->all, compare_names);
-        else status = cl_fail(error, COULIS_BAD_DATA, "'%s' holds no part-00000.parquet, nor any other .parquet file",
-                              folder);
+        else
+            status = cl_fail(error, COULIS_BAD_DATA, "'%s' holds no part-00000.parquet, nor any other .parquet file",
+                             folder);
     } else if (!status) {
         qsort(parts->all, parts->count, sizeof *parts->all, compare_parts);
         for (size_t i = 0; i < parts->count && !status; i++)
@@ -126,8 +126,8 @@ static coulis_status add_part(cl_table *table, const char *path, const char *col
     table->parts[part] = reader;
     int64_t length = cl_part_reader_length(reader);
     if (length && table->length && length != table->length)
-        return cl_fail(error, COULIS_BAD_DATA, "'%s' has vectors of %lld dimensions, the parts before it of %lld",
-                       path, (long long)length, (long long)table->length);
+        return cl_fail(error, COULIS_BAD_DATA, "'%s' has vectors of %lld dimensions, the parts before it of %lld", path,
+                       (long long)length, (long long)table->length);
     if (length) table->length = length;
     int32_t groups = cl_part_reader_row_groups(reader);
     group *grown = cl_grow(table->groups, (size_t)(table->group_count + groups), sizeof *grown);

@@ -15,9 +15,9 @@ coulis_status cl_table_open(const char *folder, const char *column, cl_table **t
 void cl_table_close(cl_table *table);
 
 int32_t cl_table_parts(const cl_table *table);
-int64_t cl_table_rows(const cl_table *table);    /* all rows */
-int64_t cl_table_vectors(const cl_table *table); /* rows with a vector */
-int64_t cl_table_length(const cl_table *table);  /* numbers in a vector, 0 when there is none */
+int64_t cl_table_rows(const cl_table *table);       /* all rows */
+int64_t cl_table_vectors(const cl_table *table);    /* rows with a vector */
+int64_t cl_table_length(const cl_table *table);     /* numbers in a vector, 0 when there is none */
 const char *cl_table_recipe(const cl_table *table); /* of the first part, or NULL */
 cl_part_reader *cl_table_part(cl_table *table, int32_t part);
 

@@ -94,13 +94,13 @@ int fsync(int descriptor) { return flushed(descriptor); }
 int fdatasync(int descriptor) { return flushed(descriptor); }
 
 /* The function of that name behind this library, called and recorded. */
-#define RECORDED(name, parameters, arguments)                                                          \
-    int name parameters {                                                                              \
-        int(*real) parameters;                                                                         \
-        *(void **)&real = dlsym(RTLD_NEXT, #name);                                                     \
-        int result = real arguments;                                                                   \
-        if (result == 0) record(#name, NULL);                                                          \
-        return result;                                                                                 \
+#define RECORDED(name, parameters, arguments)                                                                          \
+    int name parameters {                                                                                              \
+        int(*real) parameters;                                                                                         \
+        *(void **)&real = dlsym(RTLD_NEXT, #name);                                                                     \
+        int result = real arguments;                                                                                   \
+        if (result == 0) record(#name, NULL);                                                                          \
+        return result;                                                                                                 \
     }
 
 RECORDED(rename, (const char *from, const char *to), (from, to))

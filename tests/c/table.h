@@ -25,19 +25,23 @@ static inline cl_row *make_rows(int64_t first, int64_t count, int64_t length, fl
         bool good = number % 5 != 1;
         snprintf((*names)[i], 32, "b\xC3\xA4r/%lld.jpg", (long long)number);
         for (int64_t c = 0; c < length; c++) (*vectors)[i * length + c] = (float)(number * 1000 + c);
-        rows[i] = (cl_row){.path = (*names)[i], .label = number % 2 ? "b\xC3\xA4r" : "",
-                           .status = good ? COULIS_OK : COULIS_UNREADABLE, .error = good ? NULL : "it is damaged",
-                           .width = good ? (int32_t)number + 1 : 0, .height = good ? 7 : 0,
-                           .vector = good ? *vectors + i * length : NULL, .sha256 = good ? DIGEST : NULL,
+        rows[i] = (cl_row){.path = (*names)[i],
+                           .label = number % 2 ? "b\xC3\xA4r" : "",
+                           .status = good ? COULIS_OK : COULIS_UNREADABLE,
+                           .error = good ? NULL : "it is damaged",
+                           .width = good ? (int32_t)number + 1 : 0,
+                           .height = good ? 7 : 0,
+                           .vector = good ? *vectors + i * length : NULL,
+                           .sha256 = good ? DIGEST : NULL,
                            .file = {good, number % 3 == 0, good ? number << 33 : 0, number % 3 ? 0 : -number}};
     }
     return rows;
 }
 
 static inline coulis_status write_part(const char *to, int64_t first, int64_t count, int64_t length, int64_t per_group,
-                                coulis_error *error) {
+                                       coulis_error *error) {
     float *vectors;
-    char(*names)[32];
+    char (*names)[32];
     cl_row *rows = make_rows(first, count, length, &vectors, &names);
     cl_part_writer *writer = NULL;
     coulis_status status = cl_part_writer_open(to, "features", length, RECIPE, &writer, error);

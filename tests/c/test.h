@@ -16,30 +16,30 @@
 static const char *test_only = "";
 static int test_passed, test_failed, test_skipped, test_checks_failed, test_is_skipped;
 
-#define CHECK(condition)                                                                     \
-    do {                                                                                     \
-        if (!(condition)) {                                                                  \
-            test_checks_failed++;                                                            \
-            printf("%s:%d: not true: %s\n", __FILE__, __LINE__, #condition);                 \
-        }                                                                                    \
+#define CHECK(condition)                                                                                               \
+    do {                                                                                                               \
+        if (!(condition)) {                                                                                            \
+            test_checks_failed++;                                                                                      \
+            printf("%s:%d: not true: %s\n", __FILE__, __LINE__, #condition);                                           \
+        }                                                                                                              \
     } while (0)
 
 /* The same with a printf-style explanation. */
-#define CHECK_MSG(condition, ...)                                                            \
-    do {                                                                                     \
-        if (!(condition)) {                                                                  \
-            test_checks_failed++;                                                            \
-            printf("%s:%d: not true: %s: ", __FILE__, __LINE__, #condition);                 \
-            printf(__VA_ARGS__);                                                             \
-            printf("\n");                                                                    \
-        }                                                                                    \
+#define CHECK_MSG(condition, ...)                                                                                      \
+    do {                                                                                                               \
+        if (!(condition)) {                                                                                            \
+            test_checks_failed++;                                                                                      \
+            printf("%s:%d: not true: %s: ", __FILE__, __LINE__, #condition);                                           \
+            printf(__VA_ARGS__);                                                                                       \
+            printf("\n");                                                                                              \
+        }                                                                                                              \
     } while (0)
 
-#define SKIP(reason)                                                                         \
-    do {                                                                                     \
-        printf("skipped: %s\n", reason);                                                     \
-        test_is_skipped = 1;                                                                 \
-        return;                                                                              \
+#define SKIP(reason)                                                                                                   \
+    do {                                                                                                               \
+        printf("skipped: %s\n", reason);                                                                               \
+        test_is_skipped = 1;                                                                                           \
+        return;                                                                                                        \
     } while (0)
 
 #define RUN(test) test_run(test, #test)
@@ -65,8 +65,11 @@ static inline void test_run(void (*test)(void), const char *name) {
     if (test_checks_failed) test_failed++;
     else if (test_is_skipped) test_skipped++;
     else test_passed++;
-    printf("%s %s  %.2f s\n", test_checks_failed ? "FAILED" : test_is_skipped ? "skipped" : "ok    ", name,
-           (double)(ended.tv_sec - began.tv_sec) + 1e-9 * (double)(ended.tv_nsec - began.tv_nsec));
+    printf("%s %s  %.2f s\n",
+           test_checks_failed ? "FAILED"
+           : test_is_skipped  ? "skipped"
+                              : "ok    ",
+           name, (double)(ended.tv_sec - began.tv_sec) + 1e-9 * (double)(ended.tv_nsec - began.tv_nsec));
     fflush(stdout);
 }
 

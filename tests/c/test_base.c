@@ -89,11 +89,11 @@ static void utf8_is_repaired(void) {
     } cases[] = {
         {"plain", "plain"},
         {"pomme d\xE2\x80\x99\xC3\xA9t\xC3\xA9", "pomme d\xE2\x80\x99\xC3\xA9t\xC3\xA9"},
-        {"caf\xE9.jpg", "caf\xEF\xBF\xBD.jpg"},                       /* Latin-1 */
-        {"\xC0\xAF", "\xEF\xBF\xBD\xEF\xBF\xBD"},                     /* overlong */
-        {"\xED\xA0\x80", "\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD"},     /* surrogate */
-        {"\xF0\x9F\x8D\x8E", "\xF0\x9F\x8D\x8E"},                     /* an apple */
-        {"\xF0\x9F", "\xEF\xBF\xBD\xEF\xBF\xBD"},                     /* cut short */
+        {"caf\xE9.jpg", "caf\xEF\xBF\xBD.jpg"},                   /* Latin-1 */
+        {"\xC0\xAF", "\xEF\xBF\xBD\xEF\xBF\xBD"},                 /* overlong */
+        {"\xED\xA0\x80", "\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD"}, /* surrogate */
+        {"\xF0\x9F\x8D\x8E", "\xF0\x9F\x8D\x8E"},                 /* an apple */
+        {"\xF0\x9F", "\xEF\xBF\xBD\xEF\xBF\xBD"},                 /* cut short */
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char *copy = cl_utf8_copy(cases[i].in);

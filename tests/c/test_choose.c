@@ -106,9 +106,15 @@ static void long_names_are_not_let_through(void) {
     static const struct {
         const char *path;
         cl_verdict verdict;
-    } cases[] = {{"a/__MACOSX/._b.jpg", CL_SYSTEM}, {"A/thumbs.DB", CL_SYSTEM}, {"./a/b.jpg", CL_TAKE},
-                 {"../a/b.jpg", CL_TAKE},           {"a//b.jpg", CL_TAKE},      {"a/.b/c.jpg", CL_HIDDEN},
-                 {"a/...", CL_HIDDEN},              {"lost+found/a", CL_SYSTEM}, {"a/.Trash-1000/b", CL_SYSTEM}};
+    } cases[] = {{"a/__MACOSX/._b.jpg", CL_SYSTEM},
+                 {"A/thumbs.DB", CL_SYSTEM},
+                 {"./a/b.jpg", CL_TAKE},
+                 {"../a/b.jpg", CL_TAKE},
+                 {"a//b.jpg", CL_TAKE},
+                 {"a/.b/c.jpg", CL_HIDDEN},
+                 {"a/...", CL_HIDDEN},
+                 {"lost+found/a", CL_SYSTEM},
+                 {"a/.Trash-1000/b", CL_SYSTEM}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         CHECK_MSG(cl_choose_names(&options, cases[i].path) == cases[i].verdict, "%s", cases[i].path);
 }

@@ -35,8 +35,9 @@ static int64_t number_in(const cJSON *object, const char *name) {
 }
 
 static void labels_are_counted(void) {
-    static const char *const groups[][4] = {
-        {"pear", "pear", NULL}, {"plum", "pear", "pear", NULL}, {"fig", "fig", NULL}};
+    static const char *const groups[][4] = {{"pear", "pear", NULL},
+                                            {"plum", "pear", "pear", NULL},
+                                            {"fig", "fig", NULL}};
     cl_label_counts counts = {0};
     for (size_t g = 0; g < sizeof groups / sizeof *groups; g++) {
         cl_labels_begin(&counts);
@@ -163,8 +164,13 @@ static void little_memory_is_told(void) {
 
 /* The examples of RFC 4648, section 10. */
 static void base64_is_that_of_the_rfc(void) {
-    static const char *const known[][2] = {{"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"},
-                                           {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}};
+    static const char *const known[][2] = {{"", ""},
+                                           {"f", "Zg=="},
+                                           {"fo", "Zm8="},
+                                           {"foo", "Zm9v"},
+                                           {"foob", "Zm9vYg=="},
+                                           {"fooba", "Zm9vYmE="},
+                                           {"foobar", "Zm9vYmFy"}};
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         char *text = cl_base64(known[i][0], strlen(known[i][0]));
         CHECK(text && strcmp(text, known[i][1]) == 0);

@@ -63,19 +63,18 @@ static int in_number(int c) { return (c >= '0' && c <= '9') || c == '.' || c == 
 static int in_word(int c) { return (c >= 'a' && c <= 'z') || c == '_'; }
 
 static void damage(char *text) {
-    static const char *const numbers[] = {"0", "-1", "1", "2", "3", "7", "12", "13", "64", "65", "1e30", "1e999", "0.5",
-                                          "2147483647", "2147483648", "4294967296", "null", "'1'", "[]", "1e-300"};
-    static const char *const words[] = {"image", "patch", "tokens", "norm", "qkv", "attention", "gelu", "cross", "cls",
-                                        "rest", "take", "dense", "conv", "scale", "heads", "attention_pool", "flatten",
-                                        "concat", "slice", "global_average_pool", "seven", "multiply", "softmax", ""};
+    static const char *const numbers[] = {"0",          "-1",         "1",    "2",    "3",     "7",     "12",
+                                          "13",         "64",         "65",   "1e30", "1e999", "0.5",   "2147483647",
+                                          "2147483648", "4294967296", "null", "'1'",  "[]",    "1e-300"};
+    static const char *const words[] = {"image",          "patch",    "tokens",  "norm",  "qkv",
+                                        "attention",      "gelu",     "cross",   "cls",   "rest",
+                                        "take",           "dense",    "conv",    "scale", "heads",
+                                        "attention_pool", "flatten",  "concat",  "slice", "global_average_pool",
+                                        "seven",          "multiply", "softmax", ""};
     size_t count, first;
     switch (below(8)) {
-    case 0: /* a character is lost */
-        replace(text, below((uint32_t)strlen(text)), 1, "");
-        break;
-    case 1: /* the end is lost */
-        text[below((uint32_t)strlen(text))] = 0;
-        break;
+    case 0: /* a character is lost */ replace(text, below((uint32_t)strlen(text)), 1, ""); break;
+    case 1: /* the end is lost */ text[below((uint32_t)strlen(text))] = 0; break;
     case 2:
     case 3:
     case 4:

@@ -10,7 +10,7 @@
 #include "test.h"
 
 static uint64_t random_state = 1;
-static double next_random(void) { /* -1 to 1 */
+static double next_random(void) {                                              /* -1 to 1 */
     random_state = random_state * 6364136223846793005u + 1442695040888963407u; /* Knuth, MMIX */
     return (double)(random_state >> 11) / 4503599627370496.0 - 1;
 }

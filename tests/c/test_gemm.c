@@ -17,9 +17,19 @@ static void check_gemm(int64_t m, int64_t k, int64_t columns, int with_residual,
     float *packed = cl_alloc((size_t)kernels->gemm_packed_count(k, columns), sizeof *packed);
     for (int64_t j = columns; j < n; j++) bias[j] = 0;
     kernels->gemm_pack(k, columns, b, columns, 1, packed);
-    cl_gemm gemm = {.m = m, .k = k, .columns = columns, .a = a, .a_stride = a_stride, .b = packed, .bias = bias, .c = c,
-                    .c_stride = c_stride, .residual = with_residual ? residual : NULL, .residual_stride = n,
-                    .low = low, .high = high};
+    cl_gemm gemm = {.m = m,
+                    .k = k,
+                    .columns = columns,
+                    .a = a,
+                    .a_stride = a_stride,
+                    .b = packed,
+                    .bias = bias,
+                    .c = c,
+                    .c_stride = c_stride,
+                    .residual = with_residual ? residual : NULL,
+                    .residual_stride = n,
+                    .low = low,
+                    .high = high};
     kernels->gemm(&gemm);
     int wrong = 0;
     for (int64_t i = 0; i < m; i++) {
@@ -48,8 +58,8 @@ static void gemm_agrees(void) {
     for (int64_t m = 1; m <= 17; m++) check_gemm(m, 5 + m, 3 * m, (int)(m % 2), -INFINITY, INFINITY);
     static const int64_t columns[] = {1, 4, 8, 15, 16, 17, 24, 31, 32, 33, 40, 47, 48, 49, 64, 80, 96, 112, 144};
     for (size_t i = 0; i < sizeof columns / sizeof *columns; i++) check_gemm(13, 27, columns[i], 1, 0, 6);
-    check_gemm(1000, 64, 40, 0, 0, INFINITY);  /* more rows than one block */
-    check_gemm(9, 2048, 40, 1, 0, INFINITY);   /* a block of few rows */
+    check_gemm(1000, 64, 40, 0, 0, INFINITY);   /* more rows than one block */
+    check_gemm(9, 2048, 40, 1, 0, INFINITY);    /* a block of few rows */
     check_gemm(3, 50000, 16, 0, -INFINITY, 90); /* a row longer than a block */
 }
 
@@ -68,9 +78,19 @@ static void check_sparse_gemm(int64_t m, int64_t k, int64_t columns, int with_re
     for (int64_t j = 0; j < n; j += 3) residual[j] = -0.0f;
     for (int64_t j = columns; j < n; j++) bias[j] = 0;
     kernels->gemm_pack(k, columns, b, columns, 1, packed);
-    cl_gemm gemm = {.m = m, .k = k, .columns = columns, .a = a, .a_stride = a_stride, .b = packed, .bias = bias,
-                    .c = full, .c_stride = n, .residual = with_residual ? residual : NULL, .residual_stride = n,
-                    .low = -INFINITY, .high = INFINITY};
+    cl_gemm gemm = {.m = m,
+                    .k = k,
+                    .columns = columns,
+                    .a = a,
+                    .a_stride = a_stride,
+                    .b = packed,
+                    .bias = bias,
+                    .c = full,
+                    .c_stride = n,
+                    .residual = with_residual ? residual : NULL,
+                    .residual_stride = n,
+                    .low = -INFINITY,
+                    .high = INFINITY};
     kernels->gemm(&gemm);
     gemm.zeros = true;
     gemm.c = c;
@@ -95,13 +115,13 @@ static void sparse_gemm_agrees(void) {
     for (int64_t m = 1; m <= 13; m++)
         for (int64_t columns = 1; columns <= 200; columns += 13) check_sparse_gemm(m, 64, columns, (int)(m % 2));
     for (int64_t columns = 8; columns <= 208; columns += 8) check_sparse_gemm(7, 32, columns, 1);
-    check_sparse_gemm(5, 24, 96, 0);     /* not a whole number of registers of some */
-    check_sparse_gemm(1300, 64, 80, 1);  /* more rows than one block */
+    check_sparse_gemm(5, 24, 96, 0);    /* not a whole number of registers of some */
+    check_sparse_gemm(1300, 64, 80, 1); /* more rows than one block */
     for (int64_t columns = 32; columns <= 144; columns += 8) check_sparse_gemm(5, 272, columns, 1); /* several lists */
     check_sparse_gemm(70, 1152, 112, 1);
-    check_sparse_gemm(9, 8192, 64, 0);   /* the longest list there is room for, with 32 registers and with 16 */
+    check_sparse_gemm(9, 8192, 64, 0); /* the longest list there is room for, with 32 registers and with 16 */
     check_sparse_gemm(9, 16384, 64, 0);
-    check_sparse_gemm(9, 16448, 64, 0);  /* too long a list */
+    check_sparse_gemm(9, 16448, 64, 0); /* too long a list */
 }
 
 int main(int argc, char **argv) {

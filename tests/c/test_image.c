@@ -133,8 +133,8 @@ static void make_jpeg(file *f, uint32_t width, uint32_t height, uint8_t orientat
     }
     jpeg_start_compress(&c, TRUE);
     if (orientation) {
-        const uint8_t exif[] = {'E', 'x', 'i', 'f', 0, 0, 'M', 'M', 0,    42, 0, 0, 0, 8, 0, 1,
-                                1,   18,  0,   3,   0, 0, 0,   1,   0,    orientation, 0, 0, 0, 0, 0, 0};
+        const uint8_t exif[] = {'E', 'x', 'i', 'f', 0, 0, 'M', 'M', 0, 42,          0, 0, 0, 8, 0, 1,
+                                1,   18,  0,   3,   0, 0, 0,   1,   0, orientation, 0, 0, 0, 0, 0, 0};
         jpeg_write_marker(&c, JPEG_APP0 + 1, exif, sizeof exif);
     }
     uint8_t *row = malloc((size_t)width * 3);
@@ -197,10 +197,10 @@ static void arguments_are_checked(void) {
         CHECK(coulis_image_decode(jpeg.bytes, jpeg.size, NULL, sides[i], 8, rgb, NULL, &error) == invalid);
         CHECK(coulis_image_load("none", NULL, 8, sides[i], rgb, NULL, &error) == invalid);
     }
-#define REFUSES(member, value)                                            \
-    bad = good;                                                           \
-    bad.member = value;                                                   \
-    CHECK(decode_with(&jpeg, &bad) == invalid);                           \
+#define REFUSES(member, value)                                                                                         \
+    bad = good;                                                                                                        \
+    bad.member = value;                                                                                                \
+    CHECK(decode_with(&jpeg, &bad) == invalid);                                                                        \
     CHECK(strstr(error.message, bad.size ? #member : "coulis_image_options_init") && untouched())
     REFUSES(size, 0);
     REFUSES(resize, 99);
@@ -222,7 +222,9 @@ static void what_is_no_picture_is_named(void) {
         size_t size;
         const char *looks_like;
     } others[] = {
-        {"\0\0\0\x20"                    "ftypisom\0\0", 14, "looks like MP4"},
+        {"\0\0\0\x20"
+         "ftypisom\0\0",
+         14, "looks like MP4"},
         {"8BPS\0\1", 6, "looks like Photoshop PSD"},
         {"\0\0\1\0\1\0", 6, "looks like Windows icon"},
         {"%PDF-1.7\n", 9, "looks like PDF"},

@@ -27,10 +27,20 @@ static void check_depthwise(int32_t width, int64_t channels, int32_t kh, int32_t
             const int32_t line = r * stride + y * dilation;
             rows[r][y] = line == missing_row ? NULL : in + line * width * c;
         }
-    cl_depthwise d = {.rows = {rows[0], rows[1]}, .channels = c, .input_width = width, .output_width = out_width,
-                      .kernel_height = kh, .kernel_width = kw, .stride = stride, .dilation = dilation,
-                      .pad_left = pad, .weights = weights,
-                      .bias = bias, .low = -1, .high = 2, .out = {out, out + out_width * c}};
+    cl_depthwise d = {.rows = {rows[0], rows[1]},
+                      .channels = c,
+                      .input_width = width,
+                      .output_width = out_width,
+                      .kernel_height = kh,
+                      .kernel_width = kw,
+                      .stride = stride,
+                      .dilation = dilation,
+                      .pad_left = pad,
+                      .weights = weights,
+                      .bias = bias,
+                      .low = -1,
+                      .high = 2,
+                      .out = {out, out + out_width * c}};
     kernels->depthwise(&d);
     d.rows[0] = rows[1];
     d.rows[1] = NULL;
@@ -79,9 +89,16 @@ static void arithmetic_agrees(void) {
     float *a = random_numbers(count), *b = random_numbers(count), *out = random_numbers(count);
     for (int op = CL_ADD; op <= CL_DIVIDE; op++) {
         for (int spread = 0; spread < 3; spread++) {
-            cl_arithmetic arithmetic = {.op = (cl_operator)op, .a = a, .b = b, .a_step = spread == 1 ? 0 : channels,
-                                        .b_step = spread == 2 ? 0 : channels, .pixels = pixels, .channels = channels,
-                                        .low = -0.5f, .high = 0.75f, .out = out};
+            cl_arithmetic arithmetic = {.op = (cl_operator)op,
+                                        .a = a,
+                                        .b = b,
+                                        .a_step = spread == 1 ? 0 : channels,
+                                        .b_step = spread == 2 ? 0 : channels,
+                                        .pixels = pixels,
+                                        .channels = channels,
+                                        .low = -0.5f,
+                                        .high = 0.75f,
+                                        .out = out};
             kernels->arithmetic(&arithmetic);
             int wrong = 0;
             for (int64_t i = 0; i < count; i++) {
@@ -96,8 +113,8 @@ static void arithmetic_agrees(void) {
 }
 
 static void add(const float *a, const float *b, int64_t count, float low, float high, float *out) {
-    const cl_arithmetic sum = {.op = CL_ADD, .a = a, .b = b, .pixels = 1, .channels = count, .low = low, .high = high,
-                               .out = out};
+    const cl_arithmetic sum = {
+        .op = CL_ADD, .a = a, .b = b, .pixels = 1, .channels = count, .low = low, .high = high, .out = out};
     kernels->arithmetic(&sum);
 }
 
@@ -198,8 +215,12 @@ static void back_by_outputs(int outputs, double back[24]) {
 
 /* There, multiplied by a transformed 3x3 filter, and back: the convolution of a tile's pixels with the filter. */
 static void check_winograd(int64_t channels, int rows, int columns, int with_residual) {
-    static const double filter[6][3] = {{0.25, 0, 0}, {-1.0 / 6, -1.0 / 6, -1.0 / 6}, {-1.0 / 6, 1.0 / 6, -1.0 / 6},
-                                        {1.0 / 24, 1.0 / 12, 1.0 / 6}, {1.0 / 24, -1.0 / 12, 1.0 / 6}, {0, 0, 1}};
+    static const double filter[6][3] = {{0.25, 0, 0},
+                                        {-1.0 / 6, -1.0 / 6, -1.0 / 6},
+                                        {-1.0 / 6, 1.0 / 6, -1.0 / 6},
+                                        {1.0 / 24, 1.0 / 12, 1.0 / 6},
+                                        {1.0 / 24, -1.0 / 12, 1.0 / 6},
+                                        {0, 0, 1}};
     const int64_t c = padded(channels), plane = c + 3, pixel = c + 5, row_stride = 5 * pixel;
     const float low = -2, high = 3;
     float *in = random_numbers(36 * c), *weights = random_numbers(9 * c), *bias = random_numbers(c);
@@ -236,9 +257,17 @@ static void check_winograd(int64_t channels, int rows, int columns, int with_res
             }
         transformed(rows, columns, back_rows, back_columns, there, size + i * 16);
     }
-    const cl_winograd_output result = {.in = domain, .plane = plane, .channels = c, .rows = rows, .columns = columns,
-                                       .bias = bias, .low = low, .high = high,
-                                       .residual = with_residual ? residual : NULL, .out = out, .pixel_stride = pixel,
+    const cl_winograd_output result = {.in = domain,
+                                       .plane = plane,
+                                       .channels = c,
+                                       .rows = rows,
+                                       .columns = columns,
+                                       .bias = bias,
+                                       .low = low,
+                                       .high = high,
+                                       .residual = with_residual ? residual : NULL,
+                                       .out = out,
+                                       .pixel_stride = pixel,
                                        .row_stride = row_stride};
     kernels->winograd_output(&result);
     for (int y = 0; y < 4; y++)
@@ -254,8 +283,7 @@ static void check_winograd(int64_t channels, int rows, int columns, int with_res
                     sum += (double)in[((y + ky) * 6 + x + kx) * c + i] * (double)weights[(ky * 3 + kx) * c + i];
             /* Rounded at most 3 times on the way there in either direction, the filter's number and the product, and
              * 3 times on the way back in either direction; then bias and residual are added to sums of at most 11. */
-            double allowed =
-                ((3 * 2 + 2 + 3 * 2) * size[i * 16 + y * columns + x] + 2 * 11) * (FLT_EPSILON / 2) * 1.01;
+            double allowed = ((3 * 2 + 2 + 3 * 2) * size[i * 16 + y * columns + x] + 2 * 11) * (FLT_EPSILON / 2) * 1.01;
             wrong += !(fabs((double)out[at] - fmin(fmax(sum, (double)low), (double)high)) <= allowed);
         }
     CHECK_MSG(wrong == 0, "%d wrong: %d channels, %dx%d, %s", wrong, (int)channels, rows, columns, kernels->name);

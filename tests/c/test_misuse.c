@@ -6,11 +6,11 @@
 static coulis_error error;
 
 /* The call is refused as an invalid argument, and something is said. */
-#define REFUSED(call)                                                 \
-    do {                                                              \
-        error.message[0] = '\0';                                      \
-        CHECK_MSG((call) == COULIS_INVALID_ARGUMENT, "%s", #call);    \
-        CHECK_MSG(error.message[0] != '\0', "%s says nothing", #call); \
+#define REFUSED(call)                                                                                                  \
+    do {                                                                                                               \
+        error.message[0] = '\0';                                                                                       \
+        CHECK_MSG((call) == COULIS_INVALID_ARGUMENT, "%s", #call);                                                     \
+        CHECK_MSG(error.message[0] != '\0', "%s says nothing", #call);                                                 \
     } while (0)
 
 static void nothing_is_released(void) {
@@ -229,11 +229,11 @@ static void indexes_refuse(void) {
 }
 
 /* The options of a job, one of them wrong. */
-#define REFUSED_WITH(change)                                   \
-    do {                                                       \
-        coulis_job_options options = tiny_options(1);          \
-        change;                                                \
-        REFUSED(run_into("refused", &options, &error));        \
+#define REFUSED_WITH(change)                                                                                           \
+    do {                                                                                                               \
+        coulis_job_options options = tiny_options(1);                                                                  \
+        change;                                                                                                        \
+        REFUSED(run_into("refused", &options, &error));                                                                \
     } while (0)
 
 static void jobs_refuse(void) {
@@ -279,12 +279,12 @@ static void sources_refuse(void) {
 }
 
 /* The options of a collection, one of them wrong. */
-#define REFUSED_BY_COLLECTIONS(change)                                        \
-    do {                                                                      \
-        coulis_collection_options options;                                    \
-        coulis_collection_options_init(&options, sizeof options);             \
-        change;                                                               \
-        REFUSED(coulis_export(images, "x.csv", &options, &json, &error));     \
+#define REFUSED_BY_COLLECTIONS(change)                                                                                 \
+    do {                                                                                                               \
+        coulis_collection_options options;                                                                             \
+        coulis_collection_options_init(&options, sizeof options);                                                      \
+        change;                                                                                                        \
+        REFUSED(coulis_export(images, "x.csv", &options, &json, &error));                                              \
     } while (0)
 
 static void collections_refuse(void) {

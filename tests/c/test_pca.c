@@ -34,8 +34,10 @@ static void known_answer(void) {
 }
 
 static void threads_do_not_matter(void) {
-    static const struct { int64_t rows, cols; double components; } shapes[] = {
-        {5000, 70, 0}, {9, 5000, 0}, {300, 2100, 20}, {400, 300, 0.9}, {2, 3, 0}, {40, 1, 0}};
+    static const struct {
+        int64_t rows, cols;
+        double components;
+    } shapes[] = {{5000, 70, 0}, {9, 5000, 0}, {300, 2100, 20}, {400, 300, 0.9}, {2, 3, 0}, {40, 1, 0}};
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         int64_t rows = shapes[i].rows, cols = shapes[i].cols;
         float *x = make_data(rows, cols, 3);
@@ -53,8 +55,8 @@ static void threads_do_not_matter(void) {
             if (!other) continue;
             CHECK(coulis_pca_components_count(other) == count);
             CHECK(!memcmp(coulis_pca_components(first), coulis_pca_components(other), (size_t)(count * cols) * 4));
-            CHECK(!memcmp(coulis_pca_explained_variance(first), coulis_pca_explained_variance(other),
-                          (size_t)count * 8));
+            CHECK(
+                !memcmp(coulis_pca_explained_variance(first), coulis_pca_explained_variance(other), (size_t)count * 8));
             CHECK(!memcmp(coulis_pca_mean(first), coulis_pca_mean(other), (size_t)cols * 8));
             float *again = cl_alloc((size_t)rows, (size_t)count * sizeof *again);
             CHECK(coulis_pca_transform(other, x, rows, threads, again, &error) == COULIS_OK);
@@ -169,8 +171,7 @@ static void refuses(void) {
     coulis_pca *pca = NULL;
     coulis_error error = {0};
     static const double components[] = {4, 1.5, -1, 1e300, 5};
-    for (size_t i = 0; i < 5; i++)
-        CHECK(fit(x, 4, 3, components[i], 1, &pca, &error) == COULIS_INVALID_ARGUMENT);
+    for (size_t i = 0; i < 5; i++) CHECK(fit(x, 4, 3, components[i], 1, &pca, &error) == COULIS_INVALID_ARGUMENT);
     CHECK(strstr(error.message, "5 components") && strstr(error.message, "at most 3"));
     CHECK(fit(x, 4, 3, NAN, 1, &pca, &error) == COULIS_INVALID_ARGUMENT);
     CHECK(fit(x, 1, 3, 0, 1, &pca, &error) == COULIS_INVALID_ARGUMENT);
@@ -235,8 +236,12 @@ static void streams(void) {
         CHECK(cl_pool_create(2, &pool, &error) == COULIS_OK);
         CHECK(fit(x, rows, cols, 7, 1, &memory, &error) == COULIS_OK);
         counted source = {.x = x, .cols = cols, .stop_after = -1};
-        cl_rows input = {.context = &source, .rows = rows, .cols = cols, .read = read_counted,
-                         .progress = count_progress, .progress_context = &source};
+        cl_rows input = {.context = &source,
+                         .rows = rows,
+                         .cols = cols,
+                         .read = read_counted,
+                         .progress = count_progress,
+                         .progress_context = &source};
         CHECK(cl_pca_fit(&input, &seven, pool, &streamed, &error) == COULIS_OK);
         CHECK(source.reads >= 1 && source.told >= 1);
         if (memory && streamed) {

@@ -94,8 +94,7 @@ static void reaches_the_rank(void) {
     CHECK(fit_by(COULIS_SOLVER_RANDOMIZED, x, 120, 40, 0, 2, &pca, &error) == COULIS_OK);
     CHECK(fit(x, 120, 40, 0, 2, &exact, &error) == COULIS_OK);
     for (int i = 0; i < 40 && pca && exact; i++)
-        CHECK(fabs(coulis_pca_explained_variance_ratio(pca)[i] - coulis_pca_explained_variance_ratio(exact)[i]) <
-              2e-6);
+        CHECK(fabs(coulis_pca_explained_variance_ratio(pca)[i] - coulis_pca_explained_variance_ratio(exact)[i]) < 2e-6);
     coulis_pca_free(pca);
     coulis_pca_free(exact);
     pca = NULL;

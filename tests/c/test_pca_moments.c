@@ -29,7 +29,8 @@ static coulis_moments *make(const float *x, int64_t first, int64_t rows, int64_t
     CHECK_MSG(create(COLS, first, threads, &m, &error) == COULIS_OK, "%s", error.message);
     for (int64_t r = 0; r < rows; r += step)
         CHECK_MSG(coulis_moments_update(m, x + (first + r) * COLS, rows - r < step ? rows - r : step, &error) ==
-                  COULIS_OK, "%s", error.message);
+                      COULIS_OK,
+                  "%s", error.message);
     CHECK(coulis_moments_rows(m) == rows && coulis_moments_columns(m) == COLS);
     return m;
 }
@@ -251,8 +252,8 @@ static void hostile_bytes_are_refused(void) {
             if (places[p] == 56 && values[v] == 0) continue;        /* leaf 0 instead of 0 and 1: moments with a gap */
             memcpy(copy + places[p], &values[v], 8);
             error.message[0] = 0;
-            CHECK_MSG(load(copy, size, 1, &back, &error) == COULIS_BAD_DATA && !back && error.message[0],
-                      "%lld at %d", (long long)values[v], (int)places[p]);
+            CHECK_MSG(load(copy, size, 1, &back, &error) == COULIS_BAD_DATA && !back && error.message[0], "%lld at %d",
+                      (long long)values[v], (int)places[p]);
         }
     static const double numbers[] = {INFINITY, NAN, -1e300, 1e300};
     for (size_t v = 0; v < 4; v++)

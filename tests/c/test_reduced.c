@@ -45,7 +45,8 @@ static rounded round_numbers(const float *x, int64_t k, int64_t step, int of_wei
         /* The number itself is within half a step, and four roundings of a number of up to 255 steps. */
         const double error = fabs(r.low + r.scale * r.x[t] - (double)x[t * step]);
         CHECK(error <= (reduced->precision == COULIS_PRECISION_BF16 ? fabs((double)x[t * step]) / 256
-                                                                    : r.scale * (0.5 + 4 * 255 * 0x1p-24)) + 1e-30);
+                                                                    : r.scale * (0.5 + 4 * 255 * 0x1p-24)) +
+                           1e-30);
     }
     return r;
 }
@@ -62,12 +63,22 @@ static void check(int64_t m, int64_t k, int64_t columns, int with_residual, floa
     for (int64_t j = columns; j < n; j++) bias[j] = 0;
     for (int64_t i = 0; i < m; i++)
         for (int64_t x = k; x < a_stride; x++) a[i * a_stride + x] = NAN; /* never read */
-    for (int64_t t = 0; m > 1 && t < k; t++) a[a_stride + t] = 0.375f;  /* a row of equal numbers */
+    for (int64_t t = 0; m > 1 && t < k; t++) a[a_stride + t] = 0.375f;    /* a row of equal numbers */
     for (int64_t t = 0; columns > 1 && t < k; t++) b[t * columns + 1] = 0;
     cl_reduced_pack(reduced, k, columns, b, packed);
-    cl_gemm gemm = {.m = m, .k = k, .columns = columns, .a = a, .a_stride = a_stride, .b = packed, .bias = bias, .c = c,
-                    .c_stride = c_stride, .residual = with_residual ? residual : NULL, .residual_stride = n,
-                    .low = low, .high = high};
+    cl_gemm gemm = {.m = m,
+                    .k = k,
+                    .columns = columns,
+                    .a = a,
+                    .a_stride = a_stride,
+                    .b = packed,
+                    .bias = bias,
+                    .c = c,
+                    .c_stride = c_stride,
+                    .residual = with_residual ? residual : NULL,
+                    .residual_stride = n,
+                    .low = low,
+                    .high = high};
     reduced->product(&gemm, scratch);
     rounded *column = cl_alloc((size_t)columns, sizeof *column);
     for (int64_t j = 0; j < columns; j++) column[j] = round_numbers(b + j, k, columns, 1);
@@ -206,8 +217,17 @@ static float *multiplied(const cl_reduced *one, int64_t m, int64_t k, int64_t co
     float *packed = cl_alloc((size_t)cl_reduced_packed_count(one, k, columns), sizeof *packed);
     float *scratch = cl_alloc((size_t)cl_reduced_scratch_count(one, k), sizeof *scratch);
     cl_reduced_pack(one, k, columns, b, packed);
-    const cl_gemm gemm = {.m = m, .k = k, .columns = columns, .a = a, .a_stride = k, .b = packed, .bias = bias, .c = c,
-                          .c_stride = n, .low = -INFINITY, .high = INFINITY};
+    const cl_gemm gemm = {.m = m,
+                          .k = k,
+                          .columns = columns,
+                          .a = a,
+                          .a_stride = k,
+                          .b = packed,
+                          .bias = bias,
+                          .c = c,
+                          .c_stride = n,
+                          .low = -INFINITY,
+                          .high = INFINITY};
     one->product(&gemm, scratch);
     cl_free(packed), cl_free(scratch);
     return c;

@@ -17,8 +17,14 @@ static void check_layer_norm(int64_t channels, float centre, float spread) {
     float *in = random_numbers(ROWS * stride), *scale = random_numbers(stride), *shift = random_numbers(stride);
     float *out = random_numbers(ROWS * stride), *alone = random_numbers(stride);
     for (int64_t i = 0; i < ROWS * stride; i++) in[i] = i % stride < channels ? centre + spread * in[i] : NAN;
-    cl_layer_norm n = {.rows = ROWS, .channels = channels, .stride = stride, .epsilon = 1e-6, .in = in, .scale = scale,
-                       .shift = shift, .out = out};
+    cl_layer_norm n = {.rows = ROWS,
+                       .channels = channels,
+                       .stride = stride,
+                       .epsilon = 1e-6,
+                       .in = in,
+                       .scale = scale,
+                       .shift = shift,
+                       .out = out};
     kernels->layer_norm(&n);
     double worst = 0;
     for (int64_t r = 0; r < ROWS; r++) {
@@ -59,8 +65,8 @@ static void check_softmax(int64_t count, float scale, float spread, int64_t seen
     float *in = random_numbers(ROWS * stride), *out = random_numbers(ROWS * stride), sums[ROWS];
     for (int64_t i = 0; i < ROWS * stride; i++) in[i] = i % stride < count ? spread * in[i] : NAN;
     memcpy(out, in, (size_t)(ROWS * stride) * sizeof *out);
-    const cl_softmax s = {.rows = ROWS, .count = count, .stride = stride, .seen = seen, .scale = scale, .data = out,
-                          .sums = sums};
+    const cl_softmax s = {
+        .rows = ROWS, .count = count, .stride = stride, .seen = seen, .scale = scale, .data = out, .sums = sums};
     kernels->softmax(&s);
     double worst = 0;
     int rest = 0;
@@ -91,8 +97,8 @@ static void softmax_agrees(void) {
     const int64_t stride = padded(2);
     float *row = random_numbers(stride), sum;
     row[0] = 1e30f, row[1] = -1e30f;
-    kernels->softmax(&(cl_softmax){.rows = 1, .count = 2, .stride = stride, .seen = 2, .scale = 1, .data = row,
-                                   .sums = &sum});
+    kernels->softmax(
+        &(cl_softmax){.rows = 1, .count = 2, .stride = stride, .seen = 2, .scale = 1, .data = row, .sums = &sum});
     CHECK_MSG(row[0] == 1 && row[1] >= 0 && row[1] < 2e-38f && sum == 1, "%g %g %g", (double)row[0], (double)row[1],
               (double)sum);
     cl_free(row);

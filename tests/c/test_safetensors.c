@@ -34,11 +34,12 @@ static coulis_status open_header(const char *header, size_t data_size, cl_safete
 
 static void hashes(void) {
     /* From FIPS 180-4's examples. */
-    static const struct { const char *text, *digest; } known[] = {
-        {"", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},
-        {"abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"},
-        {"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
-         "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"}};
+    static const struct {
+        const char *text, *digest;
+    } known[] = {{"", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},
+                 {"abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"},
+                 {"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
+                  "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"}};
     char text[CL_SHA256_TEXT];
     cl_sha256 hash;
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
@@ -111,8 +112,8 @@ static void takes_what_the_format_allows(void) {
     CHECK(open_header("{\"i\":{\"dtype\":\"I8\",\"shape\":[3,1,1,1,1],\"data_offsets\":[0,3]},"
                       "\"d\":{\"dtype\":\"F64\",\"shape\":[1],\"data_offsets\":[3,11]},"
                       "\"f\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[12,16]},"
-                      "\"new\":{\"dtype\":\"F6\",\"shape\":[1],\"data_offsets\":[11,12]}}   \n", 16, &file,
-                      &error) == COULIS_OK);
+                      "\"new\":{\"dtype\":\"F6\",\"shape\":[1],\"data_offsets\":[11,12]}}   \n",
+                      16, &file, &error) == COULIS_OK);
     if (!file) return;
     static const uint8_t expected[8] = {3, 4, 5, 6, 7, 8, 9, 10};
     const cl_tensor *d = cl_safetensors_find(file, "d"), *f = cl_safetensors_find(file, "f");
@@ -125,35 +126,40 @@ static void takes_what_the_format_allows(void) {
 }
 
 static void refuses(void) {
-    static const struct { const char *header; const char *word; } cases[] = {
-        {"", "not a JSON object"},
-        {"[]", "not a JSON object"},
-        {"{\"a\":", "not a JSON object"},
-        {"{} x", "goes on"},
-        {"{\"a\":1}", "not an object"},
-        {"{\"__metadata__\":{\"a\":1}}", "not text"},
-        {"{\"a\":{\"shape\":[1],\"data_offsets\":[0,4]}}", "lacks"},
-        {"{\"a\":{\"dtype\":\"F32\",\"data_offsets\":[0,4]}}", "lacks"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1]}}", "lacks"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0]}}", "lacks"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4,8]}}", "lacks"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,0]}}", "outside"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[-4,0]}}", "outside"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0.5,4.5]}}", "outside"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[5],\"data_offsets\":[0,20]}}", "outside"},
-        {"{\"a\":{\"dtype\":\"I64\",\"shape\":[5],\"data_offsets\":[0,1e300]}}", "outside"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,4]}}", "asks for"},
-        {"{\"a\":{\"dtype\":\"I16\",\"shape\":[1],\"data_offsets\":[0,4]}}", "asks for"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[-1],\"data_offsets\":[0,4]}}", "whole numbers"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[\"1\"],\"data_offsets\":[0,4]}}", "whole numbers"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1,1,1,1,1],\"data_offsets\":[0,4]}}", "dimensions"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[4294967296,4294967296],\"data_offsets\":[0,0]}}", "too large"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[4611686018427387904],\"data_offsets\":[0,0]}}", "whole numbers"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[4503599627370496,1024],\"data_offsets\":[0,0]}}", "asks for"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},"
-         "\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}", "twice"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},"
-         "\"b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[4,12]}}", "overlaps"}};
+    static const struct {
+        const char *header;
+        const char *word;
+    } cases[] = {{"", "not a JSON object"},
+                 {"[]", "not a JSON object"},
+                 {"{\"a\":", "not a JSON object"},
+                 {"{} x", "goes on"},
+                 {"{\"a\":1}", "not an object"},
+                 {"{\"__metadata__\":{\"a\":1}}", "not text"},
+                 {"{\"a\":{\"shape\":[1],\"data_offsets\":[0,4]}}", "lacks"},
+                 {"{\"a\":{\"dtype\":\"F32\",\"data_offsets\":[0,4]}}", "lacks"},
+                 {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1]}}", "lacks"},
+                 {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0]}}", "lacks"},
+                 {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4,8]}}", "lacks"},
+                 {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,0]}}", "outside"},
+                 {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[-4,0]}}", "outside"},
+                 {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0.5,4.5]}}", "outside"},
+                 {"{\"a\":{\"dtype\":\"F32\",\"shape\":[5],\"data_offsets\":[0,20]}}", "outside"},
+                 {"{\"a\":{\"dtype\":\"I64\",\"shape\":[5],\"data_offsets\":[0,1e300]}}", "outside"},
+                 {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,4]}}", "asks for"},
+                 {"{\"a\":{\"dtype\":\"I16\",\"shape\":[1],\"data_offsets\":[0,4]}}", "asks for"},
+                 {"{\"a\":{\"dtype\":\"F32\",\"shape\":[-1],\"data_offsets\":[0,4]}}", "whole numbers"},
+                 {"{\"a\":{\"dtype\":\"F32\",\"shape\":[\"1\"],\"data_offsets\":[0,4]}}", "whole numbers"},
+                 {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1,1,1,1,1],\"data_offsets\":[0,4]}}", "dimensions"},
+                 {"{\"a\":{\"dtype\":\"F32\",\"shape\":[4294967296,4294967296],\"data_offsets\":[0,0]}}", "too large"},
+                 {"{\"a\":{\"dtype\":\"F32\",\"shape\":[4611686018427387904],\"data_offsets\":[0,0]}}",
+                  "whole numbers"},
+                 {"{\"a\":{\"dtype\":\"F32\",\"shape\":[4503599627370496,1024],\"data_offsets\":[0,0]}}", "asks for"},
+                 {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},"
+                  "\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}",
+                  "twice"},
+                 {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},"
+                  "\"b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[4,12]}}",
+                  "overlaps"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         coulis_error error = {0};
         cl_safetensors *file = NULL;
@@ -235,8 +241,8 @@ static void full_disk(void) {
     snprintf(path, sizeof path, "%s/full.safetensors", folder);
     size_t count = 100000;
     float *numbers = cl_alloc_zero(count, sizeof *numbers);
-    cl_tensor tensor = {.name = "a", .dtype = CL_F32, .rank = 1, .shape = {(int64_t)count}, .count = (int64_t)count,
-                        .data = numbers};
+    cl_tensor tensor = {
+        .name = "a", .dtype = CL_F32, .rank = 1, .shape = {(int64_t)count}, .count = (int64_t)count, .data = numbers};
     struct rlimit before, small;
     CHECK(getrlimit(RLIMIT_FSIZE, &before) == 0);
     small = before;

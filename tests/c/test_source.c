@@ -8,13 +8,13 @@
 /* What the source under test does at its item `at`. */
 typedef enum fault {
     NONE,
-    READ_UNREADABLE,  /* a status of an image, with a sentence */
-    READ_SILENT,      /* the same without one */
-    READ_UNKNOWN,     /* a number that is no status */
-    READ_IO,          /* a fault of the machine */
-    READ_NOTHING,     /* no bytes */
-    READ_NOWHERE,     /* some bytes at no address */
-    READ_TOO_MUCH,    /* more than was asked for */
+    READ_UNREADABLE, /* a status of an image, with a sentence */
+    READ_SILENT,     /* the same without one */
+    READ_UNKNOWN,    /* a number that is no status */
+    READ_IO,         /* a fault of the machine */
+    READ_NOTHING,    /* no bytes */
+    READ_NOWHERE,    /* some bytes at no address */
+    READ_TOO_MUCH,   /* more than was asked for */
     NEXT_IO,
     NEXT_SILENT,
     NEXT_TOO_FEW,
@@ -55,8 +55,9 @@ static coulis_status say(coulis_error *error, coulis_status status, const char *
 
 static coulis_status next(void *context, coulis_item *item, coulis_error *error) {
     memory *m = context;
-    const int64_t at = m->at++, end = m->fault == NEXT_TOO_FEW ? IMAGES - 1 : m->fault == NEXT_TOO_MANY ? IMAGES + 1
-                                                                                                        : IMAGES;
+    const int64_t at = m->at++, end = m->fault == NEXT_TOO_FEW    ? IMAGES - 1
+                                      : m->fault == NEXT_TOO_MANY ? IMAGES + 1
+                                                                  : IMAGES;
     if (m->fault == NEXT_IO && at == m->fault_at) return say(error, COULIS_IO, "the cable was pulled");
     if (m->fault == NEXT_SILENT && at == m->fault_at) return COULIS_BAD_DATA;
     if (at >= end) return COULIS_OK;
@@ -109,9 +110,16 @@ static void close_memory(void *context) { ((memory *)context)->closed++; }
 static coulis_source source_of(memory *m) {
     memcpy(m->bytes, shared.bytes, sizeof m->bytes);
     memcpy(m->sizes, shared.sizes, sizeof m->sizes);
-    return (coulis_source){.size = sizeof(coulis_source), .context = m, .count = IMAGES, .columns = columns,
-                           .column_count = 2, .identity = "images in memory", .next = next, .read = read_bytes,
-                           .release = release, .close = close_memory};
+    return (coulis_source){.size = sizeof(coulis_source),
+                           .context = m,
+                           .count = IMAGES,
+                           .columns = columns,
+                           .column_count = 2,
+                           .identity = "images in memory",
+                           .next = next,
+                           .read = read_bytes,
+                           .release = release,
+                           .close = close_memory};
 }
 
 static coulis_status run_source(const char *name, const coulis_source *source, coulis_job_result *result,

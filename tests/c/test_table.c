@@ -31,8 +31,10 @@ static bool same_row(const cl_row *row, int64_t number, int64_t length, bool wit
 }
 
 static void round_trip(void) {
-    static const struct { int64_t rows, length, per_group; } cases[] = {
-        {10, 3, 4}, {1, 1, 1}, {7, 1, 7}, {100, 5000, 30}, {6, 70000, 4}, {3000, 40, 1000}, {2, 4, 1}, {0, 3, 1}};
+    static const struct {
+        int64_t rows, length, per_group;
+    } cases[] = {{10, 3, 4},    {1, 1, 1},        {7, 1, 7}, {100, 5000, 30},
+                 {6, 70000, 4}, {3000, 40, 1000}, {2, 4, 1}, {0, 3, 1}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         int64_t count = cases[i].rows, length = cases[i].length;
         coulis_error error = {0};
@@ -178,7 +180,7 @@ static void survives_short_memory(void) {
         cl_part_reader *reader = NULL;
         cl_test_fail_allocation(0);
         float *vectors;
-        char(*names)[32];
+        char (*names)[32];
         cl_row *rows = make_rows(0, 20, 30, &vectors, &names);
         const cl_row *read;
         int64_t count;

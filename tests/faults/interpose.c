@@ -141,8 +141,9 @@ void *mmap(void *where, size_t size, int protection, int flags, int file, off_t 
 
 int pthread_create(pthread_t *id, const pthread_attr_t *attributes, void *(*work)(void *), void *argument) {
     static int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
-    if (!real) real = (int (*)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *))dlsym(RTLD_NEXT,
-                                                                                                 "pthread_create");
+    if (!real)
+        real = (int (*)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *))dlsym(RTLD_NEXT,
+                                                                                              "pthread_create");
     return must_fail(THREAD) ? EAGAIN : real(id, attributes, work, argument);
 }
 
@@ -165,12 +166,13 @@ int pthread_sigmask(int how, const sigset_t *set, sigset_t *old) {
 
 #if defined(__x86_64__)
 #define ARCH AUDIT_ARCH_X86_64
-#define REGISTER(context, n) ((context)->uc_mcontext.gregs[(n) == 0   ? REG_RDI \
-                                                           : (n) == 1 ? REG_RSI \
-                                                           : (n) == 2 ? REG_RDX \
-                                                           : (n) == 3 ? REG_R10 \
-                                                           : (n) == 4 ? REG_R8  \
-                                                                      : REG_R9])
+#define REGISTER(context, n)                                                                                           \
+    ((context)->uc_mcontext.gregs[(n) == 0   ? REG_RDI                                                                 \
+                                  : (n) == 1 ? REG_RSI                                                                 \
+                                  : (n) == 2 ? REG_RDX                                                                 \
+                                  : (n) == 3 ? REG_R10                                                                 \
+                                  : (n) == 4 ? REG_R8                                                                  \
+                                             : REG_R9])
 #define RESULT(context) ((context)->uc_mcontext.gregs[REG_RAX])
 
 /* The one place from which the filter lets system calls pass; it sees them at the label behind the instruction. */
@@ -285,8 +287,8 @@ static int main_between(int count, char **arguments, char **environment) {
     return code;
 }
 
-typedef int start_function(int (*)(int, char **, char **), int, char **, void (*)(void), void (*)(void),
-                           void (*)(void), void *);
+typedef int start_function(int (*)(int, char **, char **), int, char **, void (*)(void), void (*)(void), void (*)(void),
+                           void *);
 
 #pragma GCC visibility push(default)
 

@@ -101,8 +101,7 @@ CL_INLINE void panel_rows(const cl_gemm *g, int64_t first, int64_t last, int64_t
 void KERNEL(cl_gemm)(const cl_gemm *g) {
     if (is_sparse(g)) {
         sparse_gemm(g);
-        if (g->activation)
-            KERNEL(cl_activate_rows)(g->activation, g->m, padded_columns(g->columns), g->c_stride, g->c);
+        if (g->activation) KERNEL(cl_activate_rows)(g->activation, g->m, padded_columns(g->columns), g->c_stride, g->c);
         return;
     }
     const int64_t depth = g->k * (g->runs > 1 ? g->runs : 1), n = padded_columns(g->columns);

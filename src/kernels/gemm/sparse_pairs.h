@@ -135,10 +135,9 @@ CL_INLINE void sparse_gemm(const cl_gemm *g) {
         last = first + 2 * pairs < g->m ? first + 2 * pairs : g->m;
         for (int64_t row = first, pair = 0; row < last; row += 2, pair++)
             for (int64_t list = 0; list < lists; list++)
-                counts[pair * lists + list] =
-                    list_of_pair(g, row, row + 1 < last, list * PAIR_DEPTH,
-                                 (list + 1) * PAIR_DEPTH < k ? (list + 1) * PAIR_DEPTH : k,
-                                 entries + pair * k + list * PAIR_DEPTH);
+                counts[pair * lists + list] = list_of_pair(g, row, row + 1 < last, list * PAIR_DEPTH,
+                                                           (list + 1) * PAIR_DEPTH < k ? (list + 1) * PAIR_DEPTH : k,
+                                                           entries + pair * k + list * PAIR_DEPTH);
         const float *panel = g->b;
         for (int64_t column = 0; column < n;) {
             const int64_t vectors = pair_vectors((n - column) / LANES);

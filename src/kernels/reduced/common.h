@@ -17,10 +17,10 @@
 /* A block of rows of A, rounded, and the parts of a packed B. */
 typedef struct block {
     const cl_gemm *g;
-    int64_t first, rows;     /* which of A */
-    int64_t units, stride;   /* of a row, and from one to the next */
+    int64_t first, rows;   /* which of A */
+    int64_t units, stride; /* of a row, and from one to the next */
     uint32_t *a;
-    float *scale, *low;      /* of each row; bytes only */
+    float *scale, *low; /* of each row; bytes only */
     const uint32_t *b;
     const float *column_scale, *column_sum; /* bytes only */
 } block;
@@ -105,8 +105,12 @@ CL_INLINE void each_block(const cl_gemm *g, float *scratch, const int64_t multip
                           void (*multiply)(const block *)) {
     const int64_t units = cl_reduced_units(g->k, bytes ? 4 : 2, multiple), rows = cl_reduced_rows(units);
     const int64_t padded = bytes ? cl_reduced_padded(g->columns) : 0;
-    block s = {.g = g, .units = units, .stride = cl_reduced_row_units(units), .a = (uint32_t *)(void *)scratch,
-               .b = (const uint32_t *)(const void *)(g->b + 2 * padded), .column_scale = g->b,
+    block s = {.g = g,
+               .units = units,
+               .stride = cl_reduced_row_units(units),
+               .a = (uint32_t *)(void *)scratch,
+               .b = (const uint32_t *)(const void *)(g->b + 2 * padded),
+               .column_scale = g->b,
                .column_sum = g->b + padded};
     s.scale = scratch + rows * s.stride;
     s.low = s.scale + rows;

@@ -55,8 +55,8 @@ static void pack_bf16(int64_t k, int64_t columns, int64_t units, const float *b,
     for (int64_t column = 0; column < columns; column++) {
         uint16_t *panel = packed + column / CL_REDUCED_COLUMNS * CL_REDUCED_COLUMNS * units * 2;
         for (int64_t t = 0; t < k; t++)
-            panel[(t / 2 * CL_REDUCED_COLUMNS + column % CL_REDUCED_COLUMNS) * 2 + t % 2] =
-                cl_bf16_of(b[t * columns + column]);
+            panel[(t / 2 * CL_REDUCED_COLUMNS + column % CL_REDUCED_COLUMNS) * 2 + t % 2] = cl_bf16_of(
+                b[t * columns + column]);
     }
 }
 
@@ -84,6 +84,5 @@ void cl_reduced_pack(const cl_reduced *reduced, int64_t k, int64_t columns, cons
     memset(packed, 0, (size_t)cl_reduced_packed_count(reduced, k, columns) * sizeof *packed);
     if (reduced->precision == COULIS_PRECISION_INT8)
         pack_int8(k, columns, units, b, packed, packed + padded, (int8_t *)(packed + 2 * padded));
-    else
-        pack_bf16(k, columns, units, b, (uint16_t *)packed);
+    else pack_bf16(k, columns, units, b, (uint16_t *)packed);
 }

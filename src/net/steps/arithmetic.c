@@ -9,9 +9,15 @@ static void rows(const cl_run *run, const cl_step *step, int64_t count, const fl
                                             : step->node->op == CL_OP_SUBTRACT ? CL_SUBTRACT
                                             : step->node->op == CL_OP_MULTIPLY ? CL_MULTIPLY
                                                                                : CL_DIVIDE,
-                                      .a = in, .b = other, .a_step = a->rows > 1 ? a->stride : 0,
-                                      .b_step = b->rows > 1 ? b->stride : 0, .pixels = count,
-                                      .channels = out->stride, .low = step->low, .high = step->high, .out = result};
+                                      .a = in,
+                                      .b = other,
+                                      .a_step = a->rows > 1 ? a->stride : 0,
+                                      .b_step = b->rows > 1 ? b->stride : 0,
+                                      .pixels = count,
+                                      .channels = out->stride,
+                                      .low = step->low,
+                                      .high = step->high,
+                                      .out = result};
     run->plan->kernels->arithmetic(&arithmetic);
 }
 

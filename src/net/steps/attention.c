@@ -25,8 +25,11 @@ static int64_t lines(int64_t count) { return (count + CL_ALIGNMENT - 1) / CL_ALI
 static shape shape_of(const cl_plan *plan, const cl_step *step) {
     const cl_kernels *kernels = plan->kernels;
     const cl_value *first = cl_step_input(plan, step), *last = &plan->values[step->inputs[step->input_count - 1]];
-    shape s = {.queries = cl_step_output(plan, step)->rows, .keys = last->rows, .channels = step->node->channels,
-               .q_stride = first->stride, .k_stride = last->stride};
+    shape s = {.queries = cl_step_output(plan, step)->rows,
+               .keys = last->rows,
+               .channels = step->node->channels,
+               .q_stride = first->stride,
+               .k_stride = last->stride};
     s.head = s.channels / step->node->attention.heads;
     s.score_stride = cl_padded(kernels, s.keys);
     s.head_stride = cl_padded(kernels, s.head);
@@ -54,14 +57,32 @@ static void head(const cl_run *run, const cl_step *step, const shape *s, const f
     kernels->gemm_pack(s->keys, s->head, v, s->k_stride, 1, memory + s->v_at);
     for (int64_t first = 0; first < s->queries; first += s->block) {
         const int64_t rows = first + s->block < s->queries ? s->block : s->queries - first;
-        kernels->gemm(&(cl_gemm){.m = rows, .k = s->head, .columns = s->keys, .a = q + first * s->q_stride,
-                                 .a_stride = s->q_stride, .b = memory, .c = scores, .c_stride = s->score_stride,
-                                 .low = -INFINITY, .high = INFINITY});
-        kernels->softmax(&(cl_softmax){.rows = rows, .count = s->keys, .stride = s->score_stride,
+        kernels->gemm(&(cl_gemm){.m = rows,
+                                 .k = s->head,
+                                 .columns = s->keys,
+                                 .a = q + first * s->q_stride,
+                                 .a_stride = s->q_stride,
+                                 .b = memory,
+                                 .c = scores,
+                                 .c_stride = s->score_stride,
+                                 .low = -INFINITY,
+                                 .high = INFINITY});
+        kernels->softmax(&(cl_softmax){.rows = rows,
+                                       .count = s->keys,
+                                       .stride = s->score_stride,
                                        .seen = step->node->attention.causal ? first : s->keys,
-                                       .scale = (float)step->node->attention.scale, .data = scores, .sums = sums});
-        kernels->gemm(&(cl_gemm){.m = rows, .k = s->keys, .columns = s->head, .a = scores, .a_stride = s->score_stride,
-                                 .b = memory + s->v_at, .c = result, .c_stride = s->head_stride, .low = -INFINITY,
+                                       .scale = (float)step->node->attention.scale,
+                                       .data = scores,
+                                       .sums = sums});
+        kernels->gemm(&(cl_gemm){.m = rows,
+                                 .k = s->keys,
+                                 .columns = s->head,
+                                 .a = scores,
+                                 .a_stride = s->score_stride,
+                                 .b = memory + s->v_at,
+                                 .c = result,
+                                 .c_stride = s->head_stride,
+                                 .low = -INFINITY,
                                  .high = INFINITY});
         for (int64_t r = 0; r < rows; r++) {
             const float factor = 1 / sums[r];

@@ -21,5 +21,4 @@ static bool accepts(const cl_graph *graph, const cl_node *node) {
     return node->op == CL_OP_CONCAT;
 }
 
-const cl_step_ops cl_step_concat = {
-    .name = "concat", .flags = CL_STEP_ACTIVATES, .accepts = accepts, .run = run_all};
+const cl_step_ops cl_step_concat = {.name = "concat", .flags = CL_STEP_ACTIVATES, .accepts = accepts, .run = run_all};

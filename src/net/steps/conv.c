@@ -98,10 +98,20 @@ static void conv_pixels(const cl_run *run, const cl_step *step, int64_t first, i
                 y = 0;
                 picture++;
             }
-            cl_gemm gemm = {.m = rows, .k = depth, .columns = columns, .a = patches, .a_stride = depth,
-                            .b = step->weights + g * packed, .bias = step->bias + g * p.padded, .c = result,
-                            .c_stride = out->stride, .residual = residual, .residual_stride = out->stride,
-                            .low = step->low, .high = step->high, .zeros = step->zeros};
+            cl_gemm gemm = {.m = rows,
+                            .k = depth,
+                            .columns = columns,
+                            .a = patches,
+                            .a_stride = depth,
+                            .b = step->weights + g * packed,
+                            .bias = step->bias + g * p.padded,
+                            .c = result,
+                            .c_stride = out->stride,
+                            .residual = residual,
+                            .residual_stride = out->stride,
+                            .low = step->low,
+                            .high = step->high,
+                            .zeros = step->zeros};
             if (step->groups == 1 || p.padded == columns) {
                 gemm.c += g * columns;
                 kernels->gemm(&gemm);
@@ -129,14 +139,23 @@ static void conv_inside(const cl_run *run, const cl_step *step, int64_t picture,
     const cl_value *in = cl_step_input(run->plan, step), *out = cl_step_output(run->plan, step);
     const cl_window *w = &step->node->window;
     const int64_t row = in->width * in->stride;
-    const cl_gemm gemm = {
-        .m = last - first, .k = w->kernel[1] * in->stride, .columns = out->channels,
-        .a = cl_value_data(run, step->inputs[0]) + picture * in->size + (y * w->stride[0] - w->pad_before[0]) * row +
-             (first * w->stride[1] - w->pad_before[1]) * in->stride,
-        .a_stride = w->stride[1] * in->stride, .runs = w->kernel[0], .run_stride = w->dilation[0] * row,
-        .b = step->weights, .bias = step->bias, .c = result + first * out->stride, .c_stride = out->stride,
-        .residual = residual ? residual + first * out->stride : NULL, .residual_stride = out->stride,
-        .low = step->low, .high = step->high};
+    const cl_gemm gemm = {.m = last - first,
+                          .k = w->kernel[1] * in->stride,
+                          .columns = out->channels,
+                          .a = cl_value_data(run, step->inputs[0]) + picture * in->size +
+                               (y * w->stride[0] - w->pad_before[0]) * row +
+                               (first * w->stride[1] - w->pad_before[1]) * in->stride,
+                          .a_stride = w->stride[1] * in->stride,
+                          .runs = w->kernel[0],
+                          .run_stride = w->dilation[0] * row,
+                          .b = step->weights,
+                          .bias = step->bias,
+                          .c = result + first * out->stride,
+                          .c_stride = out->stride,
+                          .residual = residual ? residual + first * out->stride : NULL,
+                          .residual_stride = out->stride,
+                          .low = step->low,
+                          .high = step->high};
     run->plan->kernels->gemm(&gemm);
 }
 

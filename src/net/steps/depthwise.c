@@ -26,11 +26,18 @@ static void lines(const cl_run *run, const cl_step *step, int32_t picture, int32
     const cl_value *in = cl_step_input(run->plan, step), *out = cl_step_output(run->plan, step);
     const cl_window *w = &step->node->window;
     const float *rows[2][CL_KERNEL_MAX];
-    cl_depthwise d = {
-        .channels = in->stride, .input_width = in->width, .output_width = out->width,
-        .kernel_height = w->kernel[0], .kernel_width = w->kernel[1], .stride = w->stride[0],
-        .dilation = w->dilation[0], .pad_left = w->pad_before[1], .weights = step->weights, .bias = step->bias,
-        .low = step->low, .high = step->high};
+    cl_depthwise d = {.channels = in->stride,
+                      .input_width = in->width,
+                      .output_width = out->width,
+                      .kernel_height = w->kernel[0],
+                      .kernel_width = w->kernel[1],
+                      .stride = w->stride[0],
+                      .dilation = w->dilation[0],
+                      .pad_left = w->pad_before[1],
+                      .weights = step->weights,
+                      .bias = step->bias,
+                      .low = step->low,
+                      .high = step->high};
     for (int32_t r = 0; y + r < end; r++) {
         for (int32_t ky = 0; ky < w->kernel[0]; ky++) {
             int32_t line = (y + r) * w->stride[0] - w->pad_before[0] + ky * w->dilation[0];
@@ -43,9 +50,7 @@ static void lines(const cl_run *run, const cl_step *step, int32_t picture, int32
     run->plan->kernels->depthwise(&d);
 }
 
-static void run_lines(const cl_run *run, const cl_step *step, int32_t y, int32_t end) {
-    lines(run, step, 0, y, end);
-}
+static void run_lines(const cl_run *run, const cl_step *step, int32_t y, int32_t end) { lines(run, step, 0, y, end); }
 
 static void run_all(const cl_run *run, const cl_step *step) {
     const int32_t height = cl_step_output(run->plan, step)->height;

@@ -16,5 +16,4 @@ static bool accepts(const cl_graph *graph, const cl_node *node) {
     return node->op == CL_OP_FLATTEN;
 }
 
-const cl_step_ops cl_step_flatten = {
-    .name = "flatten", .flags = CL_STEP_ACTIVATES, .accepts = accepts, .run = run_all};
+const cl_step_ops cl_step_flatten = {.name = "flatten", .flags = CL_STEP_ACTIVATES, .accepts = accepts, .run = run_all};

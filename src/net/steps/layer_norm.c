@@ -15,9 +15,14 @@ static coulis_status pack(const cl_plan *plan, const coulis_model *model, cl_ste
 
 static void rows(const cl_run *run, const cl_step *step, int64_t count, const float *in, float *out) {
     const cl_value *value = cl_step_output(run->plan, step);
-    run->plan->kernels->layer_norm(&(cl_layer_norm){
-        .rows = count, .channels = value->channels, .stride = value->stride, .epsilon = step->node->epsilon, .in = in,
-        .scale = step->weights, .shift = step->bias, .out = out});
+    run->plan->kernels->layer_norm(&(cl_layer_norm){.rows = count,
+                                                    .channels = value->channels,
+                                                    .stride = value->stride,
+                                                    .epsilon = step->node->epsilon,
+                                                    .in = in,
+                                                    .scale = step->weights,
+                                                    .shift = step->bias,
+                                                    .out = out});
 }
 
 static void run_all(const cl_run *run, const cl_step *step) {

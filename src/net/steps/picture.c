@@ -16,5 +16,4 @@ static bool accepts(const cl_graph *graph, const cl_node *node) {
     return node->op == CL_OP_IMAGE;
 }
 
-const cl_step_ops cl_step_picture = {
-    .name = "picture", .flags = 0, .accepts = accepts, .run = run_all};
+const cl_step_ops cl_step_picture = {.name = "picture", .flags = 0, .accepts = accepts, .run = run_all};

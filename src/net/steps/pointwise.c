@@ -5,9 +5,19 @@
 static void rows(const cl_run *run, const cl_step *step, int64_t m, const float *in, const float *residual,
                  float *result) {
     const cl_value *from = cl_step_input(run->plan, step), *to = cl_step_output(run->plan, step);
-    cl_gemm gemm = {.m = m, .k = from->channels, .columns = to->channels, .a = in, .a_stride = from->stride,
-                    .b = step->weights, .bias = step->bias, .c = result, .c_stride = to->stride,
-                    .residual = residual, .residual_stride = to->stride, .low = step->low, .high = step->high,
+    cl_gemm gemm = {.m = m,
+                    .k = from->channels,
+                    .columns = to->channels,
+                    .a = in,
+                    .a_stride = from->stride,
+                    .b = step->weights,
+                    .bias = step->bias,
+                    .c = result,
+                    .c_stride = to->stride,
+                    .residual = residual,
+                    .residual_stride = to->stride,
+                    .low = step->low,
+                    .high = step->high,
                     .zeros = step->zeros};
     if (step->reduced) {
         run->plan->reduced->product(&gemm, cl_scratch(run));

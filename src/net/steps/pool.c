@@ -74,5 +74,4 @@ static bool accepts(const cl_graph *graph, const cl_node *node) {
            node->op == CL_OP_GLOBAL_AVERAGE_POOL;
 }
 
-const cl_step_ops cl_step_pool = {
-    .name = "pool", .flags = CL_STEP_ACTIVATES, .accepts = accepts, .run = run_all};
+const cl_step_ops cl_step_pool = {.name = "pool", .flags = CL_STEP_ACTIVATES, .accepts = accepts, .run = run_all};

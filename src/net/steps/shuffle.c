@@ -17,5 +17,4 @@ static bool accepts(const cl_graph *graph, const cl_node *node) {
     return node->op == CL_OP_SHUFFLE;
 }
 
-const cl_step_ops cl_step_shuffle = {
-    .name = "shuffle", .flags = CL_STEP_ACTIVATES, .accepts = accepts, .run = run_all};
+const cl_step_ops cl_step_shuffle = {.name = "shuffle", .flags = CL_STEP_ACTIVATES, .accepts = accepts, .run = run_all};

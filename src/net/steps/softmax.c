@@ -22,5 +22,4 @@ static bool accepts(const cl_graph *graph, const cl_node *node) {
     return node->op == CL_OP_SOFTMAX;
 }
 
-const cl_step_ops cl_step_softmax = {
-    .name = "softmax", .flags = CL_STEP_ACTIVATES, .accepts = accepts, .run = run_all};
+const cl_step_ops cl_step_softmax = {.name = "softmax", .flags = CL_STEP_ACTIVATES, .accepts = accepts, .run = run_all};

@@ -49,11 +49,9 @@ static void winograd_filter(const float g[9], double scale, float u[36]) {
                                         {0, 0, 1}};
     for (int y = 0; y < 6; y++) {
         double row[3];
-        for (int x = 0; x < 3; x++)
-            row[x] = matrix[y][0] * g[x] + matrix[y][1] * g[3 + x] + matrix[y][2] * g[6 + x];
+        for (int x = 0; x < 3; x++) row[x] = matrix[y][0] * g[x] + matrix[y][1] * g[3 + x] + matrix[y][2] * g[6 + x];
         for (int x = 0; x < 6; x++)
-            u[y * 6 + x] =
-                (float)(scale * (row[0] * matrix[x][0] + row[1] * matrix[x][1] + row[2] * matrix[x][2]));
+            u[y * 6 + x] = (float)(scale * (row[0] * matrix[x][0] + row[1] * matrix[x][1] + row[2] * matrix[x][2]));
     }
 }
 
@@ -91,8 +89,8 @@ static coulis_status pack(const cl_plan *plan, const coulis_model *model, cl_ste
 /* Tiles of all images, cut ones at the bottom first, then whole ones, those cut at the right, and the corners: so
  * those that use a point of the domain, which a cut tile may not, are neighbours. */
 typedef struct tiling {
-    int64_t across, down;     /* whole tiles in an image */
-    int32_t columns, rows;    /* pixels left for cut ones, 0 for none */
+    int64_t across, down;                 /* whole tiles in an image */
+    int32_t columns, rows;                /* pixels left for cut ones, 0 for none */
     int64_t bottom, whole, right, corner; /* where each kind ends */
 } tiling;
 
@@ -136,8 +134,8 @@ static void transform_input(const cl_run *run, const cl_step *step, place at, co
     const cl_value *in = cl_step_input(run->plan, step);
     const cl_window *w = &step->node->window;
     const float *data = cl_value_data(run, step->inputs[0]) + at.picture * in->size;
-    cl_winograd_input tile = {.rows = at.rows, .columns = at.columns, .channels = in->stride, .out = planes,
-                              .plane = plane};
+    cl_winograd_input tile = {
+        .rows = at.rows, .columns = at.columns, .channels = in->stride, .out = planes, .plane = plane};
     for (int r = 0; r < at.rows + 2; r++) {
         const int64_t y = at.y - w->pad_before[0] + r;
         for (int c = 0; c < at.columns + 2; c++) {
@@ -190,15 +188,25 @@ static void run_all(const cl_run *run, const cl_step *step) {
                 last = (last < end ? last : end) - start;
                 if (first >= last) continue;
                 /* Bias, residual and activation come on the way back. */
-                kernels->gemm(&(cl_gemm){.m = last - first, .k = in->channels, .columns = count,
-                                         .a = before + p * plane_in + first * in->stride, .a_stride = in->stride,
-                                         .b = weights, .c = after + p * plane_out + first * padded, .c_stride = padded,
-                                         .low = -INFINITY, .high = INFINITY});
+                kernels->gemm(&(cl_gemm){.m = last - first,
+                                         .k = in->channels,
+                                         .columns = count,
+                                         .a = before + p * plane_in + first * in->stride,
+                                         .a_stride = in->stride,
+                                         .b = weights,
+                                         .c = after + p * plane_out + first * padded,
+                                         .c_stride = padded,
+                                         .low = -INFINITY,
+                                         .high = INFINITY});
             }
             for (int64_t t = start; t < end; t++) {
-                const cl_winograd_output back = {.in = after + (t - start) * padded, .plane = plane_out,
-                                                 .channels = padded, .bias = step->bias + column, .low = step->low,
-                                                 .high = step->high, .pixel_stride = out->stride,
+                const cl_winograd_output back = {.in = after + (t - start) * padded,
+                                                 .plane = plane_out,
+                                                 .channels = padded,
+                                                 .bias = step->bias + column,
+                                                 .low = step->low,
+                                                 .high = step->high,
+                                                 .pixel_stride = out->stride,
                                                  .row_stride = out->width * out->stride};
                 transform_output(run, step, place_of(&tiles, t), &back, column);
             }

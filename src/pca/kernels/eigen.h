@@ -23,12 +23,11 @@ CL_INLINE void multiply_tile(int64_t m, int64_t k, const double *a, int64_t a_ro
     CL_UNROLL
     for (int i = 0; i < HEIGHT; i++) rows[i] = a + (i < m ? i : m - 1) * a_row;
     CL_UNROLL
-    for (int i = 0; i < HEIGHT; i++)
-        CL_UNROLL
-        for (int j = 0; j < ACROSS; j++) {
-            sums[i][j] = vd_zero();
-            __builtin_prefetch(c + (i < m ? i : m - 1) * c_stride + j * DOUBLES);
-        }
+    for (int i = 0; i < HEIGHT; i++) CL_UNROLL
+    for (int j = 0; j < ACROSS; j++) {
+        sums[i][j] = vd_zero();
+        __builtin_prefetch(c + (i < m ? i : m - 1) * c_stride + j * DOUBLES);
+    }
     for (int64_t t = 0; t < k; t++, b += CL_PANEL) {
         vd right[ACROSS];
         CL_UNROLL
@@ -86,10 +85,9 @@ static double KERNEL(row_dot)(int64_t n, const double *x, const double *y) {
     CL_UNROLL
     for (int i = 0; i < CHAINS; i++) sums[i] = vd_zero();
     int64_t whole = n - n % STEP;
-    for (int64_t t = 0; t < whole; t += STEP)
-        CL_UNROLL
-        for (int i = 0; i < CHAINS; i++)
-            sums[i] = vd_fma(vd_load(x + t + i * DOUBLES), vd_load(y + t + i * DOUBLES), sums[i]);
+    for (int64_t t = 0; t < whole; t += STEP) CL_UNROLL
+    for (int i = 0; i < CHAINS; i++)
+        sums[i] = vd_fma(vd_load(x + t + i * DOUBLES), vd_load(y + t + i * DOUBLES), sums[i]);
     double sum = 0;
     for (int64_t t = whole; t < n; t++) sum += x[t] * y[t];
     CL_UNROLL

@@ -8,7 +8,7 @@
 /* A tile of ROWS x COLUMNS running sums, held in registers together with COLUMNS of the loads. Each
  * step loads ROWS + COLUMNS registers for ROWS * COLUMNS multiply-adds, and that many independent sums
  * also hide the latency of a multiply-add (4 cycles at 2 a cycle). */
-#define COLUMNS 4 /* as many as add_sums takes */
+#define COLUMNS 4                 /* as many as add_sums takes */
 #if REGISTERS == 32 && LANES == 4 /* gcc 12 loads ahead and spills 24 sums */
 #define ROWS 5
 #elif REGISTERS == 32
@@ -73,9 +73,8 @@ CL_INLINE void dot_tile(int64_t m, int64_t n, int64_t k, const float *a, int64_t
     /* The columns of the tile after this one are fetched meanwhile: on the first pass they come from memory. */
     const int64_t ahead = n >= 2 * COLUMNS ? COLUMNS * b_stride : 0;
     CL_UNROLL
-    for (int i = 0; i < ROWS; i++)
-        CL_UNROLL
-        for (int j = 0; j < COLUMNS; j++) sums[i][j] = vf_zero();
+    for (int i = 0; i < ROWS; i++) CL_UNROLL
+    for (int j = 0; j < COLUMNS; j++) sums[i][j] = vf_zero();
     int64_t whole = k - k % LANES;
     for (int64_t t = 0; t < whole; t += LANES) {
         vf right[COLUMNS];
@@ -125,9 +124,8 @@ CL_INLINE void combine_tile(int64_t m, int64_t n, int64_t k, const float *a, int
     CL_UNROLL
     for (int i = 0; i < HEIGHT; i++) rows[i] = a + (i < m ? i : m - 1) * a_stride;
     CL_UNROLL
-    for (int i = 0; i < HEIGHT; i++)
-        CL_UNROLL
-        for (int j = 0; j < ACROSS; j++) sums[i][j] = vf_zero();
+    for (int i = 0; i < HEIGHT; i++) CL_UNROLL
+    for (int j = 0; j < ACROSS; j++) sums[i][j] = vf_zero();
     for (int64_t t = 0; t < k; t++, b += b_stride) {
         vf right[ACROSS];
         CL_UNROLL
@@ -178,8 +176,8 @@ static void KERNEL(centre)(int64_t rows, int64_t cols, const float *restrict x, 
         for (int64_t c = 0; c < cols; c++) out[c] = (float)(((double)x[c] - mean[c]) * scale);
 }
 
-static void KERNEL(centre_transposed)(int64_t rows, int64_t cols, const float *x, int64_t x_stride,
-                                      const double *mean, double scale, float *out, int64_t out_stride) {
+static void KERNEL(centre_transposed)(int64_t rows, int64_t cols, const float *x, int64_t x_stride, const double *mean,
+                                      double scale, float *out, int64_t out_stride) {
     enum { SIDE = 16 }; /* floats in a cache line: each line of `out` is written at one go */
     for (int64_t c = 0; c < cols; c += SIDE) {
         int64_t width = cols - c < SIDE ? cols - c : SIDE;

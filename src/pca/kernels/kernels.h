@@ -17,8 +17,8 @@ typedef struct cl_pca_kernels {
     /* out[i * out_stride + j] += the sum over t < k of a[i * a_stride + t] * b[t * b_stride + j], for i < m and j < n:
      * sums of rows of b, in runs of 64 float terms, the runs added up in double. The order does not depend on m, n, i
      * or j. Rows of b are read up to a multiple of 64 floats; few enough of them stay in the first-level cache. */
-    void (*combine)(int64_t m, int64_t n, int64_t k, const float *a, int64_t a_stride, const float *b,
-                    int64_t b_stride, double *out, int64_t out_stride);
+    void (*combine)(int64_t m, int64_t n, int64_t k, const float *a, int64_t a_stride, const float *b, int64_t b_stride,
+                    double *out, int64_t out_stride);
 
     /* ---- the covariance, in float, of columns that lie in slabs ---- */
 

@@ -27,9 +27,8 @@ CL_INLINE void slab_tile(int64_t k, const float *a, const float *const *b, doubl
                          int64_t out_stride) {
     vf sums[HIGH][WIDE];
     CL_UNROLL
-    for (int i = 0; i < HIGH; i++)
-        CL_UNROLL
-        for (int j = 0; j < WIDE; j++) sums[i][j] = vf_zero();
+    for (int i = 0; i < HIGH; i++) CL_UNROLL
+    for (int j = 0; j < WIDE; j++) sums[i][j] = vf_zero();
     const float *b0 = b[0], *b1 = b[1], *b2 = b[2];
     for (int64_t t = 0; t < k; t++) {
         vf right[WIDE] = {vf_load(b0 + t * CL_SLAB), vf_load(b1 + t * CL_SLAB), vf_load(b2 + t * CL_SLAB)};
@@ -42,9 +41,8 @@ CL_INLINE void slab_tile(int64_t k, const float *a, const float *const *b, doubl
     }
     const vd factors = vd_set1(factor);
     CL_UNROLL
-    for (int i = 0; i < HIGH; i++)
-        CL_UNROLL
-        for (int j = 0; j < WIDE; j++) add_lanes_to(out + i * out_stride + j * LANES, sums[i][j], factors);
+    for (int i = 0; i < HIGH; i++) CL_UNROLL
+    for (int j = 0; j < WIDE; j++) add_lanes_to(out + i * out_stride + j * LANES, sums[i][j], factors);
 }
 
 static void KERNEL(slab_products)(int64_t m, int64_t n, int64_t k, const float *a, const float *b, int64_t stride,
@@ -65,8 +63,8 @@ static void KERNEL(slab_products)(int64_t m, int64_t n, int64_t k, const float *
             for (int64_t i = 0, t = 0; i < m && (!symmetric || i < j + WIDE * LANES); i += HIGH) {
                 for (int64_t end = t + AHEAD; t < end && t < TERMS; t++)
                     for (int w = 0; w < WIDE; w++) __builtin_prefetch(next[w] + t * CL_SLAB);
-                slab_tile(terms, slab_column(a, stride, i) + first * CL_SLAB, columns, factor,
-                          out + i * out_stride + j, out_stride);
+                slab_tile(terms, slab_column(a, stride, i) + first * CL_SLAB, columns, factor, out + i * out_stride + j,
+                          out_stride);
             }
         }
     }

@@ -47,7 +47,7 @@ static coulis_status put_thumbnails(cl_new_file *file, const char *const *paths,
     for (int64_t first = 0; first < count && !status; first += CL_SHEET_COLUMNS) {
         const int64_t left = count - first;
         cl_sheet sheet;
-        char rule[64];
+        char rule[80]; /* with any number */
         status = cl_sheet_make(paths + first, left < CL_SHEET_COLUMNS ? left : CL_SHEET_COLUMNS, SIDE, pool, &sheet,
                                error);
         if (status) break;

@@ -1,15 +1,9 @@
 /* coulis bench: the network alone, on images that are decoded already. */
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "cli.h"
-
-static double seconds(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
+#include "system.h"
 
 /* Runs batches for about `limit` seconds; gives images and seconds. */
 static coulis_status run_batches(coulis_featurizer *featurizer, const coulis_model_info *info, int64_t batch,
@@ -29,12 +23,12 @@ static coulis_status run_batches(coulis_featurizer *featurizer, const coulis_mod
         rgb[i] = (uint8_t)(state >> 24);
     }
     coulis_status status = coulis_featurizer_run_pixels(featurizer, rgb, batch, values, error); /* warm up */
-    const double began = seconds();
+    const double began = cli_seconds();
     *pictures = 0;
     do {
         if (status == COULIS_OK) status = coulis_featurizer_run_pixels(featurizer, rgb, batch, values, error);
         *pictures += (double)batch;
-        *took = seconds() - began;
+        *took = cli_seconds() - began;
     } while (status == COULIS_OK && *took < limit);
     free(rgb);
     free(values);

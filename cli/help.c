@@ -1,9 +1,8 @@
 /* Help, made of the table: an overview, one verb, and everything as JSON. */
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
+#include "system.h"
 #include "table.h"
 
 enum { COLUMN = 28, WIDTH_LEAST = 60, WIDTH_MOST = 120 };
@@ -45,8 +44,8 @@ const char *cli_default_text(const cli_option *option, char *text, size_t capaci
 /* ---- text for a terminal ---- */
 
 static int width(void) {
-    struct winsize size;
-    int columns = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 100;
+    int columns = cli_terminal_columns();
+    if (!columns) columns = 100;
     return columns < WIDTH_LEAST ? WIDTH_LEAST : columns > WIDTH_MOST ? WIDTH_MOST : columns;
 }
 

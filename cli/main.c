@@ -1,9 +1,7 @@
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "system.h"
 #include "table.h"
 
 int cli_fail(coulis_status status, const coulis_error *error) {
@@ -72,18 +70,8 @@ static int run(const cli_verb *verb, int argc, char **argv, int first) {
     return EXIT_DONE;
 }
 
-/* A descriptor 0 to 2 that is closed would be given to the next file opened, and what is meant for stderr would be
- * written into it. What stands in for it fails when it is used, as it would have. */
-static bool open_standard_streams(void) {
-    for (int stream = STDIN_FILENO; stream <= STDERR_FILENO; stream++)
-        if (fcntl(stream, F_GETFD) < 0 && errno == EBADF &&
-            open("/dev/null", stream == STDIN_FILENO ? O_WRONLY : O_RDONLY) != stream) /* the lowest that is free */
-            return false;
-    return true;
-}
-
 int main(int argc, char **argv) {
-    if (!open_standard_streams()) return EXIT_FAILED; /* and there may be nowhere to say so */
+    if (!cli_open_standard_streams()) return EXIT_FAILED; /* and there may be nowhere to say so */
     if (argc < 2) {
         fputs("coulis: no command given; see 'coulis help'\n", stderr);
         return EXIT_USAGE;

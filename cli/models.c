@@ -3,9 +3,9 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "cli.h"
+#include "system.h"
 
 static bool ends_in(const char *text, const char *ending) {
     size_t length = strlen(text), end = strlen(ending);
@@ -24,12 +24,9 @@ static bool open_model(const char *path, coulis_model **model, coulis_model_info
 
 /* A model that was just read has a size, unless the machine cannot look; `size` is 0 then. */
 static bool megabytes(const char *path, double *size, coulis_error *error) {
-    struct stat info;
-    *size = 0;
-    if (stat(path, &info) == 0) {
-        *size = (double)info.st_size / 1e6;
-        return true;
-    }
+    const double bytes = cli_file_bytes(path);
+    *size = bytes > 0 ? bytes / 1e6 : 0;
+    if (bytes >= 0) return true;
     error->status = COULIS_IO;
     snprintf(error->message, sizeof error->message, "cannot look at '%.400s': %s", path, strerror(errno));
     return false;

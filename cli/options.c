@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
+#include "system.h"
 #include "table.h"
 
 int cli_usage(const char *format, ...) {
@@ -123,10 +123,9 @@ static bool read_components(const char *text, double *out) {
 static bool read_folder(const cli_option *row, const char *text, const char **out) {
     static const char *const endings[] = {".csv",  ".tsv", ".json", ".parquet", ".npy", ".npz",
                                           ".xlsx", ".txt", ".html", ".zip",     ".tar", ".safetensors"};
-    struct stat info;
     const char *dot = strrchr(text, '.');
     for (size_t i = 0; dot && i < sizeof endings / sizeof *endings; i++) {
-        if (strcmp(dot, endings[i]) != 0 || (stat(text, &info) == 0 && S_ISDIR(info.st_mode))) continue;
+        if (strcmp(dot, endings[i]) != 0 || cli_is_folder(text)) continue;
         cli_usage("--%s %s: looks like a file, but the result is a folder of Parquet files; name it without %s",
                   row->name, text, dot);
         return false;

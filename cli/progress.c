@@ -1,19 +1,9 @@
 /* Progress on stderr, and stopping on Ctrl-C. */
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "cli.h"
-
-static volatile sig_atomic_t interrupted;
-
-static void on_signal(int number) {
-    (void)number;
-    interrupted = 1;
-    static const char note[] = "\ncoulis: interrupted; saving what is done (press Ctrl-C again to stop at once)\n";
-    if (write(STDERR_FILENO, note, sizeof note - 1) < 0) return; /* nowhere to tell it */
-}
+#include "system.h"
 
 /* 75 as "1:15", 3675 as "1:01:15". */
 static void format_duration(double seconds, char *text, size_t capacity) {
@@ -50,7 +40,7 @@ static int32_t on_progress(void *context, const coulis_progress *p) {
         own->drawn = true;
         draw(p);
     }
-    return interrupted != 0;
+    return cli_interrupted();
 }
 
 static void on_plan(void *context, const coulis_plan *plan) {
@@ -66,20 +56,13 @@ static void on_plan(void *context, const coulis_plan *plan) {
 
 void cli_progress_begin(cli_progress *progress, const cli_options *options, coulis_job_options *job) {
     const char *terminal = getenv("TERM");
-    *progress = (cli_progress){.bar = !options->quiet && !options->no_progress && isatty(STDERR_FILENO) && terminal &&
+    *progress = (cli_progress){.bar = !options->quiet && !options->no_progress && cli_errors_are_seen() && terminal &&
                                       terminal[0] != 'd' /* dumb */,
                                .quiet = options->quiet};
     job->progress = on_progress;
     job->plan = on_plan;
     job->context = progress;
-    /* Once: a second Ctrl-C does what it always does. */
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    /* A reader that went away, or a file-size limit, is reported like any failed write. */
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGXFSZ, SIG_IGN);
+    cli_catch_interrupt();
 }
 
 void cli_progress_end(cli_progress *progress) {

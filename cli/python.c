@@ -1,45 +1,27 @@
 /* Verbs that the Python package does, such as 'models add': weights of other projects are read there, as the library
  * itself reads nothing but its own files. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "cli.h"
+#include "system.h"
 
 enum { PATH_CAPACITY = 4096 };
 
 /* Whether `python` is a program that can import `module`. */
 static bool can_import(const char *python, const char *module) {
-    pid_t child = fork();
-    if (child == 0) {
-        int nothing = open("/dev/null", O_RDWR);
-        dup2(nothing, STDIN_FILENO);
-        dup2(nothing, STDOUT_FILENO);
-        dup2(nothing, STDERR_FILENO);
-        execlp(python, python, "-c", "import importlib, sys; importlib.import_module(sys.argv[1] + '.__main__')",
-               module, (char *)NULL);
-        _exit(127);
-    }
-    int status = 1;
-    while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
-    return child > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    static const char program[] = "import importlib, sys; importlib.import_module(sys.argv[1] + '.__main__')";
+    return cli_run_silently((const char *const[]){python, "-c", program, module, NULL});
 }
 
 /* A Python beside this command: in its own folder, or in the environment of the checkout that it was built in. */
 static bool beside(const char *relative, const char *module, char *path) {
-    char program[PATH_CAPACITY];
-    ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
-    if (length <= 0) return false;
-    program[length] = '\0';
-    char *slash = strrchr(program, '/');
-    if (!slash) return false;
-    *slash = '\0';
-    int count = snprintf(path, PATH_CAPACITY, "%s/%s", program, relative);
-    return count > 0 && count < PATH_CAPACITY && access(path, X_OK) == 0 && can_import(path, module);
+    char folder[PATH_CAPACITY];
+    if (!cli_program_folder(folder, sizeof folder)) return false;
+    int count = snprintf(path, PATH_CAPACITY, "%s/%s", folder, relative);
+    return count > 0 && count < PATH_CAPACITY && cli_is_program(path) && can_import(path, module);
 }
 
 static bool find_python(const char *module, char *path) {
@@ -72,7 +54,7 @@ int cli_python(const char *module, int argc, char **argv, int first) {
         arguments[1] = "-m";
         arguments[2] = module;
         for (int i = first; i < argc; i++) arguments[i - first + 3] = argv[i]; /* and NULL behind them, from calloc */
-        execvp(python, (char *const *)arguments);
+        cli_become(arguments);
     }
     fprintf(stderr, "coulis: %s could not be run: %s\n", python, strerror(errno));
     free(arguments);

@@ -17,6 +17,7 @@ S3_EXCLUDED=software.amazon.awssdk:bundle,org.wildfly.openssl:wildfly-openssl
 # A virtual environment $1 with the hash-pinned list $2, once per content of the list.
 spark_venv() {
     local folder=$SPARK/$1 list=$2
+    mkdir -p "$SPARK"
     cmp -s "$list" "$folder/.installed" && return
     say "installing Python packages into build/spark/$1: $list"
     "$VENV/bin/python" -m venv --clear "$folder"
@@ -52,8 +53,7 @@ spark_jars() {
 # as the module it is.
 find_go() {
     local go
-    go=$(command -v go || true)
-    [ -n "$go" ] || { packages golang-go ca-certificates && go=$(command -v go); }
+    go=$(command -v go)
     if [[ $("$go" version) =~ go1\.([0-9]+) ]] && [ "${BASH_REMATCH[1]}" -lt 21 ]; then
         local folder
         folder=$("$go" mod download -json "golang.org/toolchain@v0.0.1-$GO.linux-$(dpkg --print-architecture)" |
@@ -66,6 +66,7 @@ find_go() {
 }
 
 spark_s3_server() {
+    mkdir -p "$SPARK"
     [ "$(cat "$SPARK/bin/.version" 2>/dev/null)" = "$VERSITYGW" ] && return
     local go
     go=$(find_go)
@@ -74,17 +75,24 @@ spark_s3_server() {
     echo "$VERSITYGW" >"$SPARK/bin/.version"
 }
 
-spark_environment() {
-    local began=$SECONDS
-    packages openjdk-17-jre-headless
-    mkdir -p "$SPARK"
+# Debian packages that function $1 needs; apt is for one at a time.
+spark_packages() {
+    [ "$1" = spark_s3_server ] || packages openjdk-17-jre-headless
+    command -v go >/dev/null || packages golang-go ca-certificates
+}
+
+# What needs no wheel: two minutes of downloads and of Go's compiler, beside what ./run compiles itself.
+spark_fetch() {
     spark_venv driver requirements/spark.txt
     spark_venv worker requirements/spark-worker.txt
-    spark_wheel worker
     spark_jars
     spark_s3_server
-    say "build/spark is ready after $((SECONDS - began)) s: $(du -sh "$SPARK" | cut -f1) of PySpark, NumPy, pyarrow," \
-        "the wheel, Hadoop's S3 client, and an S3 server"
+}
+
+spark_environment() {
+    spark_wheel worker
+    say "build/spark is ready: $(du -sh "$SPARK" | cut -f1) of PySpark, NumPy, pyarrow, the wheel, Hadoop's S3 client," \
+        "and an S3 server"
 }
 
 # For ./run bench spark: one Python with all of it, for the driver and the executors.

@@ -187,7 +187,9 @@ def compile_again(job, folder, options, targets, environment=None):
 
 def test_clang(job):
     """Everything without a warning by the other compiler."""
-    good = compile_again(job, "clang", ["-DCOULIS_BENCH=ON"], ["all", "coulis_install"], {"CC": "clang"})
+    # -O1: clang's warnings do not depend on it, and the kernels take a minute more with -O3.
+    options = ["-DCOULIS_BENCH=ON", "-DCMAKE_BUILD_TYPE=RelWithDebInfo", "-DCMAKE_C_FLAGS_RELWITHDEBINFO=-O1"]
+    good = compile_again(job, "clang", options, ["all", "coulis_install"], {"CC": "clang"})
     job.say("ok     clang builds everything without a warning" if good else "FAILED clang")
     job.add(int(good), int(not good), 0)
 

@@ -72,7 +72,9 @@ def make(machine):
     settings = {"build-dir": f"build/wheel{suffix}", "cmake.define.COULIS_CARQUET_DIR": CARQUET,
                 "cmake.define.COULIS_LAPACK": "static", "cmake.define.COULIS_S3": "ON",
                 "cmake.define.COULIS_AWS_DIR": system.aws}
-    environment = {}
+    environment = {"CC": "cc"}  # as ./run build calls it, so that ccache knows the objects
+    if shutil.which("ccache"):
+        settings["cmake.define.CMAKE_C_COMPILER_LAUNCHER"] = "ccache"
     if not system.native:
         settings["cmake.define.CMAKE_TOOLCHAIN_FILE"] = ROOT / "cmake" / f"{machine}.cmake"
         environment = {"COULIS_SYSROOT": str(system.root), "_PYTHON_HOST_PLATFORM": f"linux-{machine}"}

@@ -33,7 +33,7 @@ NOT_QUICK = {
     "http", "s3", "s3_large", "s3_output", "sources", "view", "recipes", "sklearn", "install", "image_replay",
     "net", "models", "models_bounds", "checkpoint", "convert_torch", "onnx", "formats", "guides", "provenance", "kill",
     "powerloss", "signals", "little_memory", "search_text", "fault_sites", "watching", "grow_safely", "pca",
-    "pca_krylov", "pca_shapes", "pca_sklearn", "reduced"}
+    "pca_krylov", "pca_shapes", "pca_sklearn", "reduced", "shards", "archives", "python_jobs", "other_tables", "texts"}
 # Groups that mostly wait, for pip and for servers. They run one after the other beside the slots, and two of them may
 # not run beside one another: each makes the wheel in dist/ anew.
 WAITING = {"emr", "wheel"}

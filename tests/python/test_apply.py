@@ -114,6 +114,7 @@ def test_a_featurizer_of_a_pca(images, result):
     assert featurizer.recipe["resize"] == "crop" and featurizer.recipe["features"] == "logits"
 
 
+@pytest.mark.quick(0)
 def test_the_command(command, images, result, tmp_path):
     def say(*arguments, code=0):
         done = subprocess.run([str(command), *map(str, arguments)], capture_output=True, text=True, timeout=120)

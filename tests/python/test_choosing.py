@@ -97,6 +97,7 @@ def test_labels(coulis, make, tmp_path, label, expected):
     coulis("featurize", "tiny", "-o", "x", "--label", "second", code=1)
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("options", [
     [], ["--all-files"], ["--label", "first"], ["--label", "-2"], ["--label", "2"], ["--label", "none"],
     ["--include", "*.jpg", "--exclude", "b"], ["--exclude", "holiday/**"],
@@ -122,6 +123,7 @@ def test_archives_are_chosen_from_as_folders_are(coulis, make, tmp_path, options
     assert found["p"] == found["p.tar"] == found["p.zip"] and found["p"][0]
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("kind", ["png", "jpg", "bmp", "gif", "tiff", "webp", "tar"])
 def test_the_limit_of_pixels_is_an_option(coulis, tmp_path, kind):
     """Whatever the format, and in archives, too: as many pixels as the limit says are read, one more is too large."""
@@ -136,6 +138,7 @@ def test_the_limit_of_pixels_is_an_option(coulis, tmp_path, kind):
     assert "more than the limit of 599 pixels" in row["error"]
 
 
+@pytest.mark.quick(0)
 def test_a_scan_of_200_megapixels(coulis, tmp_path):
     Image.new("1", (20000, 10000)).save(tmp_path / "scan.png")
     coulis("featurize", "scan.png", "-o", "out", code=3)
@@ -200,6 +203,7 @@ def test_a_mark_is_no_part_of_a_path(coulis, make, tmp_path):
     assert "UTF-16" in coulis("featurize", "@utf16.txt", "-o", "x", code=1).stderr
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("separator", [" ", "\t", ",", ";"])
 def test_a_label_behind_the_path_gets_a_hint(coulis, make, tmp_path, separator):
     make("lst/0.jpg", "lst/with blanks.jpg")

@@ -149,6 +149,7 @@ def test_json_and_quiet(coulis, pictures):
     assert coulis_full.returncode == 1
 
 
+@pytest.mark.quick(0)
 def test_share_of_variance(coulis, pictures, tmp_path):
     summary = json.loads(coulis("run", pictures, "-o", "out", "-k", 0.8, "--json").stdout)
     shares = np.cumsum(summary["pca"]["explained_variance_ratio"])
@@ -172,6 +173,7 @@ def test_order_gives_the_same_vectors(coulis, pictures, tmp_path):
     assert (vectors(backwards, "features")[::-1] == vectors(forwards, "features")).all()
 
 
+@pytest.mark.quick(0)
 def test_steps_give_what_run_gives(coulis, pictures, tmp_path):
     coulis("run", pictures, "-o", "whole", "-k", 6)
     coulis("featurize", pictures, "-o", "steps")

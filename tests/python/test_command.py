@@ -74,6 +74,7 @@ def test_words_are_the_librarys(options):
     assert tried >= 6
 
 
+@pytest.mark.quick(0)
 def test_every_option_has_help(say, options, table):
     overview = say("help")
     for verb in table:

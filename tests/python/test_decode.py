@@ -144,6 +144,7 @@ def test_photos(fruits):
             assert np.array_equal(coulis.load_image(data, decode="fast", **options), expected), path
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("folder", ["afl-jpeg", "pillow", "pngsuite"])
 def test_odd_images(odd_images, folder):
     for path in files(odd_images / folder):

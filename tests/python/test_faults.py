@@ -92,7 +92,7 @@ def test_memory(job_of, verb, plus):
     assert not job.try_all(memory(job, runs, plus))
 
 
-@pytest.mark.quick(18)
+@pytest.mark.quick(9)
 @pytest.mark.parametrize("kind", CALLS)
 @pytest.mark.parametrize("verb", SAMPLED)
 def test_system_call(job_of, verb, kind):

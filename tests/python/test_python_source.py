@@ -73,6 +73,7 @@ class AsObject:
         return memoryview(bytearray(self.paths[item["n"]].read_bytes()))
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("form", [as_pairs, as_items, as_dicts, AsObject])
 def test_every_form_gives_the_folders_vectors(paths, expected, tmp_path, lite0_path, form):
     summary = coulis.run(form(paths), tmp_path / "out", components=3, model=lite0_path, rows_per_file=5)

@@ -101,6 +101,7 @@ def test_killed_before_the_first_run_json(start, undisturbed, tmp_path):
     assert all_bytes(out) == expected
 
 
+@pytest.mark.quick(0)
 def test_left_overs_are_removed(start, undisturbed, tmp_path):
     expected, _ = undisturbed
     out = tmp_path / "out"

@@ -211,7 +211,7 @@ def test_a_session_keeps_its_settings(spark, many):
     assert spark.conf.get(_frames._RECORDS) == "10000"
 
 
-def test_numbers_of_numpy_are_saved(tmp_path):
+def test_numbers_of_numpy_are_saved(spark, tmp_path):
     for number, kind in ((numpy.int64(3), int), (numpy.float32(0.5), float)):
         PCA(k=number).save(str(tmp_path / str(number)))
         k = PCA.load(str(tmp_path / str(number))).getK()

@@ -77,6 +77,13 @@ typedef struct cli_progress {
 void cli_progress_begin(cli_progress *progress, const cli_options *options, coulis_job_options *job);
 void cli_progress_end(cli_progress *progress);
 
+/* "out of memory", with its status, which it returns. */
+coulis_status cli_fail_memory(coulis_error *error);
+
+/* Prints JSON on stdout and releases it; fails when memory is short, as it is where `json` is NULL. */
+struct cJSON;
+coulis_status cli_print_json(struct cJSON *json, coulis_error *error);
+
 /* What a job did as lines for a person on stderr, or as JSON on stdout; returns the exit code, in which images that
  * failed only count for a job that reads images. `reduced`: of which a PCA was to be fitted. */
 int cli_report(const cli_options *options, bool of_images, bool reduced, const coulis_job_result *result,

@@ -95,10 +95,7 @@ static coulis_status make_plan(const cli_options *options, plan *p, coulis_error
         if (status != COULIS_OK || !item.name) break;
         char kind[32];
         kind_of(item.name, kind, sizeof kind);
-        if (!add(&p->kinds, kind) || !add(&p->labels, item.label ? item.label : "")) {
-            snprintf(error->message, sizeof error->message, "out of memory");
-            status = COULIS_NO_MEMORY;
-        }
+        if (!add(&p->kinds, kind) || !add(&p->labels, item.label ? item.label : "")) status = cli_fail_memory(error);
         p->items++;
         if (item.bytes >= 0) p->bytes += item.bytes;
         else p->unknown++;
@@ -156,13 +153,9 @@ static coulis_status print_json(const plan *p, const char *since, coulis_error *
                       cJSON_AddNumberToObject(left_out, "excluded", (double)p->info.excluded) &&
                       cJSON_AddNumberToObject(root, "folders_unreadable", (double)p->info.unreadable) &&
                       (!since || add_plan(root, since));
-    char *text = good ? cJSON_Print(root) : NULL;
-    if (text) puts(text);
-    else snprintf(error->message, sizeof error->message, "out of memory");
-    const coulis_status status = text ? COULIS_OK : COULIS_NO_MEMORY;
-    cJSON_free(text);
+    if (good) return cli_print_json(root, error);
     cJSON_Delete(root);
-    return status;
+    return cli_fail_memory(error);
 }
 
 int cli_dry_run(const cli_options *options, const coulis_plan *since, const char *json) {

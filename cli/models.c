@@ -68,12 +68,6 @@ static bool add_features(cJSON *object, const coulis_model *model) {
     return good;
 }
 
-static bool fail_memory(coulis_error *error) {
-    error->status = COULIS_NO_MEMORY;
-    snprintf(error->message, sizeof error->message, "out of memory");
-    return false;
-}
-
 /* A model as JSON; NULL when memory is short. */
 static cJSON *model_json(const char *name, const char *path, double size, const coulis_model *model,
                          const coulis_model_info *info) {
@@ -97,16 +91,6 @@ static cJSON *model_json(const char *name, const char *path, double size, const 
     return NULL;
 }
 
-/* Prints and releases; false when memory is short, as it is where `json` is NULL. */
-static bool print_json(cJSON *json, coulis_error *error) {
-    char *text = json ? cJSON_Print(json) : NULL;
-    if (text) puts(text);
-    cJSON_Delete(json);
-    if (!text) return fail_memory(error);
-    cJSON_free(text);
-    return true;
-}
-
 typedef struct listing {
     cJSON *array; /* NULL: print lines */
     bool speed;
@@ -120,7 +104,8 @@ static bool add_to_array(listing *list, const char *name, const char *path, doub
         cJSON_AddItemToArray(list->array, object))
         return true;
     cJSON_Delete(object);
-    return fail_memory(error);
+    cli_fail_memory(error);
+    return false;
 }
 
 static void print_line(const listing *list, const char *name, const char *path, double size, const coulis_model *model,
@@ -155,14 +140,14 @@ int cli_models_list(const cli_options *options) {
     if (!options->json)
         printf("%-22s %11s  %9s  %s%-40s  %s\n", "name", "size", "input", list.speed ? "images/s  " : "",
                "features: dimensions", "licence");
-    if (options->json && !list.array && !fail_memory(&error)) return cli_fail(COULIS_NO_MEMORY, &error);
+    if (options->json && !list.array) return cli_fail(cli_fail_memory(&error), &error);
     coulis_status status = coulis_model_list(list_one, &list, &error);
     if (status == COULIS_OK && list.error.status != COULIS_OK) {
         error = list.error;
         status = COULIS_IO;
     }
-    if (status == COULIS_OK && list.array && !print_json(list.array, &error)) status = COULIS_NO_MEMORY;
-    else if (status != COULIS_OK) cJSON_Delete(list.array);
+    if (status == COULIS_OK && list.array) status = cli_print_json(list.array, &error);
+    else cJSON_Delete(list.array);
     return status == COULIS_OK ? EXIT_DONE : cli_fail(status, &error);
 }
 
@@ -196,9 +181,8 @@ int cli_models_show(const cli_options *options) {
         coulis_model_close(model);
         return cli_fail(COULIS_MISSING, &error);
     }
-    bool good = true;
     if (options->json) {
-        good = print_json(model_json(info.name, path, size, model, &info), &error);
+        status = cli_print_json(model_json(info.name, path, size, model, &info), &error);
     } else {
         char features[256];
         printf("name           %s\nfile           %s (%.1f MB)\nsource         %s\nlicence        %s\n"
@@ -208,7 +192,7 @@ int cli_models_show(const cli_options *options) {
                features_text(model, &info, features), (long long)info.parameters, (long long)info.multiply_adds);
     }
     coulis_model_close(model);
-    return good ? EXIT_DONE : cli_fail(COULIS_NO_MEMORY, &error);
+    return status == COULIS_OK ? EXIT_DONE : cli_fail(status, &error);
 }
 
 int cli_models_path(const cli_options *options) {

@@ -1,7 +1,22 @@
 /* What a job did, for a person or for a program. */
+#include <cjson/cJSON.h>
 #include <stdio.h>
 
 #include "cli.h"
+
+coulis_status cli_fail_memory(coulis_error *error) {
+    error->status = COULIS_NO_MEMORY;
+    snprintf(error->message, sizeof error->message, "out of memory");
+    return COULIS_NO_MEMORY;
+}
+
+coulis_status cli_print_json(cJSON *json, coulis_error *error) {
+    char *text = json ? cJSON_Print(json) : NULL;
+    if (text) puts(text);
+    cJSON_free(text);
+    cJSON_Delete(json);
+    return text ? COULIS_OK : cli_fail_memory(error);
+}
 
 static void print_counts(const coulis_job_result *r) {
     fprintf(stderr, "%lld images, %lld with a vector", (long long)r->images, (long long)r->counts[COULIS_OK]);

@@ -34,6 +34,10 @@ bool cl_look(const char *path, cl_about *about) {
     return tell(stat(path, &info) == 0, &info, about);
 }
 
+bool cl_same_place(const cl_about *one, const cl_about *other) {
+    return one->device == other->device && one->number == other->number;
+}
+
 bool cl_look_open(int descriptor, cl_about *about) {
     struct stat info;
     return tell(fstat(descriptor, &info) == 0, &info, about);
@@ -68,9 +72,18 @@ const char *cl_listing_next(cl_listing *listing) {
     return NULL;
 }
 
+static coulis_status fail_list(const char *folder, coulis_error *error) {
+    return cl_fail(error, COULIS_IO, "%s: cannot be listed: %s", folder, strerror(errno));
+}
+
+coulis_status cl_listing_find(const char *folder, cl_listing **listing, coulis_error *error) {
+    *listing = cl_listing_open(folder);
+    return *listing || errno == ENOENT ? COULIS_OK : fail_list(folder, error);
+}
+
 const char *cl_next_name(cl_listing *listing, const char *folder, coulis_status *status, coulis_error *error) {
-    const char *name = cl_listing_next(listing);
-    if (!name && errno) *status = cl_fail(error, COULIS_IO, "%s: cannot be listed: %s", folder, strerror(errno));
+    const char *name = listing ? cl_listing_next(listing) : NULL;
+    if (listing && !name && errno) *status = fail_list(folder, error);
     return name;
 }
 

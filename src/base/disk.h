@@ -22,11 +22,14 @@ typedef struct cl_about {
     cl_path_kind kind;
     int64_t bytes;
     int64_t modified;        /* microseconds since 1970, UTC, rounded down */
-    uint64_t device, number; /* what has both the same is the same, whatever its names */
+    uint64_t device, number; /* equal for the same file or folder */
 } cl_about;
 
 /* Of what a path names; links are followed. */
 bool cl_look(const char *path, cl_about *about);
+
+/* Whether both are the same file or folder, whatever the names. */
+bool cl_same_place(const cl_about *one, const cl_about *other);
 
 bool cl_path_exists(const char *path);
 
@@ -44,7 +47,10 @@ void cl_listing_close(cl_listing *listing);
 /* NULL at the end, with errno 0. A name lives until the next is asked for. */
 const char *cl_listing_next(cl_listing *listing);
 
-/* The same; *status is set when the folder cannot be read. */
+/* The names in `folder`; *listing is NULL where there is no such folder, which is no failure. */
+coulis_status cl_listing_find(const char *folder, cl_listing **listing, coulis_error *error);
+
+/* The next name; *status is set when the folder cannot be read. NULL has no names. */
 const char *cl_next_name(cl_listing *listing, const char *folder, coulis_status *status, coulis_error *error);
 
 /* Of the folder itself, and of a name in it; links are not followed. */

@@ -127,7 +127,7 @@ static void centre_panel(void *context, int64_t piece, int32_t worker) {
     }
 }
 
-/* Centres a block for products of float64: once, as every column belongs to many tiles. */
+/* Centres a block for products of float64, once for all tiles. */
 static coulis_status centre_double(cl_covariance *s, coulis_error *error) {
     const size_t panels = (size_t)panels_of(s), size = CL_COVARIANCE_BLOCK * CL_PANEL * sizeof *s->panels;
     if (!s->panels) s->panels = cl_alloc(panels, size);

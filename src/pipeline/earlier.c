@@ -1,6 +1,5 @@
 #include "pipeline/earlier.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -163,11 +162,9 @@ static coulis_status take_piece(cl_earlier *e, char *path, coulis_error *error) 
 static coulis_status take_pieces(cl_earlier *e, const char *folder, coulis_error *error) {
     char *features = cl_format("%s/features", folder);
     if (!features) return cl_fail_memory(error, "a path", strlen(folder));
-    cl_listing *listing = cl_listing_open(features);
-    coulis_status status = COULIS_OK;
-    if (!listing && errno != ENOENT)
-        status = cl_fail(error, COULIS_IO, "%s: cannot be listed: %s", features, strerror(errno));
-    for (const char *name; !status && listing && (name = cl_next_name(listing, features, &status, error));) {
+    cl_listing *listing;
+    coulis_status status = cl_listing_find(features, &listing, error);
+    for (const char *name; !status && (name = cl_next_name(listing, features, &status, error));) {
         const char *ending = strrchr(name, '.');
         if (strncmp(name, ".part-", 6) != 0 || !ending || strcmp(ending, ".parquet") != 0) continue;
         char *path = cl_format("%s/%s", features, name);

@@ -254,7 +254,7 @@ static void run_images(void *context, int64_t piece, int32_t worker) {
 static coulis_status run_batch(batch *b, void (*work)(void *context, int64_t piece, int32_t worker),
                                coulis_error *error) {
     cl_pool_run(b->featurizer->pool, pieces_of(b), work, b);
-    /* Running out of memory is no property of an image: it must not end up as a row. */
+    /* Running out of memory says nothing about the image: it must not become a row. */
     for (int64_t i = 0; i < b->count; i++)
         if (b->results[i].error.status >= COULIS_INVALID_ARGUMENT)
             return cl_fail(error, (coulis_status)b->results[i].error.status, "%s", b->results[i].error.message);

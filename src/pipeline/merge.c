@@ -223,8 +223,8 @@ static coulis_status gather(merging *m, const shard *s) {
 static coulis_status check_place(const merging *m, const char *const *folders, const char *output) {
     cl_about one, other;
     for (int64_t i = 0; i < m->count; i++)
-        if (strcmp(output, folders[i]) == 0 || (cl_look(output, &one) && cl_look(folders[i], &other) &&
-                                                one.device == other.device && one.number == other.number))
+        if (strcmp(output, folders[i]) == 0 ||
+            (cl_look(output, &one) && cl_look(folders[i], &other) && cl_same_place(&one, &other)))
             return cl_fail(m->job->error, COULIS_INVALID_ARGUMENT,
                            "%s: is one of the shards; name another folder for the result", output);
     return COULIS_OK;

@@ -45,10 +45,8 @@ static bool is_left_over(const char *name) {
 }
 
 coulis_status cl_output_sweep(const char *folder, bool pieces, coulis_error *error) {
-    cl_listing *listing = cl_listing_open(folder);
-    if (!listing && errno == ENOENT) return COULIS_OK;
-    if (!listing) return cl_fail(error, COULIS_IO, "%s: cannot be listed: %s", folder, strerror(errno));
-    coulis_status status = COULIS_OK;
+    cl_listing *listing;
+    coulis_status status = cl_listing_find(folder, &listing, error);
     for (const char *name; !status && (name = cl_next_name(listing, folder, &status, error));) {
         bool ours = starts_and_ends(name, ".part-", ".parquet.tmp") ||
                     starts_and_ends(name, "..part-", ".parquet.tmp") || is_left_over(name) ||

@@ -1,6 +1,5 @@
 #include "pipeline/overwrite.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -25,10 +24,8 @@ static bool says_so(const char *path, cl_kind kind) {
 
 coulis_status cl_overwrite_find(cl_output *output, cl_kind kind, coulis_error *error) {
     const char *folder = kind == CL_KIND_FEATURES ? output->features : output->reduced;
-    cl_listing *listing = cl_listing_open(folder);
-    if (!listing && errno == ENOENT) return COULIS_OK;
-    if (!listing) return cl_fail(error, COULIS_IO, "%s: cannot be listed: %s", folder, strerror(errno));
-    coulis_status status = COULIS_OK;
+    cl_listing *listing;
+    coulis_status status = cl_listing_find(folder, &listing, error);
     for (const char *file; !status && (file = cl_next_name(listing, folder, &status, error));) {
         cl_part_record record = {.kind = kind};
         cl_kind named;

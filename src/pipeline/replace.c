@@ -105,11 +105,10 @@ static coulis_status place_file(const replacing *r, const cl_part_record *record
 static coulis_status remove_others(const replacing *r, cl_kind kind) {
     char *folder = cl_format("%s/%s", r->folder, kinds[kind]);
     if (!folder) return no_memory(r);
+    cl_listing *listing = NULL;
     coulis_status status = cl_output_sweep(folder, true, r->error);
-    cl_listing *listing = status ? NULL : cl_listing_open(folder);
-    if (!status && !listing && errno != ENOENT)
-        status = cl_fail(r->error, COULIS_IO, "%s: cannot be listed: %s", folder, strerror(errno));
-    for (const char *file; listing && !status && (file = cl_next_name(listing, folder, &status, r->error));) {
+    if (!status) status = cl_listing_find(folder, &listing, r->error);
+    for (const char *file; !status && (file = cl_next_name(listing, folder, &status, r->error));) {
         cl_kind named;
         int64_t number;
         char *name = cl_format("%s/%s", kinds[kind], file);

@@ -270,7 +270,7 @@ static void *worker_main(void *argument) {
         for (int32_t i = 0; i < count; i++) {
             cl_slot *place = &s->slots[items[i].chunk % SLOTS];
             const coulis_error *error = &place->results[items[i].row].error;
-            /* Running out of memory is no property of an image: it ends the job instead of becoming a row. */
+            /* Running out of memory says nothing about the image: it ends the job instead of becoming a row. */
             if (error->status >= COULIS_INVALID_ARGUMENT) set_fatal(s, error);
             if (place->carried[items[i].row] >= 0) s->counts.skipped++;
             else s->counts.done++;

@@ -1,5 +1,4 @@
 /* Holds a finished result against what it says of itself. */
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -124,11 +123,9 @@ static coulis_status check_strangers(verifying *v, cl_kind kind) {
     const char *name = kind == CL_KIND_FEATURES ? "features" : "reduced";
     char *folder = cl_format("%s/%s", v->folder, name);
     if (!folder) return cl_fail_memory(v->error, "a path", strlen(v->folder));
-    cl_listing *listing = cl_listing_open(folder);
-    coulis_status status = COULIS_OK;
-    if (!listing && errno != ENOENT)
-        status = cl_fail(v->error, COULIS_IO, "%s: cannot be listed: %s", folder, strerror(errno));
-    for (const char *file; listing && !status && (file = cl_next_name(listing, folder, &status, v->error));) {
+    cl_listing *listing;
+    coulis_status status = cl_listing_find(folder, &listing, v->error);
+    for (const char *file; !status && (file = cl_next_name(listing, folder, &status, v->error));) {
         cl_kind named;
         int64_t number;
         char *whole = cl_format("%s/%s", name, file);

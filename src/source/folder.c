@@ -120,7 +120,7 @@ static coulis_status take(walk *w, char *path, cl_about *info, int cannot) {
         return status;
     }
     if (there && info->kind == CL_PATH_FOLDER) {
-        bool output = w->has_output && info->device == w->output.device && info->number == w->output.number;
+        bool output = w->has_output && cl_same_place(info, &w->output);
         if (!output && cl_choose_folder(options, below(w, path)) == CL_TAKE)
             return push(link ? &w->links : &w->pending, path, w->error);
         w->inputs->left_out[CL_EXCLUDED] += !output;

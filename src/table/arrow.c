@@ -32,16 +32,16 @@ static void store(uint8_t *to, uint32_t number, int bytes) {
 static size_t put(buffer *b, size_t bytes) {
     const size_t at = b->size, wanted = at + (bytes + 3) / 4 * 4;
     if (!b->failed && wanted > b->room) {
-        uint8_t *larger = cl_alloc_zero(2 * wanted, 1);
-        if (!larger) b->failed = true;
-        else if (b->bytes) memcpy(larger, b->bytes, b->size);
+        uint8_t *larger = cl_grow(b->bytes, 2 * wanted, 1);
         if (larger) {
-            cl_free(b->bytes);
             b->bytes = larger;
             b->room = 2 * wanted;
         }
+        b->failed = !larger;
     }
-    if (!b->failed) b->size = wanted;
+    if (b->failed || wanted == at) return at;
+    memset(b->bytes + at, 0, wanted - at);
+    b->size = wanted;
     return at;
 }
 

@@ -178,7 +178,6 @@ def compile_again(job, folder, options, targets, environment=None):
         job.process, quiet.stopped = None, job.stopped
         code, output = quiet.call(step, env={**os.environ, **(environment or {})})
         job.cpu_seconds += quiet.cpu_seconds
-        quiet.cpu_seconds = 0.0
         if code:
             job.say(output[-8000:])
             return False

@@ -1,10 +1,16 @@
 """A report whose images UMAP or t-SNE places, as `coulis view` makes it."""
 
 import argparse
-import json
 import sys
+from typing import Any
 
 import coulis
+from coulis._answers import FORMS, answer
+
+
+def show(made: Any) -> None:
+    print(f"{made['images']} images, {made['bytes'] / 1e6:.1f} MB, {made['seconds']:.2f} s: open {made['output']} "
+          "in a browser", file=sys.stderr)
 
 
 def main() -> int:
@@ -15,20 +21,11 @@ def main() -> int:
     parser.add_argument("threshold", type=float)
     parser.add_argument("max_bytes", type=int)
     parser.add_argument("threads", type=int)
-    parser.add_argument("form", choices=("json", "table", "quiet"))
+    parser.add_argument("form", choices=FORMS)
     given = parser.parse_args()
-    try:
-        made = coulis.view(given.folder, given.output, map=given.map, threshold=given.threshold,
-                           max_bytes=given.max_bytes, threads=given.threads or None)
-    except (coulis.Error, FileNotFoundError, ImportError) as error:
-        print(f"coulis: {error}", file=sys.stderr)
-        return 1
-    if given.form == "json":
-        print(json.dumps(made, indent=1, ensure_ascii=False))
-    elif given.form == "table":
-        print(f"{made['images']} images, {made['bytes'] / 1e6:.1f} MB, {made['seconds']:.2f} s: open {made['output']} "
-              "in a browser", file=sys.stderr)
-    return 0
+    return answer(given.form, lambda: coulis.view(
+        given.folder, given.output, map=given.map, threshold=given.threshold, max_bytes=given.max_bytes,
+        threads=given.threads or None), show)
 
 
 if __name__ == "__main__":

@@ -76,8 +76,9 @@ static bool read_number(const cli_option *row, const char *text, double *out) {
     double value = strtod(text, &end);
     if (end == text || *end || !(value >= row->low && value <= row->high) || (whole && value != floor(value)) ||
         strpbrk(text, whole ? ".eExXpP" : "xXpP")) {
-        cli_usage("--%s must be a %snumber from %.15g to %.15g, not '%s'", row->name, whole ? "whole " : "", row->low,
-                  row->high, text);
+        if (whole)
+            cli_usage("--%s must be a whole number from %.0f to %.0f, not '%s'", row->name, row->low, row->high, text);
+        else cli_usage("--%s must be a number from %.15g to %.15g, not '%s'", row->name, row->low, row->high, text);
         return false;
     }
     *out = value;

@@ -1,26 +1,39 @@
 /* A list of paths: a file, or standard input. */
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/disk.h"
 #include "base/error.h"
+#include "remote/remote.h"
+#include "source/choose.h"
 #include "source/inputs.h"
 #include "source/location.h"
 
 /* Lines in which a label behind the path is looked for. */
 #define LINES_LOOKED_AT 8
 
+/* Whether `path`, the beginning of `line`, is what the line should have been. No server is asked: there, a name that
+ * ends as an image's does is taken for one. */
+static bool is_path_of(const char *path, const char *line) {
+    if (cl_location_has_scheme(line)) return cl_is_image_name(path) && !cl_is_image_name(line);
+    return cl_path_exists(path);
+}
+
 /* Says what to do with a line "path label": the path is not there, but is without what follows the separator. */
 static coulis_status check_for_label(const char *list, const char *line, size_t length, coulis_error *error) {
     char path[4096];
-    if (length >= sizeof path || cl_path_exists(line) || cl_location_has_scheme(line)) return COULIS_OK;
+    const bool address = cl_location_has_scheme(line);
+    /* What an address cannot have; a key of S3 may have blanks. */
+    const char *separators = !address ? " \t,;" : cl_remote_is_s3(line) ? "\t" : " \t";
+    if (length >= sizeof path || (!address && cl_path_exists(line))) return COULIS_OK;
     memcpy(path, line, length + 1);
     for (size_t end = length; end-- > 1;) {
-        if (!strchr(" \t,;", path[end])) continue;
+        if (!strchr(separators, path[end])) continue;
         path[end] = '\0';
-        if (cl_path_exists(path))
+        if (is_path_of(path, line))
             return cl_fail(error, COULIS_INVALID_ARGUMENT,
                            "%s: a line is one path, but '%s' looks like a path and a label; write them to a .csv file "
                            "with the header path,label and name that file instead",

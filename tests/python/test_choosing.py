@@ -214,6 +214,17 @@ def test_a_label_behind_the_path_gets_a_hint(coulis, make, tmp_path, separator):
     listed(coulis, tmp_path, "@list.txt", code=3)
 
 
+@pytest.mark.parametrize("line, label", [
+    ("https://127.0.0.1:1/a.jpg\tred", True), ("https://127.0.0.1:1/b/a.PNG red apple", True),
+    ("s3://fruits/a.jpg\tred", True), ("s3://fruits/a.jpg of red.jpg", False), ("s3://fruits/a.jpg old", False),
+    ("https://127.0.0.1:1/a.jpg,w_200", False), ("https://127.0.0.1:1/a b/show", False)])
+def test_a_label_behind_an_address_gets_a_hint(coulis, tmp_path, line, label):
+    (tmp_path / "list.txt").write_text(f"{line}\n")
+    # --dry-run asks no server.
+    said = coulis("featurize", "@list.txt", "-o", "x", "--dry-run", code=1 if label else 0).stderr
+    assert ("path and a label" in said) == label
+
+
 def test_names_that_are_no_utf8_open_their_files_again(coulis, make, tmp_path):
     make("p/a.jpg")
     os.rename(tmp_path / "p/a.jpg", os.fsencode(tmp_path) + b"/p/100% K\xfcrbis.jpg")

@@ -58,8 +58,8 @@ static coulis_status rows_there(void *context, int64_t part, int64_t *rows, bool
     return *whole ? cl_making_forget(plan.folder, part, error) : cl_making_kept(&plan, rows, error);
 }
 
-/* Texts of a row that are made for it: path, label, and the further columns. */
-static int64_t texts_per_row(const sink *s) { return 2 + s->making_plan.extra.count; }
+/* Texts of a row that are made for it: path, label, error, and the further columns. */
+static int64_t texts_per_row(const sink *s) { return 3 + s->making_plan.extra.count; }
 
 /* The columns of one row. `texts` are to be freed by the caller, also after a failure. */
 static coulis_status make_row(const sink *s, const cl_chunk *chunk, int64_t i, cl_row *row, char **texts,
@@ -75,21 +75,24 @@ static coulis_status make_row(const sink *s, const cl_chunk *chunk, int64_t i, c
     good &= (texts[1] = cl_utf8_copy(item->label ? item->label : "")) != NULL;
     for (int32_t c = 0; c < extra; c++) {
         const char *value = item->values ? item->values[c] : NULL;
-        texts[2 + c] = value ? cl_utf8_copy(value) : NULL;
-        good &= !value || texts[2 + c];
+        texts[3 + c] = value ? cl_utf8_copy(value) : NULL;
+        good &= !value || texts[3 + c];
     }
-    if (!good) return cl_fail_memory(error, "a row", strlen(item->name));
     const bool ok = result->error.status == COULIS_OK;
+    /* It names the file, whose name may be any bytes. */
+    texts[2] = ok ? NULL : cl_utf8_copy(result->error.message);
+    good &= ok || texts[2];
+    if (!good) return cl_fail_memory(error, "a row", strlen(item->name));
     *row = (cl_row){.path = texts[0],
                     .label = texts[1],
                     .status = result->error.status,
-                    .error = ok ? NULL : result->error.message,
+                    .error = texts[2],
                     .width = result->width,
                     .height = result->height,
                     .vector = ok && chunk->carried[i] < 0 ? chunk->vectors + i * s->making_plan.length : NULL,
                     .file = file,
                     .sha256 = chunk->sha256[i][0] ? chunk->sha256[i] : NULL,
-                    .extra = (const char *const *)texts + 2,
+                    .extra = (const char *const *)texts + 3,
                     .extra_count = extra};
     return COULIS_OK;
 }

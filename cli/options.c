@@ -122,8 +122,8 @@ static bool read_components(const char *text, double *out) {
 
 /* A folder for results: a name that looks like a file's is a misunderstanding, unless there is such a folder. */
 static bool read_folder(const cli_option *row, const char *text, const char **out) {
-    static const char *const endings[] = {".csv",  ".tsv", ".json", ".parquet", ".npy", ".npz",
-                                          ".xlsx", ".txt", ".html", ".zip",     ".tar", ".safetensors"};
+    static const char *const endings[] = {".csv",  ".tsv", ".json", ".jsonl", ".parquet", ".npy",        ".npz",
+                                          ".xlsx", ".txt", ".html", ".zip",   ".tar",     ".safetensors"};
     const char *dot = strrchr(text, '.');
     for (size_t i = 0; dot && i < sizeof endings / sizeof *endings; i++) {
         if (strcmp(dot, endings[i]) != 0 || cli_is_folder(text)) continue;

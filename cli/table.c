@@ -9,8 +9,9 @@ const char cli_about[] = "coulis turns images into feature vectors, reduces them
 const char cli_paths[] =
     "PATH is an image; a folder (searched recursively); @list.txt or @- (a list of paths, one per line; - is standard "
     "input); a .tar, .tar.gz, .tgz or .zip; a .parquet with a column of images or of paths; a .csv or .tsv with a "
-    "header (path, label and further columns); an http:// or https:// address of one of these; s3://BUCKET/PREFIX "
-    "(s3a, s3n). A file whose own name begins with @ or - is given as ./@name. After -- everything is a PATH.";
+    "header (path, label and further columns); a .jsonl or .ndjson with such an object in each line; an "
+    "http:// or https:// address of one of these; s3://BUCKET/PREFIX (s3a, s3n). A file whose own name begins with @ "
+    "or - is given as ./@name. After -- everything is a PATH.";
 
 const char cli_exit_codes[] =
     "0 done; 1 failed; 2 usage; 3 done, some images unreadable; 130 interrupted, can be resumed.";

@@ -1,5 +1,5 @@
 /* Throws bytes at one of the readers of readers.h, named by COULIS_FUZZ_READER: model, pca, part, list, tar, zip,
- * csv, images (a Parquet file with images) or run_json. */
+ * csv, jsonl, images (a Parquet file with images) or run_json. */
 #include "readers.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

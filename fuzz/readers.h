@@ -108,6 +108,7 @@ static coulis_status read_source(const char *path, const char *ending) {
 static coulis_status read_tar(const char *path) { return read_source(path, ".tar"); }
 static coulis_status read_zip(const char *path) { return read_source(path, ".zip"); }
 static coulis_status read_csv(const char *path) { return read_source(path, ".csv"); }
+static coulis_status read_jsonl(const char *path) { return read_source(path, ".jsonl"); }
 static coulis_status read_images(const char *path) { return read_source(path, ".parquet"); }
 
 /* Of the files in tests/data/seeds/run_json, too (seeds.py). */
@@ -150,9 +151,9 @@ static coulis_status read_image(const char *path) {
 static const struct reader {
     const char *name;
     coulis_status (*read)(const char *path);
-} readers[] = {{"model", read_model},       {"pca", read_pca},    {"part", read_part}, {"list", read_list},
-               {"tar", read_tar},           {"zip", read_zip},    {"csv", read_csv},   {"images", read_images},
-               {"run_json", read_run_json}, {"image", read_image}};
+} readers[] = {{"model", read_model},       {"pca", read_pca},     {"part", read_part},  {"list", read_list},
+               {"tar", read_tar},           {"zip", read_zip},     {"csv", read_csv},    {"images", read_images},
+               {"run_json", read_run_json}, {"image", read_image}, {"jsonl", read_jsonl}};
 enum { READERS = sizeof readers / sizeof *readers };
 
 /* Gives bytes to a reader, in a file of their own; what it says of them. */

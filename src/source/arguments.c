@@ -19,9 +19,21 @@ static coulis_status append_image(cl_inputs *inputs, const char *path, const cl_
     return cl_list_append(&inputs->list, path, strlen(path), NULL, entry, error);
 }
 
+/* Files of this machine and of others that their ending tells from an image. */
+typedef coulis_status appender(cl_inputs *inputs, const char *path, coulis_error *error);
+
+static appender *manifest_of(const char *path) {
+    return cl_is_delimited(path) ? cl_append_delimited : cl_is_json_lines(path) ? cl_append_json_lines : NULL;
+}
+
+static appender *file_of(const char *path) {
+    appender *manifest = manifest_of(path);
+    return manifest ? manifest : cl_is_many(path) ? cl_append_many : NULL;
+}
+
 static coulis_status append_remote(cl_inputs *inputs, const char *path, const char *output, coulis_error *error) {
-    if (cl_is_delimited(path)) return cl_append_delimited(inputs, path, error);
-    if (cl_is_many(path)) return cl_append_many(inputs, path, error);
+    appender *file = file_of(path);
+    if (file) return file(inputs, path, error);
     return cl_remote_is_s3(path) ? cl_append_objects(inputs, path, output, error)
                                  : append_image(inputs, path, NULL, error);
 }
@@ -33,17 +45,18 @@ coulis_status cl_append_argument(cl_inputs *inputs, const char *path, const char
     if (!arguments) return cl_fail_memory(error, "the paths", sizeof *arguments);
     inputs->arguments = arguments;
     arguments[inputs->argument_count++] = (cl_argument){0};
-    if (path[0] == '@')
-        return cl_is_delimited(path) ? cl_append_delimited(inputs, path + 1, error)
-                                     : cl_append_lines(inputs, path + 1, error);
+    if (path[0] == '@') {
+        appender *manifest = manifest_of(path);
+        return (manifest ? manifest : cl_append_lines)(inputs, path + 1, error);
+    }
     if (cl_location_is_remote(path)) return append_remote(inputs, path, output, error);
     if (cl_location_has_scheme(path)) return cl_location_refuse(path, COULIS_INVALID_ARGUMENT, error);
     if (!cl_look(path, &info))
         return cl_fail(error, errno == ENOENT || errno == ENOTDIR ? COULIS_MISSING : COULIS_IO, "%s: %s", path,
                        errno == ENOENT || errno == ENOTDIR ? "no such file or folder" : strerror(errno));
     if (info.kind == CL_PATH_FOLDER) return cl_append_folder(inputs, path, output, error);
-    if (cl_is_delimited(path)) return cl_append_delimited(inputs, path, error);
-    return cl_is_many(path) ? cl_append_many(inputs, path, error) : append_image(inputs, path, &info, error);
+    appender *file = file_of(path);
+    return file ? file(inputs, path, error) : append_image(inputs, path, &info, error);
 }
 
 coulis_status cl_inputs_column(cl_inputs *inputs, const char *name, int *number, coulis_error *error) {

@@ -90,6 +90,10 @@ coulis_status cl_append_lines(cl_inputs *inputs, const char *path, coulis_error 
 bool cl_is_delimited(const char *name);
 coulis_status cl_append_delimited(cl_inputs *inputs, const char *path, coulis_error *error);
 
+/* The same of .jsonl and .ndjson: an object of JSON in each line. */
+bool cl_is_json_lines(const char *name);
+coulis_status cl_append_json_lines(cl_inputs *inputs, const char *path, coulis_error *error);
+
 /* A file that holds many images, or, when it is a table of paths, what these name. */
 coulis_status cl_append_many(cl_inputs *inputs, const char *path, coulis_error *error);
 

@@ -232,9 +232,34 @@ def csvs():
         "too_many_columns": (b"path," + b"," * 2000 + b"\n", "more than 1000 columns"),
         "a_record_of_megabytes": (b'path\n"' + b"x" * (1 << 16), "within quotes"),
         "utf16": "path,label\nx.png,y\n".encode("utf-16"),
+        "a_name_that_is_no_text": (b"path\nx\xff.png\n", ["missing"]),
         "a_quote_in_a_name": (b'path\nx"y.png\n', ["missing"]),
         "repeated_columns": (b"path,path,path,label,label\na.png,1,2,3,4\n", ["missing"]),
         "nothing_but_newlines": (b"path\n" + b"\n" * 1000, "no paths"),
+    }
+
+
+def good_json_lines():
+    return {"keys": b'\xef\xbb\xbf{"path": "x,1.png", "label": "red", "n": 0.5, "b": true}\r\n\r\n'
+                    b'{"m": -3, "path": "y.png", "n": null, "nested": {"path": [1, {}]}}',
+            "escapes": rb'{"PATH": "K\u00fcrbis\ud83c\udf4e\\u0000.png", "a \"b\"\n": ""}' + b"\n"}
+
+
+def json_lines():
+    deep = b'{"path": "x.png", "a": ' + b"[" * 3000
+    return {
+        "a_list": (b'["x.png"]\n', "no object of JSON"),
+        "cut": (b'{"path": "x.png"}\n{"path": "y', "no object of JSON"),
+        "too_deep": (deep + b"]" * 3000 + b"}\n", "no object of JSON"),
+        "zero_byte": (b'{"path": "x\0.png"}\n', "a zero byte"),
+        "zero_escaped": (rb'{"path": "x\u0000.png"}', "a zero byte"),
+        "no_path": (b'{"file": "x.png"}\n', "no path"),
+        "no_rows": (b"\n \n", "no paths"),
+        "path_twice": (b'{"path": "a.png", "path": "b.png"}\n', ["missing"]),
+        "keys_that_are_no_text": (b'{"path": "x\xff.png", "\xff\xfe": 1, "": 2, "\xff": 3}\n', ["missing"]),
+        "rounded": (b'{"path": "x.png", "id": 9007199254740993}\n', "rounded"),
+        "utf16": '{"path": "x.png"}\n'.encode("utf-16"),
+        "many_keys": b"".join(b'{"path": "x%d.png", "k%d": %d.5}\n' % (n, n, n) for n in range(200)),
     }
 
 
@@ -266,7 +291,7 @@ def good_images():
 
 def write(folder):
     for kind, good, bad in (("tar", good_tars(), tars()), ("zip", good_zips(), zips()), ("csv", good_csvs(), csvs()),
-                            ("images", good_images(), {})):
+                            ("jsonl", good_json_lines(), json_lines()), ("images", good_images(), {})):
         for where, files in (("seeds", good), ("hostile", bad)):
             for name, made in files.items():
                 target = folder / where / kind / name

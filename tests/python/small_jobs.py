@@ -70,6 +70,8 @@ def write_sources(ground):
     rows = [f"{name},a,{number}\n" for number, name in enumerate(names)]
     (ground / "paths.csv").write_text('path,label,"a ""number"""\n' + "".join(rows))
     (ground / "paths.tsv").write_text("path\tlabel\n" + "".join(f"{name}\ta\n" for name in names))
+    (ground / "paths.jsonl").write_text("".join(f'{{"path": "{name}", "label": "a", "number": {number}}}\n'
+                                                for number, name in enumerate(names)))
     (ground / "list.txt").write_text("".join(f"{name}\n" for name in names))
     (ground / "list.null").write_text("\0".join(names))
 
@@ -148,6 +150,7 @@ JOBS = {
     "parquet_paths": (f"featurize paths.parquet -o OUT {COMMON}", {}),
     "csv": (f"featurize paths.csv -o OUT {COMMON}", {}),
     "tsv": (f"featurize paths.tsv -o OUT {COMMON}", {}),
+    "json_lines": (f"featurize paths.jsonl -o OUT {COMMON}", {}),
     "list_of_paths": (f"featurize @list.txt -o OUT --label none {COMMON}", {}),
     "list_null": (f"featurize @list.null -0 -o OUT --label 1 {COMMON}", {}),
     "standard_input": (f"featurize @- -o OUT {COMMON}", {"input": "list.txt"}),

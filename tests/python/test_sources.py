@@ -220,6 +220,51 @@ def test_manifest(coulis, paths, expected, tmp_path):
     assert "no column 'path'" in coulis("featurize", "bad.csv", "-o", "x", code=1).stderr
 
 
+def test_json_lines(coulis, paths, expected, tmp_path):
+    """Rows are those that Python's own reader of JSON finds."""
+    fifths = [{"label": "ä \"quoted\"\n\U0001f34e", "size": 0.1}, {"label": 7, "size": 3}, {"label": True, "ok": False},
+              {"label": "x", "nested": {"size": 9}, "list": [1]}, {"status": "", "size": None, "label": "nine"}]
+    rows = [{"path": str(path), **fifths[number % 5]} for number, path in enumerate(paths)]
+    lines = [json.dumps(row, ensure_ascii=number % 2 == 0) for number, row in enumerate(rows)]
+    (tmp_path / "list.jsonl").write_bytes(b"\xef\xbb\xbf" + "\r\n \n".join(lines).encode())
+    coulis("featurize", "list.jsonl", "-o", "out")
+
+    def texts(key):
+        values = [json.loads(line).get(key) for line in lines]
+        return [value if value is None or isinstance(value, str) else json.dumps(value) for value in values]
+
+    table = check(tmp_path / "out", expected, label=texts("label"))
+    assert table.column_names == [*COLUMNS, "size", "ok", "input_status"]
+    assert table["size"].to_pylist() == texts("size") and table["ok"].to_pylist() == texts("ok")
+    assert table["input_status"].to_pylist() == texts("status")
+    (tmp_path / "some.NDJSON").write_text("\n".join(lines[:7] + [lines[0]]))
+    coulis("featurize", "@some.NDJSON", "-o", "some", "--label", "none", "--exclude", paths[1].name)
+    some = read(tmp_path / "some")
+    assert some["sha256"].to_pylist() == [expected["sha256"][n].as_py() for n in (0, 2, 3, 4, 5, 6, 0)]
+    assert set(some["label"].to_pylist()) == {""}
+
+
+@pytest.mark.parametrize("line, sentence", [
+    ("path,label", "line 2 is no object of JSON"), ('["a.jpg"]', "line 2 is no object of JSON"),
+    ('{"path": "a.jpg"} {"path": "b.jpg"}', "line 2 is no object of JSON"),
+    ('{"path": "a.jpg", "label": "a', "line 2 is no object of JSON"),
+    ('{"file": "a.jpg"}', "line 2 has no path"), ('{"path": ""}', "line 2 has no path"),
+    ('{"path": 3}', "line 2 has no path"), ('{"path": "a.jpg", "id": 9007199254740993}', "the number of 'id'"),
+    ('{"path": "a.jpg", "id": -1e999}', "the number of 'id'"), (r'{"path": "a\u0000b"}', "line 2 has a zero byte"),
+    ('{"path": "a\0b"}', "line 2 has a zero byte"), ('{"path": "' + "a" * (17 << 20) + '"}', "longer than 16 MiB"),
+    ("{" + ", ".join(f'"k{n}": 1' for n in range(5000)) + ', "path": "a"}', "more than"),
+], ids=range(13))  # fmt: skip
+def test_json_lines_refused(coulis, tmp_path, line, sentence):
+    (tmp_path / "bad.jsonl").write_text('{"path": "a.jpg"}\n' + line + "\n")
+    assert sentence in coulis("featurize", "bad.jsonl", "-o", "x", code=1).stderr
+
+
+def test_a_backslash_before_u0000_is_no_zero(coulis, tmp_path):
+    (tmp_path / "list.jsonl").write_text(r'{"path": "a\\u0000.jpg"}')
+    coulis("list", "list.jsonl", "-o", "list.csv")
+    assert r"a\u0000.jpg" in (tmp_path / "list.csv").read_text()
+
+
 def test_a_stopped_manifest_keeps_its_columns(coulis, command, paths, tmp_path):
     """Rows that an interrupted run kept have their columns, too."""
     some = paths * 10

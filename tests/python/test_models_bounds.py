@@ -153,6 +153,15 @@ def test_offsets_that_are_no_pair_are_a_sentence(added, tmp_path, offsets):
     assert code == 1 and "is damaged" in said
 
 
+@pytest.mark.parametrize("name", ["a" * 5000, "two\nlines", "bell\a"])
+def test_names_of_tensors_do_not_spoil_the_sentence(added, tmp_path, name):
+    header = json.dumps({name: {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}).encode()
+    (tmp_path / "a.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + bytes(4))
+    code, said = added(tmp_path / "a.safetensors")
+    assert code == 1 and "have none of the names" in said and "comes in as ONNX" in said
+    assert len(said) < 1500 and said.rstrip("\n").isprintable()
+
+
 def test_the_fuzzer_finds_nothing_more(repository, tmp_path):
     """A part of what `./run fuzz` does, with a seed of its own."""
     cases = "30" if os.environ.get("COULIS_TEST_QUICK") else "120"

@@ -1,5 +1,6 @@
 """What ``coulis models add`` and ``coulis models get`` do."""
 
+import functools
 import hashlib
 import os
 import sys
@@ -8,6 +9,30 @@ from pathlib import Path
 from . import config, fetch, layouts, onnx_import, recipe, safetensors_file, store, texts, weight_files
 
 
+MESSAGE_MAX = 1200  # characters
+
+
+def _sentence(text):
+    """A message on one line and of bounded length, whatever names of tensors a file gives it to quote."""
+    text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    return text if len(text) <= MESSAGE_MAX else f"{text[: MESSAGE_MAX - 300]} ... {text[-300:]}"
+
+
+def _in_sentences(function):
+    @functools.wraps(function)
+    def call(*arguments, **more):
+        try:
+            return function(*arguments, **more)
+        except ValueError as error:
+            said = _sentence(str(error))
+            if said == str(error):
+                raise
+            raise ValueError(said) from None
+
+    return call
+
+
+@_in_sentences
 def convert(path, name, kind, layout=None, given=onnx_import.Options(), notes=None, fetched=False,
             tower=None):
     """Description and tensors of the network in a weights file.

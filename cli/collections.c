@@ -43,6 +43,8 @@ static const char *form_of(const cli_options *options) {
     return options->json ? "json" : options->quiet ? "quiet" : "table";
 }
 
+static const char *flag(int32_t given) { return given ? "1" : "0"; }
+
 /* The Python package cuts the words into tokens, and prints what is nearest to them. */
 static int search_words(const cli_options *options) {
     char count[24], threads[24];
@@ -55,8 +57,16 @@ static int search_words(const cli_options *options) {
                            count,
                            threads,
                            form_of(options),
-                           options->output ? options->output : ""};
+                           options->output ? options->output : "",
+                           flag(options->collection.no_sign_request),
+                           flag(options->collection.requester_pays)};
     return cli_python("coulis.wordsearch", (int)(sizeof words / sizeof *words), (char **)words, 0);
+}
+
+/* A failure that ends nothing is told even where no summary is wanted. */
+static void warn(void *context, const char *sentence) {
+    (void)context;
+    fprintf(stderr, "coulis: %s\n", sentence);
 }
 
 /* A page of what was found, under a title that names the queries. */
@@ -65,7 +75,9 @@ static coulis_status write_sheet(const cli_options *options, const char *json, c
     size_t length = (size_t)snprintf(title, sizeof title, "nearest to %s", options->paths[1]);
     if (length < sizeof title && options->path_count > 2)
         snprintf(title + length, sizeof title - length, " and %d more", options->path_count - 2);
-    return coulis_contact_sheet(json, title, options->output, &options->collection, error);
+    coulis_collection_options collection = options->collection;
+    collection.warn = warn;
+    return coulis_contact_sheet(json, title, options->output, &collection, error);
 }
 
 int cli_search(const cli_options *options) {
@@ -139,13 +151,11 @@ int cli_export(const cli_options *options) {
 }
 
 static void print_view(const cJSON *summary) {
+    const cJSON *wanted = cJSON_GetObjectItemCaseSensitive(summary, "thumbnails");
     fprintf(stderr, "%.0f images, %.1f MB, %.2f s: open %s in a browser\n", number_of(summary, "images"),
             number_of(summary, "bytes") / 1e6, number_of(summary, "seconds"), text_of(summary, "output"));
-    if (number_of(summary, "thumbnail_pixels") == 0)
+    if (cJSON_IsTrue(wanted) && number_of(summary, "thumbnail_pixels") == 0)
         fputs("no thumbnails: they do not fit; --max-size allows a larger report\n", stderr);
-    else if (number_of(summary, "thumbnails_missing") > 0)
-        fprintf(stderr, "%.0f images could not be read again and have no thumbnail\n",
-                number_of(summary, "thumbnails_missing"));
 }
 
 /* The Python package places the images, by other packages, and calls the library. */
@@ -154,9 +164,17 @@ static int view_by_python(const cli_options *options) {
     snprintf(threshold, sizeof threshold, "%.17g", options->collection.threshold);
     snprintf(bytes, sizeof bytes, "%lld", (long long)(options->megabytes * 1e6));
     snprintf(threads, sizeof threads, "%d", (int)options->collection.threads);
-    const char *words[] = {
-        "--",  options->paths[0], options->output, coulis_option_word("map", options->map), threshold,
-        bytes, threads,           form_of(options)};
+    const char *words[] = {"--",
+                           options->paths[0],
+                           options->output,
+                           coulis_option_word("map", options->map),
+                           threshold,
+                           bytes,
+                           threads,
+                           form_of(options),
+                           flag(options->collection.no_sign_request),
+                           flag(options->collection.requester_pays),
+                           flag(options->collection.no_thumbnails)};
     return cli_python("coulis.mapview", (int)(sizeof words / sizeof *words), (char **)words, 0);
 }
 
@@ -166,6 +184,7 @@ int cli_view(const cli_options *options) {
     char *json = NULL;
     coulis_collection_options collection = options->collection;
     collection.max_bytes = (int64_t)(options->megabytes * 1e6);
+    collection.warn = warn;
     coulis_status status = coulis_view(options->paths[0], options->output, &collection, &json, &error);
     return report(options, status, &error, json, print_view);
 }

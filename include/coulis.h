@@ -907,7 +907,13 @@ typedef struct coulis_collection_options {
     void *map_context;
     const char *map_name; /* what the report calls it, such as "UMAP" */
     int32_t fixed_size;   /* not 0: coulis_export tells Arrow that lists in a .parquet have a fixed size */
-    int32_t reserved;
+    /* As in coulis_source_options, for queries and thumbnails of images in S3. */
+    int32_t no_sign_request, requester_pays;
+    int32_t no_thumbnails; /* not 0: coulis_view reads no images */
+    /* Told in a sentence how many images have no thumbnail, as they are gone or cannot be read, and why the first of
+     * them. NULL: nobody is told. */
+    void (*warn)(void *context, const char *sentence);
+    void *warn_context;
 } coulis_collection_options;
 
 COULIS_API void coulis_collection_options_init(coulis_collection_options *options, size_t size);
@@ -916,7 +922,7 @@ COULIS_API void coulis_collection_options_init(coulis_collection_options *option
  * or address (http, https, s3), which goes through the network and preprocessing that the vectors come from. Queries
  * that are rows are not among the result.
  *
- *  options   k, threads
+ *  options   k, threads, no_sign_request, requester_pays
  *  json      out: [{"row": 5, "path": "...", "label": "...", "similarity": 0.93}, ...], the nearest first; released
  *            with coulis_string_free
  *
@@ -925,7 +931,9 @@ COULIS_API coulis_status coulis_search(const char *folder, const char *const *qu
                                        const coulis_collection_options *options, char **json, coulis_error *error);
 
 /* What coulis_search found as a page to look at: an HTML file with a thumbnail of each image, its similarity, label and
- * path, which opens without a network. The images are read again. Uses threads.
+ * path, which opens without a network. The images are read again, from wherever they are. Where one of them cannot be
+ * had, its place is grey and options->warn is told; where no server answers, or there are no keys, COULIS_IO. Uses
+ * threads, no_sign_request, requester_pays, warn.
  *
  *  matches   the JSON of coulis_search
  *  title     NULL: "search" */
@@ -960,7 +968,8 @@ COULIS_API coulis_status coulis_export(const char *folder, const char *output, c
 
 /* A report: one HTML file that opens offline, with a map of the images, thumbnails, neighbours, duplicates, failures,
  * explained variance and the recipe. At most 20,000 images are shown, spread evenly. Uses threshold, seed, max_bytes,
- * threads, map. The images are read again for their thumbnails. */
+ * threads, map, no_sign_request, requester_pays, no_thumbnails, warn. The images are read again for their thumbnails,
+ * as by coulis_contact_sheet. */
 COULIS_API coulis_status coulis_view(const char *folder, const char *output, const coulis_collection_options *options,
                                      char **summary, coulis_error *error);
 

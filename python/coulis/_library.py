@@ -39,6 +39,7 @@ from ._structs import (
     ProductsFunction,  # noqa: F401 for coulis.spans
     Spans,
     StatisticsFunction,  # noqa: F401 for coulis.spans
+    WarnFunction,  # noqa: F401 for coulis.collection
 )
 from .error import error_of
 

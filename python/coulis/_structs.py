@@ -192,6 +192,8 @@ class JobResult(ctypes.Structure):
 
 MapFunction = ctypes.CFUNCTYPE(c_int32, c_void_p, POINTER(c_float), c_int64, c_int64, POINTER(c_float))
 
+WarnFunction = ctypes.CFUNCTYPE(None, c_void_p, c_char_p)
+
 
 class CollectionOptions(ctypes.Structure):
     _fields_ = [
@@ -208,7 +210,11 @@ class CollectionOptions(ctypes.Structure):
         ("map_context", c_void_p),
         ("map_name", c_char_p),
         ("fixed_size", c_int32),
-        ("reserved", c_int32),
+        ("no_sign_request", c_int32),
+        ("requester_pays", c_int32),
+        ("no_thumbnails", c_int32),
+        ("warn", WarnFunction),
+        ("warn_context", c_void_p),
     ]
 
 

@@ -6,6 +6,7 @@ import ctypes
 import json
 import os
 import tempfile
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -26,6 +27,8 @@ def search(
     text: str | None = None,
     k: int = 10,
     output: Path | None = None,
+    no_sign_request: bool = False,
+    requester_pays: bool = False,
     threads: int | None = None,
 ) -> list[dict[str, Any]]:
     """The images of a result that are nearest to some of its images, or to a text.
@@ -43,7 +46,10 @@ def search(
     k : int
         How many images, besides the queries.
     output : str, os.PathLike or None
-        An ``.html`` to write, with a thumbnail of each image that is found.
+        An ``.html`` to write, with a thumbnail of each image that is found. A UserWarning says how many could not be
+        read again.
+    no_sign_request, requester_pays : bool
+        How images in S3 are read: without keys, or at the expense of the keys' owner.
     threads : int or None
         None for all cores.
 
@@ -60,25 +66,46 @@ def search(
     if text is not None:
         if not (isinstance(queries, (list, tuple)) and len(queries) == 0):
             raise TypeError("search for images or for a text, not for both")
-        return _with_sheet(_search_text(folder, text, k, threads), f"nearest to \u201c{text}\u201d", output, threads)
+        return _with_sheet(_search_text(folder, text, k, threads), f"nearest to \u201c{text}\u201d", output, threads,
+                           no_sign_request, requester_pays)
     if isinstance(queries, (list, tuple)):
         asked = list(queries)
     else:
         asked = [queries]
     texts = [str(query).encode() if isinstance(query, int) else _library.path_bytes(query) for query in asked]
     array = (ctypes.c_char_p * len(texts))(*texts)
-    found = _call("coulis_search", _options(threads, k=k), _library.path_bytes(folder), array, len(texts))
+    options = _options(threads, k=k, no_sign_request=int(no_sign_request), requester_pays=int(requester_pays))
+    found = _call("coulis_search", options, _library.path_bytes(folder), array, len(texts))
     more = f" and {len(asked) - 1} more" if len(asked) > 1 else ""
-    return _with_sheet(found, f"nearest to {asked[0]}{more}" if asked else "", output, threads)
+    return _with_sheet(found, f"nearest to {asked[0]}{more}" if asked else "", output, threads, no_sign_request,
+                       requester_pays)
 
 
 def _with_sheet(
-    found: list[dict[str, Any]], title: str, output: Path | None, threads: int | None
+    found: list[dict[str, Any]], title: str, output: Path | None, threads: int | None, no_sign_request: bool,
+    requester_pays: bool,
 ) -> list[dict[str, Any]]:
     if output is not None:
-        _library.call("coulis_contact_sheet", json.dumps(found).encode(), title.encode("utf-8", "replace"),
-                      _library.path_bytes(output), ctypes.byref(_options(threads)))
+        options = _options(threads, no_sign_request=int(no_sign_request), requester_pays=int(requester_pays))
+        with _Warnings(options):
+            _library.call("coulis_contact_sheet", json.dumps(found).encode(), title.encode("utf-8", "replace"),
+                          _library.path_bytes(output), ctypes.byref(options))
     return found
+
+
+class _Warnings:
+    """What the library says while it is at work, as warnings once it is done: one may be an exception."""
+
+    def __init__(self, options: Any) -> None:
+        self.said: list[bytes] = []
+        options.warn = _library.WarnFunction(lambda _, sentence: self.said.append(sentence))
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, *_: Any) -> None:
+        for sentence in self.said if kind is None else ():
+            warnings.warn(sentence.decode("utf-8", "replace"), stacklevel=4)
 
 
 def _search_text(folder: Path, text: str, k: int, threads: int | None) -> list[dict[str, Any]]:
@@ -201,6 +228,9 @@ def view(
     map: Literal["pca", "umap", "tsne"] = "pca",
     threshold: float = 0.98,
     max_bytes: int = 40_000_000,
+    no_thumbnails: bool = False,
+    no_sign_request: bool = False,
+    requester_pays: bool = False,
     threads: int | None = None,
 ) -> dict[str, Any]:
     """A report as one HTML file that opens offline: a map of the images, their neighbours, duplicates, failures, the
@@ -210,8 +240,13 @@ def view(
     (package scikit-learn). `threshold` is the similarity from which images count as duplicates; thumbnails get smaller
     until the file has at most `max_bytes`. At most 20,000 images are shown. Returns the summary as a dict. ImportError
     when the package is not there.
+
+    For thumbnails the images are read again, from wherever they are (in S3 without keys by `no_sign_request`, at the
+    expense of the keys' owner by `requester_pays`), unless `no_thumbnails`. A UserWarning says how many could not be
+    read.
     """
-    options = _options(threads, threshold=float(threshold), max_bytes=int(max_bytes))
+    options = _options(threads, threshold=float(threshold), max_bytes=int(max_bytes), no_thumbnails=int(no_thumbnails),
+                       no_sign_request=int(no_sign_request), requester_pays=int(requester_pays))
     failures: list[BaseException] = []
     if _library.choice("map", map):
         from . import layout
@@ -229,7 +264,8 @@ def view(
         options.map = _library.MapFunction(place)
         options.map_name = layout.NAMES[map].encode()
     try:
-        return _call("coulis_view", options, _library.path_bytes(folder), _library.path_bytes(output))
+        with _Warnings(options):
+            return _call("coulis_view", options, _library.path_bytes(folder), _library.path_bytes(output))
     except Exception:
         if failures:
             raise failures[0] from None

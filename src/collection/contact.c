@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "collection/collection.h"
 #include "collection/options.h"
+#include "collection/originals.h"
 #include "collection/sheets.h"
 
 /* Pixels of a thumbnail's side. */
@@ -41,15 +42,15 @@ static const char *text_of(const cJSON *match, const char *name) {
 }
 
 /* The thumbnails as backgrounds: a row of CL_SHEET_COLUMNS of them is one JPEG, class s0, s1, ... */
-static coulis_status put_thumbnails(cl_new_file *file, const char *const *paths, int64_t count, cl_pool *pool,
-                                    coulis_error *error) {
+static coulis_status put_thumbnails(cl_new_file *file, const char *const *paths, int64_t count, cl_originals *originals,
+                                    cl_missing *missing, coulis_error *error) {
     coulis_status status = COULIS_OK;
     for (int64_t first = 0; first < count && !status; first += CL_SHEET_COLUMNS) {
         const int64_t left = count - first;
         cl_sheet sheet;
         char rule[80]; /* with any number */
-        status = cl_sheet_make(paths + first, left < CL_SHEET_COLUMNS ? left : CL_SHEET_COLUMNS, SIDE, pool, &sheet,
-                               error);
+        status = cl_sheet_make(originals, paths + first, left < CL_SHEET_COLUMNS ? left : CL_SHEET_COLUMNS, SIDE,
+                               &sheet, missing, error);
         if (status) break;
         char *text = cl_base64(sheet.jpeg, sheet.size);
         if (!text) status = cl_fail_memory(error, "thumbnails", sheet.size);
@@ -82,12 +83,12 @@ static void put_match(cl_new_file *file, const cJSON *match, int64_t number) {
 }
 
 static coulis_status write_page(const char *output, const char *title, const cJSON *matches, const char *const *paths,
-                                cl_pool *pool, coulis_error *error) {
+                                cl_originals *originals, cl_missing *missing, coulis_error *error) {
     cl_new_file file;
     coulis_status status = cl_new_file_begin(&file, output, error);
     if (status) return status;
     put(&file, head);
-    status = put_thumbnails(&file, paths, cJSON_GetArraySize(matches), pool, error);
+    status = put_thumbnails(&file, paths, cJSON_GetArraySize(matches), originals, missing, error);
     put(&file, "</style>\n<title>");
     put_text(&file, title);
     put(&file, "</title></head>\n<body><h1>");
@@ -113,6 +114,8 @@ coulis_status coulis_contact_sheet(const char *matches, const char *title, const
     const size_t count = (size_t)cJSON_GetArraySize(list);
     const char **paths = cl_alloc(count, sizeof *paths);
     cl_pool *pool = NULL;
+    cl_originals *originals = NULL;
+    cl_missing missing = {0};
     cl_stand_in to;
     if (!paths) status = cl_fail_memory(error, "a contact sheet", count * sizeof *paths);
     else if (!cJSON_IsArray(list))
@@ -121,11 +124,14 @@ coulis_status coulis_contact_sheet(const char *matches, const char *title, const
     size_t i = 0;
     if (!status) cJSON_ArrayForEach(match, list) paths[i++] = text_of(match, "path");
     if (!status) status = cl_pool_create(o.threads, &pool, error);
+    if (!status) status = cl_originals_open(paths, (int64_t)i, &o, pool, &originals, error);
     if (!status) {
         status = cl_stand_in_new(&to, output, true, error);
-        if (!status) status = write_page(to.path, title ? title : "search", list, paths, pool, error);
+        if (!status) status = write_page(to.path, title ? title : "search", list, paths, originals, &missing, error);
         status = cl_stand_in_put(&to, status, error);
     }
+    if (!status) cl_missing_tell(&missing, (int64_t)i, &o);
+    cl_originals_close(originals);
     cJSON_Delete(list);
     cl_free(paths);
     cl_pool_free(pool);

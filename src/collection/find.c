@@ -21,8 +21,8 @@ static int64_t row_of_query(const cl_collection *c, const char *query) {
 }
 
 /* The vector of a query, which is a row of the table or a file, divided by its length and added to `mean`. */
-static coulis_status add_query(const cl_collection *c, const char *query, double *mean, float *vector, int64_t *row,
-                               coulis_error *error) {
+static coulis_status add_query(const cl_collection *c, const char *query, const coulis_collection_options *options,
+                               double *mean, float *vector, int64_t *row, coulis_error *error) {
     coulis_status status;
     *row = row_of_query(c, query);
     if (*row >= 0) {
@@ -32,7 +32,7 @@ static coulis_status add_query(const cl_collection *c, const char *query, double
                            item->error ? item->error : coulis_status_name(item->status));
         status = cl_collection_read(c, item->vector, 1, vector, error);
     } else {
-        status = cl_featurize_query(c, query, vector, error);
+        status = cl_featurize_query(c, query, options, vector, error);
     }
     if (status) return status;
     const double square = cl_dot(vector, vector, c->vectors.cols), scale = square > 0 ? 1 / sqrt(square) : 0;
@@ -108,7 +108,7 @@ coulis_status coulis_search(const char *folder, const char *const *queries, int6
     int64_t *vector = cl_alloc((size_t)k, sizeof *vector), *asked = cl_alloc((size_t)query_count, sizeof *asked);
     if (!mean || !query || !similarity || !vector || !asked) status = cl_fail_memory(error, "a search", (size_t)k * 12);
     for (int64_t q = 0; q < query_count && !status; q++)
-        status = add_query(&c, queries[q], mean, query, &asked[q], error);
+        status = add_query(&c, queries[q], &o, mean, query, &asked[q], error);
     if (!status) status = cl_pool_create(o.threads, &pool, error);
     if (!status) {
         for (int64_t i = 0; i < cols; i++) query[i] = (float)(mean[i] / (double)query_count);

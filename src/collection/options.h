@@ -7,6 +7,7 @@
 
 #include "collection/collection.h"
 #include "coulis.h"
+#include "remote/remote.h"
 
 /* Reads and checks the caller's options, NULL for the defaults. */
 coulis_status cl_collection_options(const coulis_collection_options *given, coulis_collection_options *own,
@@ -16,8 +17,13 @@ coulis_status cl_collection_options(const coulis_collection_options *given, coul
  * was not. */
 char *cl_print_json(cJSON *value, bool good);
 
-/* The vector of the image file `path`, by the network and preprocessing that the table's recipe names. */
-coulis_status cl_featurize_query(const cl_collection *collection, const char *path, float *vector, coulis_error *error);
+/* How S3 is to be asked for images. */
+cl_remote_options cl_collection_remote(const coulis_collection_options *options);
+
+/* The vector of the image `path`, a file or an address, by the network and preprocessing that the table's recipe
+ * names. */
+coulis_status cl_featurize_query(const cl_collection *collection, const char *path,
+                                 const coulis_collection_options *options, float *vector, coulis_error *error);
 
 /* Vectors of two tables can be compared when the same network, on images prepared the same way, made them.
  * COULIS_CONFLICT names what differs. */

@@ -10,10 +10,10 @@
 #include "remote/remote.h"
 
 /* What an address has, of no more than `max_bytes`. */
-static coulis_status read_address(const char *address, int64_t max_bytes, uint8_t **bytes, size_t *size,
-                                  coulis_error *error) {
+static coulis_status read_address(const char *address, const cl_remote_options *how, int64_t max_bytes, uint8_t **bytes,
+                                  size_t *size, coulis_error *error) {
     cl_remote *remote = NULL;
-    coulis_status status = cl_remote_create(NULL, &remote, error);
+    coulis_status status = cl_remote_create(how, &remote, error);
     if (!status) status = cl_remote_read(remote, address, max_bytes, bytes, size, NULL, error);
     cl_remote_free(remote);
     if (status == COULIS_OK || status >= COULIS_INVALID_ARGUMENT) return status;
@@ -21,7 +21,9 @@ static coulis_status read_address(const char *address, int64_t max_bytes, uint8_
     return cl_fail(error, COULIS_INVALID_ARGUMENT, "%s: cannot be searched for: %s", address, reason.message);
 }
 
-coulis_status cl_featurize_query(const cl_collection *c, const char *path, float *vector, coulis_error *error) {
+coulis_status cl_featurize_query(const cl_collection *c, const char *path, const coulis_collection_options *options,
+                                 float *vector, coulis_error *error) {
+    const cl_remote_options how = cl_collection_remote(options);
     const bool remote = cl_remote_serves(path);
     if (!remote && !cl_path_exists(path))
         return cl_fail(error, COULIS_MISSING,
@@ -42,7 +44,7 @@ coulis_status cl_featurize_query(const cl_collection *c, const char *path, float
     if (!status && coulis_featurizer_length(featurizer) != c->vectors.cols)
         status = cl_fail(error, COULIS_CONFLICT, "%s: its vectors have %lld dimensions, those of its network %lld",
                          c->folder, (long long)c->vectors.cols, (long long)coulis_featurizer_length(featurizer));
-    if (!status && remote) status = read_address(path, own.image.max_bytes, &bytes, &size, error);
+    if (!status && remote) status = read_address(path, &how, own.image.max_bytes, &bytes, &size, error);
     if (!status) {
         const coulis_input input = {.path = path, .bytes = bytes, .byte_count = size};
         coulis_result result;

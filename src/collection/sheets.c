@@ -10,31 +10,49 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/sync.h"
 
 /* Of JPEG, 0 to 100: small, and still good at this size. */
 #define QUALITY 72
 
 typedef struct drawing {
+    cl_originals *originals;
     const char *const *paths;
-    coulis_image_options options;
     int32_t side;
-    uint8_t *rgb;     /* the sheet */
-    uint8_t *scratch; /* for each thread: one thumbnail */
-    _Atomic int64_t missing;
-    _Atomic bool failed; /* the machine, not an image */
+    uint8_t *rgb;        /* the sheet */
+    uint8_t *scratch;    /* for each thread: one thumbnail */
+    _Atomic bool failed; /* the machine or a server, not an image */
     coulis_error error;  /* written by whoever set `failed` */
+    cl_mutex mutex;      /* of what follows */
+    cl_missing missing;
+    int64_t first; /* which image missing.first is about */
 } drawing;
+
+/* Whichever thread finds them, `first` is of the first image. */
+static void add_missing(drawing *d, int64_t i, const coulis_error *error) {
+    cl_mutex_lock(&d->mutex);
+    if (d->missing.count++ == 0 || i < d->first) {
+        d->missing.first = *error;
+        d->first = i;
+    }
+    cl_mutex_unlock(&d->mutex);
+}
 
 static void draw(void *context, int64_t i, int32_t worker) {
     drawing *d = context;
     const size_t row = (size_t)d->side * 3, stride = row * CL_SHEET_COLUMNS;
     uint8_t *thumb = d->scratch + (size_t)worker * row * (size_t)d->side;
     coulis_error error;
-    const coulis_status status = coulis_image_load(d->paths[i], &d->options, d->side, d->side, thumb, NULL, &error);
+    if (atomic_load(&d->failed)) return;
+    const coulis_status status = cl_originals_load(d->originals, d->paths[i], d->side, thumb, &error);
+    if (status >= COULIS_INVALID_ARGUMENT) {
+        if (!atomic_exchange(&d->failed, true)) d->error = error;
+        cl_originals_stop(d->originals);
+        return;
+    }
     if (status) {
         memset(thumb, 0x99, row * (size_t)d->side);
-        atomic_fetch_add(&d->missing, 1);
-        if (status >= COULIS_INVALID_ARGUMENT && !atomic_exchange(&d->failed, true)) d->error = error;
+        add_missing(d, i, &error);
     }
     const size_t down = (size_t)(i / CL_SHEET_COLUMNS) * (size_t)d->side, across = (size_t)(i % CL_SHEET_COLUMNS);
     uint8_t *to = d->rgb + down * stride + across * row;
@@ -81,17 +99,13 @@ static bool encode(uint8_t *rgb, JDIMENSION width, JDIMENSION height, cl_sheet *
     return true;
 }
 
-coulis_status cl_sheet_make(const char *const *paths, int64_t count, int32_t side, cl_pool *pool, cl_sheet *sheet,
-                            coulis_error *error) {
+coulis_status cl_sheet_make(cl_originals *originals, const char *const *paths, int64_t count, int32_t side,
+                            cl_sheet *sheet, cl_missing *missing, coulis_error *error) {
+    cl_pool *pool = cl_originals_pool(originals);
     const size_t rows = ((size_t)count + CL_SHEET_COLUMNS - 1) / CL_SHEET_COLUMNS, edge = (size_t)side;
     const size_t bytes = rows * CL_SHEET_COLUMNS * edge * edge * 3;
-    drawing d = {.paths = paths, .side = side};
-    coulis_image_options_init(&d.options, sizeof d.options);
-    d.options.resize = COULIS_RESIZE_CROP;
-    d.options.orient = COULIS_ORIENT_EXIF;
-    d.options.alpha = COULIS_ALPHA_WHITE;
-    d.options.decode = COULIS_DECODE_FAST;
-    atomic_init(&d.missing, 0);
+    drawing d = {.originals = originals, .paths = paths, .side = side};
+    cl_mutex_init(&d.mutex);
     atomic_init(&d.failed, false);
     d.rgb = cl_alloc_zero(bytes, 1);
     d.scratch = cl_alloc((size_t)cl_pool_threads(pool), edge * edge * 3);
@@ -101,7 +115,9 @@ coulis_status cl_sheet_make(const char *const *paths, int64_t count, int32_t sid
     else if (!d.rgb || !d.scratch ||
              !encode(d.rgb, (JDIMENSION)(CL_SHEET_COLUMNS * edge), (JDIMENSION)(rows * edge), sheet))
         status = cl_fail_memory(error, "a sheet of thumbnails", bytes);
-    sheet->missing = atomic_load(&d.missing);
+    if (missing->count == 0) missing->first = d.missing.first;
+    missing->count += d.missing.count;
+    cl_mutex_destroy(&d.mutex);
     cl_free(d.rgb);
     cl_free(d.scratch);
     return status;

@@ -11,6 +11,7 @@
 #include "collection/assets.h"
 #include "collection/collection.h"
 #include "collection/options.h"
+#include "collection/originals.h"
 #include "collection/report.h"
 #include "collection/sheets.h"
 #include "pipeline/clock.h"
@@ -22,7 +23,8 @@ static const int32_t sides[] = {64, 48, 32, 24, 0};
 
 typedef struct sheets {
     char **texts; /* base64 of each */
-    int64_t count, missing;
+    int64_t count;
+    cl_missing missing;
     size_t bytes;
     int32_t side;
 } sheets;
@@ -34,7 +36,7 @@ static void free_sheets(sheets *s) {
 }
 
 /* Makes the sheets at one size; ends early, with `bytes` over the limit, when they do not fit. */
-static coulis_status make_sheets(const cl_report *r, int32_t side, size_t limit, cl_pool *pool, sheets *s,
+static coulis_status make_sheets(const cl_report *r, int32_t side, size_t limit, cl_originals *originals, sheets *s,
                                  coulis_error *error) {
     enum { EACH = CL_SHEET_COLUMNS * CL_SHEET_COLUMNS };
     s->count = side ? (r->count + EACH - 1) / EACH : 0;
@@ -45,23 +47,38 @@ static coulis_status make_sheets(const cl_report *r, int32_t side, size_t limit,
     for (int64_t i = 0; i < s->count && !status && s->bytes <= limit; i++) {
         const int64_t left = r->count - i * EACH;
         cl_sheet sheet;
-        status = cl_sheet_make(r->paths + i * EACH, left < EACH ? left : EACH, side, pool, &sheet, error);
+        status = cl_sheet_make(originals, r->paths + i * EACH, left < EACH ? left : EACH, side, &sheet, &s->missing,
+                               error);
         if (status) break;
         s->texts[i] = cl_base64(sheet.jpeg, sheet.size);
         if (!s->texts[i]) status = cl_fail_memory(error, "thumbnails", sheet.size);
         else s->bytes += strlen(s->texts[i]);
-        s->missing += sheet.missing;
         free(sheet.jpeg);
     }
     return status;
 }
 
-static coulis_status fit_sheets(const cl_report *r, size_t limit, cl_pool *pool, sheets *s, coulis_error *error) {
+static coulis_status fit_sheets(const cl_report *r, size_t limit, cl_originals *originals, sheets *s,
+                                coulis_error *error) {
     for (size_t i = 0;; i++) {
-        coulis_status status = make_sheets(r, sides[i], limit, pool, s, error);
+        coulis_status status = make_sheets(r, sides[i], limit, originals, s, error);
         if (status || s->bytes <= limit || sides[i] == 0) return status;
         free_sheets(s);
     }
+}
+
+static coulis_status make_thumbnails(const cl_report *r, const coulis_collection_options *o, cl_pool *pool, sheets *s,
+                                     coulis_error *error) {
+    /* What is no thumbnail takes some 150 bytes an image, and the page and Leaflet 180 KB. */
+    const int64_t rest = o->max_bytes - 200000 - 150 * r->count;
+    cl_originals *originals = NULL;
+    if (o->no_thumbnails) return COULIS_OK;
+    coulis_status status = cl_originals_open(r->paths, r->count, o, pool, &originals, error);
+    if (!status) status = fit_sheets(r, rest > 0 ? (size_t)rest : 0, originals, s, error);
+    cl_originals_close(originals);
+    if (status != COULIS_IO || !error) return status;
+    const coulis_error reason = *error;
+    return cl_fail(error, status, "%s; --no-thumbnails makes a report that needs no images", reason.message);
 }
 
 /* ---- the page ----------------------------------------------------------------------- */
@@ -108,15 +125,16 @@ static coulis_status write_page(const char *output, const char *json, const shee
     return cl_new_file_commit(&file, error);
 }
 
-static coulis_status summarize(const cl_report *r, const char *output, const sheets *s, double seconds, char **summary,
-                               coulis_error *error) {
+static coulis_status summarize(const cl_report *r, const char *output, bool thumbnails, const sheets *s, double seconds,
+                               char **summary, coulis_error *error) {
     if (!summary) return COULIS_OK;
     cJSON *root = cJSON_CreateObject();
     const bool good = root && cJSON_AddStringToObject(root, "output", output) &&
                       cJSON_AddNumberToObject(root, "images", (double)r->count) &&
                       cJSON_AddNumberToObject(root, "images_in_all", (double)r->collection.vectors.rows) &&
+                      cJSON_AddBoolToObject(root, "thumbnails", thumbnails) &&
                       cJSON_AddNumberToObject(root, "thumbnail_pixels", s->side) &&
-                      cJSON_AddNumberToObject(root, "thumbnails_missing", (double)s->missing) &&
+                      cJSON_AddNumberToObject(root, "thumbnails_missing", (double)s->missing.count) &&
                       cJSON_AddNumberToObject(root, "bytes", (double)cl_file_bytes(output)) &&
                       cJSON_AddNumberToObject(root, "seconds", seconds);
     *summary = cl_print_json(root, good);
@@ -143,18 +161,15 @@ coulis_status coulis_view(const char *folder, const char *output, const coulis_c
     status = cl_stand_in_new(&to, output, true, error);
     if (!status) status = cl_pool_create(o.threads, &pool, error);
     if (!status) status = cl_report_make(folder, &o, pool, &r, error);
-    if (!status) {
-        /* What is no thumbnail takes some 150 bytes an image, and the page and Leaflet 180 KB. */
-        const int64_t rest = o.max_bytes - 200000 - 150 * r.count;
-        status = fit_sheets(&r, rest > 0 ? (size_t)rest : 0, pool, &s, error);
-    }
+    if (!status) status = make_thumbnails(&r, &o, pool, &s, error);
     if (!status) {
         json = cl_report_json(&r, s.side);
         status = json ? write_page(to.path, json, &s, error)
                       : cl_fail_memory(error, "the report", (size_t)r.count * 200);
     }
     status = cl_stand_in_put(&to, status, error);
-    if (!status) status = summarize(&r, output, &s, cl_seconds() - began, summary, error);
+    if (!status) cl_missing_tell(&s.missing, r.count, &o);
+    if (!status) status = summarize(&r, output, !o.no_thumbnails, &s, cl_seconds() - began, summary, error);
     cl_free(json);
     free_sheets(&s);
     cl_report_free(&r);

@@ -98,7 +98,10 @@ def test_images_that_are_gone_have_no_thumbnail(tmp_path, lite0_path):
         draw_picture(number).save(folder / f"{number}.png")
     coulis.run(folder, tmp_path / "out", components=2)
     (folder / "2.png").unlink()
-    assert coulis.view(tmp_path / "out", tmp_path / "r.html")["thumbnails_missing"] == 1
+    with pytest.warns(UserWarning, match=r"1 of 4 images could not be read again .*: .*/2\.png does not exist"):
+        assert coulis.view(tmp_path / "out", tmp_path / "r.html")["thumbnails_missing"] == 1
+    summary = coulis.view(tmp_path / "out", tmp_path / "r.html", no_thumbnails=True)
+    assert summary["thumbnail_pixels"] == summary["thumbnails_missing"] == 0 and not summary["thumbnails"]
 
 
 def test_it_opens_without_an_error(page):

@@ -22,10 +22,13 @@ def main() -> int:
     parser.add_argument("max_bytes", type=int)
     parser.add_argument("threads", type=int)
     parser.add_argument("form", choices=FORMS)
+    for flag in ("no_sign_request", "requester_pays", "no_thumbnails"):
+        parser.add_argument(flag, type=int)
     given = parser.parse_args()
     return answer(given.form, lambda: coulis.view(
         given.folder, given.output, map=given.map, threshold=given.threshold, max_bytes=given.max_bytes,
-        threads=given.threads or None), show)
+        no_thumbnails=given.no_thumbnails != 0, no_sign_request=given.no_sign_request != 0,
+        requester_pays=given.requester_pays != 0, threads=given.threads or None), show)
 
 
 if __name__ == "__main__":

@@ -18,10 +18,11 @@
 struct cl_originals {
     coulis_image_options options;
     cl_remote *remote; /* NULL: all images are files of this machine */
-    cl_pool *pool;     /* the caller's, by as many threads as may decode */
-    cl_pool *readers;  /* NULL: those of `pool` */
-    cl_mutex large;    /* held by who has an image of more than SMALL_BYTES */
-    cl_mutex mutex;    /* of what follows */
+    cl_members members;
+    cl_pool *pool;    /* the caller's, by as many threads as may decode */
+    cl_pool *readers; /* NULL: those of `pool` */
+    cl_mutex large;   /* held by who has an image of more than SMALL_BYTES */
+    cl_mutex mutex;   /* of what follows */
     cl_condition freed;
     int32_t decoding;
 };
@@ -42,6 +43,7 @@ coulis_status cl_originals_open(const char *const *paths, int64_t count, const c
     bool elsewhere = false;
     for (int64_t i = 0; i < count && !elsewhere; i++) elsewhere = cl_location_is_remote(paths[i]);
     const cl_remote_options how = cl_collection_remote(options);
+    cl_members_begin(&o->members, &how);
     coulis_status status = elsewhere ? cl_remote_create(&how, &o->remote, error) : COULIS_OK;
     if (!status && elsewhere && cl_pool_threads(pool) < CL_REMOTE_READERS)
         status = cl_pool_create(CL_REMOTE_READERS, &o->readers, error);
@@ -52,6 +54,7 @@ coulis_status cl_originals_open(const char *const *paths, int64_t count, const c
 
 void cl_originals_close(cl_originals *o) {
     if (!o) return;
+    cl_members_end(&o->members);
     cl_pool_free(o->readers);
     cl_remote_free(o->remote);
     cl_condition_destroy(&o->freed);
@@ -81,6 +84,28 @@ static void end_decoding(cl_originals *o) {
     cl_mutex_unlock(&o->mutex);
 }
 
+coulis_status cl_originals_find(cl_originals *o, const char *path, size_t *length, coulis_error *error) {
+    return cl_members_find(&o->members, o->remote, path, length, error);
+}
+
+cl_members *cl_originals_members(cl_originals *o) { return &o->members; }
+
+int64_t cl_originals_max_bytes(const cl_originals *o) { return o->options.max_bytes; }
+
+static coulis_status decode(const cl_originals *o, const char *path, const uint8_t *bytes, size_t size, int32_t side,
+                            uint8_t *rgb, coulis_error *error) {
+    int32_t width, height;
+    return cl_image_decode(path, bytes, size, &o->options, side, side, rgb, &width, &height, error);
+}
+
+coulis_status cl_originals_decode(cl_originals *o, const char *path, const uint8_t *bytes, size_t size, int32_t side,
+                                  uint8_t *rgb, coulis_error *error) {
+    begin_decoding(o);
+    coulis_status status = decode(o, path, bytes, size, side, rgb, error);
+    end_decoding(o);
+    return status;
+}
+
 coulis_status cl_originals_load(cl_originals *o, const char *path, int32_t side, uint8_t *rgb, coulis_error *error) {
     const bool elsewhere = cl_location_is_remote(path);
     const int64_t limit = o->options.max_bytes, small = limit < SMALL_BYTES ? limit : SMALL_BYTES;
@@ -97,10 +122,9 @@ coulis_status cl_originals_load(cl_originals *o, const char *path, int32_t side,
         }
     }
     if (!status) {
-        int32_t width, height;
         begin_decoding(o);
         if (!elsewhere) status = cl_location_read(NULL, path, limit, &bytes, &size, NULL, error);
-        if (!status) status = cl_image_decode(path, bytes, size, &o->options, side, side, rgb, &width, &height, error);
+        if (!status) status = decode(o, path, bytes, size, side, rgb, error);
         end_decoding(o);
     }
     cl_free(bytes);

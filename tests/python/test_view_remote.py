@@ -1,12 +1,15 @@
-"""Thumbnails of images on other machines, in reports and contact sheets: those of the same images in a folder."""
+"""Thumbnails of images on other machines and in archives, in reports and contact sheets: those of the same images in a
+folder."""
 
 import json
 import os
 import re
 import shutil
 import subprocess
+import tarfile
 import time
 import urllib.parse
+import zipfile
 
 import coulis
 import pytest
@@ -14,7 +17,8 @@ from conftest import draw_picture
 from remote_servers import Server, folder_of, send
 from s3_server import NEEDED, caller, serve
 
-pytest.importorskip("pyarrow")
+pa = pytest.importorskip("pyarrow")
+parquet = pytest.importorskip("pyarrow.parquet")
 
 COUNT = 70
 
@@ -139,6 +143,104 @@ def test_a_server_that_is_down_ends_it(images, served, tmp_path, command):
     done = subprocess.run([command, "view", out, "-o", tmp_path / "r.html", "--no-thumbnails"], capture_output=True,
                           text=True, check=True)
     assert data(tmp_path / "r.html")["paths"][0].startswith(server.url) and "do not fit" not in done.stderr
+
+
+# ---- archives and tables ----
+
+
+def pack(images, folder, kind):
+    """All images in their order in one file; what is wanted of it lies between members that are no images."""
+    folder.mkdir(exist_ok=True)
+    files = sorted((path for path in (images / "all").rglob("*") if path.is_file()), key=lambda path: os.fsencode(path))
+    target = folder / f"all.{kind}"
+    if kind == "parquet":
+        parquet.write_table(pa.table({"image": [path.read_bytes() for path in files]}), target, row_group_size=16)
+    elif kind == "zip":
+        with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+            for path in files:
+                archive.write(path, path.relative_to(images / "all"))
+    else:
+        with tarfile.open(target, "w:gz" if kind == "tar.gz" else "w") as archive:
+            for path in files:
+                archive.add(path, path.relative_to(images / "all"))
+    return target
+
+
+@pytest.mark.parametrize("kind", ["tar", "tar.gz", "zip", "parquet"])
+def test_archives_have_the_thumbnails_of_files(images, expected, tmp_path, command, kind):
+    target = pack(images, tmp_path / "data", kind)
+    coulis.run(target, tmp_path / "out", components=4)
+    for threads in 1, 3:
+        assert coulis.view(tmp_path / "out", tmp_path / f"{threads}.html", threads=threads)["thumbnails_missing"] == 0
+    assert sheets(tmp_path / "1.html") == sheets(expected / "report.html")
+    assert (tmp_path / "1.html").read_bytes() == (tmp_path / "3.html").read_bytes()
+    # In the order of their similarity, which is not the archive's.
+    found = coulis.search(tmp_path / "out", 0, k=40, output=tmp_path / "sheet.html")
+    assert sheets(tmp_path / "sheet.html") == sheets(expected / "sheet.html")
+    assert sorted(found, key=lambda match: match["row"]) != found
+
+
+def test_an_archive_behind_an_address_is_read_once(images, expected, served, tmp_path):
+    target = pack(images, tmp_path / "data", "tar")
+    size = target.stat().st_size
+    sent = []
+    plain = folder_of(tmp_path / "data")
+
+    def count(handler):
+        first, _, last = handler.headers.get("Range", "bytes=0-0").removeprefix("bytes=").partition("-")
+        sent.append(min(int(last), size - 1) - int(first) + 1)
+        plain(handler)
+
+    with Server(count) as server:
+        coulis.run(f"{server.url}/all.tar", tmp_path / "out", components=4)
+        sent.clear()
+        assert coulis.view(tmp_path / "out", tmp_path / "report.html")["thumbnails_missing"] == 0
+        # Its beginning is looked at for columns; but each of 71 images is not asked for by itself.
+        assert sum(sent) < 2.5 * size and len(sent) < COUNT
+        # A sheet of 32 goes on where the one before it ended, when they are asked for in the archive's order.
+        found = sorted(coulis.search(tmp_path / "out", 0, k=COUNT), key=lambda match: match["row"])
+        asked = []
+        for part in found[:5], found[:64]:
+            sent.clear()
+            coulis.collection._with_sheet(part, "", tmp_path / "sheet.html", None, False, False)
+            asked.append(len(sent))
+        assert asked[0] == asked[1] > 0
+    assert sheets(tmp_path / "report.html") == sheets(expected / "report.html")
+
+
+def test_what_is_no_longer_in_an_archive(images, tmp_path):
+    files = sorted((images / "all" / "dark green").iterdir())
+
+    def write(names, doubled=()):
+        with tarfile.open(tmp_path / "a.tar", "w") as archive:
+            for path in [*names, *doubled]:
+                archive.add(path, path.name)
+
+    write(files, files[2:3])  # one name twice is two rows
+    coulis.run(tmp_path / "a.tar", tmp_path / "out", components=4)
+    assert coulis.view(tmp_path / "out", tmp_path / "r.html")["thumbnails_missing"] == 0
+    write(files[:5] + files[6:])
+    with pytest.warns(UserWarning, match=rf"2 of {len(files) + 1} images .*a\.tar/{files[5].name} is no longer in"):
+        summary = coulis.view(tmp_path / "out", tmp_path / "r.html")
+    assert summary["thumbnails_missing"] == 2
+    whole = (tmp_path / "a.tar").read_bytes()
+    (tmp_path / "a.tar").write_bytes(whole[: len(whole) // 2])
+    with pytest.warns(UserWarning, match="is cut short"):
+        assert 2 < coulis.view(tmp_path / "out", tmp_path / "r.html")["thumbnails_missing"] <= len(files)
+    (tmp_path / "a.tar").write_bytes(b"no archive")
+    with pytest.warns(UserWarning, match=rf"{len(files) + 1} of {len(files) + 1} images"):
+        coulis.view(tmp_path / "out", tmp_path / "r.html")
+
+
+def test_a_folder_may_be_called_as_an_archive_is(images, tmp_path):
+    (tmp_path / "photos.tar").mkdir()
+    for number in range(3):
+        draw_picture(number).save(tmp_path / "photos.tar" / f"{number}.png")
+    coulis.run(tmp_path / "photos.tar", tmp_path / "out", components=2)
+    assert coulis.view(tmp_path / "out", tmp_path / "r.html")["thumbnails_missing"] == 0
+
+
+# ---- S3 ----
 
 
 @pytest.fixture(scope="module")

@@ -29,11 +29,12 @@ GROUP_SECONDS_MAX = 1500  # a test that hangs ends, and counts as failed
 # Not among the tests before each commit: what needs another compiler, another environment, a server or a browser, and
 # what takes more than some ten seconds. The ordinary run has all of them.
 NOT_QUICK = {
-    "clang", "sanitize", "tsan", "neon", "keras", "spark", "wheel", "types", "emr", "notebooks", "torch", "valgrind",
-    "http", "s3", "s3_large", "s3_output", "sources", "view", "recipes", "sklearn", "install", "image_replay",
-    "net", "models", "models_bounds", "checkpoint", "convert_torch", "onnx", "formats", "guides", "provenance", "kill",
-    "powerloss", "signals", "little_memory", "search_text", "fault_sites", "watching", "grow_safely", "pca",
-    "pca_krylov", "pca_shapes", "pca_sklearn", "reduced", "shards", "archives", "python_jobs", "other_tables", "texts"}
+    "clang", "sanitize", "tsan", "neon", "keras", "spark", "wheel", "types", "emr", "notebooks", "torch",
+    "valgrind", "http", "s3", "s3_large", "s3_output", "sources", "view", "view_remote", "recipes", "sklearn",
+    "install", "image_replay", "net", "models", "models_bounds", "checkpoint", "convert_torch", "onnx", "formats",
+    "guides", "provenance", "kill", "powerloss", "signals", "little_memory", "search_text", "fault_sites",
+    "watching", "grow_safely", "pca", "pca_krylov", "pca_shapes", "pca_sklearn", "reduced", "shards", "archives",
+    "python_jobs", "other_tables", "texts"}
 # Groups that mostly wait, for pip and for servers. They run one after the other beside the slots, and two of them may
 # not run beside one another: each makes the wheel in dist/ anew.
 WAITING = {"emr", "wheel"}

@@ -1,11 +1,10 @@
 #include "collection/members.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/disk.h"
 #include "base/error.h"
+#include "base/files.h"
 #include "base/memory.h"
 #include "base/text.h"
 #include "source/list.h"
@@ -35,18 +34,12 @@ void cl_members_end(cl_members *m) {
 
 /* Whether there is a file of that name, so that what follows it is no folder's. */
 static coulis_status look(cl_remote *remote, const char *name, bool *is_file, coulis_error *error) {
-    *is_file = false;
-    if (cl_location_is_remote(name)) {
-        cl_file_state state;
-        coulis_status status = cl_remote_state(remote, name, &state, error);
-        *is_file = status == COULIS_OK;
-        return status < COULIS_INVALID_ARGUMENT ? COULIS_OK : status;
-    }
-    cl_about about;
-    if (cl_look(name, &about)) *is_file = about.kind == CL_PATH_FILE;
-    else if (cl_of_the_machine(errno))
-        return cl_fail(error, COULIS_IO, "%s: cannot be looked at: %s", name, strerror(errno));
-    return COULIS_OK;
+    cl_file_state state = {0};
+    const bool elsewhere = cl_location_is_remote(name);
+    coulis_status status = elsewhere ? cl_remote_state(remote, name, &state, error)
+                                     : cl_file_state_at(name, &state, error);
+    *is_file = status == COULIS_OK && (elsewhere || state.has_bytes);
+    return status < COULIS_INVALID_ARGUMENT ? COULIS_OK : status;
 }
 
 coulis_status cl_members_find(cl_members *m, cl_remote *remote, const char *path, size_t *length, coulis_error *error) {

@@ -82,6 +82,18 @@ coulis_status cl_inputs_column(cl_inputs *inputs, const char *name, int *number,
     return COULIS_OK;
 }
 
+coulis_status cl_append_row(cl_inputs *inputs, const char *path, const char *const *values, coulis_error *error) {
+    if (cl_choose_file(&inputs->options, path) != CL_TAKE) {
+        inputs->left_out[CL_EXCLUDED]++;
+        return COULIS_OK;
+    }
+    const cl_entry entry = {.bytes = -1,
+                            .modified = CL_NO_TIME,
+                            .argument = inputs->argument_count - 1,
+                            .fields = (uint16_t)(1 + inputs->column_count)};
+    return cl_list_append(&inputs->list, path, strlen(path), values, entry, error);
+}
+
 /* Rows of a table of paths become entries as those of a manifest do. */
 static coulis_status append_paths(cl_inputs *inputs, cl_many *many, const int *columns, coulis_error *error) {
     const char **values = cl_alloc((size_t)inputs->column_count + 1, sizeof *values);
@@ -90,18 +102,10 @@ static coulis_status append_paths(cl_inputs *inputs, cl_many *many, const int *c
         coulis_item item = {0};
         status = many->next(many, &item, error);
         if (status != COULIS_OK || !item.name) break;
-        if (cl_choose_file(&inputs->options, item.name) != CL_TAKE) {
-            inputs->left_out[CL_EXCLUDED]++;
-            continue;
-        }
         for (int i = 0; i <= inputs->column_count; i++) values[i] = NULL;
         values[0] = item.label;
         for (int i = 0; i < many->column_count; i++) values[1 + columns[i]] = item.values[i];
-        const cl_entry entry = {.bytes = -1,
-                                .modified = CL_NO_TIME,
-                                .argument = inputs->argument_count - 1,
-                                .fields = (uint16_t)(1 + inputs->column_count)};
-        status = cl_list_append(&inputs->list, item.name, strlen(item.name), values, entry, error);
+        status = cl_append_row(inputs, item.name, values, error);
     }
     cl_free(values);
     return status;

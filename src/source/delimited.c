@@ -163,19 +163,11 @@ static coulis_status append_record(cl_inputs *inputs, const record *r, const hea
         return cl_fail(error, COULIS_BAD_DATA, "%s: line %lld has %d columns where the header has %d", r->name,
                        (long long)r->line, r->count, h->count);
     if (!*path) return cl_fail(error, COULIS_BAD_DATA, "%s: line %lld has no path", r->name, (long long)r->line);
-    if (cl_choose_file(&inputs->options, path) != CL_TAKE) {
-        inputs->left_out[CL_EXCLUDED]++;
-        return COULIS_OK;
-    }
     for (int i = 0; i <= inputs->column_count; i++) values[i] = NULL;
     if (h->label >= 0) values[0] = r->text + r->fields[h->label];
     for (int i = 0; i < h->count; i++)
         if (h->column[i] >= 0) values[1 + h->column[i]] = r->text + r->fields[i];
-    const cl_entry entry = {.bytes = -1,
-                            .modified = CL_NO_TIME,
-                            .argument = inputs->argument_count - 1,
-                            .fields = (uint16_t)(1 + inputs->column_count)};
-    return cl_list_append(&inputs->list, path, strlen(path), values, entry, error);
+    return cl_append_row(inputs, path, values, error);
 }
 
 bool cl_is_delimited(const char *name) {

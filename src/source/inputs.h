@@ -67,6 +67,10 @@ void cl_inputs_count(const cl_inputs *inputs, coulis_job_result *result);
  * its name. */
 coulis_status cl_inputs_column(cl_inputs *inputs, const char *name, int *number, coulis_error *error);
 
+/* Appends the image that one row of a manifest names, unless it is excluded: `values` are its label and then a value,
+ * or NULL, for each of the result's columns so far. */
+coulis_status cl_append_row(cl_inputs *inputs, const char *path, const char *const *values, coulis_error *error);
+
 /* Has inputs->remote. */
 coulis_status cl_inputs_remote(cl_inputs *inputs, coulis_error *error);
 
@@ -90,7 +94,7 @@ coulis_status cl_append_lines(cl_inputs *inputs, const char *path, coulis_error 
 bool cl_is_delimited(const char *name);
 coulis_status cl_append_delimited(cl_inputs *inputs, const char *path, coulis_error *error);
 
-/* The same of .jsonl and .ndjson: an object of JSON in each line. */
+/* The same of .jsonl and .ndjson: a JSON object in each line. */
 bool cl_is_json_lines(const char *name);
 coulis_status cl_append_json_lines(cl_inputs *inputs, const char *path, coulis_error *error);
 

@@ -1,4 +1,4 @@
-/* JSON lines: a manifest of paths, labels and further columns, an object of JSON (RFC 8259) in each line. */
+/* JSON lines: a manifest of paths, labels and further columns, a JSON object (RFC 8259) in each line. */
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -160,15 +160,7 @@ static coulis_status append_object(cl_inputs *inputs, manifest *m, const cJSON *
     }
     if (status != COULIS_OK) return status;
     if (!path || !*path) return bad(m, "has no path: a text under the key 'path'", error);
-    if (cl_choose_file(&inputs->options, path) != CL_TAKE) {
-        inputs->left_out[CL_EXCLUDED]++;
-        return COULIS_OK;
-    }
-    const cl_entry entry = {.bytes = -1,
-                            .modified = CL_NO_TIME,
-                            .argument = inputs->argument_count - 1,
-                            .fields = (uint16_t)(1 + inputs->column_count)};
-    return cl_list_append(&inputs->list, path, strlen(path), m->values, entry, error);
+    return cl_append_row(inputs, path, m->values, error);
 }
 
 static coulis_status append_line(cl_inputs *inputs, manifest *m, coulis_error *error) {
@@ -187,7 +179,7 @@ static coulis_status append_line(cl_inputs *inputs, manifest *m, coulis_error *e
     coulis_status status = COULIS_OK;
     if (cJSON_IsObject(json) && is_blank(end, size - (size_t)(end - text)))
         status = append_object(inputs, m, json, error);
-    else status = bad(m, "is no object of JSON, such as {\"path\": \"a/b.jpg\", \"label\": \"a\"}", error);
+    else status = bad(m, "is not a JSON object, such as {\"path\": \"a/b.jpg\", \"label\": \"a\"}", error);
     cJSON_Delete(json);
     return status;
 }

@@ -248,9 +248,9 @@ def good_json_lines():
 def json_lines():
     deep = b'{"path": "x.png", "a": ' + b"[" * 3000
     return {
-        "a_list": (b'["x.png"]\n', "no object of JSON"),
-        "cut": (b'{"path": "x.png"}\n{"path": "y', "no object of JSON"),
-        "too_deep": (deep + b"]" * 3000 + b"}\n", "no object of JSON"),
+        "a_list": (b'["x.png"]\n', "is not a JSON object"),
+        "cut": (b'{"path": "x.png"}\n{"path": "y', "is not a JSON object"),
+        "too_deep": (deep + b"]" * 3000 + b"}\n", "is not a JSON object"),
         "zero_byte": (b'{"path": "x\0.png"}\n', "a zero byte"),
         "zero_escaped": (rb'{"path": "x\u0000.png"}', "a zero byte"),
         "no_path": (b'{"file": "x.png"}\n', "no path"),

@@ -245,9 +245,9 @@ def test_json_lines(coulis, paths, expected, tmp_path):
 
 
 @pytest.mark.parametrize("line, sentence", [
-    ("path,label", "line 2 is no object of JSON"), ('["a.jpg"]', "line 2 is no object of JSON"),
-    ('{"path": "a.jpg"} {"path": "b.jpg"}', "line 2 is no object of JSON"),
-    ('{"path": "a.jpg", "label": "a', "line 2 is no object of JSON"),
+    ("path,label", "line 2 is not a JSON object"), ('["a.jpg"]', "line 2 is not a JSON object"),
+    ('{"path": "a.jpg"} {"path": "b.jpg"}', "line 2 is not a JSON object"),
+    ('{"path": "a.jpg", "label": "a', "line 2 is not a JSON object"),
     ('{"file": "a.jpg"}', "line 2 has no path"), ('{"path": ""}', "line 2 has no path"),
     ('{"path": 3}', "line 2 has no path"), ('{"path": "a.jpg", "id": 9007199254740993}', "the number of 'id'"),
     ('{"path": "a.jpg", "id": -1e999}', "the number of 'id'"), (r'{"path": "a\u0000b"}', "line 2 has a zero byte"),

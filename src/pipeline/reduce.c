@@ -42,30 +42,28 @@ coulis_status cl_fit_table(cl_table *table, const coulis_job_options *options, c
     return cl_pca_fit(&rows, &wanted, pool, pca, error);
 }
 
-/* Memory for one row group: its rows, vectors packed together, and their scores. */
+/* Memory for one row group: its rows and their scores. */
 typedef struct block {
     cl_row *rows;
-    float *vectors, *scores;
+    float *scores;
     int64_t capacity;
 } block;
 
 static void free_block(block *b) {
     cl_free(b->rows);
-    cl_free(b->vectors);
     cl_free(b->scores);
     *b = (block){0};
 }
 
-static coulis_status make_block(block *b, int64_t rows, int64_t length, int64_t components, coulis_error *error) {
+static coulis_status make_block(block *b, int64_t rows, int64_t components, coulis_error *error) {
     if (rows <= b->capacity) return COULIS_OK;
     free_block(b);
-    size_t vector, score;
-    if (cl_mul_size((size_t)length, sizeof(float), &vector) && cl_mul_size((size_t)components, sizeof(float), &score)) {
+    size_t score;
+    if (cl_mul_size((size_t)components, sizeof(float), &score)) {
         b->rows = cl_alloc((size_t)rows, sizeof *b->rows);
-        b->vectors = cl_alloc((size_t)rows, vector);
         b->scores = cl_alloc((size_t)rows, score);
     }
-    if (!b->rows || !b->vectors || !b->scores) return cl_fail_memory(error, "scores", (size_t)rows * (size_t)length);
+    if (!b->rows || !b->scores) return cl_fail_memory(error, "scores", (size_t)rows * (size_t)components);
     b->capacity = rows;
     return COULIS_OK;
 }
@@ -81,24 +79,25 @@ typedef struct transforming {
     double began;
 } transforming;
 
-/* The vectors of one row group and their scores, packed together; *rows get scores for vectors. */
+/* The scores of one row group; the rows of the block have them for vectors. */
 static coulis_status score_group(transforming *t, cl_part_reader *reader, int32_t group, int64_t *count,
                                  coulis_error *error) {
     const cl_row *rows;
     int64_t valid = 0;
     block *b = &t->block;
-    const int64_t length = coulis_pca_columns(t->pca), components = coulis_pca_components_count(t->pca);
+    const int64_t components = coulis_pca_components_count(t->pca);
     coulis_status status = cl_part_reader_read(reader, group, 1, &rows, count, error);
-    if (status == COULIS_OK) status = make_block(b, *count, length, components, error);
+    if (status == COULIS_OK) status = make_block(b, *count, components, error);
     if (status != COULIS_OK) return status;
+    const float *vectors = NULL; /* one after another, as the reader has them */
     for (int64_t i = 0; i < *count; i++) {
         b->rows[i] = rows[i];
         if (!rows[i].vector) continue;
-        memcpy(b->vectors + valid * length, rows[i].vector, (size_t)length * sizeof(float));
+        if (!vectors) vectors = rows[i].vector;
         b->rows[i].vector = b->scores + valid++ * components;
     }
-    if (valid > 0) status = cl_pca_transform(t->pca, b->vectors, valid, t->pool, b->scores, error);
-    if (status == COULIS_OK && t->to->spread) cl_spread_add(t->to->spread, b->vectors, b->scores, valid);
+    if (valid > 0) status = cl_pca_transform(t->pca, vectors, valid, t->pool, b->scores, error);
+    if (status == COULIS_OK && t->to->spread) cl_spread_add(t->to->spread, vectors, b->scores, valid);
     t->progress.done += *count;
     return status;
 }

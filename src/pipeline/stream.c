@@ -143,7 +143,8 @@ static size_t expected_bytes(const cl_stream *s, const coulis_item *item) {
     return (size_t)(s->read_count > 0 ? s->read_bytes / s->read_count : BYTES_EXPECTED);
 }
 
-/* One turn of a reader, with the mutex held at its beginning and end. */
+/* One turn of a reader, with the mutex held at its beginning and end. Another reader is only woken for the time that
+ * this one reads in: where there is nothing to read, this one takes the next item at once. */
 static void read_next(cl_stream *s) {
     coulis_item item;
     coulis_error error = {0};
@@ -165,7 +166,6 @@ static void read_next(cl_stream *s) {
         if (status != COULIS_OK) set_fatal(s, &error);
         else if (!item.name) end_items(s);
         else s->next++, s->counts.skipped++;
-        cl_condition_signal(&s->readable);
         return;
     }
     queued next = place_item(s, number, &item);
@@ -179,7 +179,6 @@ static void read_next(cl_stream *s) {
         s->taking = false;
         place->finished[next.row] = true;
         if (--place->left == 0 && place->closed) cl_condition_signal(&s->writable);
-        cl_condition_signal(&s->readable);
         return;
     }
     s->reading++;

@@ -100,9 +100,9 @@ int64_t cl_part_reader_number(const cl_part_reader *reader);
 const char *cl_part_reader_pca(const cl_part_reader *reader);
 int32_t cl_part_reader_row_groups(const cl_part_reader *reader);
 
-/* Reads one row group. *rows (count *count) and all they point to belong to the reader and
- * live until the next call or close. `with_vectors` 0 leaves every vector NULL,
- * and the further columns, without reading them. */
+/* Reads one row group. *rows (count *count) and all they point to belong to the reader and live until the next call or
+ * close. Vectors stand one after another, without gaps. `with_vectors` 0 leaves every vector NULL, and the further
+ * columns, without reading them. */
 coulis_status cl_part_reader_read(cl_part_reader *reader, int32_t row_group, int32_t with_vectors, const cl_row **rows,
                                   int64_t *count, coulis_error *error);
 

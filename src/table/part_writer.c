@@ -17,6 +17,7 @@ struct cl_part_writer {
     int32_t extra_count;              /* further text columns */
     float *values;                    /* slice */
     int16_t *definition, *repetition; /* slice */
+    int64_t regular;                  /* the first so many levels are those of vectors in each row already */
 };
 
 /* Numbers in a slice of short vectors: with their levels they stay in a second-level cache. */
@@ -231,9 +232,20 @@ static carquet_status_t write_extra(cl_part_writer *writer, const cl_row *rows, 
     return status;
 }
 
-/* Dremel's levels of an optional list of optional floats: 3 and 0 or 1 for each number, 1 meaning that the list
- * goes on; 0 and 0 for a row without a vector. Vectors go to carquet a slice at a time, so that neither they
- * nor their levels are copied as a whole. */
+/* Dremel's levels of an optional list of optional floats, from `entry` on: 3 and 0 or 1 for each number, 1 meaning that
+ * the list goes on; 0 and 0 for a row without a vector. */
+static void set_levels(cl_part_writer *writer, int64_t entry, int64_t span, bool vector) {
+    const bool in_step = vector && entry % span == 0;
+    if (in_step && entry + span <= writer->regular) return;
+    for (int64_t j = entry; j < entry + span; j++) {
+        writer->definition[j] = vector ? 3 : 0;
+        writer->repetition[j] = j > entry;
+    }
+    if (in_step && entry <= writer->regular) writer->regular = entry + span;
+    else if (entry < writer->regular) writer->regular = entry;
+}
+
+/* Vectors go to carquet a slice at a time, so that neither they nor their levels are copied as a whole. */
 static carquet_status_t write_vectors(cl_part_writer *writer, const cl_row *rows, int64_t count) {
     int64_t length = writer->length;
     carquet_status_t status = CARQUET_OK;
@@ -242,10 +254,7 @@ static carquet_status_t write_vectors(cl_part_writer *writer, const cl_row *rows
         const float *values = writer->values;
         for (; i < count && entries + length <= writer->slice; i++) {
             int64_t span = rows[i].vector ? length : 1;
-            for (int64_t j = entries; j < entries + span; j++) {
-                writer->definition[j] = rows[i].vector ? 3 : 0;
-                writer->repetition[j] = j > entries;
-            }
+            set_levels(writer, entries, span, rows[i].vector != NULL);
             entries += span;
             if (!rows[i].vector) continue;
             if (writer->slice == length) values = rows[i].vector;

@@ -6,57 +6,75 @@
 
 #include "coulis.h"
 
-typedef enum cl_op {
-    CL_OP_IMAGE, /* the input, of a network of texts their tokens; always node 0 */
-    CL_OP_CONV,
-    CL_OP_DENSE,
-    CL_OP_BATCH_NORM,
-    CL_OP_RELU,
-    CL_OP_RELU6,
-    CL_OP_CLIP,
-    CL_OP_LEAKY_RELU,
-    CL_OP_SIGMOID,
-    CL_OP_HARD_SIGMOID,
-    CL_OP_SWISH,
-    CL_OP_HARD_SWISH,
-    CL_OP_SOFTMAX,
-    CL_OP_ADD,
-    CL_OP_SUBTRACT,
-    CL_OP_MULTIPLY,
-    CL_OP_DIVIDE,
-    CL_OP_CONCAT,
-    CL_OP_SLICE,
-    CL_OP_SHUFFLE,
-    CL_OP_PAD,
-    CL_OP_FLATTEN,
-    CL_OP_MAX_POOL,
-    CL_OP_AVERAGE_POOL,
-    CL_OP_GLOBAL_MAX_POOL,
-    CL_OP_GLOBAL_AVERAGE_POOL,
-    CL_OP_SCALE,
-    CL_OP_PRELU,
-    CL_OP_TANH,
-    CL_OP_GELU,
-    CL_OP_POWER,
-    CL_OP_LAYER_NORM,
-    CL_OP_L2_NORM,
-    CL_OP_GRN,
-    CL_OP_LOCAL_RESPONSE_NORM,
-    CL_OP_TOKENS,
-    CL_OP_TAKE,
-    CL_OP_ATTENTION,
-    CL_OP_ATTENTION_POOL,
-    CL_OP_EMBED
-} cl_op;
+/* Every operator of model files, a row each: its
+ *
+ *   number, CL_OP_...
+ *   name in the file
+ *   inputs, at least and at most
+ *   fields: cl_read_... works them out, and the shape of the output; `nothing`: none, and the shape of the input
+ *   step: cl_step_..., in steps/, runs it
+ *   weights: the key that names the tensor, its shape (graph_node.c), and whether it MUST or MAY be there
+ *
+ * CL_OP_IMAGE is the input, of a network of texts their tokens; always node 0. */
+/* clang-format off */
+#define CL_OPERATORS(ROW) \
+    ROW(IMAGE,               "image",               0, 0,             nothing,        picture,    {0}) \
+    ROW(CONV,                "conv",                1, 1,             conv,           conv, \
+        {"weight", OF_CONV, MUST}, {"bias", PER_CHANNEL, MAY}) \
+    ROW(DENSE,               "dense",               1, 1,             dense,          pointwise, \
+        {"weight", OF_DENSE, MUST}, {"bias", PER_CHANNEL, MAY}) \
+    ROW(BATCH_NORM,          "batch_norm",          1, 1,             norm,           scale, \
+        {"scale", PER_CHANNEL, MUST}, {"shift", PER_CHANNEL, MUST}, {"mean", PER_CHANNEL, MUST}, \
+        {"variance", PER_CHANNEL, MUST}) \
+    ROW(RELU,                "relu",                1, 1,             nothing,        scale,      {0}) \
+    ROW(RELU6,               "relu6",               1, 1,             nothing,        scale,      {0}) \
+    ROW(CLIP,                "clip",                1, 1,             clip,           scale,      {0}) \
+    ROW(LEAKY_RELU,          "leaky_relu",          1, 1,             leaky,          activation, {0}) \
+    ROW(SIGMOID,             "sigmoid",             1, 1,             nothing,        activation, {0}) \
+    ROW(HARD_SIGMOID,        "hard_sigmoid",        1, 1,             hard,           activation, {0}) \
+    ROW(SWISH,               "swish",               1, 1,             nothing,        activation, {0}) \
+    ROW(HARD_SWISH,          "hard_swish",          1, 1,             nothing,        activation, {0}) \
+    ROW(SOFTMAX,             "softmax",             1, 1,             nothing,        softmax,    {0}) \
+    ROW(ADD,                 "add",                 2, 2,             arithmetic,     arithmetic, {0}) \
+    ROW(SUBTRACT,            "subtract",            2, 2,             arithmetic,     arithmetic, {0}) \
+    ROW(MULTIPLY,            "multiply",            2, 2,             arithmetic,     arithmetic, {0}) \
+    ROW(DIVIDE,              "divide",              2, 2,             arithmetic,     arithmetic, {0}) \
+    ROW(CONCAT,              "concat",              2, CL_INPUTS_MAX, concat,         concat,     {0}) \
+    ROW(SLICE,               "slice",               1, 1,             slice,          slice,      {0}) \
+    ROW(SHUFFLE,             "shuffle",             1, 1,             shuffle,        shuffle,    {0}) \
+    ROW(PAD,                 "pad",                 1, 1,             pad,            pad,        {0}) \
+    ROW(FLATTEN,             "flatten",             1, 1,             flatten,        flatten,    {0}) \
+    ROW(MAX_POOL,            "max_pool",            1, 1,             pool,           pool,       {0}) \
+    ROW(AVERAGE_POOL,        "average_pool",        1, 1,             pool,           pool,       {0}) \
+    ROW(GLOBAL_MAX_POOL,     "global_max_pool",     1, 1,             global,         pool,       {0}) \
+    ROW(GLOBAL_AVERAGE_POOL, "global_average_pool", 1, 1,             global,         pool,       {0}) \
+    ROW(SCALE,               "scale",               1, 1,             nothing,        scale, \
+        {"scale", PER_CHANNEL, MUST}, {"shift", PER_CHANNEL, MAY}) \
+    ROW(PRELU,               "prelu",               1, 1,             nothing,        prelu, \
+        {"slope", PER_CHANNEL, MUST}) \
+    ROW(TANH,                "tanh",                1, 1,             nothing,        activation, {0}) \
+    ROW(GELU,                "gelu",                1, 1,             gelu,           activation, {0}) \
+    ROW(POWER,               "power",               1, 1,             power,          power,      {0}) \
+    ROW(LAYER_NORM,          "layer_norm",          1, 1,             norm,           layer_norm, \
+        {"scale", PER_CHANNEL, MAY}, {"shift", PER_CHANNEL, MAY}) \
+    ROW(L2_NORM,             "l2_norm",             1, 1,             norm,           row_norm,   {0}) \
+    ROW(GRN,                 "grn",                 1, 1,             norm,           grn, \
+        {"scale", PER_CHANNEL, MUST}, {"shift", PER_CHANNEL, MUST}) \
+    ROW(LOCAL_RESPONSE_NORM, "local_response_norm", 1, 1,             local,          row_norm,   {0}) \
+    ROW(TOKENS,              "tokens",              1, 1,             tokens,         tokens, \
+        {"prefix", OF_PREFIX, MAY}, {"position", OF_POSITION, MAY}) \
+    ROW(TAKE,                "take",                1, 1,             take,           take,       {0}) \
+    ROW(ATTENTION,           "attention",           1, 2,             attention,      attention,  {0}) \
+    ROW(ATTENTION_POOL,      "attention_pool",      1, 1,             attention_pool, attention, \
+        {"query", PER_CHANNEL, MUST}) \
+    ROW(EMBED,               "embed",               1, 1,             embed,          embed, \
+        {"weight", OF_TABLE, MUST}, {"position", OF_PLACES, MAY})
+/* clang-format on */
 
-/* Where a node's weights stand, by operator.
- *   conv, dense   weight, bias
- *   batch_norm    scale, shift, mean, variance
- *   scale, layer_norm, grn   scale, shift
- *   prelu         slope
- *   tokens        prefix, position
- *   attention_pool   query
- *   embed         weight, position */
+#define CL_OPERATOR_NUMBER(op, ...) CL_OP_##op,
+typedef enum cl_op { CL_OPERATORS(CL_OPERATOR_NUMBER) CL_OPERATOR_COUNT } cl_op;
+
+/* Places of weights in their row, as code names them. */
 enum {
     CL_WEIGHT = 0,
     CL_BIAS = 1,

@@ -46,11 +46,9 @@ coulis_status cl_read_any_number(const cl_graph_reader *r, const cJSON *json, co
 /* The fields of one operator. `node` has its inputs; its shape is that of the first, and becomes that of the output. */
 typedef coulis_status cl_node_reader(const cl_graph_reader *r, const cJSON *json, const cl_graph *graph, cl_node *node);
 
-/* Those with a window. */
-cl_node_reader cl_read_conv, cl_read_pool, cl_read_pad;
-
-/* Those of transformers. */
-cl_node_reader cl_read_tokens, cl_read_take, cl_read_attention, cl_read_attention_pool, cl_read_embed;
+/* cl_read_... of each row of CL_OPERATORS, in the file of its step, in graph_window.c or in graph_tokens.c. */
+#define CL_DECLARE_READER(op, name, least, most, fields, ...) cl_node_reader cl_read_##fields;
+CL_OPERATORS(CL_DECLARE_READER)
 
 /* Number of the node of that name among those read so far; -1 for none. */
 int32_t cl_graph_find(const cl_graph *graph, const char *name);

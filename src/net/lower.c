@@ -31,6 +31,16 @@ static int32_t add_value(cl_plan *plan, const cl_node *node, int64_t stride, int
     return plan->value_count++;
 }
 
+/* The step that runs a node: its operator's, or for a convolution the first special one that can. */
+static const cl_step_ops *step_of(const cl_graph *graph, const cl_node *node) {
+#define STEP(op, name, least, most, fields, step, ...) [CL_OP_##op] = &cl_step_##step,
+    static const cl_step_ops *const steps[] = {CL_OPERATORS(STEP)};
+    static const cl_step_ops *const special[] = {&cl_step_depthwise, &cl_step_winograd, &cl_step_pointwise};
+    for (int i = 0; node->op == CL_OP_CONV && i < 3; i++)
+        if (special[i]->accepts(graph, node)) return special[i];
+    return steps[node->op];
+}
+
 /* A step for `node`, whose inputs are still to be set. */
 static cl_step *add_step(lowering *l, const cl_node *node, int32_t input_count, int32_t *inputs) {
     cl_plan *plan = l->plan;
@@ -42,9 +52,7 @@ static cl_step *add_step(lowering *l, const cl_node *node, int32_t input_count, 
                       .groups = 1,
                       .low = -INFINITY,
                       .high = INFINITY};
-    const cl_step_ops *const *kind = cl_step_kinds;
-    while (!(*kind)->accepts(l->graph, node)) kind++; /* every operator has one */
-    step->ops = *kind;
+    step->ops = step_of(l->graph, node);
     if (step->ops->lower) step->ops->lower(plan, step);
     step->output = add_value(plan, node, cl_padded(plan->kernels, node->channels), plan->step_count++);
     return step;

@@ -31,7 +31,7 @@ typedef enum cl_step_flag {
 struct cl_step_ops {
     const char *name;
     int32_t flags; /* of cl_step_flag */
-    /* Whether it does what the node says; asked in the order of cl_step_kinds. */
+    /* Of steps that run some convolutions better than cl_step_conv: whether it can run this one. */
     bool (*accepts)(const cl_graph *graph, const cl_node *node);
     /* Sets its parameters, beyond the node's; NULL for none. */
     void (*lower)(const cl_plan *plan, cl_step *step);
@@ -45,13 +45,10 @@ struct cl_step_ops {
     int32_t lines_together; /* that share input; 0: one */
 };
 
-/* Every kind of step; NULL ends the list. */
-extern const cl_step_ops *const cl_step_kinds[];
-
-extern const cl_step_ops cl_step_picture, cl_step_depthwise, cl_step_winograd, cl_step_pointwise, cl_step_conv,
-    cl_step_scale, cl_step_activation, cl_step_arithmetic, cl_step_softmax, cl_step_pool, cl_step_concat, cl_step_slice,
-    cl_step_shuffle, cl_step_pad, cl_step_flatten, cl_step_layer_norm, cl_step_row_norm, cl_step_grn, cl_step_prelu,
-    cl_step_power, cl_step_tokens, cl_step_take, cl_step_attention, cl_step_embed;
+/* Those of the operators, and special convolutions. */
+#define CL_DECLARE_STEP(op, name, least, most, fields, step, ...) extern const cl_step_ops cl_step_##step;
+CL_OPERATORS(CL_DECLARE_STEP)
+extern const cl_step_ops cl_step_depthwise, cl_step_winograd;
 
 /* Whether the node gives each channel a factor and a term, which the weights before it can take. */
 static inline bool cl_is_norm(const cl_node *node) { return node->op == CL_OP_BATCH_NORM || node->op == CL_OP_SCALE; }

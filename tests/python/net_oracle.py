@@ -63,6 +63,16 @@ class Oracle:
         return {kind: numpy.concatenate(parts) for kind, parts in rows.items()}
 
 
+OPERATORS = {}  # in ONNX: those whose tests say it themselves
+
+
+def operator(function):
+    """Makes onnx_NAME(node, size, emit, constant) the ONNX of operator NAME. It emits what writes the node's value, and
+    returns its height and width; `size` are those of the first input."""
+    OPERATORS[function.__name__.removeprefix("onnx_")] = function
+    return function
+
+
 def _pads(node, height, width):
     """ONNX pads (top, left, bottom, right), and output height and width."""
     padding, dilation = node["padding"], node.get("dilation", [1, 1])
@@ -150,11 +160,8 @@ def onnx_model(description, tensors, outputs):
             emit("Reshape", name, [order, constant(name + "/shape", numpy.int64([0, -1, 1, 1]))])
         elif op == "swish":
             emit("Mul", name, [inputs[0], emit("Sigmoid", name + "/sigmoid", inputs)])
-        elif op == "shuffle":
-            table = numpy.int64([0, node["groups"], -1, *size])
-            node_of = emit("Reshape", name + "/table", [inputs[0], constant(name + "/shape", table)])
-            node_of = emit("Transpose", name + "/turned", [node_of], perm=[0, 2, 1, 3, 4])
-            emit("Reshape", name, [node_of, constant(name + "/back", numpy.int64([0, -1, *size]))])
+        elif op in OPERATORS:
+            size = OPERATORS[op](node, size, emit, constant)
         else:
             kind, arguments, attributes, extra = _simple(node, inputs)
             extra = [constant(f"{name}/{index}", value) for index, value in enumerate(extra)]

@@ -4,6 +4,7 @@ import numpy
 import pytest
 from coulis.convert import graph
 from net_helpers import Tiny, builders, check_network
+from net_oracle import operator
 
 
 def stem(net, channels=17):
@@ -107,6 +108,16 @@ def net_concat_of_vectors_and_pictures(net):
 def net_slice(net):
     node = stem(net, 21)
     return net.end(net("concat", net("slice", node, first=16, channels=5), net("slice", node, first=3, channels=17)))
+
+
+@operator
+def onnx_shuffle(node, size, emit, constant):
+    name = node["name"]
+    table = constant(name + "/shape", numpy.int64([0, node["groups"], -1, *size]))
+    value = emit("Reshape", name + "/table", [node["inputs"][0], table])
+    value = emit("Transpose", name + "/turned", [value], perm=[0, 2, 1, 3, 4])
+    emit("Reshape", name, [value, constant(name + "/back", numpy.int64([0, -1, *size]))])
+    return size
 
 
 def net_shuffle(net):

@@ -1,4 +1,5 @@
 /* An activation that could not be fused. */
+#include "net/graph_node.h"
 #include "net/step.h"
 
 static void rows(const cl_run *run, const cl_step *step, int64_t count, const float *in, float *out) {
@@ -36,16 +37,32 @@ static void lower(const cl_plan *plan, cl_step *step) {
     }
 }
 
-static bool accepts(const cl_graph *graph, const cl_node *node) {
+coulis_status cl_read_leaky(const cl_graph_reader *r, const cJSON *json, const cl_graph *graph, cl_node *node) {
     (void)graph;
-    return node->op == CL_OP_LEAKY_RELU || node->op == CL_OP_SIGMOID || node->op == CL_OP_HARD_SIGMOID ||
-           node->op == CL_OP_SWISH || node->op == CL_OP_HARD_SWISH || node->op == CL_OP_TANH || node->op == CL_OP_GELU;
+    return cl_read_any_number(r, json, "slope", false, &node->slope);
+}
+
+coulis_status cl_read_hard(const cl_graph_reader *r, const cJSON *json, const cl_graph *graph, cl_node *node) {
+    (void)graph;
+    coulis_status status = cl_read_any_number(r, json, "alpha", false, &node->hard.alpha);
+    return status == COULIS_OK ? cl_read_any_number(r, json, "beta", false, &node->hard.beta) : status;
+}
+
+coulis_status cl_read_gelu(const cl_graph_reader *r, const cJSON *json, const cl_graph *graph, cl_node *node) {
+    (void)graph;
+    static const char *const forms[] = {[CL_FORM_ERF] = "erf", [CL_FORM_TANH] = "tanh", [CL_FORM_QUICK] = "quick"};
+    const char *form = cl_json_text(json, "form");
+    for (int i = 0; form && i < 3; i++) {
+        if (strcmp(form, forms[i]) != 0) continue;
+        node->form = (cl_gelu)i;
+        return COULIS_OK;
+    }
+    return cl_refuse(r, "'form' must be \"erf\", \"tanh\" or \"quick\"");
 }
 
 const cl_step_ops cl_step_activation = {
     .name = "activation",
     .flags = CL_STEP_ACTIVE,
-    .accepts = accepts,
     .lower = lower,
     .run = run_all,
     .run_lines = run_lines,

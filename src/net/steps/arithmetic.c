@@ -1,4 +1,5 @@
 /* Two values of the same shape, or one and a vector that meets each of its rows. */
+#include "net/graph_node.h"
 #include "net/step.h"
 
 static void rows(const cl_run *run, const cl_step *step, int64_t count, const float *in, const float *other,
@@ -35,16 +36,24 @@ static void run_lines(const cl_run *run, const cl_step *step, int32_t y, int32_t
              cl_value_line(run, step->inputs[1], y), cl_value_line(run, step->output, y));
 }
 
-static bool accepts(const cl_graph *graph, const cl_node *node) {
-    (void)graph;
-    return node->op == CL_OP_ADD || node->op == CL_OP_SUBTRACT || node->op == CL_OP_MULTIPLY ||
-           node->op == CL_OP_DIVIDE;
+coulis_status cl_read_arithmetic(const cl_graph_reader *r, const cJSON *json, const cl_graph *graph, cl_node *node) {
+    (void)json;
+    const cl_node *input = cl_node_input(graph, node, 0), *other = cl_node_input(graph, node, 1);
+    const bool spread = input->height == 1 && input->width == 1; /* the first over the area of the second */
+    if (other->channels != input->channels || (!spread && !(other->height == 1 && other->width == 1) &&
+                                               (other->height != input->height || other->width != input->width)))
+        return cl_refuse(r, "%dx%dx%d and %dx%dx%d do not fit together", input->height, input->width, input->channels,
+                         other->height, other->width, other->channels);
+    if (spread) {
+        node->height = other->height;
+        node->width = other->width;
+    }
+    return COULIS_OK;
 }
 
 const cl_step_ops cl_step_arithmetic = {
     .name = "arithmetic",
     .flags = CL_STEP_CLAMPS | CL_STEP_ACTIVATES,
-    .accepts = accepts,
     .run = run_all,
     .run_lines = run_lines,
 };

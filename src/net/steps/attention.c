@@ -117,15 +117,9 @@ static coulis_status pack(const cl_plan *plan, const coulis_model *model, cl_ste
     return status;
 }
 
-static bool accepts(const cl_graph *graph, const cl_node *node) {
-    (void)graph;
-    return node->op == CL_OP_ATTENTION || node->op == CL_OP_ATTENTION_POOL;
-}
-
 const cl_step_ops cl_step_attention = {
     .name = "attention",
     .flags = CL_STEP_ACTIVATES,
-    .accepts = accepts,
     .pack = pack,
     .scratch = scratch,
     .run = run_all,

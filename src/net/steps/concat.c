@@ -1,4 +1,5 @@
 /* The channels of several values one after another. */
+#include "net/graph_node.h"
 #include "net/steps/move.h"
 
 static void run_all(const cl_run *run, const cl_step *step) {
@@ -16,9 +17,20 @@ static void run_all(const cl_run *run, const cl_step *step) {
     }
 }
 
-static bool accepts(const cl_graph *graph, const cl_node *node) {
-    (void)graph;
-    return node->op == CL_OP_CONCAT;
+coulis_status cl_read_concat(const cl_graph_reader *r, const cJSON *json, const cl_graph *graph, cl_node *node) {
+    (void)json;
+    const cl_node *input = cl_node_input(graph, node, 0);
+    int64_t channels = 0;
+    for (int32_t i = 0; i < node->input_count; i++) {
+        const cl_node *other = cl_node_input(graph, node, i);
+        if (other->height != input->height || other->width != input->width)
+            return cl_refuse(r, "maps of %dx%d and %dx%d pixels do not fit together", input->height, input->width,
+                             other->height, other->width);
+        channels += other->channels;
+    }
+    if (channels > CL_VECTOR_MAX) return cl_refuse(r, "more than %d channels", CL_VECTOR_MAX);
+    node->channels = (int32_t)channels;
+    return COULIS_OK;
 }
 
-const cl_step_ops cl_step_concat = {.name = "concat", .flags = CL_STEP_ACTIVATES, .accepts = accepts, .run = run_all};
+const cl_step_ops cl_step_concat = {.name = "concat", .flags = CL_STEP_ACTIVATES, .run = run_all};

@@ -219,15 +219,9 @@ static void lower(const cl_plan *plan, cl_step *step) {
     step->groups = step->node->groups / groups_together(step->node, plan->kernels->lanes);
 }
 
-static bool accepts(const cl_graph *graph, const cl_node *node) {
-    (void)graph;
-    return node->op == CL_OP_CONV;
-}
-
 const cl_step_ops cl_step_conv = {
     .name = "conv",
     .flags = CL_STEP_FOLDS | CL_STEP_ADDS | CL_STEP_CLAMPS | CL_STEP_ACTIVATES | CL_STEP_WINDOW,
-    .accepts = accepts,
     .lower = lower,
     .pack = cl_pack_product,
     .scratch = scratch,

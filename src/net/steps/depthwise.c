@@ -60,7 +60,7 @@ static void run_all(const cl_run *run, const cl_step *step) {
 
 static bool accepts(const cl_graph *graph, const cl_node *node) {
     const cl_window *w = &node->window;
-    return node->op == CL_OP_CONV && node->inputs[0] != 0 && node->groups > 1 && node->groups == node->channels &&
+    return node->inputs[0] != 0 && node->groups > 1 && node->groups == node->channels &&
            graph->nodes[node->inputs[0]].channels == node->channels && w->stride[0] == w->stride[1] &&
            w->dilation[0] == w->dilation[1];
 }

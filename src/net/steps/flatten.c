@@ -1,4 +1,5 @@
 /* A vector of all numbers, without what pads their channels. */
+#include "net/graph_node.h"
 #include "net/steps/move.h"
 
 static void run_all(const cl_run *run, const cl_step *step) {
@@ -11,9 +12,14 @@ static void run_all(const cl_run *run, const cl_step *step) {
     }
 }
 
-static bool accepts(const cl_graph *graph, const cl_node *node) {
+coulis_status cl_read_flatten(const cl_graph_reader *r, const cJSON *json, const cl_graph *graph, cl_node *node) {
+    (void)json;
     (void)graph;
-    return node->op == CL_OP_FLATTEN;
+    int64_t count = (int64_t)node->height * node->width * node->channels;
+    if (count > CL_VECTOR_MAX) return cl_refuse(r, "a vector of more than %d numbers", CL_VECTOR_MAX);
+    node->channels = (int32_t)count;
+    node->height = node->width = 1;
+    return COULIS_OK;
 }
 
-const cl_step_ops cl_step_flatten = {.name = "flatten", .flags = CL_STEP_ACTIVATES, .accepts = accepts, .run = run_all};
+const cl_step_ops cl_step_flatten = {.name = "flatten", .flags = CL_STEP_ACTIVATES, .run = run_all};

@@ -48,15 +48,9 @@ static void run_all(const cl_run *run, const cl_step *step) {
         image(run, step, cl_value_data(run, step->inputs[0]) + p * size, cl_value_data(run, step->output) + p * size);
 }
 
-static bool accepts(const cl_graph *graph, const cl_node *node) {
-    (void)graph;
-    return node->op == CL_OP_GRN;
-}
-
 const cl_step_ops cl_step_grn = {
     .name = "grn",
     .flags = CL_STEP_CLAMPS | CL_STEP_ACTIVATES,
-    .accepts = accepts,
     .pack = pack,
     .scratch = scratch,
     .run = run_all,

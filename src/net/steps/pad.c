@@ -15,9 +15,4 @@ static void run_all(const cl_run *run, const cl_step *step) {
     }
 }
 
-static bool accepts(const cl_graph *graph, const cl_node *node) {
-    (void)graph;
-    return node->op == CL_OP_PAD;
-}
-
-const cl_step_ops cl_step_pad = {.name = "pad", .flags = CL_STEP_ACTIVATES, .accepts = accepts, .run = run_all};
+const cl_step_ops cl_step_pad = {.name = "pad", .flags = CL_STEP_ACTIVATES, .run = run_all};

@@ -11,9 +11,4 @@ static void run_all(const cl_run *run, const cl_step *step) {
     }
 }
 
-static bool accepts(const cl_graph *graph, const cl_node *node) {
-    (void)graph;
-    return node->op == CL_OP_IMAGE;
-}
-
-const cl_step_ops cl_step_picture = {.name = "picture", .flags = 0, .accepts = accepts, .run = run_all};
+const cl_step_ops cl_step_picture = {.name = "picture", .flags = 0, .run = run_all};

@@ -1,4 +1,5 @@
 /* 1x1 convolutions and dense layers: the rows of the value are the matrix as they are. */
+#include "net/graph_node.h"
 #include "net/pack.h"
 
 /* `m` rows. */
@@ -45,12 +46,16 @@ static int64_t scratch(const cl_plan *plan, const cl_step *step) {
 
 static bool accepts(const cl_graph *graph, const cl_node *node) {
     (void)graph;
-    if (node->op == CL_OP_DENSE) return true;
     const cl_window *w = &node->window;
     /* The image's three channels are not padded: patches are gathered from it, whatever the kernel. Padding is less
      * than the kernel, so there is none. */
-    return node->op == CL_OP_CONV && node->inputs[0] != 0 && node->groups == 1 && w->kernel[0] == 1 &&
-           w->kernel[1] == 1 && w->stride[0] == 1 && w->stride[1] == 1;
+    return node->inputs[0] != 0 && node->groups == 1 && w->kernel[0] == 1 && w->kernel[1] == 1 && w->stride[0] == 1 &&
+           w->stride[1] == 1;
+}
+
+coulis_status cl_read_dense(const cl_graph_reader *r, const cJSON *json, const cl_graph *graph, cl_node *node) {
+    (void)graph;
+    return cl_read_whole(r, json, "units", 1, CL_CHANNELS_MAX, &node->channels);
 }
 
 const cl_step_ops cl_step_pointwise = {

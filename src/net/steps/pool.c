@@ -1,4 +1,5 @@
 /* Poolings. */
+#include "net/graph_node.h"
 #include "net/step.h"
 
 /* The pixels of a pooling window at most. */
@@ -68,10 +69,12 @@ static void run_all(const cl_run *run, const cl_step *step) {
     }
 }
 
-static bool accepts(const cl_graph *graph, const cl_node *node) {
+coulis_status cl_read_global(const cl_graph_reader *r, const cJSON *json, const cl_graph *graph, cl_node *node) {
+    (void)r;
+    (void)json;
     (void)graph;
-    return node->op == CL_OP_MAX_POOL || node->op == CL_OP_AVERAGE_POOL || node->op == CL_OP_GLOBAL_MAX_POOL ||
-           node->op == CL_OP_GLOBAL_AVERAGE_POOL;
+    node->height = node->width = 1;
+    return COULIS_OK;
 }
 
-const cl_step_ops cl_step_pool = {.name = "pool", .flags = CL_STEP_ACTIVATES, .accepts = accepts, .run = run_all};
+const cl_step_ops cl_step_pool = {.name = "pool", .flags = CL_STEP_ACTIVATES, .run = run_all};

@@ -1,4 +1,5 @@
 /* A power of each number, as in generalised mean pooling. */
+#include "net/graph_node.h"
 #include "net/step.h"
 #include "net/steps/power.h"
 
@@ -12,9 +13,9 @@ static void run_all(const cl_run *run, const cl_step *step) {
     }
 }
 
-static bool accepts(const cl_graph *graph, const cl_node *node) {
+coulis_status cl_read_power(const cl_graph_reader *r, const cJSON *json, const cl_graph *graph, cl_node *node) {
     (void)graph;
-    return node->op == CL_OP_POWER;
+    return cl_read_number(r, json, "exponent", false, 1e-3, 1e3, &node->exponent);
 }
 
-const cl_step_ops cl_step_power = {.name = "power", .flags = CL_STEP_ACTIVATES, .accepts = accepts, .run = run_all};
+const cl_step_ops cl_step_power = {.name = "power", .flags = CL_STEP_ACTIVATES, .run = run_all};

@@ -26,15 +26,9 @@ static void run_lines(const cl_run *run, const cl_step *step, int32_t y, int32_t
              cl_value_line(run, step->output, y));
 }
 
-static bool accepts(const cl_graph *graph, const cl_node *node) {
-    (void)graph;
-    return node->op == CL_OP_PRELU;
-}
-
 const cl_step_ops cl_step_prelu = {
     .name = "prelu",
     .flags = CL_STEP_ACTIVATES,
-    .accepts = accepts,
     .pack = pack,
     .run = run_all,
     .run_lines = run_lines,

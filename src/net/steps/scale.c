@@ -1,6 +1,7 @@
 /* A normalisation or clamp that could not be fused: each channel times a number, plus a number. */
 #include <math.h>
 
+#include "net/graph_node.h"
 #include "net/pack.h"
 
 static coulis_status pack(const cl_plan *plan, const coulis_model *model, cl_step *step, coulis_error *error) {
@@ -41,15 +42,19 @@ static void lower(const cl_plan *plan, cl_step *step) {
     step->high = node->op == CL_OP_CLIP ? (float)node->clip.high : node->op == CL_OP_RELU6 ? 6 : INFINITY;
 }
 
-static bool accepts(const cl_graph *graph, const cl_node *node) {
+coulis_status cl_read_clip(const cl_graph_reader *r, const cJSON *json, const cl_graph *graph, cl_node *node) {
     (void)graph;
-    return cl_is_norm(node) || node->op == CL_OP_RELU || node->op == CL_OP_RELU6 || node->op == CL_OP_CLIP;
+    node->clip.low = -INFINITY;
+    node->clip.high = INFINITY;
+    coulis_status status = cl_read_any_number(r, json, "low", true, &node->clip.low);
+    if (status == COULIS_OK) status = cl_read_any_number(r, json, "high", true, &node->clip.high);
+    if (status == COULIS_OK && node->clip.low > node->clip.high) return cl_refuse(r, "'low' is more than 'high'");
+    return status;
 }
 
 const cl_step_ops cl_step_scale = {
     .name = "scale",
     .flags = CL_STEP_CLAMPS | CL_STEP_ACTIVATES,
-    .accepts = accepts,
     .lower = lower,
     .pack = pack,
     .run = run_all,

@@ -1,4 +1,5 @@
 /* Channels written as a table of rows, read by columns. */
+#include "net/graph_node.h"
 #include "net/steps/move.h"
 
 static void run_all(const cl_run *run, const cl_step *step) {
@@ -12,9 +13,12 @@ static void run_all(const cl_run *run, const cl_step *step) {
     cl_clear_padding(to->rows * run->pictures, to, cl_value_data(run, step->output));
 }
 
-static bool accepts(const cl_graph *graph, const cl_node *node) {
+coulis_status cl_read_shuffle(const cl_graph_reader *r, const cJSON *json, const cl_graph *graph, cl_node *node) {
     (void)graph;
-    return node->op == CL_OP_SHUFFLE;
+    coulis_status status = cl_read_whole(r, json, "groups", 1, CL_CHANNELS_MAX, &node->groups);
+    if (status == COULIS_OK && node->channels % node->groups != 0)
+        return cl_refuse(r, "%d groups do not divide %d channels", node->groups, node->channels);
+    return status;
 }
 
-const cl_step_ops cl_step_shuffle = {.name = "shuffle", .flags = CL_STEP_ACTIVATES, .accepts = accepts, .run = run_all};
+const cl_step_ops cl_step_shuffle = {.name = "shuffle", .flags = CL_STEP_ACTIVATES, .run = run_all};

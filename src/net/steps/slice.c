@@ -1,4 +1,5 @@
 /* Some of the channels. */
+#include "net/graph_node.h"
 #include "net/steps/move.h"
 
 static void run_all(const cl_run *run, const cl_step *step) {
@@ -11,9 +12,11 @@ static void run_all(const cl_run *run, const cl_step *step) {
     }
 }
 
-static bool accepts(const cl_graph *graph, const cl_node *node) {
+coulis_status cl_read_slice(const cl_graph_reader *r, const cJSON *json, const cl_graph *graph, cl_node *node) {
     (void)graph;
-    return node->op == CL_OP_SLICE;
+    coulis_status status = cl_read_whole(r, json, "first", 0, node->channels - 1, &node->first);
+    if (status != COULIS_OK) return status;
+    return cl_read_whole(r, json, "channels", 1, node->channels - node->first, &node->channels);
 }
 
-const cl_step_ops cl_step_slice = {.name = "slice", .flags = CL_STEP_ACTIVATES, .accepts = accepts, .run = run_all};
+const cl_step_ops cl_step_slice = {.name = "slice", .flags = CL_STEP_ACTIVATES, .run = run_all};

@@ -17,9 +17,4 @@ static void run_all(const cl_run *run, const cl_step *step) {
     }
 }
 
-static bool accepts(const cl_graph *graph, const cl_node *node) {
-    (void)graph;
-    return node->op == CL_OP_SOFTMAX;
-}
-
-const cl_step_ops cl_step_softmax = {.name = "softmax", .flags = CL_STEP_ACTIVATES, .accepts = accepts, .run = run_all};
+const cl_step_ops cl_step_softmax = {.name = "softmax", .flags = CL_STEP_ACTIVATES, .run = run_all};

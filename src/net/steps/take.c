@@ -11,9 +11,4 @@ static void run_all(const cl_run *run, const cl_step *step) {
         memcpy(out + p * to->size, in + p * from->size, (size_t)to->size * sizeof *out);
 }
 
-static bool accepts(const cl_graph *graph, const cl_node *node) {
-    (void)graph;
-    return node->op == CL_OP_TAKE;
-}
-
-const cl_step_ops cl_step_take = {.name = "take", .flags = CL_STEP_ACTIVATES, .accepts = accepts, .run = run_all};
+const cl_step_ops cl_step_take = {.name = "take", .flags = CL_STEP_ACTIVATES, .run = run_all};

@@ -31,10 +31,4 @@ static void run_all(const cl_run *run, const cl_step *step) {
     }
 }
 
-static bool accepts(const cl_graph *graph, const cl_node *node) {
-    (void)graph;
-    return node->op == CL_OP_TOKENS;
-}
-
-const cl_step_ops cl_step_tokens = {
-    .name = "tokens", .flags = CL_STEP_ACTIVATES, .accepts = accepts, .pack = pack, .run = run_all};
+const cl_step_ops cl_step_tokens = {.name = "tokens", .flags = CL_STEP_ACTIVATES, .pack = pack, .run = run_all};

@@ -216,8 +216,8 @@ static void run_all(const cl_run *run, const cl_step *step) {
 
 static bool accepts(const cl_graph *graph, const cl_node *node) {
     const cl_window *w = &node->window;
-    return node->op == CL_OP_CONV && node->inputs[0] != 0 && node->groups == 1 && w->kernel[0] == 3 &&
-           w->kernel[1] == 3 && w->stride[0] == 1 && w->stride[1] == 1 && w->dilation[0] == 1 && w->dilation[1] == 1 &&
+    return node->inputs[0] != 0 && node->groups == 1 && w->kernel[0] == 3 && w->kernel[1] == 3 && w->stride[0] == 1 &&
+           w->stride[1] == 1 && w->dilation[0] == 1 && w->dilation[1] == 1 &&
            graph->nodes[node->inputs[0]].channels >= CHANNELS_MIN && node->channels >= CHANNELS_MIN;
 }
 

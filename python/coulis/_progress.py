@@ -6,18 +6,43 @@ import logging
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Union
-
-if TYPE_CHECKING:
-    from .jobs import Progress
-
-    #: What `progress` may be: a function, True for a bar, or None.
-    Watching = Union[Callable[[Progress], Any], bool, None]
 
 LOG = logging.getLogger("coulis")
 _LOG_SECONDS = 10.0  # between two lines of the log
 _BAR_SECONDS = 0.2  # between two drawings of a bar
 _WIDTH = 30
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a job is; given to its `progress` callback a few times a second.
+
+    Attributes
+    ----------
+    stage : {"list", "featurize", "fit", "transform", "transfer"}
+    done, total : int
+        Images or rows of this stage; `total` is -1 as long as it is not known.
+    resumed : int
+        How many of `done` an earlier run had finished.
+    failed : int
+        Images without a vector so far.
+    seconds : float
+        Since this stage began.
+    """
+
+    stage: str
+    done: int
+    total: int
+    resumed: int
+    failed: int
+    seconds: float
+
+
+if TYPE_CHECKING:
+    #: What `progress` may be: a function, True for a bar, or None.
+    Watching = Union[Callable[[Progress], Any], bool, None]
 
 
 def watcher(progress: Watching) -> tuple[Callable[[Progress], Any] | None, Callable[[], None]]:

@@ -6,11 +6,10 @@ import ctypes
 import json
 import os
 import threading
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from . import _library, images, listing, source
-from ._progress import watcher
+from ._progress import Progress, watcher
 from .error import error_of
 from .options import DEFAULTS, IMAGE, SOURCE, RunOptions, SourceOptions, complete, takes
 from .pca import components_number
@@ -20,31 +19,6 @@ if TYPE_CHECKING:
 
     from ._progress import Watching
     from .source import Path, Paths
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a job is; given to its `progress` callback a few times a second.
-
-    Attributes
-    ----------
-    stage : {"list", "featurize", "fit", "transform", "transfer"}
-    done, total : int
-        Images or rows of this stage; `total` is -1 as long as it is not known.
-    resumed : int
-        How many of `done` an earlier run had finished.
-    failed : int
-        Images without a vector so far.
-    seconds : float
-        Since this stage began.
-    """
-
-    stage: str
-    done: int
-    total: int
-    resumed: int
-    failed: int
-    seconds: float
 
 
 @takes(RunOptions)

@@ -14,10 +14,10 @@ import numpy
 
 from . import _library
 from ._handle import Handle
+from ._sums import COLUMNS_MAX, Parts, fit_rows
 from .error import InputError
 from .estimator import Estimator, matrix
 from .likelihood import Likelihood
-from .moments import COLUMNS_MAX, Parts, fit_rows
 from .result import Result
 
 if TYPE_CHECKING:

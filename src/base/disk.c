@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "base/files.h"
 #include "base/memory.h"
 
 static bool tell(bool good, const struct stat *info, cl_about *about) {
@@ -98,6 +97,13 @@ bool cl_listing_look(const cl_listing *listing, const char *name, cl_about *abou
 
 /* ---- files by descriptor ---- */
 
+int cl_open(const char *path, int flags) {
+    int descriptor;
+    do descriptor = open(path, flags | O_CLOEXEC);
+    while (descriptor < 0 && errno == EINTR);
+    return descriptor;
+}
+
 int cl_open_to_read(const char *path) { return cl_open(path, O_RDONLY | O_NONBLOCK); }
 
 int cl_read_all(int descriptor, void *bytes, size_t size, size_t *got) {
@@ -129,6 +135,8 @@ int cl_open_to_append(const char *path) {
     errno = number;
     return -1;
 }
+
+bool cl_flush(int descriptor) { return fsync(descriptor) == 0; }
 
 bool cl_append(int descriptor, const void *bytes, size_t size) {
     for (size_t done = 0; done < size;) {

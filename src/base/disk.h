@@ -59,6 +59,9 @@ bool cl_listing_look(const cl_listing *listing, const char *name, cl_about *abou
 
 /* ---- files by descriptor ---- */
 
+/* open, again as long as a signal comes in between; O_CLOEXEC is added. */
+int cl_open(const char *path, int flags);
+
 /* To be read. A pipe without a writer is opened, too, and not waited for. */
 int cl_open_to_read(const char *path);
 bool cl_look_open(int descriptor, cl_about *about);
@@ -69,6 +72,9 @@ int cl_read_all(int descriptor, void *bytes, size_t size, size_t *got);
 /* A file that grows line by line, made where there is none; opened at the end of its last whole line, as what follows
  * was cut off. */
 int cl_open_to_append(const char *path);
+
+/* Flushes what was written to a descriptor to the disk; errno says why not. */
+bool cl_flush(int descriptor);
 
 /* Writes all of it, and flushes it to the disk. */
 bool cl_append(int descriptor, const void *bytes, size_t size);

@@ -44,13 +44,6 @@ bool cl_of_the_machine(int number) {
     }
 }
 
-int cl_open(const char *path, int flags) {
-    int descriptor;
-    do descriptor = open(path, flags | O_CLOEXEC);
-    while (descriptor < 0 && errno == EINTR);
-    return descriptor;
-}
-
 coulis_status cl_file_open(const char *path, FILE **stream, uint64_t *size, coulis_error *error) {
     /* Non-blocking, so that a FIFO is refused below rather than waited for. */
     int descriptor = cl_open(path, O_RDONLY | O_NONBLOCK);
@@ -250,8 +243,6 @@ static int flush_folder(const char *path) {
     close(descriptor);
     return number;
 }
-
-bool cl_flush(int descriptor) { return fsync(descriptor) == 0; }
 
 coulis_status cl_flush_folder(const char *path, coulis_error *error) {
     char *inside = cl_alloc(strlen(path) + 2, 1);

@@ -15,9 +15,6 @@
  * rather than something about one file. */
 bool cl_of_the_machine(int number);
 
-/* open, again as long as a signal comes in between; O_CLOEXEC is added. */
-int cl_open(const char *path, int flags);
-
 /* Reads a whole regular file of at most `max_bytes` into fresh memory (*bytes, released with
  * cl_free; one NUL follows the last byte). COULIS_MISSING, COULIS_IO or COULIS_NO_MEMORY. */
 coulis_status cl_file_read(const char *path, int64_t max_bytes, uint8_t **bytes, size_t *size, coulis_error *error);
@@ -81,9 +78,6 @@ coulis_status cl_make_folders(const char *path, coulis_error *error);
 
 /* Removes a file, or an empty folder; one that is not there is no error. */
 coulis_status cl_remove(const char *path, coulis_error *error);
-
-/* Flushes what was written to a descriptor to the disk; errno says why not. */
-bool cl_flush(int descriptor);
 
 /* Flushes the folder `path`: what was made, renamed and removed in it stays so when power is lost. */
 coulis_status cl_flush_folder(const char *path, coulis_error *error);

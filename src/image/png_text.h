@@ -2,7 +2,7 @@
 #ifndef CL_IMAGE_PNG_TEXT_H
 #define CL_IMAGE_PNG_TEXT_H
 
-#include "image/png_chunks.h"
+#include "image/png_stream.h"
 
 /* For a chunk tEXt, zTXt or iTXt. What is not sound counts as absent; COULIS_NO_MEMORY is the one failure. */
 coulis_status cl_png_text(cl_png_stream *stream, const cl_png_chunk *chunk);

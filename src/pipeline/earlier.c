@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/text.h"
-#include "pipeline/review.h"
+#include "pipeline/review_part.h"
 #include "source/path_text.h"
 
 /* A row group of a part or piece. */

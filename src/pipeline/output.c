@@ -2,7 +2,6 @@
 
 #include <cjson/cJSON.h>
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -18,68 +17,6 @@
 /* A run.json is some kilobytes, its longest part the explained variance. */
 #define RUN_JSON_MAX ((int64_t)256 << 20)
 
-coulis_status cl_path_there(const char *path, bool *there, coulis_error *error) {
-    *there = cl_path_exists(path);
-    if (*there || errno == ENOENT || errno == ENOTDIR) return COULIS_OK;
-    return cl_fail(error, COULIS_IO, "%s: %s", path, strerror(errno));
-}
-
-coulis_status cl_refuse_existing(const char *path, coulis_error *error) {
-    if (cl_path_exists(path))
-        return cl_fail(error, COULIS_CONFLICT, "%s: already exists; --overwrite replaces it", path);
-    return errno == ENOENT || errno == ENOTDIR ? COULIS_OK : cl_fail(error, COULIS_IO, "%s: %s", path, strerror(errno));
-}
-
-char *cl_part_path(const char *folder, int64_t number) {
-    return cl_format("%s/part-%05lld.parquet", folder, (long long)number);
-}
-
-static bool starts_and_ends(const char *name, const char *start, const char *end) {
-    size_t length = strlen(name), ending = strlen(end);
-    return strncmp(name, start, strlen(start)) == 0 && length >= ending && strcmp(name + length - ending, end) == 0;
-}
-
-/* Of a write to the folder itself that was not finished. */
-static bool is_left_over(const char *name) {
-    return starts_and_ends(name, ".pca.", ".tmp") || starts_and_ends(name, ".run.", ".tmp");
-}
-
-coulis_status cl_output_sweep(const char *folder, bool pieces, coulis_error *error) {
-    cl_listing *listing;
-    coulis_status status = cl_listing_find(folder, &listing, error);
-    for (const char *name; !status && (name = cl_next_name(listing, folder, &status, error));) {
-        bool ours = starts_and_ends(name, ".part-", ".parquet.tmp") ||
-                    starts_and_ends(name, "..part-", ".parquet.tmp") || is_left_over(name) ||
-                    (pieces && starts_and_ends(name, ".part-", ".parquet"));
-        char *path = ours ? cl_format("%s/%s", folder, name) : NULL;
-        if (ours) status = path ? cl_remove(path, error) : cl_fail_memory(error, "a path", strlen(folder));
-        cl_free(path);
-    }
-    cl_listing_close(listing);
-    return status;
-}
-
-coulis_status cl_output_remove_parts(cl_output *output, cl_kind kind, coulis_error *error) {
-    const char *folder = kind == CL_KIND_FEATURES ? output->features : output->reduced;
-    coulis_status status = cl_output_sweep(folder, true, error);
-    for (int64_t i = 0; status == COULIS_OK && i < output->parts.count; i++) {
-        if (output->parts.records[i].kind != kind) continue;
-        char *path = cl_part_path(folder, output->parts.records[i].number);
-        status = path ? cl_remove(path, error) : cl_fail_memory(error, "a path", strlen(folder));
-        cl_free(path);
-    }
-    if (status != COULIS_OK) return status;
-    cl_parts_forget(&output->parts, kind);
-    return cl_folder_remove_empty(folder, error);
-}
-
-coulis_status cl_output_forget_pca(cl_output *output, coulis_error *error) {
-    coulis_status status = cl_remove(output->pca, error);
-    if (status == COULIS_OK) status = cl_output_remove_parts(output, CL_KIND_REDUCED, error);
-    cl_parts_forget(&output->parts, CL_KIND_PCA);
-    return status == COULIS_OK ? cl_flush_folder(output->folder, error) : status;
-}
-
 /* Whether a folder holds nothing, or what a job leaves that was killed before its run.json had its name. */
 static coulis_status is_empty(const char *folder, bool *empty, coulis_error *error) {
     cl_listing *listing = cl_listing_open(folder);
@@ -87,7 +24,7 @@ static coulis_status is_empty(const char *folder, bool *empty, coulis_error *err
     coulis_status status = COULIS_OK;
     *empty = true;
     for (const char *name; !status && (name = cl_next_name(listing, folder, &status, error));)
-        if (!is_left_over(name)) *empty = false;
+        if (!cl_output_is_left_over(name)) *empty = false;
     cl_listing_close(listing);
     return status;
 }

@@ -2,7 +2,7 @@
 #ifndef CL_PIPELINE_OVERWRITE_H
 #define CL_PIPELINE_OVERWRITE_H
 
-#include "pipeline/output.h"
+#include "pipeline/output_files.h"
 
 /* Removes the result in an open (locked) folder. run.json goes first and for good, so that nothing that remains when
  * this is interrupted can be taken for a result; then the files that coulis is known to have written: those that

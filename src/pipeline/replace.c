@@ -9,7 +9,7 @@
 #include "base/folder.h"
 #include "base/memory.h"
 #include "base/text.h"
-#include "pipeline/output.h"
+#include "pipeline/output_files.h"
 #include "pipeline/summary.h"
 
 #define RUN_JSON_MAX ((int64_t)256 << 20)

@@ -6,17 +6,13 @@
 #include <stdio.h>
 
 #include "base/files.h"
+#include "remote/object.h"
 
 /* So many objects are asked for at a time: an answer takes a tenth of a second, an image a hundredth. */
 #define CL_REMOTE_READERS 32
 
 /* Connections to servers, made when they are first needed. Used by any number of threads. */
 typedef struct cl_remote cl_remote;
-
-typedef struct cl_remote_options {
-    bool no_sign_request; /* S3 without keys */
-    bool requester_pays;
-} cl_remote_options;
 
 /* `options` NULL: S3 with keys, which its owner pays for. */
 coulis_status cl_remote_create(const cl_remote_options *options, cl_remote **remote, coulis_error *error);
@@ -43,10 +39,6 @@ coulis_status cl_remote_read_part(cl_remote *remote, const char *name, int64_t f
 
 /* Of S3 alone. Calls `each` for every object whose key begins with that of the address, in the order of keys; at most
  * `limit`, 0: all. `each` returns not COULIS_OK to end with that. */
-typedef struct cl_remote_object {
-    const char *key;
-    int64_t bytes, modified; /* microseconds since 1970; -1 and INT64_MIN when not told */
-} cl_remote_object;
 coulis_status cl_remote_list(cl_remote *remote, const char *address, int64_t limit,
                              coulis_status (*each)(void *context, const cl_remote_object *object, coulis_error *error),
                              void *context, coulis_error *error);

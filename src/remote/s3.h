@@ -4,7 +4,7 @@
 #define CL_REMOTE_S3_H
 
 #include "remote/fetch.h"
-#include "remote/remote.h"
+#include "remote/object.h"
 
 #define CL_S3_INTERFACE 1
 #define CL_S3_SYMBOL "coulis_s3_calls"

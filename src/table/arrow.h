@@ -3,7 +3,7 @@
 #ifndef CL_TABLE_ARROW_H
 #define CL_TABLE_ARROW_H
 
-#include "table/sheet.h"
+#include "table/sheet_column.h"
 
 /* The key in Parquet's key-value metadata. */
 #define CL_ARROW_KEY "ARROW:schema"

@@ -14,10 +14,11 @@ BATCHES = (1, 8)
 def resnet50_file(folder):
     """A model file with ResNet50's graph and seeded random weights, which leave its ReLUs about half zeros."""
     from coulis.convert import graph, recipe, resnet50, safetensors_file
+    from random_weights import random_tensors
 
     description = graph.describe(recipe.read("resnet50"), resnet50.build()[0])
     path = f"{folder}/resnet50.safetensors"
-    safetensors_file.write(path, graph.random_tensors(description, 1), graph.metadata(description))
+    safetensors_file.write(path, random_tensors(description, 1), graph.metadata(description))
     return path
 
 

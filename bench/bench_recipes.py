@@ -21,6 +21,7 @@ IMAGES = 2
 def write(chosen, folder):
     """A model file with the recipe's graph and seeded random weights."""
     from coulis.convert import graph, layouts, safetensors_file
+    from random_weights import random_tensors
 
     nodes = layouts.build(chosen, 0 if chosen["family"] in TRANSFORMERS else 1000, layouts.styles(chosen)[-1])[0]
     description = graph.describe(chosen, nodes)
@@ -30,7 +31,7 @@ def write(chosen, folder):
         features["default"] = next(iter(features))
     description["features"] = features
     path = f"{folder}/{chosen['name']}.safetensors"
-    safetensors_file.write(path, graph.random_tensors(description, 1), graph.metadata(description))
+    safetensors_file.write(path, random_tensors(description, 1), graph.metadata(description))
     return path
 
 

@@ -16,11 +16,12 @@ NETWORKS = {"ViT-S/14 (DINOv2)": "dinov2-vits14", "ViT-B/32 (CLIP)": "clip-vit-b
 def write(name, folder):
     """A model file with the recipe's graph and seeded random weights, without its largest features."""
     from coulis.convert import graph, layouts, recipe, safetensors_file
+    from random_weights import random_tensors
 
     chosen = recipe.read(name)
     description = graph.describe(chosen, layouts.build(chosen, 0, "transformers" if "clip" in name else "timm")[0])
     path = f"{folder}/{name}.safetensors"
-    safetensors_file.write(path, graph.random_tensors(description, 1), graph.metadata(description))
+    safetensors_file.write(path, random_tensors(description, 1), graph.metadata(description))
     return path
 
 

@@ -4,6 +4,7 @@ import coulis
 import numpy
 from coulis.convert import graph, safetensors_file
 from net_oracle import Oracle
+from random_weights import random_tensors
 
 KINDS = ("pooled", "map", "logits")
 # Two float32 implementations that add in different orders: each of some 50 layers adds rounding of about
@@ -65,7 +66,7 @@ def features(path, kind, pixels, threads=None):
 
 
 def write_model(path, description, tensors=None, seed=1):
-    tensors = graph.random_tensors(description, seed) if tensors is None else tensors
+    tensors = random_tensors(description, seed) if tensors is None else tensors
     safetensors_file.write(path, tensors, graph.metadata(description))
     return tensors
 

@@ -8,8 +8,8 @@ import struct
 import coulis
 import numpy
 import pytest
-from coulis.convert import graph
 from net_helpers import Tiny, generated_pictures
+from random_weights import random_tensors
 
 
 def raw_file(header, data, length=None):
@@ -25,7 +25,7 @@ def good_parts():
     pooled = net("global_average_pool", node)
     description = net.end(node, pooled, net("dense", pooled, units=5))
     header, data = {"__metadata__": {"coulis": description}}, b""
-    for name, values in graph.random_tensors(description, 1).items():
+    for name, values in random_tensors(description, 1).items():
         block = values.tobytes()
         header[name] = {
             "dtype": "F32",

@@ -7,11 +7,12 @@ import test_texts
 import test_transformers
 from coulis.convert import graph, safetensors_file
 from net_helpers import Tiny
+from random_weights import random_tensors
 
 def damaged(change, tmp_path):
     """Opens a file of which `change(nodes, tensors, description)` has altered parts."""
     description = test_transformers.net_like_siglip(Tiny())
-    tensors = graph.random_tensors(description, 1)
+    tensors = random_tensors(description, 1)
     nodes = {}  # the first of each operator
     for node in description["nodes"]:
         nodes.setdefault(node["op"], node)
@@ -133,7 +134,7 @@ DAMAGED_TEXTS = {
 
 def damaged_texts(change, path):
     description = test_texts.network()
-    tensors = graph.random_tensors(description, 1)
+    tensors = random_tensors(description, 1)
     nodes = {}
     for node in description["nodes"]:
         nodes.setdefault(node["op"], node)

@@ -9,6 +9,7 @@ import pytest
 import test_texts
 from conftest import draw_picture
 from net_helpers import Tiny, write_model
+from random_weights import random_tensors
 
 pytest.importorskip("pyarrow")
 
@@ -29,7 +30,7 @@ def result(tmp_path_factory):
     write_model(folder / "tiny.safetensors", net.end(net.conv_norm("image", 17, 3)))
     (folder / "texts").mkdir()
     description = test_texts.network(causal=False)
-    tensors = test_texts.graph.random_tensors(description, 1)
+    tensors = random_tensors(description, 1)
     tokenizer = np.frombuffer(json.dumps(TOKENIZER).encode(), np.uint8)
     test_texts.safetensors_file.write(folder / "texts" / "tiny.safetensors", {**tensors, "tokenizer": tokenizer},
                                       test_texts.graph.metadata(description))

@@ -15,6 +15,7 @@ import PIL.Image
 import pytest
 from coulis.convert import add, graph, recipe, safetensors_file, texts as towers
 from net_helpers import assert_close
+from random_weights import random_tensors
 
 TOKENS, VOCABULARY, CHANNELS, HEAD = 11, 70000, 24, 2
 
@@ -37,7 +38,7 @@ def network(causal=True, tokens=TOKENS):
 
 
 def write(path, description, tensors=None):
-    tensors = graph.random_tensors(description, 1) if tensors is None else tensors
+    tensors = random_tensors(description, 1) if tensors is None else tensors
     tokenizer = numpy.frombuffer(b"{}", numpy.uint8)
     safetensors_file.write(path, {**tensors, "tokenizer": tokenizer}, graph.metadata(description))
     return tensors

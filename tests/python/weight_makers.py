@@ -13,6 +13,7 @@ from collections import OrderedDict
 
 import numpy
 from coulis.convert import graph, layouts, recipe
+from random_weights import random_tensors
 
 TORCH_TYPES = {"<f4": "FloatStorage", "<f2": "HalfStorage", "<f8": "DoubleStorage", "<i8": "LongStorage",
                "<u2": "BFloat16Storage"}  # NumPy has no bfloat16: its bits, as whole numbers
@@ -23,7 +24,7 @@ def random_state(name, seed=1, classes=1000):
     chosen = recipe.read(name)
     nodes, names = layouts.build(chosen, classes)
     description = graph.describe(chosen, nodes)
-    ours = graph.random_tensors(description, seed)
+    ours = random_tensors(description, seed)
     for key in ours:  # a block adds to its shortcut less than that holds, as in a trained network
         if key.endswith("project.norm.scale"):
             ours[key] *= numpy.float32(0.4)

@@ -73,11 +73,17 @@ coulis_status cl_folder_remove(const char *path, coulis_error *error) {
     return remove_all(AT_FDCWD, path, path, 16, error);
 }
 
-coulis_status cl_folder_cache(const char *below, char **path, coulis_error *error) {
+const char *cl_cache_start(const char **between) {
     const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-    if (xdg && *xdg) *path = cl_format("%s/coulis/%s", xdg, below);
-    else if (home && *home) *path = cl_format("%s/.cache/coulis/%s", home, below);
-    else return cl_fail(error, COULIS_MISSING, "there is no place for files: neither HOME nor XDG_CACHE_HOME is set");
+    *between = xdg && *xdg ? "/coulis" : "/.cache/coulis";
+    return xdg && *xdg ? xdg : home && *home ? home : NULL;
+}
+
+coulis_status cl_folder_cache(const char *below, char **path, coulis_error *error) {
+    const char *between, *start = cl_cache_start(&between);
+    if (!start)
+        return cl_fail(error, COULIS_MISSING, "there is no place for files: neither HOME nor XDG_CACHE_HOME is set");
+    *path = cl_format("%s%s/%s", start, between, below);
     return *path ? COULIS_OK : cl_fail_memory(error, below, 0);
 }
 

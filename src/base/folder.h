@@ -22,6 +22,9 @@ coulis_status cl_folder_remove_empty(const char *path, coulis_error *error);
  * in it. Released with cl_free. COULIS_MISSING when there is no such place. */
 coulis_status cl_folder_cache(const char *below, char **path, coulis_error *error);
 
+/* The same in two texts, the first of which is returned; NULL when there is no such place. */
+const char *cl_cache_start(const char **between);
+
 /* 32 hexadecimal digits that nobody has had before. */
 #define CL_RANDOM_NAME 33
 coulis_status cl_random_name(char name[CL_RANDOM_NAME], coulis_error *error);

@@ -14,14 +14,8 @@
 /* Every row of the table that has a vector: its path and label, cluster and distance. */
 static coulis_status write_clusters(const cl_collection *c, const cl_kmeans *means, const char *output,
                                     coulis_error *error) {
-    const size_t rows = (size_t)c->vectors.rows;
-    const char **path = cl_alloc(rows, sizeof *path), **label = cl_alloc(rows, sizeof *label);
-    coulis_status status = COULIS_OK;
-    if (!path || !label) status = cl_fail_memory(error, output, rows * 2 * sizeof *path);
-    for (size_t i = 0; i < rows && !status; i++) {
-        path[i] = c->items[c->row_of[i]].path;
-        label[i] = c->items[c->row_of[i]].label;
-    }
+    const char **path, **label;
+    coulis_status status = cl_collection_names(c, output, &path, &label, error);
     const cl_sheet_column columns[] = {{"path", CL_SHEET_TEXT, path, 0, 0},
                                        {"cluster", CL_SHEET_INT64, means->cluster, 0, 0},
                                        {"distance", CL_SHEET_FLOAT, means->distance, 0, 0},

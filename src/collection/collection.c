@@ -39,6 +39,19 @@ static bool keep(cl_arena **arena, const char *text, const char **copy) {
     return true;
 }
 
+coulis_status cl_collection_names(const cl_collection *c, const char *output, const char ***path, const char ***label,
+                                  coulis_error *error) {
+    const size_t rows = (size_t)c->vectors.rows;
+    *path = cl_alloc(rows, sizeof **path);
+    *label = cl_alloc(rows, sizeof **label);
+    if (!*path || !*label) return cl_fail_memory(error, output, rows * 2 * sizeof **path);
+    for (size_t i = 0; i < rows; i++) {
+        (*path)[i] = c->items[c->row_of[i]].path;
+        (*label)[i] = c->items[c->row_of[i]].label;
+    }
+    return COULIS_OK;
+}
+
 void cl_collection_close(cl_collection *c) {
     cl_table_close(c->table);
     for (cl_arena *arena = c->texts, *before; arena; arena = before) {

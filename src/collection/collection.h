@@ -47,6 +47,11 @@ coulis_status cl_collection_load(cl_collection *collection, cl_pool *pool, couli
 coulis_status cl_collection_read(const cl_collection *collection, int64_t first, int64_t count, float *out,
                                  coulis_error *error);
 
+/* Path and label of the row of each vector, both released with cl_free, also on failure. `output` is what they are for,
+ * in messages. */
+coulis_status cl_collection_names(const cl_collection *collection, const char *output, const char ***path,
+                                  const char ***label, coulis_error *error);
+
 /* Releases what the collection holds; one of all zeros is allowed. */
 void cl_collection_close(cl_collection *collection);
 

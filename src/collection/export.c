@@ -12,14 +12,8 @@
 /* Rows that have a vector, their path and label. */
 static coulis_status write_sheet(const cl_collection *c, const char *output, const char *column, const uint16_t *halves,
                                  int32_t fixed, coulis_error *error) {
-    const size_t rows = (size_t)c->vectors.rows;
-    const char **path = cl_alloc(rows, sizeof *path), **label = cl_alloc(rows, sizeof *label);
-    coulis_status status = COULIS_OK;
-    if (!path || !label) status = cl_fail_memory(error, output, rows * 2 * sizeof *path);
-    for (size_t i = 0; i < rows && !status; i++) {
-        path[i] = c->items[c->row_of[i]].path;
-        label[i] = c->items[c->row_of[i]].label;
-    }
+    const char **path, **label;
+    coulis_status status = cl_collection_names(c, output, &path, &label, error);
     const cl_sheet_column columns[] = {
         {"path", CL_SHEET_TEXT, path, 0, 0},
         {"label", CL_SHEET_TEXT, label, 0, 0},

@@ -33,11 +33,6 @@ coulis_status cl_collection_options(const coulis_collection_options *given, coul
     return COULIS_OK;
 }
 
-cl_remote_options cl_collection_remote(const coulis_collection_options *options) {
-    return (cl_remote_options){.no_sign_request = options->no_sign_request != 0,
-                               .requester_pays = options->requester_pays != 0};
-}
-
 char *cl_print_json(cJSON *value, bool good) {
     char *printed = good ? cJSON_Print(value) : NULL;
     cJSON_Delete(value);

@@ -17,9 +17,6 @@ coulis_status cl_collection_options(const coulis_collection_options *given, coul
  * was not. */
 char *cl_print_json(cJSON *value, bool good);
 
-/* How S3 is to be asked for images. */
-cl_remote_options cl_collection_remote(const coulis_collection_options *options);
-
 /* The vector of the image `path`, a file or an address, by the network and preprocessing that the table's recipe
  * names. */
 coulis_status cl_featurize_query(const cl_collection *collection, const char *path,

@@ -42,7 +42,7 @@ coulis_status cl_originals_open(const char *const *paths, int64_t count, const c
     o->options.decode = COULIS_DECODE_FAST;
     bool elsewhere = false;
     for (int64_t i = 0; i < count && !elsewhere; i++) elsewhere = cl_location_is_remote(paths[i]);
-    const cl_remote_options how = cl_collection_remote(options);
+    const cl_remote_options how = cl_remote_how(options->no_sign_request, options->requester_pays);
     cl_members_begin(&o->members, &how);
     coulis_status status = elsewhere ? cl_remote_create(&how, &o->remote, error) : COULIS_OK;
     if (!status && elsewhere && cl_pool_threads(pool) < CL_REMOTE_READERS)

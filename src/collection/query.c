@@ -23,7 +23,7 @@ static coulis_status read_address(const char *address, const cl_remote_options *
 
 coulis_status cl_featurize_query(const cl_collection *c, const char *path, const coulis_collection_options *options,
                                  float *vector, coulis_error *error) {
-    const cl_remote_options how = cl_collection_remote(options);
+    const cl_remote_options how = cl_remote_how(options->no_sign_request, options->requester_pays);
     const bool remote = cl_remote_serves(path);
     if (!remote && !cl_path_exists(path))
         return cl_fail(error, COULIS_MISSING,

@@ -7,6 +7,7 @@
 #include "base/disk.h"
 #include "base/error.h"
 #include "base/files.h"
+#include "base/folder.h"
 #include "base/library.h"
 #include "base/memory.h"
 #include "base/text.h"
@@ -24,11 +25,10 @@ typedef struct folders {
 
 static void find_folders(folders *f) {
     char library[PATH_CAPACITY - 32];
-    const char *own = getenv("COULIS_MODELS"), *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    const char *own = getenv("COULIS_MODELS"), *between, *cache = cl_cache_start(&between);
     *f = (folders){0};
     if (own) snprintf(f->path[0], PATH_CAPACITY, "%s", own);
-    if (xdg && *xdg) snprintf(f->path[1], PATH_CAPACITY, "%s/coulis/models", xdg);
-    else if (home && *home) snprintf(f->path[1], PATH_CAPACITY, "%s/.cache/coulis/models", home);
+    if (cache) snprintf(f->path[1], PATH_CAPACITY, "%s%s/models", cache, between);
     if (!cl_library_folder(true, library, sizeof library)) return;
     snprintf(f->path[2], PATH_CAPACITY, "%s/models", library);
     /* Of an installed library: PREFIX/lib, or PREFIX/lib/x86_64-linux-gnu. */

@@ -118,8 +118,7 @@ coulis_status coulis_featurizer_create(const coulis_model *model, const coulis_f
         return status;
     }
     featurizer->pool = pool;
-    const cl_remote_options how = {.no_sign_request = own.featurizer.no_sign_request != 0,
-                                   .requester_pays = own.featurizer.requester_pays != 0};
+    const cl_remote_options how = cl_remote_how(own.featurizer.no_sign_request, own.featurizer.requester_pays);
     status = cl_remote_create(&how, &featurizer->remote, error);
     if (status != COULIS_OK) {
         coulis_featurizer_free(featurizer);

@@ -122,8 +122,7 @@ coulis_status coulis_check(const char *address, const coulis_source_options *opt
                        "%s: is no address in S3; it should look like s3://bucket/folder", address);
     coulis_status status = cl_sized_read(options, "coulis_source_options", &own, sizeof own, error);
     if (status != COULIS_OK) return status;
-    const cl_remote_options how = {.no_sign_request = own.no_sign_request != 0,
-                                   .requester_pays = own.requester_pays != 0};
+    const cl_remote_options how = cl_remote_how(own.no_sign_request, own.requester_pays);
     size_t length = strlen(address);
     while (length > 0 && address[length - 1] == '/') length--;
     char *place = cl_format("%.*s/", (int)length, address);

@@ -202,7 +202,5 @@ coulis_status cl_append_delimited(cl_inputs *inputs, const char *path, coulis_er
     cl_free(r);
     cl_free(h.column);
     cl_free(values);
-    if (status == COULIS_OK && inputs->list.count == first)
-        return cl_fail(error, COULIS_MISSING, "%s: no paths in this list", path);
-    return status;
+    return status ? status : cl_inputs_grown(inputs, first, path, error);
 }

@@ -238,6 +238,10 @@ static void stop(void *context) {
     if (inputs->remote) cl_remote_stop(inputs->remote);
 }
 
+coulis_status cl_inputs_grown(const cl_inputs *inputs, int64_t first, const char *list, coulis_error *error) {
+    return inputs->list.count > first ? COULIS_OK : cl_fail(error, COULIS_MISSING, "%s: no paths in this list", list);
+}
+
 coulis_status cl_inputs_remote(cl_inputs *inputs, coulis_error *error) {
     const cl_remote_options options = cl_location_options(&inputs->options);
     return inputs->remote ? COULIS_OK : cl_remote_create(&options, &inputs->remote, error);

@@ -71,6 +71,9 @@ coulis_status cl_inputs_column(cl_inputs *inputs, const char *name, int *number,
  * or NULL, for each of the result's columns so far. */
 coulis_status cl_append_row(cl_inputs *inputs, const char *path, const char *const *values, coulis_error *error);
 
+/* COULIS_MISSING where reading `list` has appended nothing to the `first` entries before it. */
+coulis_status cl_inputs_grown(const cl_inputs *inputs, int64_t first, const char *list, coulis_error *error);
+
 /* Has inputs->remote. */
 coulis_status cl_inputs_remote(cl_inputs *inputs, coulis_error *error);
 

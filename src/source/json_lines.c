@@ -208,7 +208,5 @@ coulis_status cl_append_json_lines(cl_inputs *inputs, const char *path, coulis_e
     cl_free(m.values);
     cl_free(m.numbers);
     cl_free(m.text);
-    if (status == COULIS_OK && inputs->list.count == first)
-        return cl_fail(error, COULIS_MISSING, "%s: no paths in this list", path);
-    return status;
+    return status ? status : cl_inputs_grown(inputs, first, path, error);
 }

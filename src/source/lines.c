@@ -98,7 +98,5 @@ coulis_status cl_append_lines(cl_inputs *inputs, const char *path, coulis_error 
         status = cl_fail(error, COULIS_IO, "%s: list cannot be read: %s", name, strerror(errno));
     free(line);
     if (!standard) fclose(file);
-    if (status == COULIS_OK && inputs->list.count == first)
-        return cl_fail(error, COULIS_MISSING, "%s: no paths in this list", name);
-    return status;
+    return status ? status : cl_inputs_grown(inputs, first, name, error);
 }

@@ -63,8 +63,7 @@ coulis_status cl_location_read(cl_remote *remote, const char *name, int64_t max_
 }
 
 cl_remote_options cl_location_options(const coulis_source_options *options) {
-    return (cl_remote_options){.no_sign_request = options && options->no_sign_request,
-                               .requester_pays = options && options->requester_pays};
+    return options ? cl_remote_how(options->no_sign_request, options->requester_pays) : cl_remote_how(0, 0);
 }
 
 coulis_status cl_location_state(const char *name, const coulis_source_options *options, cl_file_state *state,

@@ -117,7 +117,7 @@ static void do_winograd(void *context) {
 
 /* As the network runs it, small maps of several images together; the time of one. */
 static double time_winograd(int64_t height, int64_t width, int64_t channels, int64_t filters) {
-    const int32_t pictures = height * width <= CL_TOGETHER_ROWS_MAX ? CL_PLAN_PICTURES : 1;
+    const int32_t images = height * width <= CL_TOGETHER_ROWS_MAX ? CL_PLAN_IMAGES : 1;
     const cl_node node = {.op = CL_OP_CONV, .window = {.kernel = {3, 3}, .pad_before = {1, 1}}};
     cl_value values[2];
     int64_t end = 0;
@@ -132,7 +132,7 @@ static double time_winograd(int64_t height, int64_t width, int64_t channels, int
                                .together = true,
                                .offset = end};
         values[v].size = values[v].rows * values[v].stride;
-        end += pictures * values[v].size;
+        end += images * values[v].size;
     }
     const cl_plan plan = {.kernels = kernels, .values = values, .scratch_offset = end};
     int32_t input = 0;
@@ -148,10 +148,10 @@ static double time_winograd(int64_t height, int64_t width, int64_t channels, int
                                .low = 0,
                                .high = 6}};
     float *workspace = numbers(end + cl_step_winograd.scratch(&plan, &j.step));
-    j.run = (cl_run){.plan = &plan, .workspace = workspace, .pictures = pictures};
+    j.run = (cl_run){.plan = &plan, .workspace = workspace, .pictures = images};
     const double seconds = fastest(do_winograd, &j);
     cl_free(workspace), cl_free(j.step.weights), cl_free(j.step.bias);
-    return seconds / pictures;
+    return seconds / images;
 }
 
 typedef struct copying {

@@ -10,7 +10,7 @@ import numpy
 from bench import ROOT
 from bench_net import resnet50_file
 
-PICTURES = 4  # CL_PLAN_PICTURES
+PICTURES = 4  # CL_PLAN_IMAGES
 SIDE = 224  # of both networks
 
 

@@ -7,7 +7,7 @@
 
 /* Runs batches for about `limit` seconds; gives images and seconds. */
 static coulis_status run_batches(coulis_featurizer *featurizer, const coulis_model_info *info, int64_t batch,
-                                 double limit, double *pictures, double *took, coulis_error *error) {
+                                 double limit, double *images, double *took, coulis_error *error) {
     size_t pixels = (size_t)info->input_width * (size_t)info->input_height * 3;
     uint8_t *rgb = malloc(pixels * (size_t)batch);
     float *values = malloc((size_t)coulis_featurizer_length(featurizer) * (size_t)batch * sizeof *values);
@@ -24,10 +24,10 @@ static coulis_status run_batches(coulis_featurizer *featurizer, const coulis_mod
     }
     coulis_status status = coulis_featurizer_run_pixels(featurizer, rgb, batch, values, error); /* warm up */
     const double began = cli_seconds();
-    *pictures = 0;
+    *images = 0;
     do {
         if (status == COULIS_OK) status = coulis_featurizer_run_pixels(featurizer, rgb, batch, values, error);
-        *pictures += (double)batch;
+        *images += (double)batch;
         *took = cli_seconds() - began;
     } while (status == COULIS_OK && *took < limit);
     free(rgb);
@@ -38,7 +38,7 @@ static coulis_status run_batches(coulis_featurizer *featurizer, const coulis_mod
 static int thread_count(int32_t threads) { return threads > 0 ? threads : coulis_core_count(); }
 
 coulis_status cli_measure(const coulis_model *model, const coulis_featurizer_options *options, double limit,
-                          double *pictures, double *took, coulis_error *error) {
+                          double *images, double *took, coulis_error *error) {
     coulis_featurizer *featurizer = NULL;
     coulis_model_info info;
     coulis_model_info_init(&info, sizeof info);
@@ -46,7 +46,7 @@ coulis_status cli_measure(const coulis_model *model, const coulis_featurizer_opt
     if (status == COULIS_OK) status = coulis_featurizer_create(model, options, &featurizer, error);
     /* Eight images a thread, so that waiting for the last one at the end of a batch is small. */
     if (status == COULIS_OK)
-        status = run_batches(featurizer, &info, 8 * (int64_t)thread_count(options->threads), limit, pictures, took,
+        status = run_batches(featurizer, &info, 8 * (int64_t)thread_count(options->threads), limit, images, took,
                              error);
     coulis_featurizer_free(featurizer);
     return status;
@@ -62,17 +62,17 @@ int cli_bench(const cli_options *options) {
     how.random_weights = options->random_weights;
     coulis_featurizer_options featurizer = options->featurizer;
     featurizer.threads = options->job.threads;
-    double pictures = 0, took = 1;
+    double images = 0, took = 1;
     coulis_status status = coulis_model_open(options->job.model, &how, &model, &error);
     if (status == COULIS_OK) status = coulis_model_describe(model, &info, &error);
-    if (status == COULIS_OK) status = cli_measure(model, &featurizer, options->seconds, &pictures, &took, &error);
+    if (status == COULIS_OK) status = cli_measure(model, &featurizer, options->seconds, &images, &took, &error);
     if (status == COULIS_OK) {
         int threads = thread_count(options->job.threads);
-        double rate = pictures / took, gigaflops = 2e-9 * rate * (double)info.multiply_adds;
+        double rate = images / took, gigaflops = 2e-9 * rate * (double)info.multiply_adds;
         if (options->json)
             printf("{\"model\": \"%s\", \"random_weights\": %s, \"instruction_set\": \"%s\", \"threads\": %d, "
                    "\"pictures\": %.0f, \"seconds\": %.4f, \"images_per_second\": %.3f, \"gflops\": %.2f}\n",
-                   info.name, options->random_weights ? "true" : "false", coulis_instruction_set(), threads, pictures,
+                   info.name, options->random_weights ? "true" : "false", coulis_instruction_set(), threads, images,
                    took, rate, gigaflops);
         else
             printf("%s, %d thread%s, %s: %.1f images/s (%.1f GFLOP/s)\n", info.name, threads, threads == 1 ? "" : "s",

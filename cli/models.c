@@ -35,11 +35,11 @@ static bool megabytes(const char *path, double *size, coulis_error *error) {
 /* Images a second on all cores, over half a second; 0 when it cannot be measured. */
 static double speed(const coulis_model *model) {
     coulis_error error;
-    double pictures, seconds;
+    double images, seconds;
     coulis_featurizer_options defaults;
     coulis_featurizer_options_init(&defaults, sizeof defaults);
-    if (cli_measure(model, &defaults, 0.5, &pictures, &seconds, &error) != COULIS_OK) return 0;
-    return pictures / seconds;
+    if (cli_measure(model, &defaults, 0.5, &images, &seconds, &error) != COULIS_OK) return 0;
+    return images / seconds;
 }
 
 /* The features a network has, and the dimensions of each: its default, then the others in brackets. */

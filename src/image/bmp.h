@@ -17,7 +17,7 @@ typedef struct cl_bmp_layout {
 
 typedef struct bmp {
     cl_decoder base;
-    cl_source *picture;
+    cl_source *image;
     bool top_down, white;
     uint32_t bits, compression, colors;
     cl_bmp_mode mode;

@@ -88,12 +88,12 @@ static bool escape(runs *r, uint8_t code) {
 }
 
 coulis_status cl_bmp_inflate(bmp *b, bool nibbles) {
-    const cl_source *picture = b->picture;
-    size_t width = (size_t)picture->stored_width, count = width * (size_t)picture->stored_height;
+    const cl_source *image = b->image;
+    size_t width = (size_t)image->stored_width, count = width * (size_t)image->stored_height;
     b->indices = cl_alloc_zero(count, 1);
-    if (!b->indices) return cl_source_fail_memory(picture);
-    runs r = {.bytes = picture->bytes,
-              .size = picture->size,
+    if (!b->indices) return cl_source_fail_memory(image);
+    runs r = {.bytes = image->bytes,
+              .size = image->size,
               .at = (size_t)b->start,
               .out = b->indices,
               .count = count,
@@ -105,8 +105,8 @@ coulis_status cl_bmp_inflate(bmp *b, bool nibbles) {
         if (length) encoded_run(&r, length, value);
         else if (!escape(&r, value)) break;
     }
-    if (r.done >= r.count || picture->options->truncated == COULIS_TRUNCATED_KEEP) return COULIS_OK;
-    return cl_source_fail(picture, COULIS_UNREADABLE,
+    if (r.done >= r.count || image->options->truncated == COULIS_TRUNCATED_KEEP) return COULIS_OK;
+    return cl_source_fail(image, COULIS_UNREADABLE,
                           "is a BMP cut short: its data end at byte %zu, after %zu of %zu pixels", r.at, r.done, count);
 }
 

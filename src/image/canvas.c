@@ -28,21 +28,21 @@ void cl_canvas_free(cl_canvas *canvas) {
 
 static void close_canvas(cl_decoder *decoder) { cl_canvas_free((cl_canvas *)decoder); }
 
-coulis_status cl_canvas_create(const cl_source *picture, cl_canvas **canvas) {
+coulis_status cl_canvas_create(const cl_source *image, cl_canvas **canvas) {
     cl_canvas *c = cl_alloc_zero(1, sizeof *c);
-    if (!c) return cl_source_fail_memory(picture);
-    c->base = (cl_decoder){.width = picture->stored_width,
-                           .height = picture->stored_height,
-                           .box = {0, 0, picture->stored_width, picture->stored_height},
+    if (!c) return cl_source_fail_memory(image);
+    c->base = (cl_decoder){.width = image->stored_width,
+                           .height = image->stored_height,
+                           .box = {0, 0, image->stored_width, image->stored_height},
                            .orientation = 1,
                            .rows = read_rows,
                            .finish = finish,
                            .close = close_canvas};
-    c->white = picture->options->alpha == COULIS_ALPHA_WHITE;
+    c->white = image->options->alpha == COULIS_ALPHA_WHITE;
     c->pixels = cl_alloc_zero((size_t)c->base.width * 4, (size_t)c->base.height);
     if (!c->pixels) {
         cl_canvas_free(c);
-        return cl_source_fail_memory(picture);
+        return cl_source_fail_memory(image);
     }
     *canvas = c;
     return COULIS_OK;

@@ -13,8 +13,8 @@ typedef struct cl_canvas {
     bool white;      /* composite over white, as options.alpha says */
 } cl_canvas;
 
-/* A canvas of the stored size of `picture`. Whoever fills it hands out &canvas->base. */
-coulis_status cl_canvas_create(const cl_source *picture, cl_canvas **canvas);
+/* A canvas of the stored size of `image`. Whoever fills it hands out &canvas->base. */
+coulis_status cl_canvas_create(const cl_source *image, cl_canvas **canvas);
 void cl_canvas_free(cl_canvas *canvas);
 
 #endif

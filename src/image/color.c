@@ -35,12 +35,12 @@ static void create_transform(cl_color *c, const uint8_t *profile, size_t size, c
     if (to) cmsCloseProfile(to);
 }
 
-coulis_status cl_color_create(const cl_source *picture, const uint8_t *profile, size_t size, cl_color_kind kind,
+coulis_status cl_color_create(const cl_source *image, const uint8_t *profile, size_t size, cl_color_kind kind,
                               cl_color **color) {
     *color = NULL;
     if (size > UINT32_MAX) return COULIS_OK;
     cl_color *c = cl_alloc_zero(1, sizeof *c);
-    if (!c) return cl_source_fail_memory(picture);
+    if (!c) return cl_source_fail_memory(image);
     errno = 0;
     c->context = cmsCreateContext(NULL, NULL);
     if (c->context) create_transform(c, profile, size, kind);
@@ -50,7 +50,7 @@ coulis_status cl_color_create(const cl_source *picture, const uint8_t *profile, 
     }
     bool memory = errno == ENOMEM;
     cl_color_free(c);
-    return memory ? cl_source_fail_memory(picture) : COULIS_OK;
+    return memory ? cl_source_fail_memory(image) : COULIS_OK;
 }
 
 void cl_color_apply(const cl_color *color, uint8_t *pixels, size_t count) {

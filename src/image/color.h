@@ -14,7 +14,7 @@ typedef struct cl_color cl_color;
 
 /* `profile` is an ICC profile of `size` bytes, or NULL with CL_COLOR_LAB. When the profile cannot be used, *color is
  * NULL, with COULIS_OK. */
-coulis_status cl_color_create(const cl_source *picture, const uint8_t *profile, size_t size, cl_color_kind kind,
+coulis_status cl_color_create(const cl_source *image, const uint8_t *profile, size_t size, cl_color_kind kind,
                               cl_color **color);
 /* `count` pixels of 4 bytes become red, green, blue and 255. */
 void cl_color_apply(const cl_color *color, uint8_t *pixels, size_t count);

@@ -46,22 +46,22 @@ static coulis_status finish(cl_decoder *decoder) {
 
 static void close_decoded(cl_decoder *decoder) { cl_free(decoder); }
 
-coulis_status cl_decoded_open(cl_source *picture, const coulis_pixels *pixels, cl_decoder **decoder) {
+coulis_status cl_decoded_open(cl_source *image, const coulis_pixels *pixels, cl_decoder **decoder) {
     const int32_t channels = pixels->channels, orientation = pixels->orientation;
     if (pixels->width < 0 || pixels->height < 0 || (channels != 1 && channels != 3 && channels != 4))
-        return cl_fail(picture->error, COULIS_INVALID_ARGUMENT,
+        return cl_fail(image->error, COULIS_INVALID_ARGUMENT,
                        "coulis_pixels: %" PRId32 " x %" PRId32 " with %" PRId32
                        " channels: sides must be at least 0, channels 1, 3 or 4",
                        pixels->width, pixels->height, channels);
     if (orientation < 0 || orientation > 8)
-        return cl_fail(picture->error, COULIS_INVALID_ARGUMENT,
-                       "coulis_pixels: orientation must be 0 to 8, not %" PRId32, orientation);
-    coulis_status status = cl_source_set_size(picture, (uint64_t)pixels->width, (uint64_t)pixels->height);
+        return cl_fail(image->error, COULIS_INVALID_ARGUMENT, "coulis_pixels: orientation must be 0 to 8, not %" PRId32,
+                       orientation);
+    coulis_status status = cl_source_set_size(image, (uint64_t)pixels->width, (uint64_t)pixels->height);
     if (status) return status;
-    if (!pixels->pixels) return cl_fail(picture->error, COULIS_INVALID_ARGUMENT, "coulis_pixels: pixels is NULL");
+    if (!pixels->pixels) return cl_fail(image->error, COULIS_INVALID_ARGUMENT, "coulis_pixels: pixels is NULL");
     decoded *d = cl_alloc_zero(1, sizeof *d);
-    if (!d) return cl_source_fail_memory(picture);
-    const bool turned = orientation > 1 && picture->options->orient == COULIS_ORIENT_EXIF;
+    if (!d) return cl_source_fail_memory(image);
+    const bool turned = orientation > 1 && image->options->orient == COULIS_ORIENT_EXIF;
     d->base = (cl_decoder){.width = pixels->width,
                            .height = pixels->height,
                            .box = {0, 0, pixels->width, pixels->height},
@@ -70,7 +70,7 @@ coulis_status cl_decoded_open(cl_source *picture, const coulis_pixels *pixels, c
                            .finish = finish,
                            .close = close_decoded};
     d->pixels = *pixels;
-    d->alpha = picture->options->alpha;
+    d->alpha = image->options->alpha;
     *decoder = &d->base;
     return COULIS_OK;
 }

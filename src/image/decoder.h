@@ -26,17 +26,17 @@ struct cl_decoder {
 };
 
 /* Each reads the header of an image of its format. On failure there is nothing to close. */
-coulis_status cl_jpeg_open(cl_source *picture, cl_decoder **decoder);
-coulis_status cl_png_open(cl_source *picture, cl_decoder **decoder);
-coulis_status cl_webp_open(cl_source *picture, cl_decoder **decoder);
-coulis_status cl_gif_open(cl_source *picture, cl_decoder **decoder);
-coulis_status cl_bmp_open(cl_source *picture, cl_decoder **decoder);
-coulis_status cl_tiff_open(cl_source *picture, cl_decoder **decoder);
-coulis_status cl_avif_open(cl_source *picture, cl_decoder **decoder);
-coulis_status cl_jp2_open(cl_source *picture, cl_decoder **decoder);
-coulis_status cl_heif_open(cl_source *picture, cl_decoder **decoder);
-coulis_status cl_heif_or_avif_open(cl_source *picture, cl_decoder **decoder);
-coulis_status cl_jxl_open(cl_source *picture, cl_decoder **decoder);
-coulis_status cl_raw_open(cl_source *picture, cl_decoder **decoder);
+coulis_status cl_jpeg_open(cl_source *image, cl_decoder **decoder);
+coulis_status cl_png_open(cl_source *image, cl_decoder **decoder);
+coulis_status cl_webp_open(cl_source *image, cl_decoder **decoder);
+coulis_status cl_gif_open(cl_source *image, cl_decoder **decoder);
+coulis_status cl_bmp_open(cl_source *image, cl_decoder **decoder);
+coulis_status cl_tiff_open(cl_source *image, cl_decoder **decoder);
+coulis_status cl_avif_open(cl_source *image, cl_decoder **decoder);
+coulis_status cl_jp2_open(cl_source *image, cl_decoder **decoder);
+coulis_status cl_heif_open(cl_source *image, cl_decoder **decoder);
+coulis_status cl_heif_or_avif_open(cl_source *image, cl_decoder **decoder);
+coulis_status cl_jxl_open(cl_source *image, cl_decoder **decoder);
+coulis_status cl_raw_open(cl_source *image, cl_decoder **decoder);
 
 #endif

@@ -8,7 +8,7 @@ typedef struct cl_format {
     size_t offset, length;
     const char *signature; /* `length` bytes at `offset`; '?' stands for any byte */
     const char *name;
-    coulis_status (*open)(cl_source *picture, cl_decoder **decoder); /* NULL: recognized, but not decoded */
+    coulis_status (*open)(cl_source *image, cl_decoder **decoder); /* NULL: recognized, but not decoded */
 } cl_format;
 
 /* The row of the table that `bytes` begin as. Where none fits, a row without `open` whose name says what the bytes look

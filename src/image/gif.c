@@ -7,7 +7,7 @@
 #include "image/gif_lzw.h"
 
 typedef struct gif {
-    cl_source *picture;
+    cl_source *image;
     size_t at;                             /* what is read next */
     const uint8_t *global_colors, *colors; /* red, green, blue; NULL: an index is its own grey */
     uint32_t global_count, count;
@@ -19,10 +19,10 @@ typedef struct gif {
 } gif;
 
 static coulis_status fail(const gif *g, const char *what) {
-    return cl_source_fail(g->picture, COULIS_UNREADABLE, "is a damaged GIF: %s, at byte %zu", what, g->at);
+    return cl_source_fail(g->image, COULIS_UNREADABLE, "is a damaged GIF: %s, at byte %zu", what, g->at);
 }
 
-static size_t left(const gif *g) { return g->picture->size - g->at; }
+static size_t left(const gif *g) { return g->image->size - g->at; }
 
 /* A palette that gives each index its own grey counts for none. */
 static const uint8_t *needed(const uint8_t *colors, uint32_t count) {
@@ -37,7 +37,7 @@ static const uint8_t *needed(const uint8_t *colors, uint32_t count) {
 static coulis_status read_palette(gif *g, uint8_t flags, const uint8_t **colors, uint32_t *count) {
     *count = 2u << (flags & 7);
     if (left(g) < 3 * (size_t)*count) return fail(g, "a palette cut short");
-    *colors = needed(g->picture->bytes + g->at, *count);
+    *colors = needed(g->image->bytes + g->at, *count);
     g->at += 3 * (size_t)*count;
     return COULIS_OK;
 }
@@ -46,17 +46,17 @@ static coulis_status read_palette(gif *g, uint8_t flags, const uint8_t **colors,
  * of the file. */
 static const uint8_t *next_block(gif *g, size_t *size) {
     if (left(g) == 0) return NULL;
-    *size = g->picture->bytes[g->at++];
+    *size = g->image->bytes[g->at++];
     if (*size == 0) return NULL;
     if (*size > left(g)) *size = left(g);
-    const uint8_t *block = g->picture->bytes + g->at;
+    const uint8_t *block = g->image->bytes + g->at;
     g->at += *size;
     return *size ? block : NULL;
 }
 
 static coulis_status read_extension(gif *g) {
     if (left(g) == 0) return fail(g, "an extension cut short");
-    uint8_t label = g->picture->bytes[g->at++];
+    uint8_t label = g->image->bytes[g->at++];
     size_t size = 0;
     const uint8_t *block = next_block(g, &size);
     if (label == 0xF9 && block) { /* graphic control */
@@ -70,7 +70,7 @@ static coulis_status read_extension(gif *g) {
 
 static coulis_status read_frame(gif *g) {
     if (left(g) < 9) return fail(g, "a frame header cut short");
-    const uint8_t *b = g->picture->bytes + g->at;
+    const uint8_t *b = g->image->bytes + g->at;
     g->at += 9;
     g->left = cl_little16(b);
     g->top = cl_little16(b + 2);
@@ -82,14 +82,14 @@ static coulis_status read_frame(gif *g) {
     coulis_status status = b[8] & 0x80 ? read_palette(g, b[8], &g->colors, &g->count) : COULIS_OK;
     if (status) return status;
     if (left(g) == 0) return fail(g, "no data follow the frame header");
-    g->bits = g->picture->bytes[g->at++];
+    g->bits = g->image->bytes[g->at++];
     return COULIS_OK;
 }
 
 /* Everything up to the data of the first frame. */
 static coulis_status read_header(gif *g) {
     if (left(g) < 13) return fail(g, "a header cut short");
-    const uint8_t *b = g->picture->bytes;
+    const uint8_t *b = g->image->bytes;
     g->screen_width = cl_little16(b + 6);
     g->screen_height = cl_little16(b + 8);
     g->at = 13;
@@ -107,7 +107,7 @@ static coulis_status place_frame(gif *g) {
     uint32_t right = g->left + g->width, bottom = g->top + g->height;
     uint32_t width = right > g->screen_width ? right : g->screen_width;
     uint32_t height = bottom > g->screen_height ? bottom : g->screen_height;
-    coulis_status status = cl_source_set_size(g->picture, width, height);
+    coulis_status status = cl_source_set_size(g->image, width, height);
     if (status) return status;
     if (g->left == 0 && g->width == 0) { /* as Pillow takes it: all of the screen */
         g->top = 0;
@@ -129,27 +129,27 @@ static void paint(const gif *g, const uint8_t *indices, uint8_t *pixels, size_t 
 }
 
 static coulis_status decode_frame(gif *g, uint8_t *pixels) {
-    size_t width = (size_t)g->picture->stored_width, count = width * (size_t)g->picture->stored_height;
+    size_t width = (size_t)g->image->stored_width, count = width * (size_t)g->image->stored_height;
     uint8_t *indices = cl_alloc_zero(count, 1);
-    if (!indices) return cl_source_fail_memory(g->picture);
+    if (!indices) return cl_source_fail_memory(g->image);
     if (g->transparent >= 0) memset(indices, g->transparent, count); /* what no frame covers */
     cl_gif_area area = {indices + (size_t)g->top * width + g->left, width, g->width, g->height, g->interlaced};
-    const char *wrong = cl_gif_inflate(g->picture->bytes, g->picture->size, &g->at, g->bits, &area);
+    const char *wrong = cl_gif_inflate(g->image->bytes, g->image->size, &g->at, g->bits, &area);
     coulis_status status = COULIS_OK;
-    if (wrong && g->picture->options->truncated == COULIS_TRUNCATED_REFUSE) status = fail(g, wrong);
+    if (wrong && g->image->options->truncated == COULIS_TRUNCATED_REFUSE) status = fail(g, wrong);
     else paint(g, indices, pixels, count);
     cl_free(indices);
     return status;
 }
 
-coulis_status cl_gif_open(cl_source *picture, cl_decoder **decoder) {
-    gif g = {.picture = picture, .transparent = -1};
+coulis_status cl_gif_open(cl_source *image, cl_decoder **decoder) {
+    gif g = {.image = image, .transparent = -1};
     coulis_status status = read_header(&g);
     if (!status) status = place_frame(&g);
     if (!status && g.bits > 12) status = fail(&g, "codes of more than 12 bits");
     if (status) return status;
     cl_canvas *canvas;
-    status = cl_canvas_create(picture, &canvas);
+    status = cl_canvas_create(image, &canvas);
     if (status) return status;
     status = decode_frame(&g, canvas->pixels);
     if (status) cl_canvas_free(canvas);

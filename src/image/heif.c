@@ -23,11 +23,11 @@ typedef struct library {
     int (*width)(const void *handle);
     int (*height)(const void *handle);
     int (*has_alpha)(const void *handle);
-    heif_error (*decode)(const void *handle, void **image, int space, int chroma, const void *options);
-    void (*image_release)(const void *image);
-    const uint8_t *(*plane)(const void *image, int channel, int *stride);
-    int (*image_width)(const void *image, int channel);
-    int (*image_height)(const void *image, int channel);
+    heif_error (*decode)(const void *handle, void **decoded, int space, int chroma, const void *options);
+    void (*image_release)(const void *decoded);
+    const uint8_t *(*plane)(const void *decoded, int channel, int *stride);
+    int (*image_width)(const void *decoded, int channel);
+    int (*image_height)(const void *decoded, int channel);
 } library;
 
 static const char *const symbols[] = {"heif_context_alloc",
@@ -49,14 +49,14 @@ _Static_assert(sizeof(library) == sizeof symbols - sizeof *symbols, "a symbol fo
 static const char *const files[] = {"libheif.so.1", "libheif.so", NULL};
 static const cl_late libheif = {"HEIC", "libheif1 (libheif)", files, symbols};
 
-static coulis_status fail(const cl_source *picture, heif_error error) {
-    if (error.code == MEMORY_ERROR || errno == ENOMEM) return cl_source_fail_memory(picture);
+static coulis_status fail(const cl_source *image, heif_error error) {
+    if (error.code == MEMORY_ERROR || errno == ENOMEM) return cl_source_fail_memory(image);
     if (error.code == UNSUPPORTED_FEATURE && error.subcode == UNSUPPORTED_CODEC) {
-        return cl_source_fail(picture, COULIS_UNSUPPORTED,
+        return cl_source_fail(image, COULIS_UNSUPPORTED,
                               "is a HEIF for whose codec this system's libheif has no "
                               "decoder: install libheif-plugin-libde265");
     }
-    return cl_source_fail(picture, COULIS_UNREADABLE, "is a damaged HEIF: %s",
+    return cl_source_fail(image, COULIS_UNREADABLE, "is a damaged HEIF: %s",
                           error.message ? error.message : "its data are not sound");
 }
 
@@ -71,59 +71,59 @@ static void copy_rows(const uint8_t *from, int stride, bool alpha, cl_canvas *ca
     }
 }
 
-static coulis_status decode(cl_source *picture, const library *l, const void *handle, cl_canvas **canvas) {
+static coulis_status decode(cl_source *image, const library *l, const void *handle, cl_canvas **canvas) {
     int width = l->width(handle), height = l->height(handle);
-    coulis_status status = cl_source_set_size(picture, width > 0 ? (uint64_t)width : 0,
+    coulis_status status = cl_source_set_size(image, width > 0 ? (uint64_t)width : 0,
                                               height > 0 ? (uint64_t)height : 0);
     if (status) return status;
     bool alpha = l->has_alpha(handle);
-    void *image = NULL;
-    heif_error error = l->decode(handle, &image, SPACE_RGB, alpha ? CHROMA_RGBA : CHROMA_RGB, NULL);
-    if (error.code) return fail(picture, error);
+    void *decoded = NULL;
+    heif_error error = l->decode(handle, &decoded, SPACE_RGB, alpha ? CHROMA_RGBA : CHROMA_RGB, NULL);
+    if (error.code) return fail(image, error);
     int stride = 0;
-    const uint8_t *pixels = l->plane(image, CHANNEL_INTERLEAVED, &stride);
-    if (!pixels || l->image_width(image, CHANNEL_INTERLEAVED) != width ||
-        l->image_height(image, CHANNEL_INTERLEAVED) != height || stride < width * (alpha ? 4 : 3)) {
-        status = fail(picture, (heif_error){.message = "its pixels are not as many as it says"});
+    const uint8_t *pixels = l->plane(decoded, CHANNEL_INTERLEAVED, &stride);
+    if (!pixels || l->image_width(decoded, CHANNEL_INTERLEAVED) != width ||
+        l->image_height(decoded, CHANNEL_INTERLEAVED) != height || stride < width * (alpha ? 4 : 3)) {
+        status = fail(image, (heif_error){.message = "its pixels are not as many as it says"});
     } else {
-        status = cl_canvas_create(picture, canvas);
+        status = cl_canvas_create(image, canvas);
         if (!status) copy_rows(pixels, stride, alpha, *canvas);
     }
-    l->image_release(image);
+    l->image_release(decoded);
     return status;
 }
 
 /* libheif turns images itself, as the file says. */
-static coulis_status open_with(cl_source *picture, const library *l, cl_canvas **canvas) {
+static coulis_status open_with(cl_source *image, const library *l, cl_canvas **canvas) {
     errno = 0;
     void *context = l->context_alloc(), *handle = NULL;
-    if (!context) return cl_source_fail_memory(picture);
-    heif_error error = l->read(context, picture->bytes, picture->size, NULL);
+    if (!context) return cl_source_fail_memory(image);
+    heif_error error = l->read(context, image->bytes, image->size, NULL);
     if (!error.code) error = l->primary(context, &handle);
-    coulis_status status = error.code ? fail(picture, error) : decode(picture, l, handle, canvas);
+    coulis_status status = error.code ? fail(image, error) : decode(image, l, handle, canvas);
     if (handle) l->handle_release(handle);
     l->context_free(context);
     return status;
 }
 
-coulis_status cl_heif_open(cl_source *picture, cl_decoder **decoder) {
+coulis_status cl_heif_open(cl_source *image, cl_decoder **decoder) {
     library l;
     void *handle;
-    coulis_status status = cl_late_load(picture, &libheif, (void **)&l, &handle);
+    coulis_status status = cl_late_load(image, &libheif, (void **)&l, &handle);
     if (status) return status;
     cl_canvas *canvas;
-    status = open_with(picture, &l, &canvas);
+    status = open_with(image, &l, &canvas);
     cl_late_close(handle);
     if (!status) *decoder = &canvas->base;
     return status;
 }
 
 /* Files that name themselves after the container may hold either codec; the brands that follow tell which. */
-coulis_status cl_heif_or_avif_open(cl_source *picture, cl_decoder **decoder) {
-    size_t size = picture->size < 256 ? picture->size : 256, box = (size_t)picture->bytes[2] << 8 | picture->bytes[3];
+coulis_status cl_heif_or_avif_open(cl_source *image, cl_decoder **decoder) {
+    size_t size = image->size < 256 ? image->size : 256, box = (size_t)image->bytes[2] << 8 | image->bytes[3];
     for (size_t at = 16; at + 4 <= size && at + 4 <= box; at += 4) {
-        const uint8_t *brand = picture->bytes + at;
-        if (memcmp(brand, "avif", 4) == 0 || memcmp(brand, "avis", 4) == 0) return cl_avif_open(picture, decoder);
+        const uint8_t *brand = image->bytes + at;
+        if (memcmp(brand, "avif", 4) == 0 || memcmp(brand, "avis", 4) == 0) return cl_avif_open(image, decoder);
     }
-    return cl_heif_open(picture, decoder);
+    return cl_heif_open(image, decoder);
 }

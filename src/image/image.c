@@ -70,20 +70,20 @@ static coulis_status check_arguments(int32_t width, int32_t height, const uint8_
     return COULIS_OK;
 }
 
-static coulis_status open_decoder(cl_source *picture, cl_decoder **decoder) {
-    const cl_format *format = cl_format_of(picture->bytes, picture->size);
-    if (format->open) return format->open(picture, decoder);
+static coulis_status open_decoder(cl_source *image, cl_decoder **decoder) {
+    const cl_format *format = cl_format_of(image->bytes, image->size);
+    if (format->open) return format->open(image, decoder);
     bool known = *format->name != '\0';
-    return cl_source_fail(picture, COULIS_UNSUPPORTED, "is not an image of a format that coulis reads%s%s%s",
+    return cl_source_fail(image, COULIS_UNSUPPORTED, "is not an image of a format that coulis reads%s%s%s",
                           known ? " (looks like " : "", format->name, known ? ")" : "");
 }
 
-static coulis_status resize_rows(const cl_source *picture, cl_decoder *decoder, uint8_t *rgb) {
-    const coulis_image_options *options = picture->options;
+static coulis_status resize_rows(const cl_source *image, cl_decoder *decoder, uint8_t *rgb) {
+    const coulis_image_options *options = image->options;
     if (options->resize == COULIS_RESIZE_PUBLISHED && options->filter == COULIS_FILTER_PLAIN)
-        return cl_plain_resize(picture, decoder, rgb);
+        return cl_plain_resize(image, decoder, rgb);
     cl_resizer *resizer;
-    coulis_status status = cl_resizer_create(picture, decoder, cl_resize_kernel_for(cl_cpu()), &resizer);
+    coulis_status status = cl_resizer_create(image, decoder, cl_resize_kernel_for(cl_cpu()), &resizer);
     if (status) return status;
     int32_t count;
     for (;;) {
@@ -100,23 +100,23 @@ static coulis_status resize_rows(const cl_source *picture, cl_decoder *decoder, 
 }
 
 /* Turns the image upright and resizes it; closes `decoder`. */
-static coulis_status finish_image(const cl_source *picture, cl_decoder *decoder, uint8_t *rgb) {
+static coulis_status finish_image(const cl_source *image, cl_decoder *decoder, uint8_t *rgb) {
     coulis_status status = COULIS_OK;
-    if (decoder->orientation != 1) status = cl_orient(picture, &decoder);
-    if (!status) status = resize_rows(picture, decoder, rgb);
+    if (decoder->orientation != 1) status = cl_orient(image, &decoder);
+    if (!status) status = resize_rows(image, decoder, rgb);
     decoder->close(decoder);
     return status;
 }
 
-static coulis_status decode(cl_source *picture, uint8_t *rgb) {
-    if (picture->size == 0) return cl_source_fail(picture, COULIS_EMPTY, "is empty: it has no bytes");
-    if (picture->size > (uint64_t)picture->options->max_bytes) {
-        return cl_source_fail(picture, COULIS_TOO_LARGE, "has %zu bytes, more than the limit of %" PRId64,
-                              picture->size, picture->options->max_bytes);
+static coulis_status decode(cl_source *image, uint8_t *rgb) {
+    if (image->size == 0) return cl_source_fail(image, COULIS_EMPTY, "is empty: it has no bytes");
+    if (image->size > (uint64_t)image->options->max_bytes) {
+        return cl_source_fail(image, COULIS_TOO_LARGE, "has %zu bytes, more than the limit of %" PRId64, image->size,
+                              image->options->max_bytes);
     }
     cl_decoder *decoder;
-    coulis_status status = open_decoder(picture, &decoder);
-    return status ? status : finish_image(picture, decoder, rgb);
+    coulis_status status = open_decoder(image, &decoder);
+    return status ? status : finish_image(image, decoder, rgb);
 }
 
 coulis_status cl_image_decode(const char *name, const uint8_t *bytes, size_t size, const coulis_image_options *options,
@@ -128,16 +128,16 @@ coulis_status cl_image_decode(const char *name, const uint8_t *bytes, size_t siz
     if (status) return status;
     if (!bytes && size) return cl_fail(error, COULIS_INVALID_ARGUMENT, "bytes is NULL, but size is %zu", size);
 
-    cl_source picture = {.bytes = bytes,
-                         .size = size,
-                         .name = name,
-                         .options = options,
-                         .width = width,
-                         .height = height,
-                         .error = error};
-    status = decode(&picture, rgb);
-    *stored_width = picture.stored_width;
-    *stored_height = picture.stored_height;
+    cl_source image = {.bytes = bytes,
+                       .size = size,
+                       .name = name,
+                       .options = options,
+                       .width = width,
+                       .height = height,
+                       .error = error};
+    status = decode(&image, rgb);
+    *stored_width = image.stored_width;
+    *stored_height = image.stored_height;
     return status;
 }
 
@@ -145,12 +145,12 @@ coulis_status cl_image_from_pixels(const char *name, const coulis_pixels *pixels
                                    int32_t width, int32_t height, uint8_t *rgb, int32_t *stored_width,
                                    int32_t *stored_height, coulis_error *error) {
     cl_clear(error);
-    cl_source picture = {.name = name, .options = options, .width = width, .height = height, .error = error};
+    cl_source image = {.name = name, .options = options, .width = width, .height = height, .error = error};
     cl_decoder *decoder;
-    coulis_status status = cl_decoded_open(&picture, pixels, &decoder);
-    if (!status) status = finish_image(&picture, decoder, rgb);
-    *stored_width = picture.stored_width;
-    *stored_height = picture.stored_height;
+    coulis_status status = cl_decoded_open(&image, pixels, &decoder);
+    if (!status) status = finish_image(&image, decoder, rgb);
+    *stored_width = image.stored_width;
+    *stored_height = image.stored_height;
     return status;
 }
 

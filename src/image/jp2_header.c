@@ -10,8 +10,8 @@ typedef struct span {
     size_t size;
 } span;
 
-static coulis_status fail(const cl_source *picture, const char *what) {
-    return cl_source_fail(picture, COULIS_UNREADABLE, "is a damaged JPEG 2000: %s", what);
+static coulis_status fail(const cl_source *image, const char *what) {
+    return cl_source_fail(image, COULIS_UNREADABLE, "is a damaged JPEG 2000: %s", what);
 }
 
 /* Cuts the next box off `rest`: its content and its name. False when there is none that is whole. */
@@ -72,22 +72,22 @@ static void read_header_box(span box, cl_jp2_header *h) {
     }
 }
 
-static coulis_status read_boxes(const cl_source *picture, cl_jp2_header *h) {
-    span rest = {picture->bytes, picture->size}, content;
+static coulis_status read_boxes(const cl_source *image, cl_jp2_header *h) {
+    span rest = {image->bytes, image->size}, content;
     const char *name;
     while (next_box(&rest, &name, &content)) {
         if (!is(name, "jp2h")) continue;
         read_header_box(content, h);
         break;
     }
-    return h->components ? COULIS_OK : fail(picture, "it has no image header");
+    return h->components ? COULIS_OK : fail(image, "it has no image header");
 }
 
-static coulis_status read_codestream(const cl_source *picture, cl_jp2_header *h) {
-    if (picture->size < 43) return fail(picture, "its header is cut short");
-    const uint8_t *siz = picture->bytes + 4; /* behind the markers SOC and SIZ */
+static coulis_status read_codestream(const cl_source *image, cl_jp2_header *h) {
+    if (image->size < 43) return fail(image, "its header is cut short");
+    const uint8_t *siz = image->bytes + 4; /* behind the markers SOC and SIZ */
     uint32_t right = cl_big32(siz + 4), bottom = cl_big32(siz + 8), left = cl_big32(siz + 12), top = cl_big32(siz + 16);
-    if (right < left || bottom < top) return fail(picture, "it ends before it begins");
+    if (right < left || bottom < top) return fail(image, "it ends before it begins");
     h->width = right - left;
     h->height = bottom - top;
     h->components = cl_big16(siz + 36);
@@ -95,10 +95,10 @@ static coulis_status read_codestream(const cl_source *picture, cl_jp2_header *h)
     return COULIS_OK;
 }
 
-coulis_status cl_jp2_read_header(const cl_source *picture, cl_jp2_header *header) {
-    *header = (cl_jp2_header){.boxes = picture->bytes[0] == 0};
-    coulis_status status = header->boxes ? read_boxes(picture, header) : read_codestream(picture, header);
+coulis_status cl_jp2_read_header(const cl_source *image, cl_jp2_header *header) {
+    *header = (cl_jp2_header){.boxes = image->bytes[0] == 0};
+    coulis_status status = header->boxes ? read_boxes(image, header) : read_codestream(image, header);
     if (status) return status;
-    if (header->components > 4) return fail(picture, "it has more than four components");
+    if (header->components > 4) return fail(image, "it has more than four components");
     return COULIS_OK;
 }

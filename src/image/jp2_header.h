@@ -16,6 +16,6 @@ typedef struct cl_jp2_header {
 } cl_jp2_header;
 
 /* COULIS_UNREADABLE when there is no size, or more than four components. */
-coulis_status cl_jp2_read_header(const cl_source *picture, cl_jp2_header *header);
+coulis_status cl_jp2_read_header(const cl_source *image, cl_jp2_header *header);
 
 #endif

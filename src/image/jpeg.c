@@ -39,7 +39,7 @@
 
 typedef struct jpeg {
     cl_decoder base;
-    cl_source *picture;
+    cl_source *image;
     struct jpeg_decompress_struct info;
     struct jpeg_error_mgr error;
     struct jpeg_source_mgr source;
@@ -109,7 +109,7 @@ static bool pretend_end(jpeg *j) {
 /* Hands over the next piece; false at the end of the file. */
 static bool more_input(jpeg *j) {
     do {
-        size_t left = j->picture->size - j->given;
+        size_t left = j->image->size - j->given;
         if (left == 0) return pretend_end(j);
         size_t piece = left < PIECE ? left : PIECE;
         j->given += piece;
@@ -120,33 +120,32 @@ static bool more_input(jpeg *j) {
 }
 
 static size_t position(const jpeg *j) {
-    if (j->tail) return j->picture->size;
-    return j->source.next_input_byte ? (size_t)(j->source.next_input_byte - j->picture->bytes) : 0;
+    if (j->tail) return j->image->size;
+    return j->source.next_input_byte ? (size_t)(j->source.next_input_byte - j->image->bytes) : 0;
 }
 
 static uint32_t rows_done(const jpeg *j) {
-    uint32_t rows = j->info.output_scanline * (uint32_t)j->fraction, all = (uint32_t)j->picture->stored_height;
+    uint32_t rows = j->info.output_scanline * (uint32_t)j->fraction, all = (uint32_t)j->image->stored_height;
     return rows < all ? rows : all;
 }
 
 static coulis_status fail_truncated(const jpeg *j) {
-    return cl_source_fail(j->picture, COULIS_UNREADABLE,
-                          "is a JPEG cut short: it ends after %zu bytes, at row %u of %d", j->picture->size,
-                          j->created ? rows_done(j) : 0u, j->picture->stored_height);
+    return cl_source_fail(j->image, COULIS_UNREADABLE, "is a JPEG cut short: it ends after %zu bytes, at row %u of %d",
+                          j->image->size, j->created ? rows_done(j) : 0u, j->image->stored_height);
 }
 
 /* After libjpeg has jumped to on_error. */
 static coulis_status fail_library(jpeg *j) {
     if (j->too_many_scans) {
-        return cl_source_fail(j->picture, COULIS_UNREADABLE,
+        return cl_source_fail(j->image, COULIS_UNREADABLE,
                               "is a JPEG in more than %d scans, which would take too long to decode", j->scans_max);
     }
     if (j->error.msg_code == JERR_OUT_OF_MEMORY || j->error.msg_code == JERR_NO_BACKING_STORE) {
-        return cl_source_fail_memory(j->picture);
+        return cl_source_fail_memory(j->image);
     }
     char reason[JMSG_LENGTH_MAX];
     j->error.format_message((j_common_ptr)&j->info, reason);
-    return cl_source_fail(j->picture, COULIS_UNREADABLE, "is a damaged JPEG: %s (near byte %zu)", reason, position(j));
+    return cl_source_fail(j->image, COULIS_UNREADABLE, "is a damaged JPEG: %s (near byte %zu)", reason, position(j));
 }
 
 static void expand_gray(uint8_t *row, const uint8_t *line, size_t width) {
@@ -172,7 +171,7 @@ static coulis_status end_early(jpeg *j, coulis_status status, uint8_t *const *ro
     if (!j->keep || status != COULIS_UNREADABLE || j->too_many_scans) return status;
     for (int32_t i = 0; i < count; i++) memset(rows[i], j->layers == 4 ? 255 : 0, (size_t)j->base.width * 4);
     j->ended = true;
-    cl_clear(j->picture->error);
+    cl_clear(j->image->error);
     return COULIS_OK;
 }
 
@@ -228,12 +227,12 @@ static void prepare(jpeg *j) {
     j->source.skip_input_data = skip_input;
     j->source.resync_to_restart = jpeg_resync_to_restart;
     j->source.term_source = ignore;
-    j->source.next_input_byte = j->picture->bytes;
+    j->source.next_input_byte = j->image->bytes;
     j->info.src = &j->source;
 
     j->progress.progress_monitor = count_scans;
     j->info.progress = &j->progress;
-    int32_t width = j->picture->stored_width, height = j->picture->stored_height;
+    int32_t width = j->image->stored_width, height = j->image->stored_height;
     double pixels = (double)width * height, scans = SCAN_PIXELS_MAX / pixels;
     j->scans_max = scans > SCANS_MAX ? SCANS_MAX : scans < SCANS_MIN ? SCANS_MIN : (int)scans;
 
@@ -259,17 +258,17 @@ static coulis_status start(jpeg *j) {
     }
     if (j->info.output_width > (JDIMENSION)j->base.width ||
         (size_t)j->info.output_components * j->info.output_width > j->line_bytes) {
-        return cl_source_fail(j->picture, COULIS_UNREADABLE, "is a damaged JPEG: it has two frame headers that differ");
+        return cl_source_fail(j->image, COULIS_UNREADABLE, "is a damaged JPEG: it has two frame headers that differ");
     }
     return COULIS_OK;
 }
 
-static int32_t choose_fraction(const cl_source *picture, const cl_jpeg_header *header) {
-    if (picture->options->decode != COULIS_DECODE_FAST) return 1;
+static int32_t choose_fraction(const cl_source *image, const cl_jpeg_header *header) {
+    if (image->options->decode != COULIS_DECODE_FAST) return 1;
     bool quarter = header->orientation >= 5;
     int64_t in_width = quarter ? header->height : header->width, in_height = quarter ? header->width : header->height;
     int64_t width, height;
-    cl_resize_whole(picture, in_width, in_height, &width, &height);
+    cl_resize_whole(image, in_width, in_height, &width, &height);
     int32_t fraction = 8;
     while (fraction > 1 && (in_width < width * fraction * FAST_MARGIN || in_height < height * fraction * FAST_MARGIN)) {
         fraction /= 2;
@@ -277,29 +276,29 @@ static int32_t choose_fraction(const cl_source *picture, const cl_jpeg_header *h
     return fraction;
 }
 
-static coulis_status open_with(cl_source *picture, const cl_jpeg_header *header, cl_decoder **decoder) {
-    coulis_status status = cl_source_set_size(picture, header->width, header->height);
+static coulis_status open_with(cl_source *image, const cl_jpeg_header *header, cl_decoder **decoder) {
+    coulis_status status = cl_source_set_size(image, header->width, header->height);
     if (status) return status;
     jpeg *j = cl_alloc_zero(1, sizeof *j);
-    if (!j) return cl_source_fail_memory(picture);
-    int32_t fraction = choose_fraction(picture, header);
-    double width = picture->stored_width, height = picture->stored_height;
-    j->base = (cl_decoder){.width = (picture->stored_width + fraction - 1) / fraction,
-                           .height = (picture->stored_height + fraction - 1) / fraction,
+    if (!j) return cl_source_fail_memory(image);
+    int32_t fraction = choose_fraction(image, header);
+    double width = image->stored_width, height = image->stored_height;
+    j->base = (cl_decoder){.width = (image->stored_width + fraction - 1) / fraction,
+                           .height = (image->stored_height + fraction - 1) / fraction,
                            .box = {0, 0, width / fraction, height / fraction},
                            .orientation = header->orientation,
                            .rows = read_rows,
                            .finish = finish,
                            .close = close_jpeg};
-    j->picture = picture;
+    j->image = image;
     j->layers = header->layers;
     j->fraction = fraction;
     j->line_bytes = (size_t)j->base.width * (header->layers == 1 ? 1 : 4);
     j->line = cl_alloc_zero(j->line_bytes, 1);
-    j->keep = picture->options->truncated == COULIS_TRUNCATED_KEEP;
-    if (!j->line) status = cl_source_fail_memory(picture);
+    j->keep = image->options->truncated == COULIS_TRUNCATED_KEEP;
+    if (!j->line) status = cl_source_fail_memory(image);
     if (!status && header->layers == 4 && header->profile) {
-        status = cl_color_create(picture, header->profile, header->profile_size, CL_COLOR_CMYK_INVERTED, &j->color);
+        status = cl_color_create(image, header->profile, header->profile_size, CL_COLOR_CMYK_INVERTED, &j->color);
     }
     if (!status) {
         status = start(j);
@@ -310,10 +309,10 @@ static coulis_status open_with(cl_source *picture, const cl_jpeg_header *header,
     return status;
 }
 
-coulis_status cl_jpeg_open(cl_source *picture, cl_decoder **decoder) {
+coulis_status cl_jpeg_open(cl_source *image, cl_decoder **decoder) {
     cl_jpeg_header header = {0};
-    coulis_status status = cl_jpeg_read_header(picture, &header);
-    if (!status) status = open_with(picture, &header, decoder);
+    coulis_status status = cl_jpeg_read_header(image, &header);
+    if (!status) status = open_with(image, &header, decoder);
     cl_free(header.profile);
     return status;
 }

@@ -35,7 +35,7 @@ typedef struct segment {
 } segment;
 
 typedef struct walk {
-    cl_source *picture;
+    cl_source *image;
     cl_jpeg_header *header;
     size_t marker; /* offset of the current marker */
     size_t at;     /* what is read next */
@@ -46,7 +46,7 @@ typedef struct walk {
 } walk;
 
 static coulis_status fail(const walk *w, const char *what) {
-    return cl_source_fail(w->picture, COULIS_UNREADABLE, "is a damaged JPEG: %s at byte %zu", what, w->marker);
+    return cl_source_fail(w->image, COULIS_UNREADABLE, "is a damaged JPEG: %s at byte %zu", what, w->marker);
 }
 
 static bool begins_with(segment s, const char *text, size_t length) {
@@ -54,11 +54,11 @@ static bool begins_with(segment s, const char *text, size_t length) {
 }
 
 static coulis_status add_exif(walk *w, segment s) {
-    if (w->picture->options->orient != COULIS_ORIENT_EXIF) return COULIS_OK;
+    if (w->image->options->orient != COULIS_ORIENT_EXIF) return COULIS_OK;
     /* A profile in several segments repeats "Exif\0\0" in each. */
     size_t skip = w->exif ? 6 : 0;
     uint8_t *grown = cl_grow(w->exif, w->exif_size + s.size - skip, 1);
-    if (!grown) return cl_source_fail_memory(w->picture);
+    if (!grown) return cl_source_fail_memory(w->image);
     memcpy(grown + w->exif_size, s.data + skip, s.size - skip);
     w->exif = grown;
     w->exif_size += s.size - skip;
@@ -68,9 +68,9 @@ static coulis_status add_exif(walk *w, segment s) {
 /* A profile in several segments numbers them from 1; they are written in that order. */
 static coulis_status add_profile(walk *w, segment s) {
     cl_jpeg_header *h = w->header;
-    if (w->picture->options->cmyk != COULIS_CMYK_PROFILE || s.data[12] != h->profile_parts + 1) return COULIS_OK;
+    if (w->image->options->cmyk != COULIS_CMYK_PROFILE || s.data[12] != h->profile_parts + 1) return COULIS_OK;
     uint8_t *grown = cl_grow(h->profile, h->profile_size + s.size - 14, 1);
-    if (!grown) return cl_source_fail_memory(w->picture);
+    if (!grown) return cl_source_fail_memory(w->image);
     memcpy(grown + h->profile_size, s.data + 14, s.size - 14);
     h->profile = grown;
     h->profile_size += s.size - 14;
@@ -92,8 +92,8 @@ static coulis_status frame_header(walk *w, segment s) {
     if (s.size < 6) return fail(w, "a frame header cut short");
     w->header->height = cl_big16(s.data + 1);
     w->header->width = cl_big16(s.data + 3);
-    w->picture->stored_width = (int32_t)w->header->width;
-    w->picture->stored_height = (int32_t)w->header->height;
+    w->image->stored_width = (int32_t)w->header->width;
+    w->image->stored_height = (int32_t)w->header->height;
     if (s.data[0] != 8) return fail(w, "samples that are not of 8 bits");
     w->header->layers = s.data[5];
     if (w->header->layers != 1 && w->header->layers != 3 && w->header->layers != 4) {
@@ -109,7 +109,7 @@ static bool has_segment(uint8_t marker) {
 
 /* The segment of `marker`, which begins at w->at. */
 static coulis_status read_segment(walk *w, uint8_t marker) {
-    const cl_source *p = w->picture;
+    const cl_source *p = w->image;
     if (p->size - w->at < 2) return fail(w, "the file ends within a marker");
     uint32_t length = cl_big16(p->bytes + w->at);
     segment s = {p->bytes + w->at + 2, length > 2 ? length - 2 : 0};
@@ -122,8 +122,8 @@ static coulis_status read_segment(walk *w, uint8_t marker) {
 }
 
 static coulis_status walk_markers(walk *w) {
-    const uint8_t *bytes = w->picture->bytes;
-    size_t size = w->picture->size;
+    const uint8_t *bytes = w->image->bytes;
+    size_t size = w->image->size;
     w->at = 3; /* after SOI and the 0xFF that every JPEG recognised as one has next */
     bool after_ff = true;
     for (;;) {
@@ -131,7 +131,7 @@ static coulis_status walk_markers(walk *w) {
             /* Anything between segments that is not 0xFF is skipped. */
             const uint8_t *next = w->at < size ? memchr(bytes + w->at, 0xFF, size - w->at) : NULL;
             if (!next)
-                return cl_source_fail(w->picture, COULIS_UNREADABLE,
+                return cl_source_fail(w->image, COULIS_UNREADABLE,
                                       "is a damaged JPEG: it ends before any "
                                       "image data, after %zu bytes",
                                       size);
@@ -154,12 +154,12 @@ static coulis_status walk_markers(walk *w) {
     }
 }
 
-coulis_status cl_jpeg_read_header(cl_source *picture, cl_jpeg_header *header) {
-    walk w = {.picture = picture, .header = header};
+coulis_status cl_jpeg_read_header(cl_source *image, cl_jpeg_header *header) {
+    walk w = {.image = image, .header = header};
     header->orientation = 1;
     coulis_status status = walk_markers(&w);
     bool found = !status && w.exif && cl_exif_orientation(w.exif, w.exif_size, &header->orientation);
-    if (!status && !found && w.xmp.data && picture->options->orient == COULIS_ORIENT_EXIF) {
+    if (!status && !found && w.xmp.data && image->options->orient == COULIS_ORIENT_EXIF) {
         cl_xmp_orientation(w.xmp.data, w.xmp.size, &header->orientation);
     }
     cl_free(w.exif);

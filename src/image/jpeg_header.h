@@ -13,8 +13,8 @@ typedef struct cl_jpeg_header {
     uint8_t profile_parts;
 } cl_jpeg_header;
 
-/* Sets the stored size of `picture` when it is found. COULIS_UNREADABLE with the offset of the marker, or
+/* Sets the stored size of `image` when it is found. COULIS_UNREADABLE with the offset of the marker, or
  * COULIS_NO_MEMORY. */
-coulis_status cl_jpeg_read_header(cl_source *picture, cl_jpeg_header *header);
+coulis_status cl_jpeg_read_header(cl_source *image, cl_jpeg_header *header);
 
 #endif

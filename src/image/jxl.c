@@ -47,58 +47,58 @@ static const char *const files[] = {"libjxl.so.0.11", "libjxl.so.0.10", "libjxl.
                                     "libjxl.so.0.8",  "libjxl.so.0.7",  NULL};
 static const cl_late libjxl = {"JPEG XL", "libjxl (Debian 12: libjxl0.7)", files, symbols};
 
-static coulis_status fail(const cl_source *picture, const char *what) {
-    if (errno == ENOMEM) return cl_source_fail_memory(picture);
-    return cl_source_fail(picture, COULIS_UNREADABLE, "is a damaged JPEG XL: %s", what);
+static coulis_status fail(const cl_source *image, const char *what) {
+    if (errno == ENOMEM) return cl_source_fail_memory(image);
+    return cl_source_fail(image, COULIS_UNREADABLE, "is a damaged JPEG XL: %s", what);
 }
 
-static coulis_status read_info(cl_source *picture, const library *l, void *jxl) {
+static coulis_status read_info(cl_source *image, const library *l, void *jxl) {
     basic_info info;
-    if (l->get_info(jxl, &info)) return fail(picture, "it has no size");
-    return cl_source_set_size(picture, info.width, info.height); /* already turned upright */
+    if (l->get_info(jxl, &info)) return fail(image, "it has no size");
+    return cl_source_set_size(image, info.width, info.height); /* already turned upright */
 }
 
-static coulis_status give_buffer(cl_source *picture, const library *l, void *jxl, cl_canvas **canvas) {
+static coulis_status give_buffer(cl_source *image, const library *l, void *jxl, cl_canvas **canvas) {
     static const pixel_format rgba = {.channels = 4, .type = 2};
-    if (*canvas || picture->stored_width == 0) return fail(picture, "its frames are out of order");
-    coulis_status status = cl_canvas_create(picture, canvas);
+    if (*canvas || image->stored_width == 0) return fail(image, "its frames are out of order");
+    coulis_status status = cl_canvas_create(image, canvas);
     if (status) return status;
-    size_t room = (size_t)picture->stored_width * (size_t)picture->stored_height * 4, size = 0;
+    size_t room = (size_t)image->stored_width * (size_t)image->stored_height * 4, size = 0;
     if (l->buffer_size(jxl, &rgba, &size) || size != room || l->set_buffer(jxl, &rgba, (*canvas)->pixels, size)) {
-        return fail(picture, "its pixels are not as many as it says");
+        return fail(image, "its pixels are not as many as it says");
     }
     return COULIS_OK;
 }
 
 /* Up to the end of the first frame. */
-static coulis_status decode(cl_source *picture, const library *l, void *jxl, cl_canvas **canvas) {
-    if (l->subscribe(jxl, BASIC_INFO | FULL_IMAGE) || l->set_input(jxl, picture->bytes, picture->size)) {
-        return fail(picture, "it cannot be decoded");
+static coulis_status decode(cl_source *image, const library *l, void *jxl, cl_canvas **canvas) {
+    if (l->subscribe(jxl, BASIC_INFO | FULL_IMAGE) || l->set_input(jxl, image->bytes, image->size)) {
+        return fail(image, "it cannot be decoded");
     }
     l->close_input(jxl);
     for (;;) {
         coulis_status status = COULIS_OK;
         switch (l->process(jxl)) {
-        case BASIC_INFO: status = read_info(picture, l, jxl); break;
-        case NEED_BUFFER: status = give_buffer(picture, l, jxl, canvas); break;
-        case FULL_IMAGE: return *canvas ? COULIS_OK : fail(picture, "it has no frame");
-        case NEED_MORE_INPUT: return fail(picture, "it is cut short");
-        case SUCCESS: return fail(picture, "it has no frame");
-        default: return fail(picture, "its data are not sound");
+        case BASIC_INFO: status = read_info(image, l, jxl); break;
+        case NEED_BUFFER: status = give_buffer(image, l, jxl, canvas); break;
+        case FULL_IMAGE: return *canvas ? COULIS_OK : fail(image, "it has no frame");
+        case NEED_MORE_INPUT: return fail(image, "it is cut short");
+        case SUCCESS: return fail(image, "it has no frame");
+        default: return fail(image, "its data are not sound");
         }
         if (status) return status;
     }
 }
 
-coulis_status cl_jxl_open(cl_source *picture, cl_decoder **decoder) {
+coulis_status cl_jxl_open(cl_source *image, cl_decoder **decoder) {
     library l;
     void *handle;
-    coulis_status status = cl_late_load(picture, &libjxl, (void **)&l, &handle);
+    coulis_status status = cl_late_load(image, &libjxl, (void **)&l, &handle);
     if (status) return status;
     errno = 0;
     cl_canvas *canvas = NULL;
     void *jxl = l.create(NULL);
-    status = jxl ? decode(picture, &l, jxl, &canvas) : cl_source_fail_memory(picture);
+    status = jxl ? decode(image, &l, jxl, &canvas) : cl_source_fail_memory(image);
     if (jxl) l.destroy(jxl);
     cl_late_close(handle);
     if (status) cl_canvas_free(canvas);

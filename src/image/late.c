@@ -4,7 +4,7 @@
 
 #include "base/library.h"
 
-coulis_status cl_late_load(const cl_source *picture, const cl_late *library, void **functions, void **handle) {
+coulis_status cl_late_load(const cl_source *image, const cl_late *library, void **functions, void **handle) {
     void *loaded = NULL;
     for (const char *const *file = library->files; *file && !loaded; file++) {
         loaded = cl_library_open(*file, NULL, 0);
@@ -17,7 +17,7 @@ coulis_status cl_late_load(const cl_source *picture, const cl_late *library, voi
     }
     *handle = loaded;
     if (loaded) return COULIS_OK;
-    return cl_source_fail(picture, COULIS_UNSUPPORTED,
+    return cl_source_fail(image, COULIS_UNSUPPORTED,
                           "is %s, which needs a library of the system that is not installed: install %s",
                           library->format, library->package);
 }

@@ -12,7 +12,7 @@ typedef struct cl_late {
 
 /* Loads the library and stores the addresses of its symbols, in their order, at `functions`. It stays loaded: closing
  * *handle returns no more than the handle. COULIS_UNSUPPORTED with the package's name when it is not there. */
-coulis_status cl_late_load(const cl_source *picture, const cl_late *library, void **functions, void **handle);
+coulis_status cl_late_load(const cl_source *image, const cl_late *library, void **functions, void **handle);
 void cl_late_close(void *handle);
 
 #endif

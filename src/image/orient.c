@@ -73,14 +73,14 @@ static void set_steps(oriented *o, int32_t orientation) {
     o->base.box = orientation >= 5 ? (cl_box){box.top, box.left, box.bottom, box.right} : box;
 }
 
-coulis_status cl_orient(const cl_source *picture, cl_decoder **decoder) {
+coulis_status cl_orient(const cl_source *image, cl_decoder **decoder) {
     oriented *o = cl_alloc_zero(1, sizeof *o);
-    if (!o) return cl_source_fail_memory(picture);
+    if (!o) return cl_source_fail_memory(image);
     o->behind = *decoder;
     o->base = (cl_decoder){.orientation = 1, .rows = read_rows, .finish = finish, .close = close_oriented};
     set_steps(o, (*decoder)->orientation);
     o->pixels = cl_alloc((size_t)o->base.width * 4, (size_t)o->base.height);
-    coulis_status status = o->pixels ? read_all(o) : cl_source_fail_memory(picture);
+    coulis_status status = o->pixels ? read_all(o) : cl_source_fail_memory(image);
     if (status) {
         o->behind = NULL;
         close_oriented(&o->base);

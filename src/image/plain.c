@@ -51,21 +51,21 @@ static void mix(const plain *p, const tap *t, bool halve, uint8_t *out) {
     }
 }
 
-static bool make(plain *p, const cl_source *picture, const cl_decoder *decoder, bool *halve) {
+static bool make(plain *p, const cl_source *image, const cl_decoder *decoder, bool *halve) {
     const cl_box *box = &decoder->box;
     double in_width = box->right - box->left, in_height = box->bottom - box->top;
     int64_t out_width, out_height;
-    cl_resize_whole(picture, (int64_t)(in_width * 8), (int64_t)(in_height * 8), &out_width, &out_height);
+    cl_resize_whole(image, (int64_t)(in_width * 8), (int64_t)(in_height * 8), &out_width, &out_height);
     *halve = in_width == 2.0 * (double)out_width && in_height == 2.0 * (double)out_height;
-    p->width = picture->width;
-    p->height = picture->height;
+    p->width = image->width;
+    p->height = image->height;
     p->x = cl_alloc((size_t)p->width, sizeof *p->x);
     p->y = cl_alloc((size_t)p->height, sizeof *p->y);
     p->row = cl_alloc((size_t)decoder->width, 4);
     for (int i = 0; i < 2; i++) p->wide[i] = cl_alloc((size_t)p->width, 3 * sizeof(int32_t));
     if (!p->x || !p->y || !p->row || !p->wide[0] || !p->wide[1]) return false;
-    int64_t left = cl_resize_offset(picture, out_width, p->width);
-    int64_t top = cl_resize_offset(picture, out_height, p->height);
+    int64_t left = cl_resize_offset(image, out_width, p->width);
+    int64_t top = cl_resize_offset(image, out_height, p->height);
     /* OpenCV divides twice. */
     double across = 1.0 / ((double)out_width / in_width), down = 1.0 / ((double)out_height / in_height);
     for (int32_t o = 0; o < p->width; o++) place(&p->x[o], across, box->left, left + o, decoder->width);
@@ -76,10 +76,10 @@ static bool make(plain *p, const cl_source *picture, const cl_decoder *decoder, 
     return true;
 }
 
-coulis_status cl_plain_resize(const cl_source *picture, cl_decoder *decoder, uint8_t *rgb) {
+coulis_status cl_plain_resize(const cl_source *image, cl_decoder *decoder, uint8_t *rgb) {
     plain p = {0};
     bool halve;
-    coulis_status status = make(&p, picture, decoder, &halve) ? COULIS_OK : cl_source_fail_memory(picture);
+    coulis_status status = make(&p, image, decoder, &halve) ? COULIS_OK : cl_source_fail_memory(image);
     int32_t o = 0;
     for (int32_t row = 0; status == COULIS_OK && row < decoder->height; row++) {
         status = decoder->rows(decoder, &p.row, 1);

@@ -5,6 +5,6 @@
 #include "image/decoder.h"
 
 /* Reads all rows of `decoder` and writes the wanted height x width x 3 bytes. */
-coulis_status cl_plain_resize(const cl_source *picture, cl_decoder *decoder, uint8_t *rgb);
+coulis_status cl_plain_resize(const cl_source *image, cl_decoder *decoder, uint8_t *rgb);
 
 #endif

@@ -32,7 +32,7 @@ typedef struct png {
 } png;
 
 static coulis_status fail_truncated(const png *p) {
-    return cl_source_fail(p->stream.picture, COULIS_UNREADABLE,
+    return cl_source_fail(p->stream.image, COULIS_UNREADABLE,
                           "is a PNG cut short: its data end at byte %zu, at row %u of %d", p->stream.at, p->row,
                           p->base.height);
 }
@@ -45,7 +45,7 @@ static coulis_status more_input(png *p) {
         cl_png_skip(s, 4); /* checksums of data are not compared; zlib has its own */
         cl_png_next next = cl_png_next_chunk(s, &chunk);
         if (next == CL_PNG_BAD_ID) {
-            return cl_source_fail(s->picture, COULIS_UNREADABLE, "is a damaged PNG: no chunk begins at byte %zu",
+            return cl_source_fail(s->image, COULIS_UNREADABLE, "is a damaged PNG: no chunk begins at byte %zu",
                                   chunk.start);
         }
         if (next == CL_PNG_NO_MORE) return fail_truncated(p);
@@ -62,14 +62,14 @@ static coulis_status more_input(png *p) {
     size_t start = s->at;
     cl_png_skip(s, piece);
     if (s->at == start) return fail_truncated(p);
-    p->z.next_in = (Bytef *)(uintptr_t)(s->picture->bytes + start);
+    p->z.next_in = (Bytef *)(uintptr_t)(s->image->bytes + start);
     p->z.avail_in = (uInt)(s->at - start);
     return COULIS_OK;
 }
 
 /* Inflates one packed row of `size` bytes into p->current and undoes its filter. */
 static coulis_status next_packed_row(png *p, size_t size) {
-    const cl_source *picture = p->stream.picture;
+    const cl_source *image = p->stream.image;
     size_t have = 0;
     int result = Z_OK;
     while (have < size + 1) {
@@ -80,16 +80,16 @@ static coulis_status next_packed_row(png *p, size_t size) {
         p->z.next_out = p->current + have;
         p->z.avail_out = (uInt)(size + 1 - have);
         result = inflate(&p->z, Z_NO_FLUSH);
-        if (result == Z_MEM_ERROR) return cl_source_fail_memory(picture);
+        if (result == Z_MEM_ERROR) return cl_source_fail_memory(image);
         if (result < 0) {
-            return cl_source_fail(picture, COULIS_UNREADABLE, "is a damaged PNG: %s, before byte %zu, at row %u",
+            return cl_source_fail(image, COULIS_UNREADABLE, "is a damaged PNG: %s, before byte %zu, at row %u",
                                   p->z.msg ? p->z.msg : "its data are not sound", p->stream.at, p->row);
         }
         have = size + 1 - p->z.avail_out;
         if (have < size + 1) p->z.avail_in = 0; /* zlib has all of it, or wants none */
     }
     if (!cl_png_unfilter(p->current[0], p->current + 1, p->previous + 1, size, (cl_png_bits(&p->stream) + 7) / 8)) {
-        return cl_source_fail(picture, COULIS_UNREADABLE,
+        return cl_source_fail(image, COULIS_UNREADABLE,
                               "is a damaged PNG: unknown filter %u, before byte %zu, at row %u", p->current[0],
                               p->stream.at, p->row);
     }
@@ -99,9 +99,9 @@ static coulis_status next_packed_row(png *p, size_t size) {
 
 /* Whether the rows before a fault are wanted without the rest, which then counts as ended. */
 static bool keeps(png *p, coulis_status status) {
-    const cl_source *picture = p->stream.picture;
-    if (status != COULIS_UNREADABLE || picture->options->truncated != COULIS_TRUNCATED_KEEP) return false;
-    cl_clear(picture->error);
+    const cl_source *image = p->stream.image;
+    if (status != COULIS_UNREADABLE || image->options->truncated != COULIS_TRUNCATED_KEEP) return false;
+    cl_clear(image->error);
     p->at_end = p->cut = true;
     return true;
 }
@@ -156,7 +156,7 @@ static coulis_status read_passes(png *p) {
     static const uint8_t first_column[7] = {0, 4, 0, 2, 0, 1, 0}, first_row[7] = {0, 0, 4, 0, 2, 0, 1};
     static const uint8_t column_step[7] = {8, 8, 4, 4, 2, 2, 1}, row_step[7] = {8, 8, 8, 4, 4, 2, 2};
     uint8_t *scratch = cl_alloc(p->columns, 4);
-    if (!scratch) return cl_source_fail_memory(p->stream.picture);
+    if (!scratch) return cl_source_fail_memory(p->stream.image);
     coulis_status status = COULIS_OK;
     for (int pass = 0; pass < 7 && !status && !p->at_end; pass++) {
         if (p->columns <= first_column[pass]) continue;
@@ -211,15 +211,15 @@ static coulis_status read_header(cl_png_stream *s, cl_png_chunk *data) {
     for (;;) {
         cl_png_next next = cl_png_next_chunk(s, data);
         if (next != CL_PNG_CHUNK) {
-            return cl_source_fail(s->picture, COULIS_UNREADABLE, "is a damaged PNG: %s at byte %zu",
+            return cl_source_fail(s->image, COULIS_UNREADABLE, "is a damaged PNG: %s at byte %zu",
                                   next == CL_PNG_NO_MORE ? "it ends before any image data" : "no chunk begins",
                                   data->start);
         }
         coulis_status status = COULIS_OK;
         cl_png_handled handled = cl_png_handle(s, data, &status);
         if (s->width && s->width <= INT32_MAX && s->height && s->height <= INT32_MAX) {
-            s->picture->stored_width = (int32_t)s->width;
-            s->picture->stored_height = (int32_t)s->height;
+            s->image->stored_width = (int32_t)s->width;
+            s->image->stored_height = (int32_t)s->height;
         }
         if (handled == CL_PNG_END && data->id != CL_PNG_IEND) return COULIS_OK;
         if (handled == CL_PNG_END) return cl_png_fail(s, data, "no image data before the end");
@@ -233,18 +233,18 @@ static coulis_status read_header(cl_png_stream *s, cl_png_chunk *data) {
 /* Transparency and EXIF may also stand after the data. What they say is needed before the first row; where a chunk
  * there is not sound, the rest counts as absent. */
 static coulis_status look_ahead(png *p, cl_png_stream *ahead) {
-    coulis_error *error = ahead->picture->error;
-    ahead->picture->error = NULL;
+    coulis_error *error = ahead->image->error;
+    ahead->image->error = NULL;
     coulis_status status = read_to_end(ahead, p->in_chunk, p->animated);
-    ahead->picture->error = error;
-    return status == COULIS_NO_MEMORY ? cl_source_fail_memory(ahead->picture) : COULIS_OK;
+    ahead->image->error = error;
+    return status == COULIS_NO_MEMORY ? cl_source_fail_memory(ahead->image) : COULIS_OK;
 }
 
 static void choose_colors(png *p, const cl_png_stream *s) {
     cl_png_colors *c = &p->colors;
     c->mode = s->mode;
-    c->white = s->picture->options->alpha == COULIS_ALPHA_WHITE;
-    c->scale = s->picture->options->depth == COULIS_DEPTH_SCALE;
+    c->white = s->image->options->alpha == COULIS_ALPHA_WHITE;
+    c->scale = s->image->options->depth == COULIS_DEPTH_SCALE;
     c->wide_key = s->color_key[0];
     for (uint32_t i = 0; i < 256; i++) {
         /* Entries that the file does not have are black. */
@@ -257,20 +257,20 @@ static void choose_colors(png *p, const cl_png_stream *s) {
 }
 
 static coulis_status init_memory(png *p) {
-    cl_source *picture = p->stream.picture;
+    cl_source *image = p->stream.image;
     p->row_bytes = (size_t)(((uint64_t)p->columns * cl_png_bits(&p->stream) + 7) / 8);
     if (p->row_bytes >= INT32_MAX) { /* zlib counts in 32 bits; only with a raised limit of pixels */
-        return cl_source_fail(picture, COULIS_TOO_LARGE, "is a PNG with rows of %zu bytes, more than 2 GiB",
+        return cl_source_fail(image, COULIS_TOO_LARGE, "is a PNG with rows of %zu bytes, more than 2 GiB",
                               p->row_bytes);
     }
     p->current = cl_alloc_zero(p->row_bytes + 1, 1);
     p->previous = cl_alloc_zero(p->row_bytes + 1, 1);
     size_t rows = p->stream.interlaced ? (size_t)p->base.height : 1;
     p->pixels = cl_alloc_zero((size_t)p->base.width * rows, cl_png_pixel_bytes(p->colors.mode));
-    if (!p->current || !p->previous || !p->pixels) return cl_source_fail_memory(picture);
+    if (!p->current || !p->previous || !p->pixels) return cl_source_fail_memory(image);
     p->z.zalloc = cl_zlib_alloc;
     p->z.zfree = cl_zlib_free;
-    if (inflateInit(&p->z) != Z_OK) return cl_source_fail_memory(picture);
+    if (inflateInit(&p->z) != Z_OK) return cl_source_fail_memory(image);
     p->inflating = true;
     return p->stream.interlaced ? read_passes(p) : COULIS_OK;
 }
@@ -279,10 +279,10 @@ static coulis_status start(png *p) {
     cl_png_stream *s = &p->stream;
     cl_png_chunk data;
     coulis_status status = read_header(s, &data);
-    if (!status) status = cl_source_set_size(s->picture, s->width, s->height);
+    if (!status) status = cl_source_set_size(s->image, s->width, s->height);
     if (status) return status;
-    p->base.width = s->picture->stored_width;
-    p->base.height = s->picture->stored_height;
+    p->base.width = s->image->stored_width;
+    p->base.height = s->image->stored_height;
     p->base.box = (cl_box){0, 0, p->base.width, p->base.height};
     p->in_chunk = data.length - (data.id == CL_PNG_fdAT ? 4 : 0);
     p->palette = s->palette;
@@ -292,7 +292,7 @@ static coulis_status start(png *p) {
     if (s->has_frame) {
         if (s->frame_left >= s->frame_right || s->frame_top >= s->frame_bottom || s->frame_right > s->width ||
             s->frame_bottom > s->height) {
-            return cl_source_fail(s->picture, COULIS_UNREADABLE, "is a damaged PNG: its first frame has no pixels");
+            return cl_source_fail(s->image, COULIS_UNREADABLE, "is a damaged PNG: its first frame has no pixels");
         }
         p->left = (uint32_t)s->frame_left;
         p->top = (uint32_t)s->frame_top;
@@ -303,7 +303,7 @@ static coulis_status start(png *p) {
     p->animated = s->frame_count >= 0 && s->frame_count + (s->has_frame ? 0 : 1) > 1;
 
     cl_png_stream ahead = *s;
-    const coulis_image_options *options = s->picture->options;
+    const coulis_image_options *options = s->image->options;
     if (options->alpha == COULIS_ALPHA_WHITE || options->orient == COULIS_ORIENT_EXIF) status = look_ahead(p, &ahead);
     if (status) return status;
     p->base.orientation = cl_png_orientation(&ahead);
@@ -312,11 +312,11 @@ static coulis_status start(png *p) {
     return init_memory(p);
 }
 
-coulis_status cl_png_open(cl_source *picture, cl_decoder **decoder) {
+coulis_status cl_png_open(cl_source *image, cl_decoder **decoder) {
     png *p = cl_alloc_zero(1, sizeof *p);
-    if (!p) return cl_source_fail_memory(picture);
+    if (!p) return cl_source_fail_memory(image);
     p->base = (cl_decoder){.rows = read_rows, .finish = finish, .close = close_png};
-    cl_png_stream_init(&p->stream, picture);
+    cl_png_stream_init(&p->stream, image);
     coulis_status status = start(p);
     if (status) close_png(&p->base);
     else *decoder = &p->base;

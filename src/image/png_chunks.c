@@ -7,8 +7,8 @@
 #include "image/exif.h"
 #include "image/png_text.h"
 
-void cl_png_stream_init(cl_png_stream *stream, cl_source *picture) {
-    *stream = (cl_png_stream){.picture = picture, .at = 8, .sequence = -1, .frame_count = -1};
+void cl_png_stream_init(cl_png_stream *stream, cl_source *image) {
+    *stream = (cl_png_stream){.image = image, .at = 8, .sequence = -1, .frame_count = -1};
 }
 
 static bool is_word(uint8_t c) {
@@ -16,7 +16,7 @@ static bool is_word(uint8_t c) {
 }
 
 cl_png_next cl_png_next_chunk(cl_png_stream *stream, cl_png_chunk *chunk) {
-    const cl_source *p = stream->picture;
+    const cl_source *p = stream->image;
     size_t left = p->size - stream->at;
     const uint8_t *here = p->bytes + stream->at;
     *chunk = (cl_png_chunk){.start = stream->at};
@@ -33,18 +33,18 @@ cl_png_next cl_png_next_chunk(cl_png_stream *stream, cl_png_chunk *chunk) {
 
 coulis_status cl_png_fail(const cl_png_stream *stream, const cl_png_chunk *chunk, const char *what) {
     const char id[5] = {(char)(chunk->id >> 24), (char)(chunk->id >> 16), (char)(chunk->id >> 8), (char)chunk->id, 0};
-    return cl_source_fail(stream->picture, COULIS_UNREADABLE, "is a damaged PNG: %s, in the chunk %s at byte %zu", what,
+    return cl_source_fail(stream->image, COULIS_UNREADABLE, "is a damaged PNG: %s, in the chunk %s at byte %zu", what,
                           id, chunk->start);
 }
 
 bool cl_png_skip(cl_png_stream *stream, size_t length) {
-    size_t left = stream->picture->size - stream->at;
+    size_t left = stream->image->size - stream->at;
     stream->at += length < left ? length : left;
     return length <= left;
 }
 
 coulis_status cl_png_check_crc(cl_png_stream *stream, const cl_png_chunk *chunk) {
-    const cl_source *p = stream->picture;
+    const cl_source *p = stream->image;
     if (p->size - stream->at < 4) return cl_png_fail(stream, chunk, "a checksum cut short");
     const uint8_t id[4] = {(uint8_t)(chunk->id >> 24), (uint8_t)(chunk->id >> 16), (uint8_t)(chunk->id >> 8),
                            (uint8_t)chunk->id};
@@ -132,7 +132,7 @@ static coulis_status frame(cl_png_stream *s, const cl_png_chunk *chunk) {
 }
 
 static coulis_status exif(cl_png_stream *s, const cl_png_chunk *chunk) {
-    if (s->picture->options->orient != COULIS_ORIENT_EXIF) return COULIS_OK;
+    if (s->image->options->orient != COULIS_ORIENT_EXIF) return COULIS_OK;
     s->has_exif = true;
     s->exif_orientation = 0;
     cl_exif_orientation(chunk->data, chunk->length, &s->exif_orientation);
@@ -154,14 +154,14 @@ static coulis_status content(cl_png_stream *s, const cl_png_chunk *chunk) {
     case CL_PNG_ID('e', 'X', 'I', 'f'): return exif(s, chunk);
     case CL_PNG_tEXt:
     case CL_PNG_zTXt:
-    case CL_PNG_iTXt: return s->picture->options->orient == COULIS_ORIENT_EXIF ? cl_png_text(s, chunk) : COULIS_OK;
+    case CL_PNG_iTXt: return s->image->options->orient == COULIS_ORIENT_EXIF ? cl_png_text(s, chunk) : COULIS_OK;
     default: return COULIS_OK;
     }
 }
 
 /* The sequence number that an animation's data begin with. */
 static coulis_status frame_data(cl_png_stream *s, const cl_png_chunk *chunk) {
-    const cl_source *p = s->picture;
+    const cl_source *p = s->image;
     if (chunk->length < 4 || p->size - s->at < 4) return cl_png_fail(s, chunk, "frame data cut short");
     if ((int64_t)cl_big32(p->bytes + s->at) != s->sequence + 1 || s->sequence < 0) {
         return cl_png_fail(s, chunk, "frame data out of sequence");
@@ -172,7 +172,7 @@ static coulis_status frame_data(cl_png_stream *s, const cl_png_chunk *chunk) {
 }
 
 cl_png_handled cl_png_handle(cl_png_stream *stream, cl_png_chunk *chunk, coulis_status *status) {
-    const cl_source *p = stream->picture;
+    const cl_source *p = stream->image;
     if (chunk->id == CL_PNG_IEND) return CL_PNG_END;
     if (chunk->id == CL_PNG_fdAT) {
         *status = frame_data(stream, chunk);

@@ -12,7 +12,7 @@ typedef enum cl_png_handled {
 
 typedef enum cl_png_next { CL_PNG_CHUNK, CL_PNG_NO_MORE, CL_PNG_BAD_ID } cl_png_next;
 
-void cl_png_stream_init(cl_png_stream *stream, cl_source *picture);
+void cl_png_stream_init(cl_png_stream *stream, cl_source *image);
 /* Reads a chunk's length and name. */
 cl_png_next cl_png_next_chunk(cl_png_stream *stream, cl_png_chunk *chunk);
 cl_png_handled cl_png_handle(cl_png_stream *stream, cl_png_chunk *chunk, coulis_status *status);

@@ -29,7 +29,7 @@ typedef enum cl_png_mode {
 #define CL_PNG_iTXt CL_PNG_ID('i', 'T', 'X', 't')
 
 typedef struct cl_png_stream {
-    cl_source *picture;
+    cl_source *image;
     size_t at; /* what is read next */
 
     cl_png_mode mode;

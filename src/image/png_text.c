@@ -78,7 +78,7 @@ static coulis_status note_compressed(cl_png_stream *stream, text key, text value
     uint8_t *plain = cl_alloc(TEXT_MAX, 1);
     if (!plain || inflateInit(&z) != Z_OK) {
         cl_free(plain);
-        return cl_source_fail_memory(stream->picture);
+        return cl_source_fail_memory(stream->image);
     }
     z.next_out = plain;
     z.avail_out = TEXT_MAX;
@@ -88,7 +88,7 @@ static coulis_status note_compressed(cl_png_stream *stream, text key, text value
     stream->inflated += (int64_t)size;
     if (result >= 0 || result == Z_BUF_ERROR) note(stream, key, (text){plain, size});
     cl_free(plain);
-    return result == Z_MEM_ERROR ? cl_source_fail_memory(stream->picture) : COULIS_OK;
+    return result == Z_MEM_ERROR ? cl_source_fail_memory(stream->image) : COULIS_OK;
 }
 
 coulis_status cl_png_text(cl_png_stream *stream, const cl_png_chunk *chunk) {

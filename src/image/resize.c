@@ -51,17 +51,17 @@ struct cl_resizer {
 };
 
 /* Where torchvision's CenterCrop cuts: half of what is left, rounded as Python rounds, a half to the even number. */
-int64_t cl_resize_offset(const cl_source *picture, int64_t size, int64_t target) {
+int64_t cl_resize_offset(const cl_source *image, int64_t size, int64_t target) {
     int64_t left = size - target;
-    const coulis_image_options *o = picture->options;
+    const coulis_image_options *o = image->options;
     bool down = o->resize == COULIS_RESIZE_PUBLISHED && o->center == COULIS_CENTER_DOWN;
     return down || left % 2 == 0 || left / 2 % 2 == 0 ? left / 2 : left / 2 + 1;
 }
 
-void cl_resize_whole(const cl_source *picture, int64_t in_width, int64_t in_height, int64_t *width, int64_t *height) {
-    const coulis_image_options *o = picture->options;
-    *width = picture->width;
-    *height = picture->height;
+void cl_resize_whole(const cl_source *image, int64_t in_width, int64_t in_height, int64_t *width, int64_t *height) {
+    const coulis_image_options *o = image->options;
+    *width = image->width;
+    *height = image->height;
     if (o->resize != COULIS_RESIZE_CROP && o->resize != COULIS_RESIZE_PUBLISHED) return;
     if (o->resize == COULIS_RESIZE_PUBLISHED && o->resize_width > 0) {
         *width = o->resize_width;
@@ -73,17 +73,17 @@ void cl_resize_whole(const cl_source *picture, int64_t in_width, int64_t in_heig
     else *width = in_width * *height / in_height;
 }
 
-static bool init_axes(cl_resizer *r, const cl_source *picture, const cl_box *box) {
+static bool init_axes(cl_resizer *r, const cl_source *image, const cl_box *box) {
     int64_t w = r->in_width, h = r->in_height, out_width, out_height;
     /* In eighths of a pixel, of which every box has a whole number. */
-    cl_resize_whole(picture, (int64_t)((box->right - box->left) * 8), (int64_t)((box->bottom - box->top) * 8),
-                    &out_width, &out_height);
+    cl_resize_whole(image, (int64_t)((box->right - box->left) * 8), (int64_t)((box->bottom - box->top) * 8), &out_width,
+                    &out_height);
     r->vertical_first = h > out_height && h - out_height > (w - out_width) * 2;
     cl_axis_part across = {w, box->left, box->right}, down = {h, box->top, box->bottom};
-    const coulis_image_options *o = picture->options;
+    const coulis_image_options *o = image->options;
     int32_t filter = o->resize == COULIS_RESIZE_PUBLISHED ? o->filter : COULIS_FILTER_BICUBIC;
-    int64_t left = cl_resize_offset(picture, out_width, r->width);
-    int64_t top = cl_resize_offset(picture, out_height, r->height);
+    int64_t left = cl_resize_offset(image, out_width, r->width);
+    int64_t top = cl_resize_offset(image, out_height, r->height);
     return cl_axis_init(&r->x, across, filter, out_width, left, r->width) &&
            cl_axis_init(&r->y, down, filter, out_height, top, r->height);
 }
@@ -121,21 +121,21 @@ static bool init_memory(cl_resizer *r) {
     return true;
 }
 
-coulis_status cl_resizer_create(const cl_source *picture, const cl_decoder *decoder, cl_resize_kernel kernel,
+coulis_status cl_resizer_create(const cl_source *image, const cl_decoder *decoder, cl_resize_kernel kernel,
                                 cl_resizer **resizer) {
     int32_t in_width = decoder->width, in_height = decoder->height;
     cl_resizer *r = cl_alloc_zero(1, sizeof *r);
-    if (!r) return cl_source_fail_memory(picture);
+    if (!r) return cl_source_fail_memory(image);
     r->kernel = kernel;
     r->in_width = in_width;
     r->in_height = in_height;
-    r->width = picture->width;
-    r->height = picture->height;
+    r->width = image->width;
+    r->height = image->height;
     r->block_rows = in_width > BLOCK_WIDTH_MAX ? 1 : in_height < BLOCK_ROWS ? in_height : BLOCK_ROWS;
     r->chunk_rows = in_height < CHUNK_ROWS ? in_height : CHUNK_ROWS;
-    if (!init_axes(r, picture, &decoder->box) || !init_memory(r)) {
+    if (!init_axes(r, image, &decoder->box) || !init_memory(r)) {
         cl_resizer_free(r);
-        return cl_source_fail_memory(picture);
+        return cl_source_fail_memory(image);
     }
     *resizer = r;
     return COULIS_OK;

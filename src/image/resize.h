@@ -9,13 +9,13 @@ typedef struct cl_resizer cl_resizer;
 
 /* The size that a whole image is resized to, whose sides are as `in_width` to `in_height`: what is wanted, or the
  * size out of which that is cut. */
-void cl_resize_whole(const cl_source *picture, int64_t in_width, int64_t in_height, int64_t *width, int64_t *height);
+void cl_resize_whole(const cl_source *image, int64_t in_width, int64_t in_height, int64_t *width, int64_t *height);
 
 /* The first of `target` samples cut out of the middle of `size`. */
-int64_t cl_resize_offset(const cl_source *picture, int64_t size, int64_t target);
+int64_t cl_resize_offset(const cl_source *image, int64_t size, int64_t target);
 
 /* From the rows of `decoder`, of which only size and box count here, to the size wanted. */
-coulis_status cl_resizer_create(const cl_source *picture, const cl_decoder *decoder, cl_resize_kernel kernel,
+coulis_status cl_resizer_create(const cl_source *image, const cl_decoder *decoder, cl_resize_kernel kernel,
                                 cl_resizer **resizer);
 void cl_resizer_free(cl_resizer *resizer);
 

@@ -27,7 +27,7 @@ static int32_t orientation(const cl_tiff *t) {
 
 static coulis_status read_pixels(cl_tiff *t) {
     uint64_t compression = cl_tiff_number_or(t, CL_TIFF_COMPRESSION, 1);
-    coulis_status status = cl_canvas_create(t->picture, &t->canvas);
+    coulis_status status = cl_canvas_create(t->image, &t->canvas);
     if (status) return status;
     status = compression == 1 ? cl_tiff_read_plain(t) : cl_tiff_read_compressed(t, (uint32_t)compression);
     if (!status) status = cl_tiff_convert(t);
@@ -38,14 +38,14 @@ static coulis_status read_pixels(cl_tiff *t) {
 /* A camera's raw file has the layout of a TIFF: it names its maker, and its first image is a small one, or none that is
  * read here. Canon's CR2 says so in its header. */
 static bool is_raw(const cl_tiff *t, bool readable) {
-    const cl_source *p = t->picture;
+    const cl_source *p = t->image;
     if (p->size >= 10 && p->bytes[8] == 'C' && p->bytes[9] == 'R') return true;
     if (!t->fields[CL_TIFF_MAKE].data && !t->fields[CL_TIFF_DNG_VERSION].data) return false;
     return !readable || cl_tiff_number_or(t, CL_TIFF_KIND, 0) == 1;
 }
 
-coulis_status cl_tiff_open(cl_source *picture, cl_decoder **decoder) {
-    cl_tiff t = {.picture = picture};
+coulis_status cl_tiff_open(cl_source *image, cl_decoder **decoder) {
+    cl_tiff t = {.image = image};
     coulis_status status = cl_tiff_read_directory(&t);
     if (status) return status;
     uint64_t width, height, compression = cl_tiff_number_or(&t, CL_TIFF_COMPRESSION, 1);
@@ -55,13 +55,13 @@ coulis_status cl_tiff_open(cl_source *picture, cl_decoder **decoder) {
     coulis_status layout = cl_tiff_find_layout(&t);
     bool readable = is_known(compression) && !layout;
     if (is_raw(&t, readable)) {
-        status = cl_raw_open(picture, decoder);
+        status = cl_raw_open(image, decoder);
         if (status != COULIS_UNREADABLE || !readable) return status;
-        cl_clear(picture->error); /* not a raw file after all */
+        cl_clear(image->error); /* not a raw file after all */
     }
-    status = cl_source_set_size(picture, width, height);
+    status = cl_source_set_size(image, width, height);
     if (!status && !is_known(compression)) {
-        status = cl_source_fail(picture, COULIS_UNREADABLE, "is a TIFF with an unknown compression (%llu)",
+        status = cl_source_fail(image, COULIS_UNREADABLE, "is a TIFF with an unknown compression (%llu)",
                                 (unsigned long long)compression);
     }
     if (!status) status = layout;

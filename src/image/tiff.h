@@ -54,7 +54,7 @@ typedef enum cl_tiff_kind {
 typedef enum cl_tiff_alpha { CL_TIFF_OPAQUE, CL_TIFF_ASSOCIATED, CL_TIFF_UNASSOCIATED } cl_tiff_alpha;
 
 typedef struct cl_tiff {
-    cl_source *picture;
+    cl_source *image;
     bool big_endian, big; /* big: BigTIFF */
     cl_tiff_field fields[CL_TIFF_TAGS];
 

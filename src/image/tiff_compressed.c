@@ -62,8 +62,8 @@ static int ignore(TIFF *tiff, void *user, const char *module, const char *format
 
 /* libtiff says that memory is short as it says everything else; errno distinguishes it. */
 static coulis_status fail(const cl_tiff *t, const file *f) {
-    if (errno == ENOMEM) return cl_source_fail_memory(t->picture);
-    return cl_source_fail(t->picture, COULIS_UNREADABLE, "is a damaged TIFF: %s",
+    if (errno == ENOMEM) return cl_source_fail_memory(t->image);
+    return cl_source_fail(t->image, COULIS_UNREADABLE, "is a damaged TIFF: %s",
                           f->reason[0] ? f->reason : "its data are not sound");
 }
 
@@ -76,7 +76,7 @@ typedef struct block {
 
 /* Sizes are those that libtiff will write: more than the image explains is refused before allocating. */
 static coulis_status find_block(const cl_tiff *t, TIFF *tiff, const file *f, block *b) {
-    const cl_source *p = t->picture;
+    const cl_source *p = t->image;
     uint32_t width = (uint32_t)p->stored_width, height = (uint32_t)p->stored_height;
     b->tiled = TIFFIsTiled(tiff);
     b->width = width;
@@ -109,7 +109,7 @@ static bool read_block(const cl_tiff *t, TIFF *tiff, const block *b, uint32_t x,
     tmsize_t got = b->tiled ? TIFFReadTile(tiff, b->bytes, x, y, 0, (uint16_t)plane)
                             : TIFFReadEncodedStrip(tiff, TIFFComputeStrip(tiff, y, (uint16_t)plane), b->bytes, b->size);
     if (got < 0) return false;
-    uint32_t width = (uint32_t)t->picture->stored_width, height = (uint32_t)t->picture->stored_height;
+    uint32_t width = (uint32_t)t->image->stored_width, height = (uint32_t)t->image->stored_height;
     uint32_t columns = width - x < b->width ? width - x : b->width;
     for (uint32_t row = 0; row < b->height && row < height - y; row++) {
         const uint8_t *from = b->bytes + (tmsize_t)row * b->row_bytes;
@@ -126,14 +126,14 @@ static coulis_status read_blocks(const cl_tiff *t, TIFF *tiff, const file *f) {
     if (status) return status;
     uint32_t planes = t->planes ? t->samples : 1;
     bool good = true;
-    for (uint32_t y = 0; good && y < (uint32_t)t->picture->stored_height; y += b.height) {
+    for (uint32_t y = 0; good && y < (uint32_t)t->image->stored_height; y += b.height) {
         for (uint32_t plane = 0; good && plane < planes; plane++) {
-            for (uint32_t x = 0; good && x < (uint32_t)t->picture->stored_width; x += b.width) {
+            for (uint32_t x = 0; good && x < (uint32_t)t->image->stored_width; x += b.width) {
                 good = read_block(t, tiff, &b, x, y, plane);
             }
         }
     }
-    if (!good && t->picture->options->truncated == COULIS_TRUNCATED_REFUSE) status = fail(t, f);
+    if (!good && t->image->options->truncated == COULIS_TRUNCATED_REFUSE) status = fail(t, f);
     cl_free(b.bytes);
     return status;
 }
@@ -141,17 +141,17 @@ static coulis_status read_blocks(const cl_tiff *t, TIFF *tiff, const file *f) {
 /* Brightness and two differences of colour, those often at half the size: libtiff makes colours of them. */
 static coulis_status read_as_rgba(cl_tiff *t, TIFF *tiff, const file *f) {
     char reason[1024] = "";
-    TIFFRGBAImage image;
-    if (!TIFFRGBAImageOK(tiff, reason) || !TIFFRGBAImageBegin(&image, tiff, 1, reason)) {
-        if (errno == ENOMEM) return cl_source_fail_memory(t->picture);
-        return cl_source_fail(t->picture, COULIS_UNREADABLE, "is a damaged TIFF: %.200s", reason);
+    TIFFRGBAImage rgba;
+    if (!TIFFRGBAImageOK(tiff, reason) || !TIFFRGBAImageBegin(&rgba, tiff, 1, reason)) {
+        if (errno == ENOMEM) return cl_source_fail_memory(t->image);
+        return cl_source_fail(t->image, COULIS_UNREADABLE, "is a damaged TIFF: %.200s", reason);
     }
     /* The image is turned later, as a whole. */
-    image.orientation = image.req_orientation = ORIENTATION_TOPLEFT;
-    uint32_t width = image.width, height = image.height;
-    bool fits = width == (uint32_t)t->picture->stored_width && height == (uint32_t)t->picture->stored_height;
-    int good = fits && TIFFRGBAImageGet(&image, (uint32_t *)(void *)t->canvas->pixels, width, height);
-    TIFFRGBAImageEnd(&image);
+    rgba.orientation = rgba.req_orientation = ORIENTATION_TOPLEFT;
+    uint32_t width = rgba.width, height = rgba.height;
+    bool fits = width == (uint32_t)t->image->stored_width && height == (uint32_t)t->image->stored_height;
+    int good = fits && TIFFRGBAImageGet(&rgba, (uint32_t *)(void *)t->canvas->pixels, width, height);
+    TIFFRGBAImageEnd(&rgba);
     for (size_t i = 0; good && i < (size_t)width * height; i++) {
         uint32_t pixel;
         uint8_t *to = t->canvas->pixels + 4 * i;
@@ -170,7 +170,7 @@ static coulis_status read_all(cl_tiff *t, TIFF *tiff, const file *f, uint32_t co
     uint16_t photometric = 0;
     TIFFGetField(tiff, TIFFTAG_IMAGEWIDTH, &width);
     TIFFGetField(tiff, TIFFTAG_IMAGELENGTH, &height);
-    if (width != (uint32_t)t->picture->stored_width || height != (uint32_t)t->picture->stored_height) {
+    if (width != (uint32_t)t->image->stored_width || height != (uint32_t)t->image->stored_height) {
         return cl_tiff_fail(t, "its directory contradicts itself");
     }
     TIFFGetField(tiff, TIFFTAG_PHOTOMETRIC, &photometric);
@@ -186,14 +186,14 @@ static coulis_status read_all(cl_tiff *t, TIFF *tiff, const file *f, uint32_t co
 }
 
 coulis_status cl_tiff_read_compressed(cl_tiff *t, uint32_t compression) {
-    file f = {.bytes = t->picture->bytes, .size = t->picture->size};
+    file f = {.bytes = t->image->bytes, .size = t->image->size};
     errno = 0;
     TIFFOpenOptions *options = TIFFOpenOptionsAlloc();
-    if (!options) return cl_source_fail_memory(t->picture);
+    if (!options) return cl_source_fail_memory(t->image);
     TIFFOpenOptionsSetErrorHandlerExtR(options, keep_reason, &f);
     TIFFOpenOptionsSetWarningHandlerExtR(options, ignore, NULL);
     /* What libtiff may ask for at once: a block of 16 bytes a pixel at most, and tables. */
-    TIFFOpenOptionsSetMaxSingleMemAlloc(options, (tmsize_t)t->picture->options->max_pixels * 16 + (16 << 20));
+    TIFFOpenOptionsSetMaxSingleMemAlloc(options, (tmsize_t)t->image->options->max_pixels * 16 + (16 << 20));
     TIFF *tiff = TIFFClientOpenExt("image", "rC", &f, read_some, write_none, seek, close_none, size_of, map, unmap,
                                    options);
     TIFFOpenOptionsFree(options);

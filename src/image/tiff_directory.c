@@ -21,7 +21,7 @@ static uint64_t read64(const cl_tiff *t, const uint8_t *at) {
 static uint64_t read_offset(const cl_tiff *t, const uint8_t *at) { return t->big ? read64(t, at) : read32(t, at); }
 
 coulis_status cl_tiff_fail(const cl_tiff *t, const char *what) {
-    return cl_source_fail(t->picture, COULIS_UNREADABLE, "is a TIFF that cannot be read: %s", what);
+    return cl_source_fail(t->image, COULIS_UNREADABLE, "is a TIFF that cannot be read: %s", what);
 }
 
 static void keep(cl_tiff *t, uint64_t tag, cl_tiff_field field) {
@@ -31,7 +31,7 @@ static void keep(cl_tiff *t, uint64_t tag, cl_tiff_field field) {
 }
 
 coulis_status cl_tiff_read_directory(cl_tiff *t) {
-    const cl_source *p = t->picture;
+    const cl_source *p = t->image;
     if (p->size < 8) return cl_tiff_fail(t, "its header is cut short");
     t->big_endian = p->bytes[0] == 'M';
     t->big = p->bytes[2] == 43 || p->bytes[3] == 43;

@@ -150,7 +150,7 @@ coulis_status cl_tiff_find_layout(cl_tiff *t) {
     key k = {0};
     t->planes = planar == 2;
     if (!read_key(t, compression == 6, &k) || !known(t, &k)) {
-        return cl_source_fail(t->picture, COULIS_UNREADABLE,
+        return cl_source_fail(t->image, COULIS_UNREADABLE,
                               "is a TIFF with pixels of a kind that is not read "
                               "(photometric interpretation %llu, %u samples of %llu bits)",
                               (unsigned long long)k.photometric, k.samples, (unsigned long long)k.bits);

@@ -8,7 +8,7 @@
 
 /* `value` of 0 to t->most, or beyond it, to a byte. */
 static uint8_t narrow(const cl_tiff *t, double value) {
-    if (t->picture->options->depth == COULIS_DEPTH_SCALE && t->most && t->format == 1) {
+    if (t->image->options->depth == COULIS_DEPTH_SCALE && t->most && t->format == 1) {
         value = value * 255 / t->most + 0.5;
     }
     return value >= 255 ? 255 : value > 0 ? (uint8_t)value : 0; /* NaN becomes 0 */
@@ -102,7 +102,7 @@ static void convert_cmyk(uint8_t *p) {
 static coulis_status convert_by_profile(const cl_tiff *t, uint8_t *pixels, size_t count, bool *done) {
     const cl_tiff_field *icc = &t->fields[CL_TIFF_ICC];
     bool lab = t->kind == CL_TIFF_LAB;
-    bool asked = t->kind == CL_TIFF_CMYK && t->picture->options->cmyk == COULIS_CMYK_PROFILE && icc->data;
+    bool asked = t->kind == CL_TIFF_CMYK && t->image->options->cmyk == COULIS_CMYK_PROFILE && icc->data;
     *done = false;
     if (!lab && !asked) return COULIS_OK;
     for (size_t i = 0; i < count && lab; i++) { /* a and b have a sign */
@@ -110,8 +110,8 @@ static coulis_status convert_by_profile(const cl_tiff *t, uint8_t *pixels, size_
         pixels[4 * i + 2] ^= 128;
     }
     cl_color *color;
-    coulis_status status = cl_color_create(t->picture, icc->data, (size_t)icc->count,
-                                           lab ? CL_COLOR_LAB : CL_COLOR_CMYK, &color);
+    coulis_status status = cl_color_create(t->image, icc->data, (size_t)icc->count, lab ? CL_COLOR_LAB : CL_COLOR_CMYK,
+                                           &color);
     if (status || !color) return status;
     cl_color_apply(color, pixels, count);
     cl_color_free(color);
@@ -120,7 +120,7 @@ static coulis_status convert_by_profile(const cl_tiff *t, uint8_t *pixels, size_
 }
 
 coulis_status cl_tiff_convert(cl_tiff *t) {
-    size_t count = (size_t)t->picture->stored_width * (size_t)t->picture->stored_height;
+    size_t count = (size_t)t->image->stored_width * (size_t)t->image->stored_height;
     uint8_t *p = t->canvas->pixels;
     bool done;
     coulis_status status = convert_by_profile(t, p, count, &done);

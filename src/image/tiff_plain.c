@@ -14,7 +14,7 @@ typedef struct grid {
 } grid;
 
 static coulis_status find_grid(const cl_tiff *t, grid *g) {
-    uint64_t width = (uint64_t)t->picture->stored_width, height = (uint64_t)t->picture->stored_height;
+    uint64_t width = (uint64_t)t->image->stored_width, height = (uint64_t)t->image->stored_height;
     bool strips = t->fields[CL_TIFF_STRIP_OFFSETS].data != NULL;
     g->offsets = strips ? CL_TIFF_STRIP_OFFSETS : CL_TIFF_TILE_OFFSETS;
     g->tile_width = strips ? width : cl_tiff_number_or(t, CL_TIFF_TILE_WIDTH, 0);
@@ -43,7 +43,7 @@ static void reverse_bits(uint8_t *row, size_t size) {
 
 /* A tile, of which only what is within the image is used. `row` is room for one row of it. */
 static coulis_status read_tile(const cl_tiff *t, const grid *g, uint64_t number, uint64_t offset, uint8_t *row) {
-    const cl_source *p = t->picture;
+    const cl_source *p = t->image;
     uint64_t width = (uint64_t)p->stored_width, height = (uint64_t)p->stored_height;
     uint64_t in_plane = number % (g->across * g->down);
     uint64_t left = in_plane % g->across * g->tile_width, top = in_plane / g->across * g->tile_height;
@@ -76,8 +76,8 @@ coulis_status cl_tiff_read_plain(cl_tiff *t) {
     uint64_t count = t->fields[g.offsets].count, tiles = g.across * g.down * g.planes, offset;
     uint64_t first = tiles == 1 ? count - 1 : 0; /* of several that cover the image, Pillow takes the last */
     if (count - first > tiles) count = tiles;
-    uint8_t *row = cl_alloc((size_t)(((uint64_t)t->picture->stored_width * g.pixel_bits + 7) / 8), 1);
-    if (!row) return cl_source_fail_memory(t->picture);
+    uint8_t *row = cl_alloc((size_t)(((uint64_t)t->image->stored_width * g.pixel_bits + 7) / 8), 1);
+    if (!row) return cl_source_fail_memory(t->image);
     for (uint64_t i = first; i < count && !status; i++) {
         status = cl_tiff_number(t, g.offsets, i, &offset) ? read_tile(t, &g, i - first, offset, row)
                                                           : cl_tiff_fail(t, "its offsets are of an unknown type");

@@ -13,7 +13,7 @@
 
 typedef struct webp {
     cl_decoder base;
-    cl_source *picture;
+    cl_source *image;
     WebPAnimDecoder *decoder;
     const uint8_t *canvas; /* RGBA, owned by `decoder` */
     int32_t row;
@@ -43,8 +43,8 @@ static bool header_size(const uint8_t *bytes, size_t size, uint32_t *width, uint
     return false;
 }
 
-static coulis_status fail(const cl_source *picture, const char *what) {
-    return cl_source_fail(picture, COULIS_UNREADABLE, "is a damaged WebP: %s (of %zu bytes)", what, picture->size);
+static coulis_status fail(const cl_source *image, const char *what) {
+    return cl_source_fail(image, COULIS_UNREADABLE, "is a damaged WebP: %s (of %zu bytes)", what, image->size);
 }
 
 static void find_orientation(webp *w) {
@@ -86,12 +86,12 @@ static void close_webp(cl_decoder *decoder) {
 }
 
 /* libwebp does not say why it fails, so what fails is tried twice. */
-static coulis_status blame(const cl_source *picture, const char *what) {
-    return cl_source_has_memory(picture) ? fail(picture, what) : cl_source_fail_memory(picture);
+static coulis_status blame(const cl_source *image, const char *what) {
+    return cl_source_has_memory(image) ? fail(image, what) : cl_source_fail_memory(image);
 }
 
 static bool open_animation(webp *w) {
-    const WebPData data = {w->picture->bytes, w->picture->size};
+    const WebPData data = {w->image->bytes, w->image->size};
     WebPAnimDecoderOptions settings;
     if (w->decoder) WebPAnimDecoderDelete(w->decoder);
     w->decoder = WebPAnimDecoderOptionsInit(&settings) ? WebPAnimDecoderNew(&data, &settings) : NULL;
@@ -107,35 +107,35 @@ static bool next_frame(webp *w) {
 }
 
 static coulis_status start(webp *w) {
-    cl_source *picture = w->picture;
-    const coulis_image_options *options = picture->options;
-    if (!open_animation(w) && !open_animation(w)) return blame(picture, "its chunks are cut short or not sound");
+    cl_source *image = w->image;
+    const coulis_image_options *options = image->options;
+    if (!open_animation(w) && !open_animation(w)) return blame(image, "its chunks are cut short or not sound");
     WebPAnimInfo info;
-    if (!WebPAnimDecoderGetInfo(w->decoder, &info)) return fail(picture, "it has no canvas");
-    coulis_status status = cl_source_set_size(picture, info.canvas_width, info.canvas_height);
+    if (!WebPAnimDecoderGetInfo(w->decoder, &info)) return fail(image, "it has no canvas");
+    coulis_status status = cl_source_set_size(image, info.canvas_width, info.canvas_height);
     if (status) return status;
-    w->base.width = picture->stored_width;
-    w->base.height = picture->stored_height;
+    w->base.width = image->stored_width;
+    w->base.height = image->stored_height;
     w->base.box = (cl_box){0, 0, w->base.width, w->base.height};
     if (options->orient == COULIS_ORIENT_EXIF) find_orientation(w);
     WebPBitstreamFeatures features;
-    bool opaque = WebPGetFeatures(picture->bytes, picture->size, &features) == VP8_STATUS_OK && !features.has_alpha;
+    bool opaque = WebPGetFeatures(image->bytes, image->size, &features) == VP8_STATUS_OK && !features.has_alpha;
     w->over_white = options->alpha == COULIS_ALPHA_WHITE && !opaque;
-    if (!next_frame(w) && !(open_animation(w) && next_frame(w))) return blame(picture, "its data are not sound");
+    if (!next_frame(w) && !(open_animation(w) && next_frame(w))) return blame(image, "its data are not sound");
     return COULIS_OK;
 }
 
-coulis_status cl_webp_open(cl_source *picture, cl_decoder **decoder) {
+coulis_status cl_webp_open(cl_source *image, cl_decoder **decoder) {
     uint32_t width, height;
-    if (!header_size(picture->bytes, picture->size, &width, &height)) {
-        return fail(picture, "it does not begin with an image");
+    if (!header_size(image->bytes, image->size, &width, &height)) {
+        return fail(image, "it does not begin with an image");
     }
-    coulis_status status = cl_source_set_size(picture, width, height);
+    coulis_status status = cl_source_set_size(image, width, height);
     if (status) return status;
     webp *w = cl_alloc_zero(1, sizeof *w);
-    if (!w) return cl_source_fail_memory(picture);
+    if (!w) return cl_source_fail_memory(image);
     w->base = (cl_decoder){.orientation = 1, .rows = read_rows, .finish = finish, .close = close_webp};
-    w->picture = picture;
+    w->image = image;
     status = start(w);
     if (status) close_webp(&w->base);
     else *decoder = &w->base;

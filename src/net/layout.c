@@ -1,7 +1,7 @@
 /* Where the values of a plan are in its workspace, and which steps run image by image.
  *
  * Steps before `split` work on large maps and run image by image. From there on maps are small and weights large, and
- * up to CL_PLAN_PICTURES images go through each step together, so that the weights are fetched once for all. */
+ * up to CL_PLAN_IMAGES images go through each step together, so that the weights are fetched once for all. */
 #include "base/error.h"
 #include "base/memory.h"
 #include "net/passes.h"
@@ -11,7 +11,7 @@
 
 /* Numbers that `value` takes in the workspace, in whole cache lines. */
 static int64_t room_for(const cl_value *value) {
-    int64_t count = value->size * (value->together ? CL_PLAN_PICTURES : 1);
+    int64_t count = value->size * (value->together ? CL_PLAN_IMAGES : 1);
     int64_t unit = CL_ALIGNMENT / (int64_t)sizeof(float);
     return (count + unit - 1) / unit * unit;
 }

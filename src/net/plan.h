@@ -71,15 +71,15 @@ typedef struct cl_plan {
 } cl_plan;
 
 /* Images that go through a plan at a time, at most. */
-#define CL_PLAN_PICTURES 4
+#define CL_PLAN_IMAGES 4
 
 /* A plan up to `output`, a node of the model's graph, in a coulis_precision. The model must outlive it. */
 coulis_status cl_plan_create(const coulis_model *model, int32_t output, int32_t precision, cl_plan **plan,
                              coulis_error *error);
 void cl_plan_free(cl_plan *plan);
 
-/* Runs 1 to CL_PLAN_PICTURES images: rgb[i] (height x width x 3 bytes) to out[i] (`length` numbers).
+/* Runs 1 to CL_PLAN_IMAGES images: rgb[i] (height x width x 3 bytes) to out[i] (`length` numbers).
  * `workspace` holds workspace_count numbers, aligned to 64 bytes, and belongs to one thread. */
-void cl_plan_run(const cl_plan *plan, int32_t pictures, const uint8_t *const *rgb, float *workspace, float *const *out);
+void cl_plan_run(const cl_plan *plan, int32_t images, const uint8_t *const *rgb, float *workspace, float *const *out);
 
 #endif

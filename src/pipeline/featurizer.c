@@ -13,7 +13,7 @@
 
 typedef struct scratch {
     float *workspace;
-    uint8_t *rgb; /* CL_FEATURIZER_PICTURES decoded images, or as many texts */
+    uint8_t *rgb; /* CL_FEATURIZER_IMAGES decoded images, or as many texts */
 } scratch;
 
 struct coulis_featurizer {
@@ -83,10 +83,10 @@ coulis_status cl_featurizer_create(const coulis_model *model, const coulis_featu
     for (int32_t w = 0; status == COULIS_OK && w < workers; w++) {
         size_t count = (size_t)f->plan->workspace_count, pixels = (size_t)f->width * (size_t)f->height;
         f->scratch[w].workspace = cl_alloc(count, sizeof(float));
-        f->scratch[w].rgb = cl_alloc(pixels, 3 * CL_FEATURIZER_PICTURES);
+        f->scratch[w].rgb = cl_alloc(pixels, 3 * CL_FEATURIZER_IMAGES);
         if (!f->scratch[w].workspace || !f->scratch[w].rgb)
             status = cl_fail_memory(error, "the network's workspace",
-                                    count * sizeof(float) + pixels * 3 * CL_FEATURIZER_PICTURES);
+                                    count * sizeof(float) + pixels * 3 * CL_FEATURIZER_IMAGES);
     }
     coulis_model_info info;
     coulis_model_info_init(&info, sizeof info);
@@ -152,32 +152,32 @@ int64_t coulis_featurizer_length(const coulis_featurizer *featurizer) {
 }
 
 /* The pixels of one image as the network wants them. */
-static coulis_status prepare(const coulis_featurizer *f, const cl_picture *picture, uint8_t *rgb) {
-    coulis_result *result = picture->result;
-    if (picture->pixels)
-        return cl_image_from_pixels(picture->name, picture->pixels, &f->options, f->width, f->height, rgb,
-                                    &result->width, &result->height, &result->error);
-    return cl_image_decode(picture->name, picture->bytes, picture->size, &f->options, f->width, f->height, rgb,
+static coulis_status prepare(const coulis_featurizer *f, const cl_featurizer_image *image, uint8_t *rgb) {
+    coulis_result *result = image->result;
+    if (image->pixels)
+        return cl_image_from_pixels(image->name, image->pixels, &f->options, f->width, f->height, rgb, &result->width,
+                                    &result->height, &result->error);
+    return cl_image_decode(image->name, image->bytes, image->size, &f->options, f->width, f->height, rgb,
                            &result->width, &result->height, &result->error);
 }
 
-void cl_featurizer_some(coulis_featurizer *f, int32_t worker, const cl_picture *pictures, int32_t count) {
+void cl_featurizer_some(coulis_featurizer *f, int32_t worker, const cl_featurizer_image *images, int32_t count) {
     const scratch *own = &f->scratch[worker];
     const size_t size = (size_t)f->width * (size_t)f->height * 3;
-    const uint8_t *rgb[CL_FEATURIZER_PICTURES];
-    float *values[CL_FEATURIZER_PICTURES];
+    const uint8_t *rgb[CL_FEATURIZER_IMAGES];
+    float *values[CL_FEATURIZER_IMAGES];
     int32_t good = 0;
     for (int32_t i = 0; i < count; i++) {
-        coulis_result *result = pictures[i].result;
+        coulis_result *result = images[i].result;
         uint8_t *decoded = own->rgb + (size_t)good * size;
         result->width = result->height = 0;
         cl_clear(&result->error);
-        if (prepare(f, &pictures[i], decoded) != COULIS_OK) {
-            memset(pictures[i].values, 0, (size_t)f->plan->length * sizeof(float));
+        if (prepare(f, &images[i], decoded) != COULIS_OK) {
+            memset(images[i].values, 0, (size_t)f->plan->length * sizeof(float));
             continue;
         }
         rgb[good] = decoded;
-        values[good++] = pictures[i].values;
+        values[good++] = images[i].values;
     }
     if (good > 0) cl_plan_run(f->plan, good, rgb, own->workspace, values);
 }
@@ -197,7 +197,7 @@ typedef struct batch {
 static int64_t pieces_of(batch *b) {
     int64_t workers = b->featurizer->workers;
     b->together = (b->count + workers - 1) / workers;
-    if (b->together > CL_FEATURIZER_PICTURES) b->together = CL_FEATURIZER_PICTURES;
+    if (b->together > CL_FEATURIZER_IMAGES) b->together = CL_FEATURIZER_IMAGES;
     if (b->together < 1) b->together = 1;
     return (b->count + b->together - 1) / b->together;
 }
@@ -210,44 +210,44 @@ static int64_t end_of(const batch *b, int64_t piece) {
 static void run_inputs(void *context, int64_t piece, int32_t worker) {
     const batch *b = context;
     coulis_featurizer *f = b->featurizer;
-    cl_picture pictures[CL_FEATURIZER_PICTURES] = {{0}};
-    uint8_t *owned[CL_FEATURIZER_PICTURES] = {NULL};
+    cl_featurizer_image images[CL_FEATURIZER_IMAGES] = {{0}};
+    uint8_t *owned[CL_FEATURIZER_IMAGES] = {NULL};
     int32_t count = 0;
     for (int64_t i = piece * b->together; i < end_of(b, piece); i++) {
         const coulis_input *input = &b->inputs[i];
-        cl_picture *picture = &pictures[count];
-        *picture = (cl_picture){.name = input->path,
-                                .bytes = input->bytes,
-                                .size = input->byte_count,
-                                .values = b->values + i * f->plan->length,
-                                .result = &b->results[i]};
+        cl_featurizer_image *image = &images[count];
+        *image = (cl_featurizer_image){.name = input->path,
+                                       .bytes = input->bytes,
+                                       .size = input->byte_count,
+                                       .values = b->values + i * f->plan->length,
+                                       .result = &b->results[i]};
         owned[count] = NULL;
-        *picture->result = (coulis_result){0};
+        *image->result = (coulis_result){0};
         if (!input->bytes && input->path) {
-            if (cl_location_read(f->remote, input->path, f->options.max_bytes, &owned[count], &picture->size, NULL,
-                                 &picture->result->error) != COULIS_OK) {
-                memset(picture->values, 0, (size_t)f->plan->length * sizeof(float));
+            if (cl_location_read(f->remote, input->path, f->options.max_bytes, &owned[count], &image->size, NULL,
+                                 &image->result->error) != COULIS_OK) {
+                memset(image->values, 0, (size_t)f->plan->length * sizeof(float));
                 continue;
             }
-            picture->bytes = owned[count];
+            image->bytes = owned[count];
         }
         count++;
     }
-    cl_featurizer_some(f, worker, pictures, count);
+    cl_featurizer_some(f, worker, images, count);
     for (int32_t i = 0; i < count; i++) cl_free(owned[i]);
 }
 
 static void run_images(void *context, int64_t piece, int32_t worker) {
     const batch *b = context;
-    cl_picture pictures[CL_FEATURIZER_PICTURES] = {{0}};
+    cl_featurizer_image images[CL_FEATURIZER_IMAGES] = {{0}};
     int32_t count = 0;
     for (int64_t i = piece * b->together; i < end_of(b, piece); i++) {
         b->results[i] = (coulis_result){0};
-        pictures[count++] = (cl_picture){.pixels = &b->images[i],
-                                         .result = &b->results[i],
-                                         .values = b->values + i * b->featurizer->plan->length};
+        images[count++] = (cl_featurizer_image){.pixels = &b->images[i],
+                                                .result = &b->results[i],
+                                                .values = b->values + i * b->featurizer->plan->length};
     }
-    cl_featurizer_some(b->featurizer, worker, pictures, count);
+    cl_featurizer_some(b->featurizer, worker, images, count);
 }
 
 static coulis_status run_batch(batch *b, void (*work)(void *context, int64_t piece, int32_t worker),
@@ -284,8 +284,8 @@ coulis_status coulis_featurizer_run_images(coulis_featurizer *featurizer, const 
 static void run_pixels(void *context, int64_t piece, int32_t worker) {
     const batch *b = context;
     const coulis_featurizer *f = b->featurizer;
-    const uint8_t *rgb[CL_FEATURIZER_PICTURES];
-    float *values[CL_FEATURIZER_PICTURES];
+    const uint8_t *rgb[CL_FEATURIZER_IMAGES];
+    float *values[CL_FEATURIZER_IMAGES];
     int32_t count = 0;
     for (int64_t i = piece * b->together; i < end_of(b, piece); i++, count++) {
         rgb[count] = b->pixels + i * f->width * f->height * 3;
@@ -309,8 +309,8 @@ coulis_status coulis_featurizer_run_pixels(coulis_featurizer *featurizer, const 
 static void run_tokens(void *context, int64_t piece, int32_t worker) {
     const batch *b = context;
     const coulis_featurizer *f = b->featurizer;
-    const uint8_t *texts[CL_FEATURIZER_PICTURES];
-    float *values[CL_FEATURIZER_PICTURES];
+    const uint8_t *texts[CL_FEATURIZER_IMAGES];
+    float *values[CL_FEATURIZER_IMAGES];
     uint8_t *bytes = f->scratch[worker].rgb;
     int32_t count = 0;
     for (int64_t i = piece * b->together; i < end_of(b, piece); i++, count++) {

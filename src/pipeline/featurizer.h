@@ -18,20 +18,21 @@ coulis_status cl_settle_resize(const coulis_model *model, coulis_image_options *
 coulis_status cl_reads_images(const cl_graph *graph, coulis_error *error);
 
 /* An image on its way: its bytes in, its vector and result out. */
-typedef struct cl_picture {
+typedef struct cl_featurizer_image {
     const char *name; /* for messages; NULL for none */
     const uint8_t *bytes;
     size_t size;
     const coulis_pixels *pixels; /* instead of bytes; NULL for none */
     float *values;               /* `length` numbers; zeros when the image fails */
     coulis_result *result;       /* of this image: it never stops the batch */
-} cl_picture;
+} cl_featurizer_image;
 
 /* Images that are worked on together at most. */
-#define CL_FEATURIZER_PICTURES CL_PLAN_PICTURES
+#define CL_FEATURIZER_IMAGES CL_PLAN_IMAGES
 
-/* Featurizes 1 to CL_FEATURIZER_PICTURES images held in memory as worker `worker`. Which images come
+/* Featurizes 1 to CL_FEATURIZER_IMAGES images held in memory as worker `worker`. Which images come
  * together makes no difference to any vector. */
-void cl_featurizer_some(coulis_featurizer *featurizer, int32_t worker, const cl_picture *pictures, int32_t count);
+void cl_featurizer_some(coulis_featurizer *featurizer, int32_t worker, const cl_featurizer_image *images,
+                        int32_t count);
 
 #endif

@@ -220,12 +220,12 @@ static void *reader_main(void *argument) {
 /* With the mutex held: how many images a worker takes at once, leaving the others their share. */
 static int32_t share(const cl_stream *s) {
     int64_t count = (s->queue_count + s->workers - 1) / s->workers;
-    return count < CL_FEATURIZER_PICTURES ? (int32_t)count : CL_FEATURIZER_PICTURES;
+    return count < CL_FEATURIZER_IMAGES ? (int32_t)count : CL_FEATURIZER_IMAGES;
 }
 
 /* Turns the items that were read into vectors. */
 static void work_on(cl_stream *s, int32_t worker, const queued *items, int32_t count) {
-    cl_picture pictures[CL_FEATURIZER_PICTURES];
+    cl_featurizer_image images[CL_FEATURIZER_IMAGES];
     int32_t readable = 0;
     for (int32_t i = 0; i < count; i++) {
         cl_slot *place = &s->slots[items[i].chunk % SLOTS];
@@ -234,13 +234,13 @@ static void work_on(cl_stream *s, int32_t worker, const queued *items, int32_t c
         place->carried[items[i].row] = cl_carry_hashed(&s->plan.carry, place->sha256[items[i].row],
                                                        &place->results[items[i].row]);
         if (place->carried[items[i].row] >= 0) continue;
-        pictures[readable++] = (cl_picture){.name = place->items[items[i].row].name,
-                                            .bytes = items[i].bytes,
-                                            .size = items[i].size,
-                                            .values = place->vectors + items[i].row * s->length,
-                                            .result = &place->results[items[i].row]};
+        images[readable++] = (cl_featurizer_image){.name = place->items[items[i].row].name,
+                                                   .bytes = items[i].bytes,
+                                                   .size = items[i].size,
+                                                   .values = place->vectors + items[i].row * s->length,
+                                                   .result = &place->results[items[i].row]};
     }
-    cl_featurizer_some(s->featurizer, worker, pictures, readable);
+    cl_featurizer_some(s->featurizer, worker, images, readable);
     for (int32_t i = 0; i < count; i++)
         if (items[i].bytes) s->source->release(s->source->context, items[i].bytes);
 }
@@ -252,7 +252,7 @@ static void *worker_main(void *argument) {
     for (;;) {
         while (!s->closing && (s->queue_count == 0 || s->halted)) cl_condition_wait(&s->workable, &s->mutex);
         if (s->closing) break;
-        queued items[CL_FEATURIZER_PICTURES];
+        queued items[CL_FEATURIZER_IMAGES];
         int32_t count = share(s);
         for (int32_t i = 0; i < count; i++) {
             items[i] = s->queue[s->queue_first];

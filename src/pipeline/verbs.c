@@ -103,8 +103,8 @@ static coulis_status load_given(cl_job *j, char sha256[CL_SHA256_TEXT]) {
     return status == COULIS_OK ? cl_file_sha256(pca, &bytes, sha256, j->error) : status;
 }
 
-static coulis_status over_pictures(cl_job *j, const char *const *paths, int64_t path_count, const char *output,
-                                   bool reduce) {
+static coulis_status over_images(cl_job *j, const char *const *paths, int64_t path_count, const char *output,
+                                 bool reduce) {
     char sha256[CL_SHA256_TEXT];
     coulis_status status = cl_job_place(j, output);
     if (status == COULIS_OK) status = cl_job_begin(j, paths, path_count, output);
@@ -141,7 +141,7 @@ coulis_status coulis_job_run(const char *const *paths, int64_t path_count, const
                              coulis_error *error) {
     cl_job j;
     coulis_status status = begin_job(&j, options, result, json, error);
-    return end_job(&j, status ? status : over_pictures(&j, paths, path_count, output, true));
+    return end_job(&j, status ? status : over_images(&j, paths, path_count, output, true));
 }
 
 coulis_status coulis_job_featurize(const char *const *paths, int64_t path_count, const char *output,
@@ -149,7 +149,7 @@ coulis_status coulis_job_featurize(const char *const *paths, int64_t path_count,
                                    coulis_error *error) {
     cl_job j;
     coulis_status status = begin_job(&j, options, result, json, error);
-    return end_job(&j, status ? status : over_pictures(&j, paths, path_count, output, false));
+    return end_job(&j, status ? status : over_images(&j, paths, path_count, output, false));
 }
 
 /* Opens the vectors in `input`: a folder that run or featurize wrote, or a folder of parts itself. */

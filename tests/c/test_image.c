@@ -70,7 +70,7 @@ static coulis_image_options with(int32_t resize, int32_t orient, int32_t alpha) 
     return options;
 }
 
-/* ---- pictures made here -------------------------------------------------- */
+/* ---- images made here -------------------------------------------------- */
 
 static void put32(uint8_t *at, uint32_t number) {
     for (int i = 0; i < 4; i++) at[i] = (uint8_t)(number >> (24 - 8 * i));
@@ -160,7 +160,7 @@ static void make_webp(file *f) {
     WebPFree(out);
 }
 
-static void make_pictures(void) {
+static void make_images(void) {
     make_jpeg(&jpeg, 20, 30, 0, 0);
     make_jpeg(&turned, 20, 30, 6, 0);
     make_jpeg(&large, 90, 70, 6, 0); /* so large that fast decoding takes a fraction of it */
@@ -171,7 +171,7 @@ static void make_pictures(void) {
 
 /* ---- tests ---------------------------------------------------------------- */
 
-static void whole_pictures_decode(void) {
+static void whole_images_decode(void) {
     const file *const all[] = {&jpeg, &turned, &png, &interlaced, &webp};
     for (size_t i = 0; i < 5; i++) {
         for (int32_t bits = 0; bits < 16; bits++) {
@@ -216,7 +216,7 @@ static void arguments_are_checked(void) {
     CHECK(coulis_image_decode("", 0, NULL, SIDE, SIDE, rgb, NULL, NULL) == COULIS_EMPTY);
 }
 
-static void what_is_no_picture_is_named(void) {
+static void what_is_no_image_is_named(void) {
     static const struct {
         const char *bytes;
         size_t size;
@@ -298,7 +298,7 @@ static void texts_inflate_to_a_limit(void) {
     }
 }
 
-/* Whatever is cut off, the answer is a picture or a sentence, and the size is told once the header is there. */
+/* Whatever is cut off, the answer is an image or a sentence, and the size is told once the header is there. */
 static void every_cut_is_answered(void) {
     const file *const all[] = {&jpeg, &png, &interlaced, &webp};
     for (size_t i = 0; i < 4; i++) {
@@ -383,20 +383,20 @@ static void every_allocation_may_fail(void) {
             coulis_status status = decode_with(all[i], &options);
             cl_test_fail_allocation(0);
             if (status == COULIS_OK) break;
-            CHECK_MSG(status == COULIS_NO_MEMORY, "picture %zu, allocation %lld: %s", i, (long long)n, error.message);
+            CHECK_MSG(status == COULIS_NO_MEMORY, "image %zu, allocation %lld: %s", i, (long long)n, error.message);
             CHECK(untouched());
             if (++failures > 1000) break;
         }
-        CHECK_MSG(failures >= 8 && failures < 1000, "picture %zu: %lld", i, (long long)failures);
+        CHECK_MSG(failures >= 8 && failures < 1000, "image %zu: %lld", i, (long long)failures);
     }
 }
 
 int main(int argc, char **argv) {
     test_start(argc, argv);
-    make_pictures();
-    RUN(whole_pictures_decode);
+    make_images();
+    RUN(whole_images_decode);
     RUN(arguments_are_checked);
-    RUN(what_is_no_picture_is_named);
+    RUN(what_is_no_image_is_named);
     RUN(limits_are_checked_first);
     RUN(too_many_scans_are_refused);
     RUN(texts_inflate_to_a_limit);

@@ -110,31 +110,31 @@ static void fill(uint8_t *pixels, uint32_t seed) {
     for (int i = 0; i < SIDE * SIDE * 3; i++) pixels[i] = (uint8_t)((seed = seed * 1664525u + 1013904223u) >> 24);
 }
 
-/* A picture gives the same bytes among others as alone, in a workspace that holds rubbish. */
+/* An image gives the same bytes among others as alone, in a workspace that holds rubbish. */
 static void check_output(const coulis_model *model, int32_t output, int32_t precision) {
     coulis_error error;
     cl_plan *plan = NULL;
     CHECK_MSG(cl_plan_create(model, output, precision, &plan, &error) == COULIS_OK, "%s", error.message);
     if (!plan) return;
-    static uint8_t pixels[CL_PLAN_PICTURES][SIDE * SIDE * 3];
-    const uint8_t *rgb[CL_PLAN_PICTURES];
-    float *out[CL_PLAN_PICTURES], *alone = cl_alloc((size_t)plan->length, sizeof *alone);
-    for (uint32_t p = 0; p < CL_PLAN_PICTURES; p++) {
+    static uint8_t pixels[CL_PLAN_IMAGES][SIDE * SIDE * 3];
+    const uint8_t *rgb[CL_PLAN_IMAGES];
+    float *out[CL_PLAN_IMAGES], *alone = cl_alloc((size_t)plan->length, sizeof *alone);
+    for (uint32_t p = 0; p < CL_PLAN_IMAGES; p++) {
         fill(pixels[p], p);
         rgb[p] = pixels[p];
         out[p] = cl_alloc((size_t)plan->length, sizeof **out);
     }
     float *workspace = cl_alloc((size_t)plan->workspace_count, sizeof *workspace);
     memset(workspace, 0xff, (size_t)plan->workspace_count * sizeof *workspace); /* NaN */
-    cl_plan_run(plan, CL_PLAN_PICTURES, rgb, workspace, out);
-    for (int p = 0; p < CL_PLAN_PICTURES; p++) {
+    cl_plan_run(plan, CL_PLAN_IMAGES, rgb, workspace, out);
+    for (int p = 0; p < CL_PLAN_IMAGES; p++) {
         memset(workspace, 0xff, (size_t)plan->workspace_count * sizeof *workspace);
         cl_plan_run(plan, 1, &rgb[p], workspace, &alone);
-        CHECK_MSG(memcmp(alone, out[p], (size_t)plan->length * sizeof *alone) == 0, "node %d, precision %d, picture %d",
+        CHECK_MSG(memcmp(alone, out[p], (size_t)plan->length * sizeof *alone) == 0, "node %d, precision %d, image %d",
                   output, precision, p);
         double sum = 0;
         for (int64_t i = 0; i < plan->length; i++) sum += (double)alone[i] * (double)alone[i];
-        CHECK_MSG(sum > 0 && sum < 1e9, "node %d, picture %d: %g", output, p, sum);
+        CHECK_MSG(sum > 0 && sum < 1e9, "node %d, image %d: %g", output, p, sum);
         cl_free(out[p]);
     }
     cl_free(alone);

@@ -1,5 +1,5 @@
 /* The resize kernels of every instruction set against a plain sum, and the streaming resizer against the
- * same two passes made the long way round over the whole picture. */
+ * same two passes made the long way round over the whole image. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -164,10 +164,10 @@ static void stream(plane in, cl_cpu_level level, int32_t width, int32_t height, 
     coulis_image_options options;
     coulis_image_options_init(&options, sizeof options);
     coulis_error error;
-    cl_source picture = {.options = &options, .width = width, .height = height, .error = &error};
+    cl_source image = {.options = &options, .width = width, .height = height, .error = &error};
     cl_decoder decoder = {.width = in.width, .height = in.height, .box = {0, 0, in.width, in.height}};
     cl_resizer *resizer = NULL;
-    CHECK(cl_resizer_create(&picture, &decoder, cl_resize_kernel_for(level), &resizer) == COULIS_OK);
+    CHECK(cl_resizer_create(&image, &decoder, cl_resize_kernel_for(level), &resizer) == COULIS_OK);
     int32_t count, row = 0;
     for (uint8_t *const *rows = cl_resizer_rows(resizer, &count); count; rows = cl_resizer_rows(resizer, &count)) {
         for (int32_t i = 0; i < count; i++, row++) {
@@ -212,7 +212,7 @@ static void streaming_gives_the_same_bytes(void) {
     }
 }
 
-static void the_same_size_is_the_same_picture(void) {
+static void the_same_size_is_the_same_image(void) {
     plane in = new_plane(33, 150);
     for (size_t i = 0; i < 33 * 150 * 3; i++) in.rgb[i] = (uint8_t)next_random();
     uint8_t *got = cl_alloc(33 * 150 * 3, 1);
@@ -228,6 +228,6 @@ int main(int argc, char **argv) {
     RUN(weights_sum_to_one);
     RUN(weights_without_a_table_are_the_same);
     RUN(streaming_gives_the_same_bytes);
-    RUN(the_same_size_is_the_same_picture);
+    RUN(the_same_size_is_the_same_image);
     return test_finish();
 }

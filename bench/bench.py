@@ -45,12 +45,12 @@ def rounds(programs, count):
     return figures
 
 
-def rate(run, pictures, seconds):
-    """Calls `run`, which works on `pictures` pictures, for some seconds; gives pictures a second."""
+def rate(run, images, seconds):
+    """Calls `run`, which works on `pictures` images, for some seconds; gives images a second."""
     began, done = time.perf_counter(), 0
     while (took := time.perf_counter() - began) < seconds:
         run()
-        done += pictures
+        done += images
     return done / took
 
 

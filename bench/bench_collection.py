@@ -310,11 +310,11 @@ def check_groups(path, x, threshold):
 
 def many(folder, arguments):
     """100,000 small images, of which 100 change: hard links to 50 drawn ones, so that the disk does not count."""
-    from conftest import draw_picture
+    from conftest import draw_image
 
     count, changed = int(os.environ.get("COULIS_BENCH_MANY", "100000")), 100
     for number in range(50):
-        draw_picture(number, (24, 24)).save(folder / f"drawn-{number}.png")
+        draw_image(number, (24, 24)).save(folder / f"drawn-{number}.png")
     for name in ("many", "many-out"):
         shutil.rmtree(folder / name, ignore_errors=True)
     for number in range(count):
@@ -327,7 +327,7 @@ def many(folder, arguments):
     for number in range(changed):
         place = folder / "many" / f"{number * (count // changed) // 1000:03}" / f"{number * (count // changed):06}.png"
         place.unlink()
-        draw_picture(1000 + number, (24, 24)).save(place)
+        draw_image(1000 + number, (24, 24)).save(place)
     head(f"{count} images through a tiny network, and again after {changed} changed")
     rows = [line("run", [whole]), line("run again", [measure([*COMMAND, *job], cwd=folder)])]
     counts = json.loads((folder / "many-out" / "run.json").read_text())["counts"]

@@ -6,13 +6,13 @@ import os
 import coulis
 import numpy
 from bench import ROOT, rate, rounds, table
-from conftest import draw_picture
+from conftest import draw_image
 from PIL import Image
 
 
 def pillow(path):
-    with Image.open(path) as picture:
-        return numpy.asarray(picture.convert("RGB").resize((224, 224), Image.BICUBIC))
+    with Image.open(path) as image:
+        return numpy.asarray(image.convert("RGB").resize((224, 224), Image.BICUBIC))
 
 
 def fast(path):
@@ -20,10 +20,10 @@ def fast(path):
 
 
 def pillow_draft(path):
-    """The same fraction of the picture, and so the same bytes, as fast decoding."""
-    with Image.open(path) as picture:
-        _, box = picture.draft(None, (448, 448))
-        return numpy.asarray(picture.convert("RGB").resize((224, 224), Image.BICUBIC, box=box))
+    """The same fraction of the image, and so the same bytes, as fast decoding."""
+    with Image.open(path) as image:
+        _, box = image.draft(None, (448, 448))
+        return numpy.asarray(image.convert("RGB").resize((224, 224), Image.BICUBIC, box=box))
 
 
 def run(arguments):
@@ -36,8 +36,8 @@ def run(arguments):
         small, photographs = [], [str(folder / "large.jpg")]
         for number in range(100):
             small.append(str(folder / f"{number}.jpg"))
-            draw_picture(number, (100, 100)).save(small[-1])
-        draw_picture(0, (4000, 3000)).save(photographs[0])
+            draw_image(number, (100, 100)).save(small[-1])
+        draw_image(0, (4000, 3000)).save(photographs[0])
     results = []
     large = "photographs of 8 to 12 megapixels"
     for title, paths, loads in (
@@ -51,5 +51,5 @@ def run(arguments):
             name: lambda load=load: rate(lambda: [load(path) for path in paths], len(paths), arguments.seconds)
             for name, load in loads.items()}
         results.append(table(f"Decode and resize to 224x224, {title}, one core", rounds(programs, arguments.rounds),
-                             "pictures/s"))
+                             "images/s"))
     return results

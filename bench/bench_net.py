@@ -1,4 +1,4 @@
-"""The network alone, on decoded pictures: coulis, ONNX Runtime, OpenVINO."""
+"""The network alone, on decoded images: coulis, ONNX Runtime, OpenVINO."""
 
 import tempfile
 
@@ -7,7 +7,7 @@ import engines
 import numpy
 from bench import rate, rounds, table
 
-# Each engine gets the batch at which it is fastest here: it is tried with one picture and with eight a thread.
+# Each engine gets the batch at which it is fastest here: it is tried with one image and with eight a thread.
 BATCHES = (1, 8)
 
 
@@ -23,7 +23,7 @@ def resnet50_file(folder):
 
 
 def best_batch(run, ready, pixels, threads, seconds):
-    """The function that works on the faster batch, with the number of its pictures."""
+    """The function that works on the faster batch, with the number of its images."""
     candidates = []
     for batch in BATCHES:
         x = ready(pixels[:batch * threads if batch > 1 else 1])

@@ -10,29 +10,29 @@ import coulis
 import engines
 from bench import ROOT, rounds, table
 
-COUNT = int(os.environ.get("COULIS_BENCH_PICTURES", "2000"))
+COUNT = int(os.environ.get("COULIS_BENCH_IMAGES", "2000"))
 
 
-def pictures(folder):
-    """Paths of test pictures: fruits-360 where it is, else generated ones."""
+def image_paths(folder):
+    """Paths of test images: fruits-360 where it is, else generated ones."""
     data = os.environ.get("COULIS_TEST_DATA", str(ROOT.parent / "shared" / "data"))
     root = os.path.join(data, "fruits-360", "test")
     paths = sorted(os.path.join(where, name) for where, _, names in os.walk(root) for name in names)
     if paths:
         step = max(1, len(paths) // COUNT)
         return paths[::step][:COUNT], "fruits-360"
-    from conftest import draw_picture
+    from conftest import draw_image
 
     for number in range(COUNT):
         paths.append(f"{folder}/{number:05}.jpg")
-        draw_picture(number, (100, 100)).save(paths[-1])
+        draw_image(number, (100, 100)).save(paths[-1])
     return paths, "generated"
 
 
 def run(arguments):
     results = []
     with tempfile.TemporaryDirectory() as folder:
-        paths, kind = pictures(folder)
+        paths, kind = image_paths(folder)
         listing, model = f"{folder}/list.txt", f"{folder}/model.onnx"
         open(listing, "w").write("\n".join(paths) + "\n")
         open(model, "wb").write(engines.onnx_bytes(coulis.find_model("efficientnet-lite0"))[1])
@@ -51,8 +51,8 @@ def run(arguments):
                                                f"{folder}/out.parquet", str(threads), "0.99"]),
             }
             figures = rounds(programs, arguments.rounds)
-            title = f"Whole job, {len(paths)} {kind} pictures, {threads} thread{'s' if threads > 1 else ''}"
+            title = f"Whole job, {len(paths)} {kind} images, {threads} thread{'s' if threads > 1 else ''}"
             results.append(table(title, figures, "seconds", more_is_better=False))
             for name, values in figures.items():
-                print(f"{name}: {len(paths) / sorted(values)[len(values) // 2]:.1f} pictures/s")
+                print(f"{name}: {len(paths) / sorted(values)[len(values) // 2]:.1f} images/s")
     return results

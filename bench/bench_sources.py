@@ -26,7 +26,7 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 import s3_server
 from bench import PAUSE, ROOT
-from bench_run import COUNT, pictures
+from bench_run import COUNT, image_paths
 from fault_jobs import write_model
 from remote_servers import Server, folder_of
 
@@ -133,7 +133,7 @@ def run(arguments):
     threads = max(arguments.threads)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        paths, kind = pictures(folder)
+        paths, kind = image_paths(folder)
         images, names, sources = write_sources(folder, paths)
         server = stack.enter_context(Server(folder_of(images)))
         (folder / "urls.txt").write_text("".join(f"{server.url}/{urllib.parse.quote(name)}\n" for name in names))

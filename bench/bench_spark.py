@@ -1,11 +1,11 @@
 """coulis.spark on a cluster of three workers of one core, beside Spark as people write it: ./run bench spark
 
-    job       pictures -> ResNet50's last feature map (100,352 numbers) -> PCA(k) -> Parquet; beside it, on the same
+    job       images -> ResNet50's last feature map (100,352 numbers) -> PCA(k) -> Parquet; beside it, on the same
               workers, Keras's ResNet50 in a pandas UDF and Spark ML's PCA. Both networks have drawn weights; both
               programs write the vectors, read them again, and write paths and scores, as `coulis run` does.
     pca       PCA of a matrix whose spectrum is known, made on the executors; agreement and memory
     sparkml   shares and centring beside Spark ML's PCA, below and above 65,535 columns
-    configurations   the job of emr/job.py on small pictures, under both configurations of emr/
+    configurations   the job of emr/job.py on small images, under both configurations of emr/
 
 Seconds are those of the work, without the start of Spark or of the Python workers. Rounds of the job are taken in
 turns, and its figure is their median; in the first, Java still compiles what Spark runs.
@@ -115,12 +115,12 @@ def keras_udf():
         model = ResNet50(include_top=False, weights=None, input_shape=(224, 224, 3))
 
         def load(content):
-            picture = Image.open(io.BytesIO(content)).convert("RGB").resize((224, 224))
-            return preprocess_input(np.array(picture, "float32"))
+            image = Image.open(io.BytesIO(content)).convert("RGB").resize((224, 224))
+            return preprocess_input(np.array(image, "float32"))
 
         for batch in batches:
-            pictures = np.stack([load(content) for content in batch])
-            values = model.predict(pictures, verbose=0)
+            images = np.stack([load(content) for content in batch])
+            values = model.predict(images, verbose=0)
             yield pd.Series([row.flatten() for row in values])
 
     featurize.__annotations__ = keras_types()
@@ -136,10 +136,10 @@ def keras_types():
 
 
 def job(cluster, spark, arguments, folder):
-    pictures = folder / "pictures"
-    draw(pictures, arguments.pictures)
-    images = spark.read.format("binaryFile").load(f"file://{pictures}").repartition(6)
-    # A batch of Keras is what Spark hands over: 16 pictures, as people set it when the executors run out of memory.
+    drawn = folder / "images"
+    draw(drawn, arguments.images)
+    images = spark.read.format("binaryFile").load(f"file://{drawn}").repartition(6)
+    # A batch of Keras is what Spark hands over: 16 images, as people set it when the executors run out of memory.
     spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", "16")
     programs = {"coulis": coulis_job, "Keras and Spark ML": keras_job}
     if arguments.only:
@@ -153,7 +153,7 @@ def job(cluster, spark, arguments, folder):
             run(images, arguments.k, f"file://{folder}/{name[0]}{number}")
             seconds[name].append(time.perf_counter() - began)
             print(f"  round {number + 1} {name}: {seconds[name][-1]:.1f} s", file=sys.stderr, flush=True)
-    print(f"\n{arguments.pictures} pictures, 100,352 numbers each, k = {arguments.k}, three workers of one core\n")
+    print(f"\n{arguments.images} images, 100,352 numbers each, k = {arguments.k}, three workers of one core\n")
     print("| | seconds, median | each round | coulis is |\n| --- | ---: | ---: | ---: |")
     for name, values in seconds.items():
         ratio = statistics.median(values) / statistics.median(seconds.get("coulis", values))
@@ -290,7 +290,7 @@ def main():
     parser = argparse.ArgumentParser(prog="./run bench spark", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)} (default: all)")
-    parser.add_argument("--pictures", type=int, default=100)
+    parser.add_argument("--images", type=int, default=100)
     parser.add_argument("--small", type=int, default=300, help="images of the part `configurations`")
     parser.add_argument("-k", type=int, default=50)
     parser.add_argument("--rounds", type=int, default=3, help="of the job")

@@ -35,11 +35,11 @@ def onnx_bytes(path):
 def cpu_seconds(programs):
     """Seconds of all cores for one call of each: a figure that other work on the machine changes little."""
     found = {}
-    for name, (run, pictures) in programs.items():
+    for name, (run, images) in programs.items():
         run()
         began = time.process_time()
         run()
-        found[name] = (time.process_time() - began) / pictures
+        found[name] = (time.process_time() - began) / images
         print(f"  {name}: {found[name]:.4f} s of CPU an image", flush=True)
     return found
 

@@ -109,8 +109,7 @@ int main(int argc, char **argv) {
     const size_t size = (size_t)plan->values[0].size;
     uint8_t *images = cl_alloc(CL_PLAN_IMAGES, size);
     FILE *file = fopen(argv[2], "rb");
-    if (!images || !file || fread(images, size, CL_PLAN_IMAGES, file) != CL_PLAN_IMAGES)
-        fail("cannot read the images");
+    if (!images || !file || fread(images, size, CL_PLAN_IMAGES, file) != CL_PLAN_IMAGES) fail("cannot read the images");
     fclose(file);
     const uint8_t *rgb[CL_PLAN_IMAGES];
     for (int p = 0; p < CL_PLAN_IMAGES; p++) rgb[p] = images + (size_t)p * size;

@@ -10,12 +10,12 @@ import numpy
 from bench import ROOT
 from bench_net import resnet50_file
 
-PICTURES = 4  # CL_PLAN_IMAGES
+IMAGES = 4  # CL_PLAN_IMAGES
 SIDE = 224  # of both networks
 
 
 def noise():
-    return numpy.random.default_rng(0).integers(0, 256, (PICTURES, SIDE, SIDE, 3), dtype=numpy.uint8)
+    return numpy.random.default_rng(0).integers(0, 256, (IMAGES, SIDE, SIDE, 3), dtype=numpy.uint8)
 
 
 def photographs():
@@ -24,7 +24,7 @@ def photographs():
     found = sorted(folder.glob("*/*.jpg"))
     if not found:
         return None
-    chosen = [found[len(found) * n // PICTURES] for n in range(PICTURES)]
+    chosen = [found[len(found) * n // IMAGES] for n in range(IMAGES)]
     return numpy.stack([coulis.load_image(path, size=(SIDE, SIDE)) for path in chosen])
 
 
@@ -33,11 +33,11 @@ def run(arguments):
     with tempfile.TemporaryDirectory() as folder:
         networks = {"EfficientNet-Lite0": coulis.find_model("efficientnet-lite0"), "ResNet50": resnet50_file(folder)}
         for name, model in networks.items():
-            for kind, pictures in (("noise", noise()), ("photographs", photographs())):
-                if pictures is None:
+            for kind, images in (("noise", noise()), ("photographs", photographs())):
+                if images is None:
                     continue
-                path = pathlib.Path(folder, "pictures.rgb")
-                path.write_bytes(pictures.tobytes())
+                path = pathlib.Path(folder, "images.rgb")
+                path.write_bytes(images.tobytes())
                 text = subprocess.run([str(ROOT / "build" / "bench_zeros"), str(model), str(path)], check=True,
                                       capture_output=True, text=True).stdout
                 print(f"\n{name}, {kind}\n\n{text}")

@@ -22,7 +22,7 @@ from PIL import Image  # noqa: E402
 
 
 def saved(data, longer=None, **settings):
-    """The picture saved as a JPEG again, its longer side of `longer` pixels."""
+    """The image saved as a JPEG again, its longer side of `longer` pixels."""
     image = Image.open(io.BytesIO(data)).convert("RGB")
     if longer:
         scale = longer / max(image.size)

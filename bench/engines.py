@@ -1,4 +1,4 @@
-"""Networks in other engines, each as a function from uint8 pictures (n, h, w, 3) to vectors."""
+"""Networks in other engines, each as a function from uint8 images (n, h, w, 3) to vectors."""
 
 import numpy
 from net_oracle import onnx_model, prepare, read_model
@@ -32,7 +32,7 @@ def openvino(path, threads):
         "PERFORMANCE_HINT": "THROUGHPUT"})
     requests = ov.AsyncInferQueue(compiled, threads)
 
-    def run(x):  # one picture a request, as many at once as there are threads: its fastest way on a CPU
+    def run(x):  # one image a request, as many at once as there are threads: its fastest way on a CPU
         for i in range(len(x)):
             requests.start_async({0: x[i:i + 1]})
         requests.wait_all()

@@ -17,8 +17,8 @@ BATCH = 32
 
 
 def load(path):
-    with Image.open(path) as picture:
-        pixels = np.asarray(picture.convert("RGB").resize((224, 224), Image.BICUBIC), dtype=np.float32)
+    with Image.open(path) as image:
+        pixels = np.asarray(image.convert("RGB").resize((224, 224), Image.BICUBIC), dtype=np.float32)
     return (pixels.transpose(2, 0, 1) - 127) / 128
 
 

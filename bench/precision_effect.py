@@ -1,10 +1,10 @@
 """What precision="bf16" and "int8" do to vectors: their cosine with those of float32, and whose neighbours they are.
 
-    python bench/precision_effect.py [FOLDER] [--model NAME] [--pictures N]
+    python bench/precision_effect.py [FOLDER] [--model NAME] [--images N]
 
 N images are taken at even distances from the JPEG below FOLDER, sorted by path; without it from the test images of
-fruits-360. A picture's neighbour is the other one with the greatest cosine. For scale, the last line has the cosines of
-different pictures.
+fruits-360. An image's neighbour is the other one with the greatest cosine. For scale, the last line has the cosines of
+different images.
 """
 
 import argparse
@@ -34,18 +34,18 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", nargs="?", default=f"{data}/fruits-360/test")
     parser.add_argument("--model", default="efficientnet-lite0")
-    parser.add_argument("--pictures", type=int, default=500)
+    parser.add_argument("--images", type=int, default=500)
     arguments = parser.parse_args()
     paths = sorted(pathlib.Path(arguments.folder).rglob("*.jpg"))
     if not paths:
         parser.error(f"there is no .jpg in {arguments.folder}")
-    paths = paths[:: max(1, len(paths) // arguments.pictures)][: arguments.pictures]
+    paths = paths[:: max(1, len(paths) // arguments.images)][: arguments.images]
     vectors = {}
     for precision in ("float32", "bf16", "int8"):
         with coulis.Featurizer(arguments.model, precision=precision) as featurizer:
             vectors[precision] = unit(featurizer.featurize(paths).values.astype(float))
     exact = vectors.pop("float32")
-    print(f"{len(paths)} pictures, {arguments.model}\n\n"
+    print(f"{len(paths)} images, {arguments.model}\n\n"
           "| precision | cosine, median | cosine, least | same neighbour | neighbour of the same folder |\n"
           "| --- | ---: | ---: | ---: | ---: |")
     folders = numpy.array([path.parent.name for path in paths])
@@ -56,7 +56,7 @@ def main():
         print(f"| {precision} | {numpy.median(cosines):.5f} | {cosines.min():.5f} "
               f"| {100 * (now == nearest).mean():.1f} % | {100 * (folders[now] == folders).mean():.1f} % |")
     others = (exact @ exact.T)[numpy.triu_indices(len(paths), 1)]
-    print(f"\ndifferent pictures: cosine {numpy.median(others):.3f} (median), {others.max():.3f} (greatest)")
+    print(f"\ndifferent images: cosine {numpy.median(others):.3f} (median), {others.max():.3f} (greatest)")
 
 
 if __name__ == "__main__":

@@ -20,14 +20,14 @@ def components(text):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("pictures")
+    parser.add_argument("images")
     parser.add_argument("out")
     parser.add_argument("--model", default="efficientnet-lite0")
     parser.add_argument("--components", type=components, default=0.99)
     given = parser.parse_args()
 
     spark = SparkSession.builder.appName("coulis").getOrCreate()
-    images = (spark.read.format("binaryFile").option("recursiveFileLookup", "true").load(given.pictures)
+    images = (spark.read.format("binaryFile").option("recursiveFileLookup", "true").load(given.images)
               .select("path", F.element_at(F.split("path", "/"), -2).alias("label"), "content"))
     featurizer = ImageFeaturizer(inputCol="content", outputCol="features", model=given.model)
     featurizer.transform(images).drop("content").write.parquet(f"{given.out}/features")

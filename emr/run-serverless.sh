@@ -13,7 +13,7 @@ emr/run-serverless.sh --from s3://BUCKET/PREFIX --logs s3://BUCKET/PREFIX --role
   --from URI          where emr/upload.sh put everything
   --logs URI          where EMR writes its logs
   --role ARN          role the job runs as: may read --from and --input, write --output and --logs
-  --input URI         pictures
+  --input URI         images
   --output URI        where the result goes; must not exist yet
   --components N|F    number of components, or share of the variance to keep (0.99)
   --model NAME        network (efficientnet-lite0)

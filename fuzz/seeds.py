@@ -26,7 +26,7 @@ ENDINGS = {"jpg": "jpeg", "jpeg": "jpeg", "png": "png", "webp": "webp", "gif": "
 
 
 def own(folder):
-    from conftest import draw_picture
+    from conftest import draw_image
     from net_helpers import Tiny, write_model
 
     for name in ("model", "pca", "part", "list", "run_json"):
@@ -44,7 +44,7 @@ def own(folder):
         top = Path(top)
         (top / "images").mkdir()
         for number in range(5):
-            draw_picture(number, (12, 8)).save(top / "images" / f"{number}.png")
+            draw_image(number, (12, 8)).save(top / "images" / f"{number}.png")
         (top / "images" / "broken.png").write_bytes(b"no image")
         shutil.copy(folder / "model" / "convolution", top / "tiny.safetensors")
         done = subprocess.run([str(ROOT / "build" / "coulis"), "run", "images", "-o", "out", "-k", "2", "--quiet",

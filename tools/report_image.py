@@ -38,7 +38,7 @@ def take(result, output, selected):
                        "box.value = ''; box.dispatchEvent(new Event('input'))")
             window.wait("return document.querySelectorAll('#list button').length > 10", 60)
             window.run("window.scrollTo(0, 0)")
-            window.picture(shot)
+            window.screenshot(shot)
         with Image.open(shot) as image:
             image.convert("RGB").save(output, quality=82, method=6)
     size = pathlib.Path(output).stat().st_size

@@ -262,7 +262,7 @@ def test_splits_follow_cost():
     # Spark 4.3 itself gave 374 and 48 for the 11,968 test images of fruits-360.
     assert spark_tasks(11968, 4500, 4) == 374 and spark_tasks(11968, 4500, **tuned) == 48
     assert spark_tasks(12000, 250_000, 4) == math.ceil(12000 / 31)  # 388 tasks of 31 files, whatever they cost
-    # A photograph of 3 MB costs about 7 small pictures: 70 ms of decoding and 10 of the network against 10.
+    # A photograph of 3 MB costs about 7 small images: 70 ms of decoding and 10 of the network against 10.
     small, large = 11968 / spark_tasks(11968, 4500, **tuned), 3000 / spark_tasks(3000, 3_000_000, **tuned)
     assert 6 < small / large < 9
 

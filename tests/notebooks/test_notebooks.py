@@ -54,18 +54,18 @@ def test_kept_without_outputs(name):
         assert cell.cell_type != "code" or (cell.outputs == [] and cell.execution_count is None)
 
 
-def demo_pictures():
+def demo_images():
     if not STAMPS.is_dir():
         done = subprocess.run([ROOT / "run", "demo"], capture_output=True, text=True)
         assert STAMPS.is_dir(), done.stderr
     return STAMPS
 
 
-@pytest.mark.parametrize("pictures", ["fruits-360", "demo"])
-def test_local_app(pictures, monkeypatch, tmp_path):
-    if pictures == "fruits-360" and not FRUITS.is_dir():
+@pytest.mark.parametrize("images", ["fruits-360", "demo"])
+def test_local_app(images, monkeypatch, tmp_path):
+    if images == "fruits-360" and not FRUITS.is_dir():
         pytest.skip(f"no {FRUITS}")
-    folder = FRUITS if pictures == "fruits-360" else demo_pictures()
+    folder = FRUITS if images == "fruits-360" else demo_images()
     text, plots = run("local_app", monkeypatch, tmp_path, COULIS_PICTURES=folder)
     assert "(9, 1280) float32 {'ok'}" in text
     assert 99 < share(text) <= 100
@@ -81,14 +81,14 @@ def test_cloud_app(monkeypatch, tmp_path):
 
     server = S3(SPARK / "bin" / "versitygw", tmp_path)
     try:
-        pictures = tmp_path / "bucket" / "pictures"
-        folder = FRUITS if FRUITS.is_dir() else demo_pictures() / "food"
+        images = tmp_path / "bucket" / "pictures"
+        folder = FRUITS if FRUITS.is_dir() else demo_images() / "food"
         for path in random.Random(1).sample(sorted([*folder.rglob("*.jpg"), *folder.rglob("*.png")]), 40):
-            target = pictures / path.parent.name / path.name
+            target = images / path.parent.name / path.name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)
-        (pictures / "none").mkdir()
-        (pictures / "none" / "words.jpg").write_text("no image")
+        (images / "none").mkdir()
+        (images / "none" / "words.jpg").write_text("no image")
         server.upload(tmp_path / "bucket", "notebook")
         jars = ",".join(str(jar) for jar in sorted((SPARK / "ivy" / "jars").glob("*.jar")))
         settings = {**server.hadoop(), "spark.jars": jars, "spark.ui.enabled": "false", "spark.driver.memory": "1g",

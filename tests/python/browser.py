@@ -98,5 +98,5 @@ class Browser:
         entries = self.call("POST", "/se/log", {"type": "browser"})
         return [entry["message"] for entry in entries if "willReadFrequently" not in entry["message"]]
 
-    def picture(self, path):
+    def screenshot(self, path):
         path.write_bytes(base64.b64decode(self.call("GET", "/screenshot")))

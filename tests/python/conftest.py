@@ -1,4 +1,4 @@
-"""What the Python tests share: where the package, the models and the pictures are."""
+"""What the Python tests share: where the package, the models and the images are."""
 
 import os
 import sys
@@ -82,7 +82,7 @@ def command():
     return path
 
 
-def draw_picture(number, size=(64, 48)):
+def draw_image(number, size=(64, 48)):
     """A smooth random image that compresses like a photograph, the same for the same number."""
     import numpy as np
     from PIL import Image
@@ -93,11 +93,11 @@ def draw_picture(number, size=(64, 48)):
 
 
 @pytest.fixture(scope="session")
-def pictures(tmp_path_factory):
+def image_folder(tmp_path_factory):
     """A folder of 60 small JPEG, PNG and WebP files in three folders, to be read only."""
-    folder = tmp_path_factory.mktemp("pictures")
+    folder = tmp_path_factory.mktemp("images")
     for number in range(60):
         kind, ending = [("red", "jpg"), ("green", "png"), ("blue", "webp")][number % 3]
         (folder / kind).mkdir(exist_ok=True)
-        draw_picture(number, (40 + number, 50)).save(folder / kind / f"{number:03}.{ending}")
+        draw_image(number, (40 + number, 50)).save(folder / kind / f"{number:03}.{ending}")
     return folder

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from conftest import draw_picture
+from conftest import draw_image
 
 LONG = bool(os.environ.get("COULIS_TEST_LONG"))
 IMAGES, PER_PART, THREADS = (300, 25, 1) if LONG else (20, 6, 2)
@@ -81,8 +81,8 @@ def draw_images(folder):
     for number in range(IMAGES - 2):
         ending = ("jpg", "png", "webp")[number % 3]
         size = (8, 8) if LONG else (40 + number % 20, 32)
-        draw_picture(number, size).save(folder / f"{number:03}.{ending}")
-    draw_picture(1, (16, 16)).save(folder / "progressive.jpg", progressive=True)
+        draw_image(number, size).save(folder / f"{number:03}.{ending}")
+    draw_image(1, (16, 16)).save(folder / "progressive.jpg", progressive=True)
     (folder / "broken.jpg").write_bytes((folder / "000.jpg").read_bytes()[:200])
 
 
@@ -268,8 +268,8 @@ class Grow(Run):
         code, error = self.run(self.before)
         assert code == self.good, error
         self.old = all_bytes(self.before)
-        draw_picture(100, (16, 16)).save(self.images / "000b.png")
-        draw_picture(101, (16, 16)).save(self.images / "004.png")
+        draw_image(100, (16, 16)).save(self.images / "000b.png")
+        draw_image(101, (16, 16)).save(self.images / "004.png")
         (self.images / "007.png").unlink()
         (self.images / "010.png").rename(self.images / "zzz.png")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import coulis
 import pytest
-from conftest import draw_picture
+from conftest import draw_image
 from net_helpers import Tiny, write_model
 
 IMAGES = 24
@@ -27,7 +27,7 @@ def run(model, tmp_path, monkeypatch):
     for number in range(IMAGES):
         path = Path("images", "ab"[number % 2], f"{number:02}.png")
         path.parent.mkdir(parents=True, exist_ok=True)
-        draw_picture(number).save(path)
+        draw_image(number).save(path)
     Path("images/a/bad.jpg").write_bytes(b"\xff\xd8\xff no more")
     Path("images/notes.txt").write_text("beside the images")
 
@@ -76,11 +76,11 @@ def touch():
 
 
 def everything():
-    draw_picture(100).save("images/a/000.png")
-    draw_picture(101).save("images/b/zzz.png")
-    draw_picture(102).save("images/b/07.png")
+    draw_image(100).save("images/a/000.png")
+    draw_image(101).save("images/b/zzz.png")
+    draw_image(102).save("images/b/07.png")
     os.remove("images/a/00.png")
     os.rename("images/b/01.png", "images/a/moved.png")
     touch()
-    draw_picture(103).save("images/a/bad.jpg")
+    draw_image(103).save("images/a/bad.jpg")
     Path("images/notes.txt").write_text("beside the images, longer")

@@ -1,4 +1,4 @@
-"""What the tests of networks share: pictures, a comparison, and networks under construction."""
+"""What the tests of networks share: images, a comparison, and networks under construction."""
 
 import coulis
 import numpy
@@ -14,33 +14,33 @@ RELATIVE = 1e-4
 COSINE = 0.999999
 
 
-def generated_pictures(count, height=224, width=224, seed=5):
+def generated_images(count, height=224, width=224, seed=5):
     """Noise, flat colours, gradients and patterns, uint8 (count, height, width, 3)."""
     generator = numpy.random.default_rng(seed)
     y, x = numpy.mgrid[0:height, 0:width]
-    pictures = []
+    images = []
     for index in range(count):
         kind = index % 6
         colour, other = generator.integers(0, 256, (2, 3))
         if kind == 0:
-            picture = generator.integers(0, 256, (height, width, 3))
+            image = generator.integers(0, 256, (height, width, 3))
         elif kind == 1:
-            picture = numpy.broadcast_to((0 if index == 1 else 255) if index < 12 else colour, (height, width, 3))
+            image = numpy.broadcast_to((0 if index == 1 else 255) if index < 12 else colour, (height, width, 3))
         elif kind == 2:
             angle = generator.uniform(0, 2 * numpy.pi)
             way = (x * numpy.cos(angle) + y * numpy.sin(angle)) / (height + width) + 0.5
-            picture = way[..., None] * colour + (1 - way[..., None]) * other
+            image = way[..., None] * colour + (1 - way[..., None]) * other
         elif kind == 3:
             square = generator.integers(1, 40)
-            picture = numpy.where(((x // square + y // square) % 2 == 0)[..., None], colour, other)
+            image = numpy.where(((x // square + y // square) % 2 == 0)[..., None], colour, other)
         elif kind == 4:
             cx, cy, radius = generator.uniform(0, width), generator.uniform(0, height), generator.uniform(10, 120)
-            picture = numpy.where((numpy.hypot(x - cx, y - cy) < radius)[..., None], colour, other)
+            image = numpy.where((numpy.hypot(x - cx, y - cy) < radius)[..., None], colour, other)
         else:
             small = generator.integers(0, 256, (-(-height // 16), -(-width // 16), 3))
-            picture = small.repeat(16, 0).repeat(16, 1)[:height, :width]
-        pictures.append(numpy.clip(picture, 0, 255).astype(numpy.uint8))
-    return numpy.stack(pictures)
+            image = small.repeat(16, 0).repeat(16, 1)[:height, :width]
+        images.append(numpy.clip(image, 0, 255).astype(numpy.uint8))
+    return numpy.stack(images)
 
 
 def assert_close(found, wanted, names=None):
@@ -72,10 +72,10 @@ def write_model(path, description, tensors=None, seed=1):
 
 
 def check_network(description, tmp_path, seed=1):
-    """Every kind of features against ONNX Runtime; on several threads, and a picture alone, to the byte."""
+    """Every kind of features against ONNX Runtime; on several threads, and an image alone, to the byte."""
     path = tmp_path / "tiny.safetensors"
     tensors = write_model(path, description, seed=seed)
-    pixels = generated_pictures(6, description["input"]["height"], description["input"]["width"], seed)
+    pixels = generated_images(6, description["input"]["height"], description["input"]["width"], seed)
     wanted = Oracle(description, tensors).run(pixels)
     for kind, values in wanted.items():
         found = features(path, kind, pixels, 2)

@@ -11,7 +11,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import draw_picture
+from conftest import draw_image
 from fault_jobs import LONG, Job, all_bytes, write_model
 
 COMMON = "--model tiny.safetensors --rows-per-file 2 --threads 1 --quiet"
@@ -21,14 +21,14 @@ FRAMES = int(os.environ.get("COULIS_TEST_FRAMES", 64 if LONG else 3))
 
 def encode(number, kind, mode="RGB", size=(8, 8), **options):
     out = io.BytesIO()
-    draw_picture(number, size).convert(mode).save(out, kind, **options)
+    draw_image(number, size).convert(mode).save(out, kind, **options)
     return out.getvalue()
 
 
 def write_formats(folder):
     """One image of each format and of each way through its decoder that Pillow can write."""
     folder.mkdir()
-    exif = draw_picture(0).getexif()
+    exif = draw_image(0).getexif()
     exif[0x0112] = 6  # turned
     sound = encode(1, "JPEG")
     contents = {
@@ -92,7 +92,7 @@ def make_ground(ground, command):
     for number, name in enumerate(("red/a.jpg", "red/b.png", "blue/c.webp")):
         path = ground / "images" / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        draw_picture(number, (8, 8)).save(path)
+        draw_image(number, (8, 8)).save(path)
     write_formats(ground / "formats")
     write_sources(ground)
     run(f"run images -o whole -k 2 {COMMON}")
@@ -112,8 +112,8 @@ def make_ground(ground, command):
     # A result of other images: one is changed, one gone, one moved.
     shutil.copytree(ground / "images", ground / "grown")
     run(f"run grown -o ungrown -k 2 {COMMON}")
-    draw_picture(7, (8, 8)).save(ground / "grown" / "red" / "a.jpg")
-    draw_picture(8, (8, 8)).save(ground / "grown" / "red" / "d.jpg")
+    draw_image(7, (8, 8)).save(ground / "grown" / "red" / "a.jpg")
+    draw_image(8, (8, 8)).save(ground / "grown" / "red" / "d.jpg")
     (ground / "grown" / "red" / "b.png").rename(ground / "grown" / "e.png")
     return command
 

@@ -6,7 +6,7 @@ import subprocess
 import coulis
 import numpy as np
 import pytest
-from conftest import draw_picture
+from conftest import draw_image
 
 pytest.importorskip("pyarrow")
 
@@ -16,7 +16,7 @@ def images(tmp_path_factory):
     folder = tmp_path_factory.mktemp("images")
     for number in range(40):
         (folder / f"kind-{number % 2}").mkdir(exist_ok=True)
-        draw_picture(number, (90, 60)).save(folder / f"kind-{number % 2}" / f"{number:03}.png")
+        draw_image(number, (90, 60)).save(folder / f"kind-{number % 2}" / f"{number:03}.png")
     return folder
 
 
@@ -54,7 +54,7 @@ def test_the_share_is_that_of_these_images(images, result, tmp_path):
     new = tmp_path / "new"
     new.mkdir()
     for number in range(30):
-        draw_picture(1000 + number, (90, 60)).rotate(number * 12, expand=True).save(new / f"{number}.png")
+        draw_image(1000 + number, (90, 60)).rotate(number * 12, expand=True).save(new / f"{number}.png")
     summary = coulis.apply(new, result, tmp_path / "out")
     x = np.array(coulis.read_table(tmp_path / "out" / "features")["features"].to_pylist(), np.float64)
     y = np.array(coulis.read_table(tmp_path / "out" / "reduced")["pca"].to_pylist(), np.float64)
@@ -75,7 +75,7 @@ def test_it_is_resumed_and_refuses_another(images, result, tmp_path):
 def test_images_that_cannot_be_read_have_a_row(result, tmp_path):
     (tmp_path / "new").mkdir()
     (tmp_path / "new" / "bad.png").write_bytes(b"no image")
-    draw_picture(5).save(tmp_path / "new" / "good.png")
+    draw_image(5).save(tmp_path / "new" / "good.png")
     summary = coulis.apply(tmp_path / "new", result, tmp_path / "out")
     rows = coulis.read_table(tmp_path / "out" / "reduced").to_pylist()
     assert [row["pca"] is None for row in rows] == [True, False] and summary["counts"]["ok"] == 1
@@ -125,7 +125,7 @@ def test_the_command(command, images, result, tmp_path):
     assert "1000 dimensions reduced to 8" in said and "warning" not in said
     (tmp_path / "flat").mkdir()
     for number in range(8):
-        draw_picture(2000 + number, (20, 200)).convert("L").save(tmp_path / "flat" / f"{number}.png")
+        draw_image(2000 + number, (20, 200)).convert("L").save(tmp_path / "flat" / f"{number}.png")
     said = say("apply", tmp_path / "flat", "--pca", result, "-o", tmp_path / "far").stderr
     assert "warning: the components keep" in said and "their" not in said.split("warning")[0]
     assert "needs --pca" in say("apply", images, "-o", tmp_path / "x", code=2).stderr
@@ -134,7 +134,7 @@ def test_the_command(command, images, result, tmp_path):
 @pytest.mark.quick(0)
 def test_limits_are_those_of_the_run(images, tmp_path, lite0_path):
     """What was too large then is too large now, wherever the images go."""
-    draw_picture(99, (200, 60)).save(tmp_path / "large.png")
+    draw_image(99, (200, 60)).save(tmp_path / "large.png")
     coulis.run([images, tmp_path / "large.png"], tmp_path / "out", components=3, max_pixels=6000)
     assert coulis.PCA.load(tmp_path / "out" / "pca.safetensors").recipe_["max_pixels"] == 6000
     coulis.apply(tmp_path / "large.png", tmp_path / "out", tmp_path / "new")

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 
 import pytest
-from conftest import draw_picture
+from conftest import draw_image
 
 COMPILER = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
 
@@ -199,7 +199,7 @@ def build_and_run(command, repository, tmp_path):
         subprocess.run([COMPILER, "-std=c11", "-Wall", "-Werror", "-O1", f"-I{tmp_path}", str(tmp_path / "program.c"),
                         "-o", str(program), f"-L{library}", "-lcoulis", f"-Wl,-rpath,{library}"], check=True)
         for number in (1, 2):
-            draw_picture(number).save(tmp_path / f"{number}.png")
+            draw_image(number).save(tmp_path / f"{number}.png")
         for made in tmp_path.glob("out*"):
             shutil.rmtree(made) if made.is_dir() else made.unlink()
         return subprocess.run([program, tmp_path / "1.png", tmp_path / "2.png", tmp_path / "out"],

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
-from conftest import draw_picture
+from conftest import draw_image
 from PIL import Image
 
 
@@ -24,7 +24,7 @@ def make(tmp_path):
         for number, name in enumerate(names):
             path = tmp_path / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            draw_picture(number).save(path, format="JPEG")
+            draw_image(number).save(path, format="JPEG")
 
     return image
 
@@ -128,7 +128,7 @@ def test_archives_are_chosen_from_as_folders_are(coulis, make, tmp_path, options
 def test_the_limit_of_pixels_is_an_option(coulis, tmp_path, kind):
     """Whatever the format, and in archives, too: as many pixels as the limit says are read, one more is too large."""
     image = "png" if kind == "tar" else kind
-    draw_picture(1, (30, 20)).save(tmp_path / f"x.{image}")
+    draw_image(1, (30, 20)).save(tmp_path / f"x.{image}")
     with tarfile.open(tmp_path / "x.tar", "w") as tar:
         tar.add(tmp_path / f"x.{image}", "x.png")
     for limit, code, status in ((600, 0, "ok"), (599, 3, "too_large")):

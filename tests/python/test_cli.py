@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import draw_picture
+from conftest import draw_image
 from PIL import Image
 
 
@@ -58,10 +58,10 @@ def one_sentence(done):
 
 
 @pytest.fixture(scope="session")
-def result(command, pictures, tmp_path_factory):
-    """A finished job over the generated pictures, to be read only."""
+def result(command, image_folder, tmp_path_factory):
+    """A finished job over the generated images, to be read only."""
     out = tmp_path_factory.mktemp("result") / "out"
-    subprocess.run([str(command), "run", str(pictures), "-o", str(out), "-k", "10", "--rows-per-file", "25"],
+    subprocess.run([str(command), "run", str(image_folder), "-o", str(out), "-k", "10", "--rows-per-file", "25"],
                    check=True, capture_output=True)
     return out
 
@@ -73,7 +73,7 @@ def test_files(result):
     assert [pq.read_metadata(result / "features" / f"part-0000{n}.parquet").num_rows for n in range(3)] == [25, 25, 10]
 
 
-def test_columns(result, pictures):
+def test_columns(result, image_folder):
     table = read(result, "features")
     assert table.schema.names == ["path", "label", "status", "error", "width", "height", "features", *OF_THE_FILE]
     assert table.schema.types[:7] == [pa.string()] * 4 + [pa.int32()] * 2 + [table.schema.field("features").type]
@@ -81,7 +81,7 @@ def test_columns(result, pictures):
     assert pa.types.is_list(table.schema.field("features").type)
     assert table.schema.field("features").type.value_type == pa.float32()
     paths = table["path"].to_pylist()
-    assert paths == sorted(str(p) for p in pictures.rglob("*") if p.is_file())
+    assert paths == sorted(str(p) for p in image_folder.rglob("*") if p.is_file())
     assert table["label"].to_pylist() == [p.split("/")[-2] for p in paths]
     assert set(table["status"].to_pylist()) == {"ok"} and table["error"].null_count == 60
     sizes = [Image.open(p).size for p in paths]
@@ -100,7 +100,7 @@ def test_columns(result, pictures):
 def test_what_is_not_known_of_a_file_is_null(coulis, tmp_path):
     (tmp_path / "empty.jpg").touch()
     (tmp_path / "text.jpg").write_text("no image")
-    draw_picture(1).save(tmp_path / "good.jpg")
+    draw_image(1).save(tmp_path / "good.jpg")
     os.utime(tmp_path / "good.jpg", ns=(0, -1))  # before 1970, rounded down
     (tmp_path / "list.txt").write_text("gone.jpg\nempty.jpg\ntext.jpg\ngood.jpg\n")
     coulis("featurize", "@list.txt", "-o", "out", code=3)
@@ -140,43 +140,43 @@ def test_recipe_is_stored(result):
     assert set(run["seconds"]) == {"list", "featurize", "fit", "transform", "total"}
 
 
-def test_json_and_quiet(coulis, pictures):
-    done = coulis("run", pictures, "-o", "out", "-k", 5, "--json", "--no-progress")
+def test_json_and_quiet(coulis, image_folder):
+    done = coulis("run", image_folder, "-o", "out", "-k", 5, "--json", "--no-progress")
     assert json.loads(done.stdout)["pca"]["components"] == 5 and done.stderr == ""
-    assert coulis("run", pictures, "-o", "out", "-k", 5, "--quiet").stderr == ""
+    assert coulis("run", image_folder, "-o", "out", "-k", 5, "--quiet").stderr == ""
     with open("/dev/full", "w") as full:
         coulis_full = subprocess.run([*coulis("version").args, ], stdout=full, stderr=subprocess.PIPE)
     assert coulis_full.returncode == 1
 
 
 @pytest.mark.quick(0)
-def test_share_of_variance(coulis, pictures, tmp_path):
-    summary = json.loads(coulis("run", pictures, "-o", "out", "-k", 0.8, "--json").stdout)
+def test_share_of_variance(coulis, image_folder, tmp_path):
+    summary = json.loads(coulis("run", image_folder, "-o", "out", "-k", 0.8, "--json").stdout)
     shares = np.cumsum(summary["pca"]["explained_variance_ratio"])
     assert shares[-1] >= 0.8 > shares[-2] and summary["pca"]["components"] == len(shares)
 
 
-def test_threads_give_the_same_bytes(coulis, pictures, tmp_path):
+def test_threads_give_the_same_bytes(coulis, image_folder, tmp_path):
     for threads in (1, 2, 3):
-        coulis("run", pictures, "-o", f"out{threads}", "-k", 7, "--threads", threads, "--rows-per-file", 23)
+        coulis("run", image_folder, "-o", f"out{threads}", "-k", 7, "--threads", threads, "--rows-per-file", 23)
     assert all_bytes(tmp_path / "out1") == all_bytes(tmp_path / "out2") == all_bytes(tmp_path / "out3")
 
 
 @pytest.mark.quick(0)
-def test_order_gives_the_same_vectors(coulis, pictures, tmp_path):
-    paths = sorted(str(p) for p in pictures.rglob("*") if p.is_file())
+def test_order_gives_the_same_vectors(coulis, image_folder, tmp_path):
+    paths = sorted(str(p) for p in image_folder.rglob("*") if p.is_file())
     (tmp_path / "list.txt").write_text("\n".join(reversed(paths)) + "\n\n")
     coulis("featurize", "@list.txt", "-o", "backwards")
-    coulis("featurize", pictures, "-o", "forwards")
+    coulis("featurize", image_folder, "-o", "forwards")
     backwards, forwards = read(tmp_path / "backwards", "features"), read(tmp_path / "forwards", "features")
     assert backwards["path"].to_pylist() == list(reversed(paths))
     assert (vectors(backwards, "features")[::-1] == vectors(forwards, "features")).all()
 
 
 @pytest.mark.quick(0)
-def test_steps_give_what_run_gives(coulis, pictures, tmp_path):
-    coulis("run", pictures, "-o", "whole", "-k", 6)
-    coulis("featurize", pictures, "-o", "steps")
+def test_steps_give_what_run_gives(coulis, image_folder, tmp_path):
+    coulis("run", image_folder, "-o", "whole", "-k", 6)
+    coulis("featurize", image_folder, "-o", "steps")
     coulis("fit", "steps", "-o", "pca.safetensors", "-k", 6)
     coulis("transform", "steps", "--pca", "pca.safetensors", "-o", "scores")
     whole = tmp_path / "whole"
@@ -186,20 +186,20 @@ def test_steps_give_what_run_gives(coulis, pictures, tmp_path):
     assert "already exists" in one_sentence(coulis("fit", "steps", "-o", "pca.safetensors", "-k", 6, code=1))
 
 
-def test_drop_features(coulis, pictures, tmp_path):
-    coulis("run", pictures, "-o", "out", "-k", 3, "--drop-features")
+def test_drop_features(coulis, image_folder, tmp_path):
+    coulis("run", image_folder, "-o", "out", "-k", 3, "--drop-features")
     assert not (tmp_path / "out" / "features").exists()
     assert vectors(read(tmp_path / "out", "reduced"), "pca").shape == (60, 3)
-    coulis("run", pictures, "-o", "out", "-k", 3, "--drop-features")  # and it is complete
+    coulis("run", image_folder, "-o", "out", "-k", 3, "--drop-features")  # and it is complete
 
 
 @pytest.mark.quick(0)
-def test_map_features(coulis, pictures, tmp_path):
-    coulis("run", pictures / "red", "-o", "out", "-k", 4, "--features", "map")
+def test_map_features(coulis, image_folder, tmp_path):
+    coulis("run", image_folder / "red", "-o", "out", "-k", 4, "--features", "map")
     table = read(tmp_path / "out", "features")
     assert vectors(table, "features").shape == (20, 7 * 7 * 1280)
     pooled = vectors(table, "features").reshape(20, 49, 1280).mean(1)
-    coulis("featurize", pictures / "red", "-o", "pooled")
+    coulis("featurize", image_folder / "red", "-o", "pooled")
     np.testing.assert_allclose(pooled, vectors(read(tmp_path / "pooled", "features"), "features"), atol=1e-5)
 
 
@@ -208,11 +208,11 @@ def test_map_features(coulis, pictures, tmp_path):
 
 @pytest.fixture
 def dirty(tmp_path):
-    """One good picture among everything that can be wrong with a folder."""
+    """One good image among everything that can be wrong with a folder."""
     folder = tmp_path / "dirty"
     folder.mkdir()
-    draw_picture(1).save(folder / "a-good.jpg")
-    draw_picture(2).save(folder / "b-good.png")
+    draw_image(1).save(folder / "a-good.jpg")
+    draw_image(2).save(folder / "b-good.png")
     (folder / "cut.jpg").write_bytes((folder / "a-good.jpg").read_bytes()[:700])
     (folder / "empty.jpg").touch()
     (folder / "notes.txt").write_text("not a picture")
@@ -246,8 +246,8 @@ def test_every_input_has_its_row(coulis, dirty, tmp_path):
     coulis("run", dirty, "-o", "strict", "-k", 1, "--strict", code=1)
 
 
-def test_vanished_file_in_a_list(coulis, pictures, tmp_path):
-    paths = sorted(str(p) for p in pictures.rglob("*") if p.is_file())[:4]
+def test_vanished_file_in_a_list(coulis, image_folder, tmp_path):
+    paths = sorted(str(p) for p in image_folder.rglob("*") if p.is_file())[:4]
     (tmp_path / "list.txt").write_text("\n".join([paths[0], "was/here.jpg", *paths[1:]]))
     coulis("run", "@list.txt", "-o", "out", "-k", 2, code=3)
     table = read(tmp_path / "out", "reduced")
@@ -264,7 +264,7 @@ def test_wrong_usage(coulis, arguments):
     assert done.stderr.strip() and done.stdout == ""
 
 
-def test_what_is_not_there(coulis, tmp_path, pictures):
+def test_what_is_not_there(coulis, tmp_path, image_folder):
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").touch()
     (tmp_path / "nothing.txt").touch()
@@ -273,13 +273,13 @@ def test_what_is_not_there(coulis, tmp_path, pictures):
         (["run", "empty", "-o", "out"], "empty: no files"),
         (["run", "@nowhere.txt", "-o", "out"], "nowhere.txt: list cannot be opened"),
         (["run", "@nothing.txt", "-o", "out"], "nothing.txt: no paths"),
-        (["run", pictures, "-o", "file/out"], "file"),
-        (["run", pictures, "-o", "/proc/out"], "/proc/out"),
-        (["run", pictures, "-o", "out", "--model", "nonet"], "model 'nonet' not found"),
-        (["run", pictures, "-o", "out", "--model", "./file"], "file"),
+        (["run", image_folder, "-o", "file/out"], "file"),
+        (["run", image_folder, "-o", "/proc/out"], "/proc/out"),
+        (["run", image_folder, "-o", "out", "--model", "nonet"], "model 'nonet' not found"),
+        (["run", image_folder, "-o", "out", "--model", "./file"], "file"),
         (["fit", "empty", "-o", "p"], "empty"),
         (["transform", "empty", "--pca", "nowhere", "-o", "p"], "nowhere"),
-        (["run", pictures, "-o", "gopher://host/x"], "gopher://host/x: 'gopher://' is not served as output"),
+        (["run", image_folder, "-o", "gopher://host/x"], "gopher://host/x: 'gopher://' is not served as output"),
         (["fit", "empty", "-o", "ftp://host/x"], "ftp://host/x: 'ftp://' is not served as output"),
         (["transform", "empty", "--pca", "nowhere", "-o", "ftp://host/x"], "'ftp://' is not served as output"),
         (["run", "gopher://host/x", "-o", "out"], "gopher://host/x: 'gopher://' is not served"),
@@ -287,23 +287,23 @@ def test_what_is_not_there(coulis, tmp_path, pictures):
         assert words in one_sentence(coulis(*arguments, code=1))
 
 
-def test_too_few_pictures(coulis, pictures, tmp_path):
-    first = sorted(p for p in pictures.rglob("*") if p.is_file())[0]
+def test_too_few_images(coulis, image_folder, tmp_path):
+    first = sorted(p for p in image_folder.rglob("*") if p.is_file())[0]
     alone = coulis("run", first, "-o", "one", "--drop-features")
     assert "no PCA: it needs at least two images" in alone.stderr and not (tmp_path / "one" / "reduced").exists()
     assert len(vectors(read(tmp_path / "one", "features"), "features")) == 1
     assert json.loads(coulis("run", first, "-o", "one", "--drop-features", "--json").stdout).get("pca") is None
     assert len(vectors(read(tmp_path / "one", "features"), "features")) == 1
-    assert "20" in one_sentence(coulis("run", pictures / "red", "-o", "out", "-k", 21, code=1))
+    assert "20" in one_sentence(coulis("run", image_folder / "red", "-o", "out", "-k", 21, code=1))
     # Nothing was fitted yet, so the same folder takes another number of components.
-    coulis("run", pictures / "red", "-o", "out", "-k", 20)
+    coulis("run", image_folder / "red", "-o", "out", "-k", 20)
     (tmp_path / "text.jpg").write_text("no image")
     assert "nothing to fit" in one_sentence(coulis("run", tmp_path / "text.jpg", "-o", "none", code=1))
 
 
-def test_equal_pictures(coulis, tmp_path):
+def test_equal_images(coulis, tmp_path):
     for number in range(4):
-        draw_picture(7).save(tmp_path / f"{number}.png")
+        draw_image(7).save(tmp_path / f"{number}.png")
     (tmp_path / "list.txt").write_text("\n".join(f"{number}.png" for number in range(4)))
     summary = json.loads(coulis("run", "@list.txt", "-o", "out", "--json").stdout)
     assert summary["pca"]["components"] == 1 and summary["pca"]["explained_variance_ratio"] == [0]
@@ -311,76 +311,76 @@ def test_equal_pictures(coulis, tmp_path):
 
 
 @pytest.mark.quick(0)
-def test_full_disk(coulis, pictures, tmp_path):
+def test_full_disk(coulis, image_folder, tmp_path):
     """No file may grow past 100 kB: the part cannot be written, and no half of it stays."""
 
     def limit():
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 
-    message = one_sentence(coulis("run", pictures, "-o", "out", code=1, preexec_fn=limit))
+    message = one_sentence(coulis("run", image_folder, "-o", "out", code=1, preexec_fn=limit))
     assert "part-00000.parquet" in message and "File too large" in message
     assert [p.name for p in (tmp_path / "out" / "features").iterdir()] == []
-    coulis("run", pictures, "-o", "out")
+    coulis("run", image_folder, "-o", "out")
 
 
 # ---- going on ----
 
 
 @pytest.mark.quick(0)
-def test_folders_of_others_are_left_alone(coulis, pictures, tmp_path):
+def test_folders_of_others_are_left_alone(coulis, image_folder, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
-    assert "not empty" in one_sentence(coulis("run", pictures, "-o", "mine", code=1))
-    coulis("run", pictures, "-o", "mine", "-k", 2, "--overwrite")
-    coulis("run", pictures, "-o", "mine", "-k", 3, "--overwrite")
+    assert "not empty" in one_sentence(coulis("run", image_folder, "-o", "mine", code=1))
+    coulis("run", image_folder, "-o", "mine", "-k", 2, "--overwrite")
+    coulis("run", image_folder, "-o", "mine", "-k", 3, "--overwrite")
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "years of work"
 
 
-def test_another_recipe_is_refused(coulis, pictures, tmp_path):
-    coulis("run", pictures, "-o", "out", "-k", 2)
+def test_another_recipe_is_refused(coulis, image_folder, tmp_path):
+    coulis("run", image_folder, "-o", "out", "-k", 2)
     before = all_bytes(tmp_path / "out")
-    assert "resize" in one_sentence(coulis("run", pictures, "-o", "out", "-k", 2, "--resize", "crop", code=1))
-    assert "components" in one_sentence(coulis("run", pictures, "-o", "out", "-k", 3, code=1))
-    assert "decode" in one_sentence(coulis("run", pictures, "-o", "out", "-k", 2, "--decode", "fast", code=1))
+    assert "resize" in one_sentence(coulis("run", image_folder, "-o", "out", "-k", 2, "--resize", "crop", code=1))
+    assert "components" in one_sentence(coulis("run", image_folder, "-o", "out", "-k", 3, code=1))
+    assert "decode" in one_sentence(coulis("run", image_folder, "-o", "out", "-k", 2, "--decode", "fast", code=1))
     assert all_bytes(tmp_path / "out") == before
     assert "decode" not in json.loads((tmp_path / "out" / "run.json").read_text())["recipe"]  # as before the option
-    coulis("run", pictures, "-o", "fast", "-k", 2, "--decode", "fast")
+    coulis("run", image_folder, "-o", "fast", "-k", 2, "--decode", "fast")
     assert json.loads((tmp_path / "fast" / "run.json").read_text())["recipe"]["decode"] == "fast"
-    assert "decode" in one_sentence(coulis("run", pictures, "-o", "fast", "-k", 2, code=1))
-    assert "kind of job" in one_sentence(coulis("featurize", pictures, "-o", "out", code=1))
+    assert "decode" in one_sentence(coulis("run", image_folder, "-o", "fast", "-k", 2, code=1))
+    assert "kind of job" in one_sentence(coulis("featurize", image_folder, "-o", "out", code=1))
 
 
 @pytest.mark.quick(0)
-def test_precision_is_part_of_the_recipe(coulis, pictures, tmp_path):
+def test_precision_is_part_of_the_recipe(coulis, image_folder, tmp_path):
     assert "float32, bf16 or int8" in one_sentence(
-        coulis("run", pictures, "-o", "out", "--precision", "half", code=2))
-    coulis("featurize", pictures, "-o", "out")
+        coulis("run", image_folder, "-o", "out", "--precision", "half", code=2))
+    coulis("featurize", image_folder, "-o", "out")
     assert "precision" not in json.loads((tmp_path / "out" / "run.json").read_text())["recipe"]  # as before the option
-    assert "precision" in one_sentence(coulis("featurize", pictures, "-o", "out", "--precision", "bf16", code=1))
-    coulis("featurize", pictures, "-o", "low", "--precision", "int8")
+    assert "precision" in one_sentence(coulis("featurize", image_folder, "-o", "out", "--precision", "bf16", code=1))
+    coulis("featurize", image_folder, "-o", "low", "--precision", "int8")
     recipe = json.loads((tmp_path / "low" / "run.json").read_text())["recipe"]
     assert recipe["precision"] == "int8" and recipe["precision_instructions"] in ("amx_int8", "avx512_vnni", "none")
-    assert "precision" in one_sentence(coulis("featurize", pictures, "-o", "low", "--precision", "bf16", code=1))
+    assert "precision" in one_sentence(coulis("featurize", image_folder, "-o", "low", "--precision", "bf16", code=1))
 
 
-def test_output_among_the_pictures(coulis, tmp_path):
+def test_output_among_the_images(coulis, tmp_path):
     for number in range(5):
-        draw_picture(number).save(tmp_path / f"{number}.jpg")
+        draw_image(number).save(tmp_path / f"{number}.jpg")
     coulis("run", ".", "-o", "out", "-k", 2)
     assert "5 images" in coulis("run", ".", "-o", "out", "-k", 2).stderr
 
 
-def test_two_at_once(coulis, command, pictures, tmp_path):
+def test_two_at_once(coulis, command, image_folder, tmp_path):
     for _ in range(5):  # on a busy machine the first may be done before it is stopped
         shutil.rmtree(tmp_path / "out", ignore_errors=True)
-        first = subprocess.Popen([str(command), "run", str(pictures), "-o", "out"], cwd=tmp_path,
+        first = subprocess.Popen([str(command), "run", str(image_folder), "-o", "out"], cwd=tmp_path,
                                  stderr=subprocess.DEVNULL)
         while first.poll() is None and not (tmp_path / "out" / "run.json").exists():
             time.sleep(0.001)
         os.kill(first.pid, signal.SIGSTOP)
         if first.poll() is None:
             break
-    assert "another coulis" in one_sentence(coulis("run", pictures, "-o", "out", code=1))
+    assert "another coulis" in one_sentence(coulis("run", image_folder, "-o", "out", code=1))
     os.kill(first.pid, signal.SIGCONT)
     assert first.wait() == 0
 

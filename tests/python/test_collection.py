@@ -7,7 +7,7 @@ import subprocess
 import coulis
 import numpy as np
 import pytest
-from conftest import draw_picture
+from conftest import draw_image
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
@@ -17,14 +17,14 @@ def draw(folder):
     """80 images in two folders: 60 of their own kinds, 20 that are copies, resized copies, or damaged."""
     for number in range(60):
         (folder / f"kind-{number % 2}").mkdir(parents=True, exist_ok=True)
-        draw_picture(number, (90, 70)).save(folder / f"kind-{number % 2}" / f"{number:03}.png")
+        draw_image(number, (90, 70)).save(folder / f"kind-{number % 2}" / f"{number:03}.png")
     for number in range(6):  # the same bytes, under another label
         original = folder / "kind-0" / f"{2 * number:03}.png"
         (folder / "kind-1" / f"copy-{number}.png").write_bytes(original.read_bytes())
     for number in range(6):  # the same pixels in another file
-        draw_picture(number + 20, (90, 70)).save(folder / "kind-0" / f"again-{number}.png", compress_level=1)
+        draw_image(number + 20, (90, 70)).save(folder / "kind-0" / f"again-{number}.png", compress_level=1)
     for number in range(6):  # larger
-        draw_picture(number + 40, (90, 70)).resize((180, 140)).save(folder / "kind-0" / f"large-{number}.png")
+        draw_image(number + 40, (90, 70)).resize((180, 140)).save(folder / "kind-0" / f"large-{number}.png")
     (folder / "kind-0" / "bad.png").write_bytes(b"no image")
     (folder / "kind-1" / "bad.png").write_bytes(b"no image")
     return folder
@@ -100,7 +100,7 @@ def test_search_for_a_file(result, rows, tmp_path):
     (tmp_path / "query.png").write_bytes(open(paths[11], "rb").read())
     found = coulis.search(result, tmp_path / "query.png", k=3)
     assert found[0]["path"] == paths[11] and found[0]["similarity"] == 1
-    draw_picture(500, (90, 70)).save(tmp_path / "new.png")
+    draw_image(500, (90, 70)).save(tmp_path / "new.png")
     vector = coulis.Featurizer().featurize([tmp_path / "new.png"]).values
     x = np.array([row["features"] for row in table if row["features"] is not None], np.float32)
     assert [match["path"] for match in coulis.search(result, tmp_path / "new.png", k=3)] == [
@@ -176,10 +176,10 @@ def test_dedup_kinds_and_labels(result):
 def test_dedup_against_another(result, rows, tmp_path, lite0_path):
     folder = tmp_path / "other"
     folder.mkdir()
-    draw_picture(3, (90, 70)).save(folder / "same.png", compress_level=2)
-    draw_picture(3, (90, 70)).save(folder / "same-again.png", compress_level=3)
-    draw_picture(999, (90, 70)).save(folder / "new.png")
-    draw_picture(999, (90, 70)).save(folder / "new-again.png")
+    draw_image(3, (90, 70)).save(folder / "same.png", compress_level=2)
+    draw_image(3, (90, 70)).save(folder / "same-again.png", compress_level=3)
+    draw_image(999, (90, 70)).save(folder / "new.png")
+    draw_image(999, (90, 70)).save(folder / "new-again.png")
     coulis.featurize(folder, tmp_path / "out")
     found = coulis.dedup(tmp_path / "out", against=result, threshold=0.999)
     # What stands twice in one collection alone is no match.
@@ -361,8 +361,8 @@ def test_csv_quotes_what_needs_it(tmp_path):
         assert list(csv.reader(file))[1][0] == 'a "quoted", name\nof two lines.jpg'
 
 
-def test_a_result_without_vectors_is_refused(result, tmp_path, pictures, lite0_path):
-    coulis.run(pictures, tmp_path / "out", components=2, drop_features=True)
+def test_a_result_without_vectors_is_refused(result, tmp_path, image_folder, lite0_path):
+    coulis.run(image_folder, tmp_path / "out", components=2, drop_features=True)
     with pytest.raises(coulis.Error, match="--drop-features"):
         coulis.dedup(tmp_path / "out")
     assert coulis.export(tmp_path / "out", tmp_path / "x.npy", what="pca")["dimensions"] == 2

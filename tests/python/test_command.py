@@ -260,7 +260,7 @@ def test_short_forms(say):
     assert json.loads(say("bench", "--seconds=0.1", "--threads=1", "--json"))["threads"] == 1
 
 
-def test_a_folder_may_be_named_like_a_file(command, pictures, tmp_path):
+def test_a_folder_may_be_named_like_a_file(command, image_folder, tmp_path):
     (tmp_path / "v1.csv").mkdir()
-    done = subprocess.run([command, "run", pictures / "red", "-ov1.csv", "-k2", "--quiet"], cwd=tmp_path)
+    done = subprocess.run([command, "run", image_folder / "red", "-ov1.csv", "-k2", "--quiet"], cwd=tmp_path)
     assert done.returncode == 0 and (tmp_path / "v1.csv" / "run.json").exists()

@@ -9,7 +9,7 @@ import numpy
 import pytest
 import torch_nets
 from coulis.convert import add, layouts, onnx_import, safetensors_file, store, torch_zip
-from net_helpers import COSINE, RELATIVE, generated_pictures
+from net_helpers import COSINE, RELATIVE, generated_images
 from weight_makers import torch_state, torch_zip_bytes
 
 STATE = {"a": numpy.arange(6, dtype="<f4").reshape(2, 3), "n": numpy.int64(7), "h": numpy.ones((2, 1), "<f2")}
@@ -115,7 +115,7 @@ def test_layout_agrees_with_a_graph_written_apart(name, tmp_path):
     layout = name if "efficientnet" in name else None  # timm's two families look the same
     path = add.put("mine", lambda: add.convert(source, "mine", "torch", layout), tmp_path)
     size = {"tf-efficientnet-lite2": 260}.get(name, 224)
-    pixels = generated_pictures(4, size, size)
+    pixels = generated_images(4, size, size)
     mean, std = HALF if name.startswith("tf-") else IMAGENET
     prepared = ((pixels / 255.0 - mean) / std).transpose(0, 3, 1, 2).astype(numpy.float32)
     net, outputs = NETS[name](state)
@@ -128,7 +128,7 @@ def test_layout_agrees_with_a_graph_written_apart(name, tmp_path):
         wanted = wanted.astype(numpy.float64)
         cosine = (found * wanted).sum(1) / numpy.linalg.norm(found, axis=1) / numpy.linalg.norm(wanted, axis=1)
         assert cosine.min() >= COSINE, (features, cosine.min())
-        assert wanted.std(0).max() > 0.01 * abs(wanted).max()  # no two pictures come out the same
+        assert wanted.std(0).max() > 0.01 * abs(wanted).max()  # no two images come out the same
         assert abs(found - wanted).max() <= RELATIVE * abs(wanted).max(), features
 
 
@@ -182,7 +182,7 @@ def test_files_that_are_none_of_pytorch(tmp_path):
             add.convert(tmp_path / name, "n", "torch")
 
 
-def test_how_pictures_are_prepared_can_be_said(tmp_path):
+def test_how_images_are_prepared_can_be_said(tmp_path):
     source = tmp_path / "w.pth"
     source.write_bytes(torch_zip_bytes(torch_state("resnet18")[0]))
     description, _ = add.convert(source, "n", "torch")

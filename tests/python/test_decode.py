@@ -9,7 +9,7 @@ import pytest
 
 Image = pytest.importorskip("PIL.Image")
 from PIL import ImageOps  # noqa: E402
-from test_image import JPEG, MADE, OPTIONS, files, made, picture, saved  # noqa: E402
+from test_image import JPEG, MADE, OPTIONS, files, made, patterned, saved  # noqa: E402
 
 import coulis  # noqa: E402
 
@@ -43,7 +43,7 @@ def by_draft(data, size, resize="squash", orient="ignore"):
 
 
 def outcome(data, size, **options):
-    """The pixels, or the status and the sentence without the row a picture was cut at, which only tells about where."""
+    """The pixels, or the status and the sentence without the row an image was cut at, which only tells about where."""
     try:
         return coulis.load_image(data, size, **options)
     except coulis.Error as error:
@@ -64,7 +64,7 @@ def assert_refused_alike(data, size=(3, 3), **options):
 def test_bytes_of_pillows_draft(mode, settings):
     fractions = set()
     for image_size in [(128, 128), (131, 67), (200, 203), (65, 260), (33, 500), (500, 33), (263, 257)]:
-        data = saved(picture(mode, image_size), "JPEG", **settings)
+        data = saved(patterned(mode, image_size), "JPEG", **settings)
         for target in ((16, 16), (9, 30), (31, 8), (7, 7)):
             for options in ({}, {"resize": "crop"}):
                 expected, fraction = by_draft(data, target, **options)
@@ -78,7 +78,7 @@ def test_orientation():
         for orientation in range(1, 9):
             exif = Image.Exif()
             exif[0x0112] = orientation
-            data = saved(picture("RGB", image_size), "JPEG", exif=exif)
+            data = saved(patterned("RGB", image_size), "JPEG", exif=exif)
             for options in ({}, {"resize": "crop"}):
                 expected, fraction = by_draft(data, (16, 12), orient="exif", **options)
                 assert fraction == 4
@@ -90,7 +90,7 @@ def test_from_which_size():
     """A side of less than four times the wanted one changes nothing; from there on, pixels differ."""
     for side, same in ((63, True), (64, False)):
         for image_size in ((side, 200), (200, side)):
-            data = saved(picture("RGB", image_size), "JPEG")
+            data = saved(patterned("RGB", image_size), "JPEG")
             exact, fast = (coulis.load_image(data, (16, 16), decode=decode) for decode in ("exact", "fast"))
             assert np.array_equal(exact, fast) == same
 
@@ -104,9 +104,9 @@ def test_other_formats_are_untouched(kind, mode, settings):
 
 
 def test_stored_size_is_told():
-    data = saved(picture("RGB", (203, 137)), "JPEG")
+    data = saved(patterned("RGB", (203, 137)), "JPEG")
     with coulis.Featurizer(decode="fast") as featurizer:
-        result = featurizer.featurize([saved(picture("RGB", (1801, 1203)), "JPEG"), data])
+        result = featurizer.featurize([saved(patterned("RGB", (1801, 1203)), "JPEG"), data])
     assert result.status == ["ok", "ok"]
     assert result.width.tolist() == [1801, 203] and result.height.tolist() == [1203, 137]
 
@@ -115,7 +115,7 @@ def test_stored_size_is_told():
 @pytest.mark.parametrize("mode, settings", JPEG)
 def test_cut_files_are_refused_alike(mode, settings):
     for image_size in [(40, 300), (130, 121)]:
-        data = saved(picture(mode, image_size), "JPEG", **settings)
+        data = saved(patterned(mode, image_size), "JPEG", **settings)
         cuts = sorted({len(data) * i // 500 for i in range(1, 500)} | set(range(len(data) - 20, len(data))))
         refused = [assert_refused_alike(data[:cut]) for cut in cuts]
         assert refused.count(True) > 0.9 * len(cuts)
@@ -125,7 +125,7 @@ def test_damaged_files_are_refused_alike():
     rng = np.random.default_rng(5)
     refused = 0
     for settings in ({}, {"progressive": True}, {"restart_marker_rows": 1}):
-        data = np.frombuffer(saved(picture("RGB", (130, 121)), "JPEG", **settings), np.uint8)
+        data = np.frombuffer(saved(patterned("RGB", (130, 121)), "JPEG", **settings), np.uint8)
         for _ in range(400):
             damaged = data.copy()
             places = rng.integers(0, len(data), rng.integers(1, 6))

@@ -8,7 +8,7 @@ import coulis
 import numpy
 import pytest
 from coulis import Moments
-from conftest import draw_picture
+from conftest import draw_image
 
 FORK = multiprocessing.get_context("fork")
 SECONDS = 60  # after which a child counts as hanging
@@ -45,7 +45,7 @@ def matrix():
 def images(tmp_path_factory):
     folder = tmp_path_factory.mktemp("images")
     for number in range(6):
-        draw_picture(number).save(folder / f"{number}.jpg")
+        draw_image(number).save(folder / f"{number}.jpg")
     return sorted(str(p) for p in folder.iterdir())
 
 

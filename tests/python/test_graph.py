@@ -83,7 +83,7 @@ def net_windows_not_square(net):
     return net.end(net.window(node, 9, (2, 4), (1, 2), groups=9))
 
 
-def net_kernel_wider_than_the_picture(net):
+def net_kernel_wider_than_the_image(net):
     net.input.update(width=3, height=2)
     return net.end(net("conv", "image", channels=5, kernel=7, bias=True))
 
@@ -233,7 +233,7 @@ def test_small_network_agrees_with_onnx_runtime(name, tmp_path):
 
 
 def random_network(seed):
-    """A network of random layers, each on one or two earlier ones; the first is a convolution of the picture."""
+    """A network of random layers, each on one or two earlier ones; the first is a convolution of the image."""
     generator = numpy.random.default_rng(seed)
 
     def pick(*values):

@@ -10,7 +10,7 @@ import coulis
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from conftest import draw_picture
+from conftest import draw_image
 from growing import IMAGES, all_bytes, everything, model, refusal, resumed, run, same, touch  # noqa: F401
 
 
@@ -37,9 +37,9 @@ def change_same_size():
 
 
 CHANGES = {
-    "added first": (lambda: draw_picture(100).save("images/a/000.png"), {"new": 1}),
-    "added last": (lambda: draw_picture(100).save("images/b/99.png"), {"new": 1}),
-    "changed": (lambda: draw_picture(100).save("images/b/05.png"), {"changed": 1}),
+    "added first": (lambda: draw_image(100).save("images/a/000.png"), {"new": 1}),
+    "added last": (lambda: draw_image(100).save("images/b/99.png"), {"new": 1}),
+    "changed": (lambda: draw_image(100).save("images/b/05.png"), {"changed": 1}),
     "changed, same size": (change_same_size, {"changed": 1}),
     "now damaged": (lambda: Path("images/b/05.png").write_bytes(b"\x89PNG\r\n\x1a\n"), {"changed": 1}),
     "removed": (lambda: os.remove("images/a/10.png"), {"gone": 1}),
@@ -51,7 +51,7 @@ CHANGES = {
     "touched": (touch, {"touched": 1}),
     "all touched": (restore_times, {"touched": IMAGES}),
     "copied as a whole": (copy_all, {}),
-    "failed, and mended": (lambda: draw_picture(5).save("images/a/bad.jpg"), {"changed": 1, "failed": 0}),
+    "failed, and mended": (lambda: draw_image(5).save("images/a/bad.jpg"), {"changed": 1, "failed": 0}),
     "everything": (everything, {"new": 2, "changed": 3, "gone": 1, "moved": 1, "touched": 1, "failed": 0}),
 }
 
@@ -81,7 +81,7 @@ def test_vectors_are_carried_over_and_not_made_again(run):
     part = Path("out/features/part-00001.parquet")
     before = pq.read_table(part).to_pylist()
     run(out="other", function=coulis.featurize)
-    draw_picture(100).save("images/b/zzz.png")
+    draw_image(100).save("images/b/zzz.png")
     summary_before = json.loads(Path("out/run.json").read_text())
     assert run(function=coulis.featurize)["counts"]["resumed"] == IMAGES
     after = {row["path"]: row for row in coulis.read_table("out").to_pylist()}
@@ -107,7 +107,7 @@ def test_what_failed_is_tried_again(run):
     run("@list.txt")  # in vain: the result is the same, and stays
     assert {p: p.stat().st_mtime_ns for p in Path("out").rglob("*.*")} == times
     Path("images/x").mkdir()
-    draw_picture(7).save("images/x/late.png")
+    draw_image(7).save("images/x/late.png")
     run("@list.txt")
     assert coulis.read_table("out").to_pylist()[-1]["status"] == "ok" and resumed() == 5
     run("@list.txt", out="fresh")
@@ -150,8 +150,8 @@ def test_archives_by_the_hash_of_their_members(run):
 
     pack()
     run("images.tar")
-    draw_picture(100).save("images/a/02.png")
-    draw_picture(101).save("images/a/03.png")
+    draw_image(100).save("images/a/02.png")
+    draw_image(101).save("images/a/03.png")
     os.rename("images/b/05.png", "images/b/z.png")
     pack()
     plan = run("images.tar", dry_run=True)["plan"]
@@ -184,7 +184,7 @@ def test_vectors_only(run):
 def test_from_an_unfinished_result(run):
     """An interrupted job of other images: its parts, and what was kept of one in the making, are not lost."""
     refusal("interrupted", run, progress=lambda state: state.stage == "featurize" and state.done >= 13)
-    draw_picture(100).save("images/a/000.png")
+    draw_image(100).save("images/a/000.png")
     run()
     assert resumed() >= 10
     run(out="fresh")
@@ -194,11 +194,11 @@ def test_from_an_unfinished_result(run):
 def test_dropping_vectors(run):
     run(drop_features=True)
     run(drop_features=True)
-    draw_picture(100).save("images/a/000.png")
+    draw_image(100).save("images/a/000.png")
     assert "its vectors were dropped" in refusal("conflict", run, drop_features=True)
     shutil.rmtree("out")
     run()
-    draw_picture(101).save("images/a/001.png")
+    draw_image(101).save("images/a/001.png")
     run(drop_features=True)
     assert not Path("out/features").exists()
     run(out="fresh", drop_features=True)

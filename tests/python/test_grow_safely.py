@@ -9,7 +9,7 @@ from pathlib import Path
 import coulis
 import pyarrow.parquet as pq
 import pytest
-from conftest import draw_picture
+from conftest import draw_image
 from growing import IMAGES, all_bytes, everything, model, refusal, resumed, run, same  # noqa: F401
 
 
@@ -32,7 +32,7 @@ def test_keeping_the_pca(run):
     coulis.transform("fresh", "pca.safetensors", "applied")
     assert scores("out") == scores("applied")
     assert scores("out") != scores("fresh")
-    draw_picture(110).save("images/a/110.png")
+    draw_image(110).save("images/a/110.png")
     run(keep_pca=True)
     assert Path("out/pca.safetensors").read_bytes() == pca
     os.remove("images/a/110.png")
@@ -56,7 +56,7 @@ def test_keeping_a_pca_that_is_not_there(run):
 
 def test_another_recipe_is_refused(run, tmp_path):
     run()
-    draw_picture(100).save("images/a/000.png")
+    draw_image(100).save("images/a/000.png")
     before = all_bytes("out")
     for more, name in [(dict(components=2), "components"), (dict(resize="crop"), "resize"),
                        (dict(rows_per_file=4), "rows_per_file"), (dict(max_pixels=10**6), "max_pixels"),
@@ -78,8 +78,8 @@ def test_images_of_another_folder_do_not_take_the_place_of_all(run):
     before = all_bytes("out")
     os.rename("images", "mine")
     Path("images").mkdir()
-    draw_picture(900).save("images/other.png")
-    draw_picture(901).save("images/others.png")
+    draw_image(900).save("images/other.png")
+    draw_image(901).save("images/others.png")
     assert "none of those given now" in refusal("conflict", run)
     assert all_bytes("out") == before
     run(overwrite=True, components=2)
@@ -93,7 +93,7 @@ def test_a_damaged_part_is_not_carried_over(run):
     content = bytearray(part.read_bytes())
     content[len(content) // 2] ^= 1
     part.write_bytes(content)
-    draw_picture(100).save("images/b/zzz.png")
+    draw_image(100).save("images/b/zzz.png")
     run()
     assert resumed() < IMAGES
     run(out="fresh")
@@ -106,7 +106,7 @@ def test_interrupted(run, stage):
     run()
     everything()
     for number in range(200, 280):
-        draw_picture(number).save(f"images/a/{number}.png")
+        draw_image(number).save(f"images/a/{number}.png")
     before = all_bytes("out")
     refusal("interrupted", run, progress=lambda state: state.stage == stage and state.done > 40)
     assert coulis.verify("out")
@@ -115,7 +115,7 @@ def test_interrupted(run, stage):
     assert all(name.startswith(".next/") for name in now.keys() - before.keys())
     assert coulis.search("out", "images/a/02.png", k=3)
     if stage == "transform":  # images that change now are seen, too
-        draw_picture(300).save("images/a/200.png")
+        draw_image(300).save("images/a/200.png")
         os.remove("images/a/201.png")
     run()
     if stage == "fit":
@@ -132,7 +132,7 @@ def test_pieces_leave_out_vectors_that_are_carried_over(run, changed):
     more = dict(rows_per_file=5000)
     run(**more)
     for number in (3, 400, 403, 900):  # runs of 400, 2, 496 and some rows that are carried over
-        draw_picture(1000 + number).save(f"images/b/{number:04}-new.png")
+        draw_image(1000 + number).save(f"images/b/{number:04}-new.png")
     refusal("interrupted", run, progress=lambda state: state.stage == "featurize" and state.done > 960, **more)
     names = sorted(Path("out/.next/features").glob(".part-00000.piece-*"))
     pieces = [pq.read_table(piece, columns=["path", "status", "features"]) for piece in names]
@@ -141,7 +141,7 @@ def test_pieces_leave_out_vectors_that_are_carried_over(run, changed):
     assert sum(map(len, without)) > 600 and set(without[0]["status"].to_pylist()) == {"ok"}
     assert not any("-new" in path for piece in without for path in piece["path"].to_pylist())
     if changed:  # an image of such a piece, which is no longer good then
-        draw_picture(2000).save("images/b/0300.png")
+        draw_image(2000).save("images/b/0300.png")
     good = []  # the pieces that the job goes on with; others are removed first
     run(progress=lambda state: good.append([name for name in names if name.exists()]), **more)
     assert (good[0] == names) != changed
@@ -163,7 +163,7 @@ def test_interrupted_and_then_overwritten(run):
 def test_interrupted_and_then_changed_back(run):
     run()
     run(out="fresh")
-    draw_picture(100).save("images/a/000.png")
+    draw_image(100).save("images/a/000.png")
     refusal("interrupted", run, progress=lambda state: state.stage == "transform")
     os.remove("images/a/000.png")
     os.remove("images/a/bad.jpg")
@@ -215,6 +215,6 @@ def test_command(run, command, model):
     assert said in call().stderr
     run(out="fresh")
     same()
-    draw_picture(120).save("images/a/120.png")
+    draw_image(120).save("images/a/120.png")
     assert "1 new, 0 changed, 0 gone; 25" in call("--keep-pca").stderr
     assert "exclude one another" in call("--keep-pca", "--overwrite", code=1).stderr

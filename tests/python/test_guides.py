@@ -7,7 +7,7 @@ import sys
 
 import guides
 import pytest
-from conftest import draw_picture
+from conftest import draw_image
 
 WALKED = {
     "docs/python.md": [],
@@ -26,7 +26,7 @@ def folder(tmp_path, monkeypatch, command):
     places += [f"photos/{name}" for name in ("a.png", "b.png", "c.png", "d.png", "apple.jpg")]
     for index, place in enumerate([*places, "apple.jpg", "pear.png", "new-photos/1.png", "new-photos/2.png"]):
         (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
-        draw_picture(index).point(lambda value, add=90 * ("pear" in place): value // 2 + add).save(tmp_path / place)
+        draw_image(index).point(lambda value, add=90 * ("pear" in place): value // 2 + add).save(tmp_path / place)
     (tmp_path / "build").mkdir()
     (tmp_path / "build" / "coulis").symlink_to(command)
     return tmp_path

@@ -16,7 +16,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
-from conftest import draw_picture
+from conftest import draw_image
 from remote_servers import Faults, Server, folder_of, reset, send
 
 MANY = 2000 if os.environ.get("COULIS_TEST_LONG") else 100
@@ -40,7 +40,7 @@ def images(tmp_path_factory):
         if found:
             target.write_bytes(found[number * step % len(found)].read_bytes())
         else:
-            draw_picture(number, (40 + number % 60, 50)).save(target)
+            draw_image(number, (40 + number % 60, 50)).save(target)
     return folder
 
 

@@ -1,6 +1,6 @@
-"""Pictures decode to Pillow's bytes, and are refused where Pillow refuses them.
+"""Images decode to Pillow's bytes, and are refused where Pillow refuses them.
 
-COULIS_TEST_FULL=1 compares all of fruits-360's test pictures instead of every eighth.
+COULIS_TEST_FULL=1 compares all of fruits-360's test images instead of every eighth.
 """
 
 import io
@@ -20,7 +20,7 @@ import coulis  # noqa: E402
 
 FULL = os.environ.get("COULIS_TEST_FULL") == "1"
 DIFFERENCES = Path(__file__).parents[1] / "data" / "jpeg_library_differences.txt"
-PICTURE_STATUSES = {"unreadable", "unsupported", "too_large", "empty", "missing"}
+IMAGE_STATUSES = {"unreadable", "unsupported", "too_large", "empty", "missing"}
 OPTIONS = [
     {},
     {"like": "pillow"},
@@ -67,7 +67,7 @@ def compare(data, size=(224, 224), **options):
     try:
         got = coulis.load_image(data, size, **options)
     except coulis.Error as error:
-        assert error.status in PICTURE_STATUSES, error
+        assert error.status in IMAGE_STATUSES, error
         return "both refuse" if expected is None else f"only coulis refuses: {error}"
     if expected is None:
         return "only Pillow refuses"
@@ -93,8 +93,8 @@ def assert_same(data, *arguments, **options):
     return result
 
 
-def picture(mode, size, seed=0):
-    """A picture with smooth and with rough parts, of any mode."""
+def patterned(mode, size, seed=0):
+    """An image with smooth and with rough parts, of any mode."""
     rng = np.random.default_rng(seed)
     bands = {"1": 1, "L": 1, "P": 1, "I;16": 1, "LA": 2, "RGB": 3, "RGBA": 4, "CMYK": 4}[mode]
     x, y = np.meshgrid(np.arange(size[0]), np.arange(size[1]))
@@ -117,7 +117,7 @@ def saved(image, kind, **settings):
     return out.getvalue()
 
 
-# ---- pictures made here ------------------------------------------------------
+# ---- images made here ------------------------------------------------------
 
 SIZES = [(1, 1), (1, 37), (41, 1), (17, 23), (64, 64), (131, 7), (40, 300), (300, 40)]
 JPEG = [
@@ -157,9 +157,9 @@ MADE = [("JPEG", *v) for v in JPEG] + [("PNG", *v) for v in PNG] + [("WEBP", *v)
 
 
 def made(kind, mode, settings, size):
-    image = picture(mode, size)
+    image = patterned(mode, size)
     if "append_images" in settings:
-        settings = {**settings, "append_images": [picture(mode, size, 1)]}
+        settings = {**settings, "append_images": [patterned(mode, size, 1)]}
     return saved(image, kind, **settings)
 
 
@@ -272,7 +272,7 @@ def test_png_palettes():
 
 
 def test_orientation():
-    image = picture("RGB", (31, 20))
+    image = patterned("RGB", (31, 20))
     for kind in ("JPEG", "PNG", "WEBP"):
         plain = coulis.load_image(saved(image, kind), (24, 24))
         for orientation in range(0, 10):
@@ -288,7 +288,7 @@ def test_orientation():
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
 def test_malformed_exif_never_refuses(kind):
-    image = picture("RGB", (31, 20))
+    image = patterned("RGB", (31, 20))
     tiff = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"
     faults = [b"", b"x", b"II*\0", b"MM\0*\xff\xff\xff\xff", tiff[:12], tiff[:15], tiff[:20]]
     faults.append(b"II*\0\x08\0\0\0\xff\xff" + tiff[10:])
@@ -305,7 +305,7 @@ def test_malformed_exif_never_refuses(kind):
 
 
 def test_orientation_in_xmp():
-    image = picture("RGB", (31, 20))
+    image = patterned("RGB", (31, 20))
     for text in (b'<x tiff:Orientation="6">', b"<tiff:Orientation>8<", b"tiff:Orientation 6 tiff:Orientation>3"):
         for kind in ("JPEG", "WEBP"):
             data = saved(image, kind, xmp=text)
@@ -332,7 +332,7 @@ def test_statuses(tmp_path):
     assert caught.value.status == "missing"
 
 
-# ---- shared pictures ---------------------------------------------------------
+# ---- shared images ---------------------------------------------------------
 
 
 def files(folder):

@@ -14,7 +14,7 @@ def package_config(what):
 
 @pytest.mark.quick(0)
 def test_replay_with_sanitizers(odd_images, more_formats, repository, tmp_path):
-    """fuzz_image over every odd picture, with address and undefined-behaviour sanitizers."""
+    """fuzz_image over every odd image, with address and undefined-behaviour sanitizers."""
     compiler = shutil.which("gcc") or shutil.which("clang")
     if not compiler:
         pytest.skip("no C compiler")

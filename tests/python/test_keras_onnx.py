@@ -1,8 +1,8 @@
 """Networks of keras.applications, exported by tf2onnx and imported, against Keras itself and ONNX Runtime.
 
 Part of the group `keras`, whose environment has Keras and tf2onnx. The weights are random, as no published ones are
-at hand; batch-norm statistics are near those of the pictures, as after training: with others, the features of deep
-networks come out the same for every picture, and prove nothing.
+at hand; batch-norm statistics are near those of the images, as after training: with others, the features of deep
+networks come out the same for every image, and prove nothing.
 """
 
 import os
@@ -12,7 +12,7 @@ import onnx
 import pytest
 from coulis.convert import graph, onnx_import, safetensors_file
 from net_helpers import COSINE, features
-from real_pictures import COUNT, real_pictures
+from real_images import COUNT, real_images
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 keras = pytest.importorskip("keras", reason="no keras: the group `keras` has an environment with it")
@@ -29,7 +29,7 @@ def narrow_vgg16():
     return keras.Model(base.input, keras.layers.Dense(10, activation="softmax", name="predictions")(x))
 
 
-# how to make it, how its pictures are prepared, the layer of the feature map, that of the pooled vector
+# how to make it, how its images are prepared, the layer of the feature map, that of the pooled vector
 NETWORKS = {
     "ResNet50": (keras.applications.ResNet50, "caffe", "conv5_block3_out", "avg_pool"),
     "ResNet50V2": (keras.applications.ResNet50V2, "tf", "post_relu", "avg_pool"),
@@ -49,8 +49,8 @@ PREPARE = {
 }
 
 
-def give_weights(model, pictures):
-    """Seeded weights (He et al., 2015: variance 2 over the inputs of a neuron) and statistics of the pictures."""
+def give_weights(model, images):
+    """Seeded weights (He et al., 2015: variance 2 over the inputs of a neuron) and statistics of the images."""
     generator = numpy.random.default_rng(11)
     norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
     for weight in model.weights:
@@ -70,7 +70,7 @@ def give_weights(model, pictures):
             layer.finalize_state()
     for layer in norms:
         layer.momentum = 0.0  # the statistics of one batch replace what was there
-    model(pictures, training=True)
+    model(images, training=True)
     for layer in norms:
         deviation = numpy.sqrt(numpy.asarray(layer.moving_variance))
         layer.moving_mean.assign_add(generator.normal(0, 0.1, deviation.shape) * deviation)
@@ -109,9 +109,9 @@ def test_features_are_those_of_keras_and_onnx_runtime(name, tmp_path):
     keras.utils.clear_session()
     model = make(weights=None)
     height, width = model.input_shape[1:3]
-    pixels = real_pictures(height, width)
+    pixels = real_images(height, width)
     prepared = PREPARE[preprocessing](pixels.astype(numpy.float32))
-    give_weights(model, prepared[::3])  # some of each kind of picture
+    give_weights(model, prepared[::3])  # some of each kind of image
 
     made = export(model, tmp_path / "net.onnx")
     options = onnx_import.Options(preprocessing)
@@ -129,7 +129,7 @@ def test_features_are_those_of_keras_and_onnx_runtime(name, tmp_path):
     if not pooled_layer:
         outputs.insert(1, outputs[0].reshape(COUNT, -1, channels).mean(1))
     directions = outputs[1] / numpy.linalg.norm(outputs[1], axis=1, keepdims=True)
-    assert (directions @ directions.T).min() < 0.99  # or the pictures' features would be all the same
+    assert (directions @ directions.T).min() < 0.99  # or the images' features would be all the same
     assert_same_direction(found["map"], outputs[0])
     assert_same_direction(found["pooled"], outputs[1])
     powers = numpy.exp(found["logits"] - found["logits"].max(1, keepdims=True))

@@ -34,7 +34,7 @@ def network():
                 value = generator.standard_normal(shape) * numpy.sqrt(2 / numpy.prod(shape[:-1]))
             elif kind == "gamma":  # the last of a block damped, so that the shortcuts do not add up beyond measure
                 value = generator.normal(0.4 if layer.name.endswith("_3_bn") else 1, 0.1, shape)
-            elif kind == "moving_variance":  # pictures come as -124 to 151
+            elif kind == "moving_variance":  # images come as -124 to 151
                 value = generator.uniform(0.5, 1.5, shape) * (1e4 if layer.name == "conv1_bn" else 1)
             else:
                 value = generator.normal(0, 0.1, shape)
@@ -77,7 +77,7 @@ def pixels(fruits):
 
 @pytest.fixture(scope="session")
 def wanted(network, pixels):
-    """Keras' own map and pooled features of the 50 pictures."""
+    """Keras' own map and pooled features of the 50 images."""
     import keras
 
     model = keras.Model(network.input, [network.get_layer(name).output for name in ("conv5_block3_out", "avg_pool")])
@@ -93,7 +93,7 @@ def test_resnet50_written_by_keras_gives_keras_features(style, network, pixels, 
     for features, expected in wanted.items():
         # Numbers that vanished or exploded would agree, or not, for no good reason.
         assert 0.5 < abs(expected).max() < 1000 and (expected != 0).mean() > 0.2
-        assert expected.std(0).max() > 0.01 * abs(expected).max()  # no two pictures come out the same
+        assert expected.std(0).max() > 0.01 * abs(expected).max()  # no two images come out the same
         with coulis.Featurizer(path, features, threads=2) as featurizer:
             found = featurizer.featurize_pixels(pixels).astype(numpy.float64)
         assert found.shape == expected.shape

@@ -12,7 +12,7 @@ import time
 
 import coulis
 import pytest
-from conftest import draw_picture
+from conftest import draw_image
 from net_helpers import Tiny, write_model
 
 KILLS = 250 if os.environ.get("COULIS_TEST_LONG") else 15  # of each of the four verbs
@@ -24,7 +24,7 @@ def place(tmp_path_factory):
     folder = tmp_path_factory.mktemp("kill")
     (folder / "images").mkdir()
     for number in range(40):
-        draw_picture(number).save(folder / "images" / f"{number:02}.png")
+        draw_image(number).save(folder / "images" / f"{number:02}.png")
     net = Tiny()
     write_model(folder / "tiny.safetensors", net.end(net.conv_norm("image", 8, 3)))
     return folder
@@ -108,8 +108,8 @@ def test_grow(command, run, place, tmp_path):
     images, after = place / "images", place / "after"
     shutil.copytree(images, after)
     subprocess.run(run(tmp_path / "before", 5), check=True, capture_output=True)
-    draw_picture(100).save(images / "05b.png")
-    draw_picture(101).save(images / "07.png")
+    draw_image(100).save(images / "05b.png")
+    draw_image(101).save(images / "07.png")
     (images / "20.png").unlink()
     (images / "30.png").rename(images / "zz.png")
     try:

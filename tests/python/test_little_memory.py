@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from conftest import draw_picture
+from conftest import draw_image
 
 MIB = 1 << 20
 
@@ -30,7 +30,7 @@ def test_steps(command, serial, lite0_path, tmp_path):
     images = tmp_path / "images"
     images.mkdir()
     for number in range(4):
-        draw_picture(number).save(images / f"{number}.jpg")
+        draw_image(number).save(images / f"{number}.jpg")
     codes = []
     for mebibytes in [40, 50, 60, 70, 80, 90, 100, 110, 120, 130, 140, 160, 180, 200, 250, 300, 400, 600]:
         code, said, seconds = limited([command, "run", images, "-o", tmp_path / f"out{mebibytes}", "-k", "2",

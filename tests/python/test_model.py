@@ -8,7 +8,7 @@ import struct
 import coulis
 import numpy
 import pytest
-from net_helpers import Tiny, generated_pictures
+from net_helpers import Tiny, generated_images
 from random_weights import random_tensors
 
 
@@ -203,7 +203,7 @@ DAMAGED = {
     "kernel huge": node(POOL, kernel=[2**31, 1]),
     "kernel of one number": node(CONV, kernel=[3]),
     "kernel missing": without(CONV, "kernel"),
-    "kernel larger than the picture": node(POOL, kernel=[40, 40], padding=[0, 0, 0, 0]),
+    "kernel larger than the image": node(POOL, kernel=[40, 40], padding=[0, 0, 0, 0]),
     "stride of 0": node(CONV, stride=[0, 1]),
     "stride negative": node(CONV, stride=[-1, 1]),
     "dilation of 0": node(CONV, dilation=[1, 0]),
@@ -278,7 +278,7 @@ def test_the_file_that_is_damaged_below_is_good(tmp_path):
     path.write_bytes(assemble(*good_parts()))
     with coulis.Featurizer(path, "logits") as featurizer:
         assert featurizer.length == 5
-        assert featurizer.featurize_pixels(generated_pictures(2, 14, 19)).any()
+        assert featurizer.featurize_pixels(generated_images(2, 14, 19)).any()
 
 
 @contextlib.contextmanager
@@ -332,7 +332,7 @@ def test_changed_bytes_give_a_network_or_a_sentence(tmp_path):
     header = 8 + struct.unpack_from("<Q", data)[0]
     generator = numpy.random.default_rng(4)
     path = tmp_path / "changed.safetensors"
-    pixels = generated_pictures(1, 14, 19)
+    pixels = generated_images(1, 14, 19)
     refused = 0
     for _ in range(1000):
         changed_data = bytearray(data)

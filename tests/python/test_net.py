@@ -9,7 +9,7 @@ import coulis
 import numpy
 import pytest
 from coulis.convert import graph, recipe, resnet50
-from net_helpers import KINDS, assert_close, features, generated_pictures, write_model
+from net_helpers import KINDS, assert_close, features, generated_images, write_model
 from net_oracle import Oracle, read_model
 
 # ---- efficientnet-lite0 ------------------------------------------------------------------
@@ -21,14 +21,14 @@ def lite0(lite0_path):
 
 
 def fruit_files(fruits, count):
-    """`count` pictures spread over the folder."""
+    """`count` images spread over the folder."""
     found = sorted((fruits / "test").rglob("*.jpg"))
     return [str(path) for path in found[:: max(1, len(found) // count)][:count]]
 
 
 @pytest.fixture(scope="module")
 def fruit_features(lite0, fruits):
-    """Paths of 400 pictures, and their features by Pillow and ONNX Runtime."""
+    """Paths of 400 images, and their features by Pillow and ONNX Runtime."""
     from PIL import Image
 
     files, pixels = fruit_files(fruits, 400), []
@@ -51,8 +51,8 @@ def test_400_fruits_agree_with_onnx_runtime(kind, fruit_features, lite0_path):
 
 @pytest.mark.quick(0)
 @pytest.mark.parametrize("kind", KINDS)
-def test_100_generated_pictures_agree_with_onnx_runtime(kind, lite0, lite0_path):
-    pixels = generated_pictures(100)
+def test_100_generated_images_agree_with_onnx_runtime(kind, lite0, lite0_path):
+    pixels = generated_images(100)
     assert_close(features(lite0_path, kind, pixels), lite0.run(pixels)[kind])
 
 
@@ -79,7 +79,7 @@ def test_lengths_and_description(lite0_path):
 
 
 def test_the_average_of_the_map_is_the_pooled_vector(lite0_path):
-    pixels = generated_pictures(6)
+    pixels = generated_images(6)
     area = features(lite0_path, "map", pixels).reshape(6, 49, 1280).astype(float).mean(1)
     # 49 numbers are added in float32: 49 * 2**-24 = 3e-6 of values that are at most 6
     numpy.testing.assert_allclose(features(lite0_path, "pooled", pixels), area, rtol=3e-6, atol=1e-6)
@@ -87,7 +87,7 @@ def test_the_average_of_the_map_is_the_pooled_vector(lite0_path):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_results_depend_neither_on_threads_nor_order_nor_batch(kind, lite0_path):
-    pixels = generated_pictures(13)
+    pixels = generated_images(13)
     order = numpy.random.default_rng(2).permutation(13)
     wanted = features(lite0_path, kind, pixels, 1)
     assert len({row.tobytes() for row in wanted}) == 13
@@ -125,7 +125,7 @@ def in_child(instruction_set, pixels, model, folder, threads):
 
 @pytest.mark.parametrize("instruction_set", ["scalar", "avx2", "avx512", "neon"])
 def test_every_instruction_set_agrees_with_onnx_runtime(instruction_set, lite0, lite0_path, tmp_path):
-    pixels = generated_pictures(12)
+    pixels = generated_images(12)
     found = in_child(instruction_set, pixels, lite0_path, tmp_path / "two", 2)
     wanted = lite0.run(pixels)
     for kind in KINDS:
@@ -142,7 +142,7 @@ def test_every_instruction_set_agrees_with_onnx_runtime(instruction_set, lite0, 
 def test_resnet50_with_random_weights_agrees_with_onnx_runtime(tmp_path):
     description = graph.describe(recipe.read("resnet50"), resnet50.build()[0])
     tensors = write_model(tmp_path / "resnet50.safetensors", description)
-    pixels = generated_pictures(6)
+    pixels = generated_images(6)
     wanted = Oracle(description, tensors).run(pixels)
     for kind in KINDS:
         assert_close(features(tmp_path / "resnet50.safetensors", kind, pixels), wanted[kind])
@@ -154,7 +154,7 @@ def test_a_graph_alone_opens_with_random_weights_only(tmp_path):
     path.write_text(json.dumps(description))
     with coulis.Featurizer(path, "map", random_weights=True) as featurizer:
         assert featurizer.length == 100352 and featurizer.model_info["sha256"] == ""
-        values = featurizer.featurize_pixels(generated_pictures(1))
+        values = featurizer.featurize_pixels(generated_images(1))
     assert numpy.isfinite(values).all() and values.any()
     with pytest.raises(coulis.Error) as caught:
         coulis.Featurizer(path)

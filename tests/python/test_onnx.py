@@ -13,7 +13,7 @@ from coulis.convert import graph, onnx_import, safetensors_file
 from net_helpers import assert_close, features
 from net_oracle import prepare
 from onnx import TensorProto, helper, numpy_helper
-from real_pictures import real_pictures
+from real_images import real_images
 
 HEIGHT, WIDTH = 18, 23
 
@@ -29,8 +29,8 @@ TORCH = {
 
 
 @pytest.fixture(scope="module")
-def pictures():
-    return real_pictures(224, 224)
+def images():
+    return real_images(224, 224)
 
 
 @pytest.mark.quick(0)
@@ -44,9 +44,9 @@ def pictures():
         ("mobilenet_v3_large", "script", 13, 4),
     ],
 )
-def test_networks_of_torchvision_agree_with_onnx_runtime(network, style, opset, count, pictures, tmp_path):
-    pictures = pictures[-count:]
-    x = prepare(pictures, {"input": TORCH})
+def test_networks_of_torchvision_agree_with_onnx_runtime(network, style, opset, count, images, tmp_path):
+    images = images[-count:]
+    x = prepare(images, {"input": TORCH})
     plain, full = torch_exports.make(network, style, opset, x)
     onnx.save(plain, tmp_path / "net.onnx")
     description, tensors = onnx_import.convert(tmp_path / "net.onnx", network, onnx_import.Options("torch"))
@@ -55,10 +55,10 @@ def test_networks_of_torchvision_agree_with_onnx_runtime(network, style, opset, 
     names = [output.name for output in full.graph.output]
     wanted = dict(zip(("map", "pooled", "logits"), torch_exports.session(full).run(names, {"input.1": x})))
     directions = wanted["pooled"] / numpy.linalg.norm(wanted["pooled"], axis=1, keepdims=True)
-    assert (directions @ directions.T).min() < 0.99  # or the pictures' features would be all the same
+    assert (directions @ directions.T).min() < 0.99  # or the images' features would be all the same
     for kind, values in wanted.items():
         values = values.transpose(0, 2, 3, 1) if values.ndim == 4 else values
-        assert_close(features(tmp_path / "net.safetensors", kind, pictures), values.reshape(len(values), -1))
+        assert_close(features(tmp_path / "net.safetensors", kind, images), values.reshape(len(values), -1))
 
 
 # ---- single operators -----------------------------------------------------------------------------
@@ -291,7 +291,7 @@ def test_gates_become_one_node(tmp_path):
     assert ops(found) == ["conv", "swish", "hard_swish"]
 
 
-def test_the_normalisation_of_the_picture_becomes_mean_and_std(tmp_path):
+def test_the_normalisation_of_the_image_becomes_mean_and_std(tmp_path):
     net = Net(nhwc=True, start=False)
     x = net("Div", net("Sub", "x", net.constant([0.2, -0.1, 0.4])), net.constant(0.7))
     x = net.conv(net("Transpose", x, perm=[0, 3, 1, 2]), 5, 3, pads=[1, 1, 1, 1])

@@ -39,7 +39,7 @@ NODES = {
     "cycle": ([node("Add", ["a", "c"], "b"), node("Relu", ["b"], "c")], [], "the Add.*reads 'c' before any node"),
     "its own output": ([node("Add", ["a", "b"], "b")], [], "the Add.*reads 'b' before any node"),
     "made twice": ([node("Relu", ["a"], "b"), node("Tanh", ["a"], "b")], [], "'b' is made twice"),
-    "weights of the picture": ([node("Conv", ["a", "a"], "b")], [], "its weight depends on the image"),
+    "weights of the image": ([node("Conv", ["a", "a"], "b")], [], "its weight depends on the image"),
     "channels that do not fit": ([node("Conv", ["a", "v"], "b")], [tensor("v", 4, 5, 1, 1)], "does not fit 4 channels"),
     "groups that do not fit": ([node("Conv", ["a", "v"], "b", group=3)], [tensor("v", 4, 1, 1, 1)], "does not fit"),
     "one-dimensional": ([node("Conv", ["a", "v"], "b")], [tensor("v", 4, 4, 3)], "has not 4 dimensions"),
@@ -96,7 +96,7 @@ NODES = {
         "neither one number nor one for each",
     ),
     "a constant that makes more": ([node("Mul", ["a", "p"], "b")], [tensor("p", 2, 4, 10, 10)], "neither one number"),
-    "division by the picture": ([node("Div", ["p", "a"], "b")], [tensor("p", 1)], "divides a constant by"),
+    "division by the image": ([node("Div", ["p", "a"], "b")], [tensor("p", 1)], "divides a constant by"),
     "division by 0": (
         [node("Div", ["a", "p"], "b")],
         [numpy_helper.from_array(numpy.zeros(1, "<f4"), "p")],

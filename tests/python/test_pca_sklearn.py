@@ -91,7 +91,7 @@ def test_in_a_pipeline_and_a_search():
         ).fit(x, y)
         scores[word] = search.cv_results_["mean_test_score"]
         assert "PCA" in repr(search) and "PCA" in search._repr_html_()
-    # Predictions from scores that agree to 1e-5: at most one of 720 pictures lies that near to a border.
+    # Predictions from scores that agree to 1e-5: at most one of 720 images lies that near to a border.
     np.testing.assert_allclose(scores["ours"], scores["theirs"], atol=1.5 / len(x))
 
 

@@ -10,7 +10,7 @@ import subprocess
 
 import coulis
 import pytest
-from conftest import REPOSITORY, draw_picture
+from conftest import REPOSITORY, draw_image
 from net_helpers import Tiny, write_model
 from power_loss import Recording, build_recorder
 from test_models import own, server, weights  # noqa: F401
@@ -31,7 +31,7 @@ def inputs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("inputs")
     (folder / "images").mkdir()
     for number in range(12):
-        draw_picture(number).save(folder / "images" / f"{number:02}.png")
+        draw_image(number).save(folder / "images" / f"{number:02}.png")
     net = Tiny()
     write_model(folder / "tiny.safetensors", net.end(net.conv_norm("image", 8, 3)))
     return folder
@@ -116,8 +116,8 @@ def test_grow(command, recorder, inputs, tmp_path):
     shutil.copytree(inputs, tmp_path / "inputs")
     job = arguments(command, tmp_path / "inputs", out, "--rows-per-file", "4")
     subprocess.run(job, check=True, capture_output=True)
-    draw_picture(100).save(images / "05b.png")
-    draw_picture(101).save(images / "07.png")
+    draw_image(100).save(images / "05b.png")
+    draw_image(101).save(images / "07.png")
     (images / "02.png").unlink()
     subprocess.run(arguments(command, tmp_path / "inputs", tmp_path / "whole", "--rows-per-file", "4"), check=True,
                    capture_output=True)

@@ -28,9 +28,9 @@ def on_terminal(command, *arguments, cwd, **variables):
 
 
 @pytest.fixture
-def mixed(pictures, tmp_path):
-    """The pictures, each a few times, and two files that are none."""
-    lines = sorted(str(p) for p in pictures.rglob("*") if p.is_file()) * 3 + ["gone.jpg", "away.jpg"]
+def mixed(image_folder, tmp_path):
+    """The images, each a few times, and two files that are none."""
+    lines = sorted(str(p) for p in image_folder.rglob("*") if p.is_file()) * 3 + ["gone.jpg", "away.jpg"]
     (tmp_path / "list.txt").write_text("\n".join(lines) + "\n")
     return len(lines)
 

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import draw_picture
+from conftest import draw_image
 
 OPTIONS = dict(components=3, rows_per_file=4, threads=2)
 
@@ -21,7 +21,7 @@ def images(tmp_path):
     folder = tmp_path / "images"
     folder.mkdir()
     for number in range(10):
-        draw_picture(number).save(folder / f"{number}.png")
+        draw_image(number).save(folder / f"{number}.png")
     return folder
 
 
@@ -202,7 +202,7 @@ def test_images_that_changed_are_computed_again(images, tmp_path, lite0_path, ch
     out, first = tmp_path / "out", images / "1.png"
     interrupted(images, out, after)
     if change == "size":
-        draw_picture(77).save(first)
+        draw_image(77).save(first)
     elif change == "time":
         before = first.stat()
         flip(first, first.read_bytes().index(b"IDAT") + 20)
@@ -225,7 +225,7 @@ def test_images_that_changed_after_the_fit(images, tmp_path, lite0_path):
     out = tmp_path / "out"
     refusal("interrupted", coulis.run, images, out, **OPTIONS, progress=lambda state: state.stage == "transform")
     assert (out / "pca.safetensors").exists()
-    draw_picture(77).save(images / "1.png")
+    draw_image(77).save(images / "1.png")
     coulis.run(images, out, **OPTIONS)
     coulis.run(images, tmp_path / "fresh", **OPTIONS)
     assert all_bytes(out) == all_bytes(tmp_path / "fresh")

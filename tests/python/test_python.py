@@ -15,8 +15,8 @@ import pytest
 from PIL import Image
 
 
-def picture(seed=0, size=(50, 40), kind="PNG"):
-    """A small picture in memory: its bytes, and it as Pillow made it."""
+def small_image(seed=0, size=(50, 40), kind="PNG"):
+    """A small image in memory: its bytes, and it as Pillow made it."""
     values = numpy.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), dtype=numpy.uint8)
     image, file = Image.fromarray(values), io.BytesIO()
     image.save(file, kind)
@@ -111,7 +111,7 @@ def test_the_installed_command_is_handed_the_arguments(tmp_path, repository):
 
 
 def test_load_image_from_every_kind_of_source(tmp_path):
-    data, image = picture()
+    data, image = small_image()
     path = tmp_path / "a picture.png"
     path.write_bytes(data)
     wanted = numpy.asarray(image.resize((30, 20), Image.BICUBIC))
@@ -125,7 +125,7 @@ def test_load_image_from_every_kind_of_source(tmp_path):
 def test_load_image_of_a_path_that_is_not_utf8(tmp_path):
     path = os.fsencode(tmp_path) + b"/\xff.png"
     with open(path, "wb") as file:
-        file.write(picture()[0])
+        file.write(small_image()[0])
     assert coulis.load_image(os.fsdecode(path)).shape == (224, 224, 3)
 
 
@@ -158,7 +158,7 @@ def test_load_image_options():
     [
         (b"", "empty"),
         (b"not an image at all", "unsupported"),
-        (picture()[0][:300], "unreadable"),
+        (small_image()[0][:300], "unreadable"),
         ("nowhere.jpg", "missing"),
     ],
 )
@@ -172,7 +172,7 @@ def test_load_image_errors(source, status):
 
 
 def test_load_image_arguments():
-    data = picture()[0]
+    data = small_image()[0]
     for arguments in (
         dict(size=(0, 5)),
         dict(size=(5, 1 << 20)),
@@ -198,7 +198,7 @@ def test_load_image_arguments():
 
 
 def test_featurize_mixes_sources_and_reports_each(featurizer, tmp_path):
-    data = [picture(seed)[0] for seed in range(3)]
+    data = [small_image(seed)[0] for seed in range(3)]
     (tmp_path / "a.png").write_bytes(data[1])
     result = featurizer.featurize(
         [data[0], tmp_path / "a.png", b"", "nowhere.png", data[2][:200], bytearray(data[2])]
@@ -213,7 +213,7 @@ def test_featurize_mixes_sources_and_reports_each(featurizer, tmp_path):
 
 
 def test_featurize_equals_featurize_pixels_of_load_image(featurizer):
-    data = [picture(seed)[0] for seed in range(5)]
+    data = [small_image(seed)[0] for seed in range(5)]
     pixels = numpy.stack([coulis.load_image(entry) for entry in data])
     assert featurizer.featurize(data).values.tobytes() == featurizer.featurize_pixels(pixels).tobytes()
     # what is not contiguous is copied
@@ -223,7 +223,7 @@ def test_featurize_equals_featurize_pixels_of_load_image(featurizer):
 
 
 def test_featurize_in_chunks_of_any_size_gives_the_same(featurizer, monkeypatch):
-    data = [picture(seed)[0] for seed in range(7)] + [b"", picture(9)[0]]
+    data = [small_image(seed)[0] for seed in range(7)] + [b"", small_image(9)[0]]
     whole = featurizer.featurize(data)
     monkeypatch.setattr("coulis.featurizer._CHUNK", 2)
     parts = featurizer.featurize(iter(data))
@@ -235,7 +235,7 @@ def test_featurize_in_chunks_of_any_size_gives_the_same(featurizer, monkeypatch)
 
 
 def test_featurize_one_and_none(featurizer, tmp_path):
-    data = picture()[0]
+    data = small_image()[0]
     (tmp_path / "a.png").write_bytes(data)
     alone = featurizer.featurize(data).values
     assert alone.shape == (1, 1280)
@@ -246,7 +246,7 @@ def test_featurize_one_and_none(featurizer, tmp_path):
 
 
 def test_featurizer_options_reach_the_library(lite0_path):
-    data = picture(3, (60, 30))[0]
+    data = small_image(3, (60, 30))[0]
     pixels = coulis.load_image(data, resize="crop")
     with coulis.Featurizer(lite0_path, resize="crop", threads=1) as featurizer:
         assert featurizer.featurize(data).values.tobytes() == featurizer.featurize_pixels(pixels[None]).tobytes()
@@ -273,11 +273,11 @@ def test_a_closed_featurizer_says_so(lite0_path):
     featurizer.close()
     featurizer.close()
     with pytest.raises(ValueError, match="closed"):
-        featurizer.featurize(picture()[0])
+        featurizer.featurize(small_image()[0])
 
 
 def test_a_featurizer_can_be_shared_by_threads(featurizer):
-    data = [picture(seed)[0] for seed in range(4)]
+    data = [small_image(seed)[0] for seed in range(4)]
     wanted = featurizer.featurize(data).values.tobytes()
     found = []
     threads = [

@@ -7,17 +7,17 @@ import signal
 import coulis
 import numpy
 import pytest
-from test_python import picture
+from test_python import small_image
 
 
 @pytest.fixture()
 def folder(tmp_path):
-    """Two labels with three pictures each, and one file that is damaged."""
+    """Two labels with three images each, and one file that is damaged."""
     for label in ("pear", "apple"):
         (tmp_path / "photos" / label).mkdir(parents=True)
         for index in range(3):
-            (tmp_path / "photos" / label / f"{index}.png").write_bytes(picture(ord(label[0]) + index)[0])
-    (tmp_path / "photos" / "pear" / "broken.png").write_bytes(picture()[0][:200])
+            (tmp_path / "photos" / label / f"{index}.png").write_bytes(small_image(ord(label[0]) + index)[0])
+    (tmp_path / "photos" / "pear" / "broken.png").write_bytes(small_image()[0][:200])
     return tmp_path / "photos"
 
 

@@ -10,7 +10,7 @@ import zipfile
 import coulis
 import numpy as np
 import pytest
-from conftest import draw_picture
+from conftest import draw_image
 
 pytest.importorskip("pyarrow")
 COUNT = 12
@@ -23,7 +23,7 @@ def folder(tmp_path_factory):
     for number in range(COUNT):
         path = folder / LABELS[number % 3] / f"{number:02}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
-        draw_picture(number, (40, 30)).save(path)
+        draw_image(number, (40, 30)).save(path)
     return folder
 
 

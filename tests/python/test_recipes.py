@@ -19,7 +19,7 @@ import sys
 import coulis
 import guides
 import pytest
-from conftest import draw_picture
+from conftest import draw_image
 
 LONG = bool(os.environ.get("COULIS_TEST_LONG"))
 NEEDS = {
@@ -74,7 +74,7 @@ def exported(tmp_path_factory, repository, command, lite0_path):
     for number in range(20):
         place = folder / "photos" / ("apple", "pear")[number % 2] / f"{number}.png"
         place.parent.mkdir(parents=True, exist_ok=True)
-        draw_picture(number).save(place)
+        draw_image(number).save(place)
     (folder / "page.md").write_text(sections(repository)["Export once"])
     done = subprocess.run([sys.executable, guides.__file__, "page.md"], cwd=folder, capture_output=True, text=True,
                           env={**os.environ, "PATH": f"{command.parent}:{os.environ['PATH']}"}, check=False)

@@ -9,9 +9,9 @@ import coulis
 import numpy
 import pytest
 from coulis import _library
-from net_helpers import generated_pictures
+from net_helpers import generated_images
 
-# The least cosine with float32's vectors. Measured on these pictures, whose noise is a hard case: EfficientNet-Lite0
+# The least cosine with float32's vectors. Measured on these images, whose noise is a hard case: EfficientNet-Lite0
 # 0.9989 (bf16) and 0.9835 (int8; its narrow layers have channels of very different size), ResNet50 with random weights
 # 0.999997 and 0.99998. The distance from 1 may be twice as large, or more where it is tiny; a wrong product gives far
 # less.
@@ -33,7 +33,7 @@ def featurizer(network, lite0_path, **options):
 @pytest.mark.parametrize("precision", ["bf16", "int8"])
 @pytest.mark.parametrize("network", ["lite0", "resnet50"])
 def test_vectors_stay_close_and_depend_on_nothing_else(network, precision, lite0_path):
-    pixels = generated_pictures(9)
+    pixels = generated_images(9)
     with featurizer(network, lite0_path) as whole:
         wanted = whole.featurize_pixels(pixels)
     with featurizer(network, lite0_path, precision=precision, threads=1) as low:
@@ -62,7 +62,7 @@ with coulis.Featurizer(sys.argv[1], precision=sys.argv[2]) as featurizer:
 
 @pytest.mark.quick(0)
 def test_without_the_instructions_vectors_are_those_of_float32(lite0_path, tmp_path):
-    numpy.save(tmp_path / "pixels.npy", generated_pictures(3))
+    numpy.save(tmp_path / "pixels.npy", generated_images(3))
     for level in ("scalar", "avx2"):
         environment = {**os.environ, "COULIS_CPU": level, "PYTHONPATH": os.pathsep.join(sys.path)}
         found = [

@@ -24,9 +24,10 @@ def parts(folder):
 
 
 @pytest.fixture
-def start(command, pictures, tmp_path):
+def start(command, image_folder, tmp_path):
     def begin(out):
-        arguments = [str(command), "run", str(pictures), "-o", out, "-k", "5", "--rows-per-file", "4", "--threads", "2"]
+        arguments = [str(command), "run", str(image_folder), "-o", out, "-k", "5", "--rows-per-file", "4",
+                     "--threads", "2"]
         return subprocess.Popen(arguments, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
 
     return begin

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
-from conftest import draw_picture
+from conftest import draw_image
 from remote_servers import Faults, Server, send
 from s3_server import NEEDED, ROOT, caller, serve
 
@@ -38,11 +38,11 @@ def root(tmp_path_factory):
         if found:
             target.write_bytes(found[number * step % len(found)].read_bytes())
         else:
-            draw_picture(number, (40 + number % 60, 50)).save(target)
+            draw_image(number, (40 + number % 60, 50)).save(target)
     (root / "pictures" / "all-others").mkdir()
-    draw_picture(1, (50, 50)).save(root / "pictures" / "all-others" / "not-this.png")
+    draw_image(1, (50, 50)).save(root / "pictures" / "all-others" / "not-this.png")
     (root / "pictures" / "all" / "red" / "@eaDir").mkdir()
-    draw_picture(1, (50, 50)).save(root / "pictures" / "all" / "red" / "@eaDir" / "thumb.png")
+    draw_image(1, (50, 50)).save(root / "pictures" / "all" / "red" / "@eaDir" / "thumb.png")
     return root
 
 
@@ -134,7 +134,7 @@ def test_changed_objects_alone_are_made_again(coulis, server, root, tmp_path):
     folder = root / "pictures" / "changing"
     folder.mkdir()
     for number in range(6):
-        draw_picture(number, (50, 50)).save(folder / f"{number}.png")
+        draw_image(number, (50, 50)).save(folder / f"{number}.png")
 
     def run(out, code=0):
         with Faults(server, share=0) as between:
@@ -144,9 +144,9 @@ def test_changed_objects_alone_are_made_again(coulis, server, root, tmp_path):
 
     everything = [f"{number}.png" for number in range(6)]
     assert run("out") == everything and run("out") == []
-    draw_picture(7, (60, 50)).save(folder / "3.png")
+    draw_image(7, (60, 50)).save(folder / "3.png")
     (folder / "5.png").unlink()
-    draw_picture(8, (50, 50)).save(folder / "6.png")
+    draw_image(8, (50, 50)).save(folder / "6.png")
     assert run("out") == ["3.png", "6.png"]
     assert run("new") == ["0.png", "1.png", "2.png", "3.png", "4.png", "6.png"]
     for part in sorted((tmp_path / "new/features").iterdir()):
@@ -155,7 +155,7 @@ def test_changed_objects_alone_are_made_again(coulis, server, root, tmp_path):
     (tmp_path / "new/features/part-00002.parquet").unlink()
     summary = tmp_path / "new/run.json"
     summary.write_text(json.dumps({**json.loads(summary.read_text()), "complete": False}))
-    draw_picture(9, (70, 50)).save(folder / "0.png")
+    draw_image(9, (70, 50)).save(folder / "0.png")
     assert run("new") == ["0.png", "1.png", "4.png", "6.png"]  # the part of a changed object, and the one that is gone
     assert run("whole") == ["0.png", "1.png", "2.png", "3.png", "4.png", "6.png"]
     for part in sorted((tmp_path / "whole/features").iterdir()):

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
-from conftest import draw_picture
+from conftest import draw_image
 from remote_servers import Faults, Server, folder_of, send
 from s3_server import NEEDED, caller, environment, serve
 
@@ -35,9 +35,9 @@ def root(tmp_path_factory):
     files = {}
     for number in range(6):
         kept = io.BytesIO()
-        draw_picture(number, (1400, 1000)).save(kept, "bmp")
+        draw_image(number, (1400, 1000)).save(kept, "bmp")
         files[f"{number}.bmp"] = kept.getvalue()
-    draw_picture(9, (2000, 1700)).save(bucket / "one.bmp")
+    draw_image(9, (2000, 1700)).save(bucket / "one.bmp")
     shutil.copy(bucket / "one.bmp", bucket / "untagged.bmp")
     try:  # where the server looks for what S3 always has, and files that came otherwise lack
         os.setxattr(bucket / "one.bmp", "user.etag", b"0123456789abcdef")
@@ -129,7 +129,7 @@ def test_silence_is_not_waited_for(coulis, server, expected, tmp_path):
 def test_a_large_result(coulis, server, root, tmp_path):
     """Parts of a result that go to the bucket in several requests, each of which fails once."""
     for number in range(44):
-        draw_picture(number, (30, 30)).save(tmp_path / f"{number:02}.png")
+        draw_image(number, (30, 30)).save(tmp_path / f"{number:02}.png")
     (root / "results").mkdir(exist_ok=True)
     with Faults(server, stall=0.2, once=True) as faults:
         coulis("featurize", *tmp_path.glob("*.png"), "-o", "s3://results/map", "--features", "map",

@@ -11,7 +11,7 @@ import threading
 import time
 
 import pytest
-from conftest import draw_picture
+from conftest import draw_image
 from remote_servers import Faults, Server
 from s3_server import NEEDED, caller, environment, serve
 
@@ -26,7 +26,7 @@ JOB = ("-k", 3, "--rows-per-file", 4, "--threads", 2)
 def images(tmp_path_factory):
     folder = tmp_path_factory.mktemp("images")
     for number in range(14):
-        draw_picture(number, (50, 40)).save(folder / f"{number:02}.png")
+        draw_image(number, (50, 40)).save(folder / f"{number:02}.png")
     return folder
 
 

@@ -7,7 +7,7 @@ import coulis
 import numpy as np
 import pytest
 import test_texts
-from conftest import draw_picture
+from conftest import draw_image
 from net_helpers import Tiny, write_model
 from random_weights import random_tensors
 
@@ -36,7 +36,7 @@ def result(tmp_path_factory):
                                       test_texts.graph.metadata(description))
     (folder / "images").mkdir()
     for number in range(12):
-        draw_picture(number).save(folder / "images" / f"{number:02}.png")
+        draw_image(number).save(folder / "images" / f"{number:02}.png")
     (folder / "images" / "03.png").write_bytes(b"no image")
     coulis.featurize(folder / "images", folder / "out", model=str(folder / "tiny.safetensors"))
     return folder
@@ -76,7 +76,7 @@ def test_words_find_their_images(result, monkeypatch):
 
 def test_a_network_without_texts(tmp_path, lite0_path):
     (tmp_path / "images").mkdir()
-    draw_picture(1).save(tmp_path / "images" / "1.png")
+    draw_image(1).save(tmp_path / "images" / "1.png")
     coulis.featurize(tmp_path / "images", tmp_path / "out")
     with pytest.raises(coulis.Error, match="has no texts"):
         coulis.search(tmp_path / "out", text="apple")

@@ -27,9 +27,9 @@ def pieces(folder):
 
 
 @pytest.fixture(scope="module")
-def many(tmp_path_factory, pictures):
+def many(tmp_path_factory, image_folder):
     """A list of enough images for some seconds of work, some of which cannot be read."""
-    files = sorted(p for p in pictures.rglob("*") if p.is_file())
+    files = sorted(p for p in image_folder.rglob("*") if p.is_file())
     broken = tmp_path_factory.mktemp("broken") / "broken.jpg"
     broken.write_bytes(b"\xff\xd8\xff no JPEG")
     listing = broken.parent / "list.txt"

@@ -12,7 +12,7 @@ import joblib
 import numpy
 import pandas
 import pytest
-from conftest import draw_picture
+from conftest import draw_image
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.linear_model import LogisticRegression
@@ -35,7 +35,7 @@ def images(tmp_path_factory):
     """Paths of 16 images in two kinds, dark and bright."""
     folder = tmp_path_factory.mktemp("images")
     for number in range(16):
-        image = draw_picture(number).point(lambda value, add=128 * (number % 2): value // 2 + add)
+        image = draw_image(number).point(lambda value, add=128 * (number % 2): value // 2 + add)
         image.save(folder / f"{number:02}.png")
     return sorted(str(path) for path in folder.iterdir())
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as parquet
 import pytest
-from conftest import draw_picture
+from conftest import draw_image
 
 MANY = 2000 if os.environ.get("COULIS_TEST_LONG") else 60
 COLUMNS = ["path", "label", "status", "error", "width", "height", "features", "sha256", "bytes", "modified"]
@@ -39,7 +39,7 @@ def images(tmp_path_factory):
         if found:
             target.write_bytes(found[number * step % len(found)].read_bytes())
         else:
-            draw_picture(number, (40 + number % 60, 50)).save(target)
+            draw_image(number, (40 + number % 60, 50)).save(target)
     return folder
 
 

@@ -13,7 +13,7 @@ import transformers
 from coulis.convert import add, onnx_import, recipe
 from timm.models.vision_transformer import checkpoint_filter_fn
 
-PICTURES = 2
+IMAGES = 2
 COSINE, LARGEST = 0.999999, 1e-4  # of the largest number
 
 
@@ -136,7 +136,7 @@ def test_vectors_are_those_of_the_network_itself(name, tmp_path):
     stored = add.put("n", lambda: add.convert(path, "n", "torch", layout), tmp_path)
     description = json.loads(coulis.convert.safetensors_file.read(stored)[1]["coulis"])
     mean, std = (numpy.array(description["input"][key]) for key in ("mean", "std"))
-    pixels = blocks(PICTURES, 5)
+    pixels = blocks(IMAGES, 5)
     with torch.no_grad():
         wanted = run(net, torch.tensor(((pixels - mean) / std).transpose(0, 3, 1, 2), dtype=torch.float32))
     wanted = wanted.flatten(1).double().numpy()

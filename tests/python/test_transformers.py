@@ -4,7 +4,7 @@ import coulis
 import net_numpy as oracle
 import pytest
 from coulis.convert import graph
-from net_helpers import Tiny, assert_close, builders, features, generated_pictures, write_model
+from net_helpers import Tiny, assert_close, builders, features, generated_images, write_model
 
 
 def end(net, **kinds):
@@ -162,7 +162,7 @@ def check(description, tmp_path, seed=1):
     """All features against float64; on several threads, together and alone, to the byte."""
     path = tmp_path / "tiny.safetensors"
     tensors = write_model(path, description, seed=seed)
-    pixels = generated_pictures(6, description["input"]["height"], description["input"]["width"], seed)
+    pixels = generated_images(6, description["input"]["height"], description["input"]["width"], seed)
     wanted = oracle.run(description, tensors, pixels)
     for kind, values in wanted.items():
         found = features(path, kind, pixels, 2)
@@ -176,7 +176,7 @@ def check(description, tmp_path, seed=1):
 def test_network_agrees_with_float64(name, tmp_path):
     description = NETS[name](Tiny())
     path = check(description, tmp_path)
-    pixels = generated_pictures(2, description["input"]["height"], description["input"]["width"], 7)
+    pixels = generated_images(2, description["input"]["height"], description["input"]["width"], 7)
     kind = description["features"].get("default", "pooled")
     with coulis.Featurizer(path) as featurizer:
         assert featurizer.featurize_pixels(pixels).tobytes() == features(path, kind, pixels).tobytes()

@@ -13,7 +13,7 @@ import browser
 import coulis
 import numpy as np
 import pytest
-from conftest import draw_picture
+from conftest import draw_image
 from PIL import Image, ImageOps
 
 pytest.importorskip("pyarrow")
@@ -26,7 +26,7 @@ def result(tmp_path_factory, lite0_path):
     for number in range(90):
         label = ("pear", "plum", "fig </script> & \"x\"")[number % 3].replace("/", "")
         (folder / label).mkdir(exist_ok=True)
-        draw_picture(number, (90, 70)).save(folder / label / f"{number:03}.png")
+        draw_image(number, (90, 70)).save(folder / label / f"{number:03}.png")
     (folder / "plum" / "twice.png").write_bytes((folder / "pear" / "000.png").read_bytes())
     (folder / "plum" / "bad.jpg").write_bytes(b"no image")
     output = tmp_path_factory.mktemp("result") / "out"
@@ -95,7 +95,7 @@ def test_images_that_are_gone_have_no_thumbnail(tmp_path, lite0_path):
     folder = tmp_path / "images"
     folder.mkdir()
     for number in range(4):
-        draw_picture(number).save(folder / f"{number}.png")
+        draw_image(number).save(folder / f"{number}.png")
     coulis.run(folder, tmp_path / "out", components=2)
     (folder / "2.png").unlink()
     with pytest.warns(UserWarning, match=r"1 of 4 images could not be read again .*: .*/2\.png does not exist"):
@@ -212,7 +212,7 @@ def test_narrow_and_dark(page, tmp_path):
     light = [int(n) for n in re.findall(r"\d+", page.run("return getComputedStyle(document.body).color"))[:3]]
     back = [int(n) for n in re.findall(r"\d+", page.run("return getComputedStyle(document.body).backgroundColor"))[:3]]
     assert min(light) > 200 and max(back) < 60
-    page.picture(tmp_path / "narrow.png")
+    page.screenshot(tmp_path / "narrow.png")
     page.emulate("clearDeviceMetricsOverride")
     page.emulate("setEmulatedMedia", features=[])
     assert page.console() == []
@@ -347,7 +347,7 @@ def test_contact_sheet_of_odd_names(tmp_path, lite0_path):
     folder = tmp_path / "a&b <i>"
     folder.mkdir()
     for number in range(3):
-        draw_picture(number).save(folder / f"{number}\".png")
+        draw_image(number).save(folder / f"{number}\".png")
     coulis.featurize(folder, tmp_path / "out")
     coulis.search(tmp_path / "out", [0, 1], output=tmp_path / "s.html")
     assert "nearest to 0 and 1 more" in (tmp_path / "s.html").read_text()

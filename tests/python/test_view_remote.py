@@ -13,7 +13,7 @@ import zipfile
 
 import coulis
 import pytest
-from conftest import draw_picture
+from conftest import draw_image
 from remote_servers import Server, folder_of, send
 from s3_server import NEEDED, caller, serve
 
@@ -30,8 +30,8 @@ def images(tmp_path_factory):
     for number in range(COUNT):
         label = ("red", "dark green", "K\u00fcrbis & Co")[number % 3]
         (root / "all" / label).mkdir(parents=True, exist_ok=True)
-        draw_picture(number, (40 + number, 50)).save(root / "all" / label / f"{number:03}.{('png', 'jpg')[number % 2]}")
-    draw_picture(200, (2600, 2500)).resize((2600, 2500)).save(root / "all" / "red" / "large.bmp")
+        draw_image(number, (40 + number, 50)).save(root / "all" / label / f"{number:03}.{('png', 'jpg')[number % 2]}")
+    draw_image(200, (2600, 2500)).resize((2600, 2500)).save(root / "all" / "red" / "large.bmp")
     assert (root / "all" / "red" / "large.bmp").stat().st_size > 16 << 20
     return root
 
@@ -235,7 +235,7 @@ def test_what_is_no_longer_in_an_archive(images, tmp_path):
 def test_a_folder_may_be_called_as_an_archive_is(images, tmp_path):
     (tmp_path / "photos.tar").mkdir()
     for number in range(3):
-        draw_picture(number).save(tmp_path / "photos.tar" / f"{number}.png")
+        draw_image(number).save(tmp_path / "photos.tar" / f"{number}.png")
     coulis.run(tmp_path / "photos.tar", tmp_path / "out", components=2)
     assert coulis.view(tmp_path / "out", tmp_path / "r.html")["thumbnails_missing"] == 0
 

@@ -17,8 +17,8 @@ RUN = "import coulis; coulis.featurize('photos', 'out', threads=1, progress={})"
 
 
 @pytest.fixture
-def photos(pictures, tmp_path):
-    (tmp_path / "photos").symlink_to(pictures / "red")
+def photos(image_folder, tmp_path):
+    (tmp_path / "photos").symlink_to(image_folder / "red")
     return tmp_path
 
 

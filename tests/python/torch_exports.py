@@ -2,8 +2,8 @@
 
 Two styles: "script", of the exporter that traces (batch norms folded into convolutions, Flatten, Gemm), and "dynamo",
 of the one that came after (batch norms kept, ReduceMean for the last pooling, Reshape). Weights are random. Batch-norm
-statistics are near those of real pictures, as after training: with others, the features of deep networks with ReLU6 or
-gates come out the same for every picture, and prove nothing.
+statistics are near those of real images, as after training: with others, the features of deep networks with ReLU6 or
+gates come out the same for every image, and prove nothing.
 """
 
 import zlib
@@ -101,7 +101,7 @@ class Export:
             parts = zip(("weight", "bias", "running_mean", "running_var"), self.norm_parameters(name, count))
             inputs = [self.constant(f"{name}.{part}", values) for part, values in parts]
             return self.node("BatchNormalization", [x, *inputs], path, epsilon=epsilon, momentum=0.9, training_mode=0)
-        # The statistics of this batch of pictures, which become outputs of the graph.
+        # The statistics of this batch of images, which become outputs of the graph.
         mean = self.node("ReduceMean", [x], path + "/mean", axes=[0, 2, 3])
         centred = self.node("Sub", [x, mean], path + "/centred")
         square = self.node("Mul", [centred, centred], path + "/square")
@@ -252,16 +252,16 @@ NETWORKS = {
 }
 
 
-def make(network, style, opset, pictures):
+def make(network, style, opset, images):
     """The model with its last output only, and one with map, pooled and logits, for ONNX Runtime.
 
-    `pictures`: float32 (n, 3, SIDE, SIDE); the batch norms get the statistics of some of them, but for a random tenth.
+    `images`: float32 (n, 3, SIDE, SIDE); the batch norms get the statistics of some of them, but for a random tenth.
     """
     state = {}
     trial = Export(state, calibrate=True)
     NETWORKS[network](trial)
     names = [name for _, *pair in trial.statistics for name in pair]
-    some = pictures[:: max(1, len(pictures) // 6)]
+    some = images[:: max(1, len(images) // 6)]
     found = dict(zip(names, session(trial.model(names, [4] * len(names))).run(names, {"input.1": some})))
     for name, mean, variance in trial.statistics:
         mean, variance = found[mean].ravel(), found[variance].ravel()

@@ -1,4 +1,4 @@
-"""What the tests of coulis.spark share: a cluster of three workers, an S3 server, pictures, and the command's answer.
+"""What the tests of coulis.spark share: a cluster of three workers, an S3 server, images, and the command's answer.
 
 All is made by `./run test spark`, in build/spark.
 """
@@ -33,7 +33,7 @@ def needed(path):
 
 
 def draw(folder):
-    """Pictures like photographs, the same each time."""
+    """Images like photographs, the same each time."""
     import numpy
     from PIL import Image
 
@@ -53,8 +53,8 @@ def s3(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def pictures(s3, tmp_path_factory):
-    """A folder of pictures: of fruits-360, else drawn; and some that are none. In the bucket it is `pictures`."""
+def image_folder(s3, tmp_path_factory):
+    """A folder of images: of fruits-360, else drawn; and some that are none. In the bucket it is `pictures`."""
     folder = tmp_path_factory.mktemp("local") / "pictures"
     fruits = Path(os.environ.get("COULIS_TEST_DATA", REPOSITORY.parent / "shared" / "data")) / "fruits-360" / "test"
     if fruits.is_dir():
@@ -74,16 +74,16 @@ def pictures(s3, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def expected(pictures, tmp_path_factory):
-    """What `coulis run` gives for the pictures: rows of its two tables by path within the folder, and the PCA."""
+def expected(image_folder, tmp_path_factory):
+    """What `coulis run` gives for the images: rows of its two tables by path within the folder, and the PCA."""
     output = tmp_path_factory.mktemp("command") / "out"
     command = needed(Path(os.environ.get("COULIS_COMMAND", REPOSITORY / "build" / "coulis")))
-    done = subprocess.run([command, "run", pictures, "-o", output, "--quiet"], capture_output=True, text=True)
-    assert done.returncode == 3, done.stderr  # some pictures are none
+    done = subprocess.run([command, "run", image_folder, "-o", output, "--quiet"], capture_output=True, text=True)
+    assert done.returncode == 3, done.stderr  # some images are none
     rows = {}
     for kind, column in (("features", "features"), ("reduced", "pca")):
         for row in coulis.read_table(output, kind).to_pylist():
-            rows.setdefault(row["path"][len(str(pictures)) + 1:], {"status": row["status"]})[column] = row[column]
+            rows.setdefault(row["path"][len(str(image_folder)) + 1:], {"status": row["status"]})[column] = row[column]
     return rows, coulis.PCA.load(output / "pca.safetensors")
 
 

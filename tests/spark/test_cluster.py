@@ -52,7 +52,7 @@ def check(spark, source, output, expected, model):
 
 
 @pytest.fixture(scope="module")
-def done(spark, pictures):
+def done(spark, image_folder):
     """The job's model, and where its result lies."""
     output = f"s3a://{BUCKET}/out"
     return job(spark, FOLDER, output), output
@@ -96,7 +96,7 @@ def test_model_saved_on_s3_is_read_again(spark, done):
     assert again.pca.components_.tobytes() == model.pca.components_.tobytes()
 
 
-def test_s3_scheme_and_paths_that_executors_read(spark, done, expected, pictures):
+def test_s3_scheme_and_paths_that_executors_read(spark, done, expected, image_folder):
     """s3:// is mapped as on EMR; and the path column alone gives the same vectors."""
     rows, _ = expected
     chosen = sorted(rows)[::50]
@@ -111,7 +111,7 @@ def test_s3_scheme_and_paths_that_executors_read(spark, done, expected, pictures
         assert same(row.features, rows[row.path.partition("/pictures/")[2]]["features"])
 
 
-def test_the_job_for_emr(spark, pictures, expected, monkeypatch):
+def test_the_job_for_emr(spark, image_folder, expected, monkeypatch):
     """emr/job.py as is, on this session: the rows and the model of `coulis run`, and the folder as label."""
     output = f"s3a://{BUCKET}/emr"
     monkeypatch.setattr(sys, "argv", ["job.py", FOLDER, output, "--components", "0.99"])
@@ -123,7 +123,7 @@ def test_the_job_for_emr(spark, pictures, expected, monkeypatch):
         assert row.label == path.split("/")[-2]
 
 
-def test_a_worker_is_killed_in_the_middle(spark, cluster, pictures, expected):
+def test_a_worker_is_killed_in_the_middle(spark, cluster, image_folder, expected):
     output = f"s3a://{BUCKET}/killed"
     result = {}
 

@@ -8,7 +8,7 @@ from conftest import BUCKET
     ("fs.s3a.secret.key", "wrong", BUCKET, "AccessDenied.*Forbidden"),
     (None, None, "coulis-nowhere", "coulis-nowhere"),
 ])
-def test_spark_fails_soon_and_names_the_place(spark, pictures, option, value, place, words):
+def test_spark_fails_soon_and_names_the_place(spark, image_folder, option, value, place, words):
     """Without the cache, the next file system is opened with the settings of the moment."""
     hadoop = spark.sparkContext._jsc.hadoopConfiguration()
     hadoop.setBoolean("fs.s3a.impl.disable.cache", True)

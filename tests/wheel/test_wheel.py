@@ -93,16 +93,16 @@ def test_same_bytes(clean_python, tmp_path):
 
 def test_command(clean_python, tmp_path):
     """The command in the wheel writes the bytes that build/coulis writes."""
-    pictures = tmp_path / "pictures"
-    pictures.mkdir()
+    images = tmp_path / "pictures"
+    images.mkdir()
     write = PROGRAM.split("digest =")[0] + "for n in range(8): open(f'{sys.argv[1]}/{n}.png', 'wb').write(png(n))"
-    run(sys.executable, "-c", write, pictures)
+    run(sys.executable, "-c", write, images)
     arguments = ["run", "pictures", "-o", "out", "--quiet", "-k", "3"]
     folders = []
     for name, command in ("wheel", clean_python.parent / "coulis"), ("build", ROOT / "build" / "coulis"):
         folder = tmp_path / name
         folder.mkdir()
-        (folder / "pictures").symlink_to(pictures)
+        (folder / "pictures").symlink_to(images)
         in_nothing([command, *arguments], folder)
         folders.append({p.relative_to(folder): hashlib.sha256(p.read_bytes()).hexdigest()
                         for p in (folder / "out").rglob("*") if p.suffix in (".parquet", ".safetensors")})

@@ -3,7 +3,7 @@
     .venv/bin/python docs/studies/vector-length/vector_length.py FRUITS/test -o /big/disk/work
 
 FRUITS/test is the Test split of fruits-360. WORK keeps the vectors, 3.1 GB, and is resumed. Prints the tables as
-Markdown and writes the plots beside this file; --pictures N takes every so many pictures, to try it in a minute.
+Markdown and writes the plots beside this file; --images N takes every so many images, to try it in a minute.
 """
 
 import argparse
@@ -17,7 +17,7 @@ import numpy as np
 LENGTHS = (7, 16, 64, 256)
 TURN = 328  # frames of one turn: the numbers in the file names go from 0 to 327
 TRAIN_SHARE = 0.55  # of each series, in the order of the turn
-GAP = 10  # frames left out between training and test pictures, about 11 degrees
+GAP = 10  # frames left out between training and test images, about 11 degrees
 PENALTIES = 10.0 ** np.arange(-5, 3)  # of the ridge classifier, times the mean squared length of a centred vector
 
 
@@ -70,24 +70,24 @@ def least_distance(keys, train, test):
 
 
 class Vectors:
-    """Vectors of all pictures, and their inner products with one another, from which distances follow."""
+    """Vectors of all images, and their inner products with one another, from which distances follow."""
 
     def __init__(self, x):
         self.x = x
         self.products = x @ x.T  # float32, n x n
 
     def nearest(self, train, test, labels):
-        """Share of test pictures whose nearest training picture, by Euclidean distance, is of the same kind."""
+        """Share of test images whose nearest training image, by Euclidean distance, is of the same kind."""
         squares = self.products.diagonal().astype(np.float64)
         distances = squares[train] - 2.0 * self.products[np.ix_(test, train)]  # but for the test vector's own square
         return float((labels[train][distances.argmin(axis=1)] == labels[test]).mean())
 
     def ridge(self, train, test, labels, penalties):
-        """Share of test pictures a ridge classifier gets right, for each penalty.
+        """Share of test images a ridge classifier gets right, for each penalty.
 
         Least squares from the centred vector to 1 for its own kind and 0 for the others, plus a penalty on the
-        weights; the kind with the largest answer wins. With more numbers than pictures it is solved for a weight
-        per picture instead of one per number, which is the same classifier.
+        weights; the kind with the largest answer wins. With more numbers than images it is solved for a weight
+        per image instead of one per number, which is the same classifier.
         """
         wanted = (labels[train][:, None] == np.arange(labels.max() + 1)).astype(np.float64)
         wanted_mean = wanted.mean(axis=0)
@@ -115,7 +115,7 @@ class Vectors:
         return shares
 
     def accuracy(self, keys, train, test, labels):
-        """(nearest neighbour, linear probe, its penalty, linear probe at the penalty best for the test pictures).
+        """(nearest neighbour, linear probe, its penalty, linear probe at the penalty best for the test images).
 
         The penalty is chosen on ranges held out of the training part. The last number is no fair accuracy, but
         shows how much of a difference is the choice of the penalty.
@@ -132,7 +132,7 @@ def read(folder, paths):
     x, row = None, 0
     for part in sorted((folder / "features").glob("part-*.parquet")):
         for batch in parquet.ParquetFile(part).iter_batches(512, columns=["path", "status", "features"]):
-            assert set(batch["status"].to_pylist()) == {"ok"}, "a picture has no vector"
+            assert set(batch["status"].to_pylist()) == {"ok"}, "an image has no vector"
             assert batch["path"].to_pylist() == [str(p) for p in paths[row:row + len(batch)]]
             values = batch["features"].flatten().to_numpy().reshape(len(batch), -1)
             if x is None:
@@ -164,8 +164,8 @@ def study(paths, work, threads):
               f"{len(set(labels[test]))} kinds; frames to the nearest of the same series: "
               f"{least_distance(keys, train, test)}")
     if min(len(train) for train, _ in splits.values()) < max(LENGTHS):
-        raise SystemExit(f"too few pictures to train {max(LENGTHS)} components on: take 600 or more")
-    listed = work / "pictures.txt"
+        raise SystemExit(f"too few images to train {max(LENGTHS)} components on: take 600 or more")
+    listed = work / "images.txt"
     listed.write_text("".join(f"{p}\n" for p in paths))
     accuracy, costs, shares = {}, [], {}
     for what in ("pooled", "map"):
@@ -205,7 +205,7 @@ def tables(accuracy, costs, shares, count):
                 name, held = (what, "") if share is None else (f"PCA of the {what}", f"{100 * share:.1f}")
                 print(f"| {name} | {length:,} | {held} | {100 * nearest:.1f} | {100 * probe:.1f} | {penalty:g} | "
                       f"{100 * best:.1f} |")
-    print("\n| what | numbers | featurize, s | fit, s | transform, s | Parquet, bytes | bytes a picture |")
+    print("\n| what | numbers | featurize, s | fit, s | transform, s | Parquet, bytes | bytes an image |")
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
     for name, length, *seconds, written in costs:
         cells = ["" if s is None else f"{s:.2f}" for s in seconds]
@@ -235,7 +235,7 @@ def plots(accuracy, costs, folder):
             at.set_xlabel("numbers in the vector")
             at.set_title(title)
             at.grid(axis="y", linewidth=0.4)
-        axes[0].set_ylabel("test pictures right, %")
+        axes[0].set_ylabel("test images right, %")
         axes[1].legend(loc="lower right", fontsize=8)
         figure.tight_layout()
         figure.savefig(folder / f"accuracy-{split}.png", dpi=90, metadata={"Software": None})
@@ -244,19 +244,19 @@ def plots(accuracy, costs, folder):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("pictures_folder", type=Path)
+    parser.add_argument("image_folder", type=Path)
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for the vectors, kept")
-    parser.add_argument("--pictures", type=int, help="about so many, evenly spread; then no plots without --plots")
+    parser.add_argument("--images", type=int, help="about so many, evenly spread; then no plots without --plots")
     parser.add_argument("--threads", type=int)
     parser.add_argument("--plots", type=Path, help="folder for the plots (default: beside this file)")
     given = parser.parse_args()
-    paths = sorted(given.pictures_folder.rglob("*.jpg"))
-    if given.pictures:
-        paths = paths[::max(1, round(len(paths) / given.pictures))]
+    paths = sorted(given.image_folder.rglob("*.jpg"))
+    if given.images:
+        paths = paths[::max(1, round(len(paths) / given.images))]
     given.output.mkdir(parents=True, exist_ok=True)
     accuracy, costs, shares = study(paths, given.output, given.threads)
     tables(accuracy, costs, shares, len(paths))
-    if given.plots or not given.pictures:
+    if given.plots or not given.images:
         plots(accuracy, costs, given.plots or Path(__file__).parent)
 
 

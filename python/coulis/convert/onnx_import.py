@@ -81,7 +81,7 @@ def convert(path, name, options=Options()):
     OSError
     """
     model = onnx_file.Model(path)
-    image, layout, height, width, batch = _picture(model, options)
+    image, layout, height, width, batch = _input_image(model, options)
     wanted = [tensor for tensor in (options.map, options.pooled, options.logits) if tensor]
     ends = [] if options.map and options.pooled else onnx_features.ends(model)
 
@@ -103,7 +103,7 @@ def convert(path, name, options=Options()):
     return _finish(model, builder, name, features, options)
 
 
-def _picture(model, options):
+def _input_image(model, options):
     """Name and dimensions of the input that is the image, its height and width, and the images in a batch."""
     if len(model.inputs) != 1:
         raise ValueError(f"{model.path}: it has {len(model.inputs)} inputs; a network of images has one")

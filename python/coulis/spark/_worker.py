@@ -16,7 +16,7 @@ import coulis
 from . import _reading
 
 BATCH_BYTES = 16 << 20  # of vectors in a batch that is handed back
-PICTURES = 256  # in a batch at most
+IMAGES = 256  # in a batch at most
 ROW_BYTES = 1 << 10  # as which a shorter row counts, for its key and for the driver's work on it
 SHARE = "coulis.share"  # local property of a job: bytes of rows that each of its tasks may send to the driver
 COUNTS = ("rows", "shortest", "longest")
@@ -53,7 +53,7 @@ class Featurize:
 
     def __call__(self, batches):
         featurizer = checked_featurizer(self.options, self.recipe)
-        rows = max(1, min(PICTURES, BATCH_BYTES // (4 * featurizer.length)))
+        rows = max(1, min(IMAGES, BATCH_BYTES // (4 * featurizer.length)))
         for batch in batches:
             for first in range(0, batch.num_rows, rows):
                 yield self._piece(batch.slice(first, rows), featurizer)
@@ -73,7 +73,7 @@ class Vectors:
 
     def __call__(self, arrays):
         featurizer = checked_featurizer(self.options, self.recipe)
-        rows = max(1, min(PICTURES, BATCH_BYTES // (4 * featurizer.length)))
+        rows = max(1, min(IMAGES, BATCH_BYTES // (4 * featurizer.length)))
         for values in arrays:
             pieces = [self._piece(values.slice(first, rows), featurizer) for first in range(0, len(values), rows)]
             yield pyarrow.concat_arrays(pieces) if pieces else vectors_array(

@@ -12,7 +12,7 @@ import coulis
 
 from . import _frames, _reading, _worker
 
-_PICTURE_BYTES = 1 << 18  # of a usual image file: what a row of images is taken to weigh
+_IMAGE_BYTES = 1 << 18  # of a usual image file: what a row of images is taken to weigh
 
 
 @_frames.with_accessors("model", "features", "resize", "orient", "alpha", "decode", "like", "truncated", "depth",
@@ -157,7 +157,7 @@ class ImageFeaturizer(
         schema = _frames.with_fields(dataset.schema, **dict(zip(names, types)))
         recipe = self.recipe_of(options)
         function = _worker.Featurize(source, names, options, recipe)
-        frame = _frames.map_in_arrow(dataset, function, schema, _PICTURE_BYTES)
+        frame = _frames.map_in_arrow(dataset, function, schema, _IMAGE_BYTES)
         return _frames.with_recipe(self._as_output_type(frame, output), output, recipe)
 
     def _options(self):

@@ -1,6 +1,8 @@
 """What the Python tests share: where the package, the models and the images are."""
 
+import functools
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -37,8 +39,11 @@ def repository():
     return REPOSITORY
 
 
+DATA = Path(os.environ.get("COULIS_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
+
+
 def _data(name):
-    folder = Path(os.environ.get("COULIS_TEST_DATA", REPOSITORY.parent / "shared" / "data")) / name
+    folder = DATA / name
     if not folder.is_dir():
         pytest.skip(f"no {folder}: set COULIS_TEST_DATA to the folder that holds {name}")
     return folder
@@ -92,6 +97,21 @@ def draw_image(number, size=(64, 48)):
     return Image.fromarray(coarse).resize(size, Image.BICUBIC)
 
 
+@functools.cache
+def fruit_images():
+    """The test images of fruits-360, sorted; none without it."""
+    return sorted((DATA / "fruits-360" / "test").glob("*/*.jpg"))
+
+
+def save_image(path, number, count):
+    """The file `path`, number `number` of `count`: an image of fruits-360 where that is here, else a drawn one."""
+    found = fruit_images()
+    if found:
+        path.write_bytes(found[number * max(1, len(found) // count) % len(found)].read_bytes())
+    else:
+        draw_image(number, (40 + number % 60, 50)).save(path)
+
+
 @pytest.fixture(scope="session")
 def image_folder(tmp_path_factory):
     """A folder of 60 small JPEG, PNG and WebP files in three folders, to be read only."""
@@ -101,3 +121,41 @@ def image_folder(tmp_path_factory):
         (folder / kind).mkdir(exist_ok=True)
         draw_image(number, (40 + number, 50)).save(folder / kind / f"{number:03}.{ending}")
     return folder
+
+
+@pytest.fixture
+def coulis(command, tmp_path):
+    """Runs the command in an empty folder; gives the finished process."""
+
+    def call(*arguments, code=0, cwd=".", **more):
+        done = subprocess.run([str(command), *map(str, arguments)], cwd=tmp_path / cwd, capture_output=True, text=True,
+                              timeout=300, **more)
+        assert done.returncode == code, f"exit {done.returncode}: {done.stderr}"
+        return done
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def featurizer(lite0_path):
+    """EfficientNet-Lite0."""
+    import coulis
+
+    with coulis.Featurizer(lite0_path) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def paths(images):
+    """The files in the folder `images`, which a test file makes for itself."""
+    return sorted(path for path in images.rglob("*") if path.is_file())
+
+
+@pytest.fixture(scope="module")
+def expected(command, images, tmp_path_factory):
+    """The vectors of `images`."""
+    from results import read
+
+    out = tmp_path_factory.mktemp("expected") / "out"
+    subprocess.run([str(command), "featurize", str(images), "-o", str(out), "--quiet"], check=True)
+    return read(out)

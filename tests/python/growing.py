@@ -7,6 +7,7 @@ from pathlib import Path
 import coulis
 import pytest
 from conftest import draw_image
+from results import all_bytes
 from net_helpers import Tiny, write_model
 
 IMAGES = 24
@@ -36,11 +37,6 @@ def run(model, tmp_path, monkeypatch):
         return function(paths, out, **{**options, **more})
 
     return job
-
-
-def all_bytes(folder):
-    return {str(p.relative_to(folder)): p.read_bytes()
-            for p in sorted(Path(folder).rglob("*")) if p.is_file() and p.name != "run.json"}
 
 
 def summary(folder):

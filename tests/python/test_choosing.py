@@ -2,20 +2,13 @@
 
 import json
 import os
-import subprocess
 import tarfile
 import zipfile
-from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as parquet
 import pytest
 from conftest import draw_image
 from PIL import Image
-
-
-def read(folder):
-    return pa.concat_tables([parquet.read_table(part) for part in sorted(Path(folder).glob("features/part-*.parquet"))])
+from results import read
 
 
 @pytest.fixture
@@ -27,17 +20,6 @@ def make(tmp_path):
             draw_image(number).save(path, format="JPEG")
 
     return image
-
-
-@pytest.fixture
-def coulis(command, tmp_path):
-    def call(*arguments, code=0, cwd=".", **more):
-        done = subprocess.run([str(command), *map(str, arguments)], cwd=tmp_path / cwd, capture_output=True, text=True,
-                              **more)
-        assert done.returncode == code, done.stderr
-        return done
-
-    return call
 
 
 def listed(coulis, tmp_path, *arguments, code=0, **more):

@@ -14,20 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from conftest import draw_image
+from results import all_bytes
 from PIL import Image
-
-
-@pytest.fixture
-def coulis(command, tmp_path):
-    """Runs the command in an empty folder; gives the finished process."""
-
-    def call(*arguments, code=0, cwd=tmp_path, **more):
-        done = subprocess.run([str(command), *map(str, arguments)], cwd=cwd, capture_output=True, text=True,
-                              timeout=300, **more)
-        assert done.returncode == code, f"exit {done.returncode}: {done.stderr}"
-        return done
-
-    return call
 
 
 OF_THE_FILE = ["sha256", "bytes", "modified"]
@@ -39,12 +27,6 @@ def read(folder, name):
 
 def vectors(table, column):
     return np.array([v for v in table[column].to_pylist() if v is not None], dtype=np.float32)
-
-
-def all_bytes(folder):
-    """Content of every result file but run.json, which holds times."""
-    return {str(p.relative_to(folder)): p.read_bytes()
-            for p in sorted(folder.rglob("*")) if p.is_file() and p.name != "run.json"}
 
 
 def one_sentence(done):

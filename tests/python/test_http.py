@@ -16,62 +16,29 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
-from conftest import draw_image
+from conftest import save_image
+from results import read
 from remote_servers import Faults, Server, folder_of, reset, send
 
 MANY = 2000 if os.environ.get("COULIS_TEST_LONG") else 100
-
-
-def read(folder):
-    return pa.concat_tables([parquet.read_table(part) for part in sorted(Path(folder).glob("features/part-*.parquet"))])
 
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory):
     """A folder of images whose names need care, of fruits-360 where that is here."""
     folder = tmp_path_factory.mktemp("http") / "images"
-    data = Path(os.environ.get("COULIS_TEST_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
-    found = sorted((data / "fruits-360" / "test").glob("*/*.jpg"))
-    step = max(1, len(found) // MANY)
     for number in range(MANY):
         label = ("red", "dark green", "K\u00fcrbis", "a+b%41")[number % 4]
         (folder / label).mkdir(parents=True, exist_ok=True)
         target = folder / label / f"{number:04} {'%' if number % 2 else '+'}\u00e9.jpg"
-        if found:
-            target.write_bytes(found[number * step % len(found)].read_bytes())
-        else:
-            draw_image(number, (40 + number % 60, 50)).save(target)
+        save_image(target, number, MANY)
     return folder
-
-
-@pytest.fixture(scope="module")
-def paths(images):
-    return sorted(path for path in images.rglob("*") if path.is_file())
 
 
 @pytest.fixture(scope="module")
 def server(images):
     with Server(folder_of(images)) as server:
         yield server
-
-
-@pytest.fixture
-def coulis(command, tmp_path):
-    def call(*arguments, code=0, **more):
-        done = subprocess.run([str(command), *map(str, arguments)], cwd=tmp_path, capture_output=True, text=True,
-                              **more)
-        assert done.returncode == code, done.stderr
-        return done
-
-    return call
-
-
-@pytest.fixture(scope="module")
-def expected(command, images, tmp_path_factory):
-    """What the folder gives."""
-    out = tmp_path_factory.mktemp("expected") / "out"
-    subprocess.run([str(command), "featurize", str(images), "-o", str(out), "--quiet"], check=True)
-    return read(out)
 
 
 def address(server, images, path):

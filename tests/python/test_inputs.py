@@ -24,12 +24,6 @@ def drawn(seed=0, shape=(40, 50, 3)):
     return numpy.random.default_rng(seed).integers(0, 256, shape, dtype=numpy.uint8)
 
 
-@pytest.fixture(scope="module")
-def featurizer(lite0_path):
-    with coulis.Featurizer(lite0_path) as opened:
-        yield opened
-
-
 # ---- the same image in each form ---------------------------------------------------------
 
 

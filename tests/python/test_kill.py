@@ -13,6 +13,7 @@ import time
 import coulis
 import pytest
 from conftest import draw_image
+from results import all_bytes
 from net_helpers import Tiny, write_model
 
 KILLS = 250 if os.environ.get("COULIS_TEST_LONG") else 15  # of each of the four verbs
@@ -28,14 +29,6 @@ def place(tmp_path_factory):
     net = Tiny()
     write_model(folder / "tiny.safetensors", net.end(net.conv_norm("image", 8, 3)))
     return folder
-
-
-def all_bytes(path):
-    """Content of a result but for run.json, which has times; or of a file."""
-    if path.is_file():
-        return path.read_bytes()
-    return {str(p.relative_to(path)): p.read_bytes()
-            for p in sorted(path.rglob("*")) if p.is_file() and p.name != "run.json"}
 
 
 def begin(job, before, out):

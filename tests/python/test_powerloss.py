@@ -11,6 +11,7 @@ import subprocess
 import coulis
 import pytest
 from conftest import REPOSITORY, draw_image
+from results import all_bytes
 from net_helpers import Tiny, write_model
 from power_loss import Recording, build_recorder
 from test_models import own, server, weights  # noqa: F401
@@ -35,11 +36,6 @@ def inputs(tmp_path_factory):
     net = Tiny()
     write_model(folder / "tiny.safetensors", net.end(net.conv_norm("image", 8, 3)))
     return folder
-
-
-def all_bytes(folder):
-    return {str(p.relative_to(folder)): p.read_bytes()
-            for p in sorted(folder.rglob("*")) if p.is_file() and p.name != "run.json"}
 
 
 def kinds(recording):

@@ -1,30 +1,16 @@
 """The line of progress on a terminal: stage, rate, failures and time left."""
 
 import os
-import pty
 import re
-import subprocess
 
 import pytest
+import terminal
 
 
 def on_terminal(command, *arguments, cwd, **variables):
     """What the command writes to a terminal."""
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen([command, *map(str, arguments)], stdin=theirs, stdout=subprocess.DEVNULL, stderr=theirs,
-                               cwd=cwd, env={**os.environ, "TERM": "xterm", **variables})
-    os.close(theirs)
-    said = b""
-    while True:
-        try:
-            more = os.read(ours, 65536)
-        except OSError:  # Linux's way to say that nobody has the terminal open any more
-            break
-        if not more:
-            break
-        said += more
-    os.close(ours)
-    return process.wait(), said.decode()
+    return terminal.on_terminal([command, *map(str, arguments)], cwd=cwd,
+                                env={**os.environ, "TERM": "xterm", **variables})
 
 
 @pytest.fixture

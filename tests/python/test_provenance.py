@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from conftest import draw_image
+from results import all_bytes
 
 OPTIONS = dict(components=3, rows_per_file=4, threads=2)
 
@@ -23,11 +24,6 @@ def images(tmp_path):
     for number in range(10):
         draw_image(number).save(folder / f"{number}.png")
     return folder
-
-
-def all_bytes(folder):
-    return {str(p.relative_to(folder)): p.read_bytes()
-            for p in sorted(folder.rglob("*")) if p.is_file() and p.name != "run.json"}
 
 
 @pytest.fixture

@@ -23,12 +23,6 @@ def small_image(seed=0, size=(50, 40), kind="PNG"):
     return file.getvalue(), image
 
 
-@pytest.fixture(scope="module")
-def featurizer(lite0_path):
-    with coulis.Featurizer(lite0_path) as opened:
-        yield opened
-
-
 # ---- the package ------------------------------------------------------------------------
 
 

@@ -9,13 +9,9 @@ import subprocess
 import time
 
 import pytest
+from results import all_bytes
 
 KILLS = 5 if os.environ.get("COULIS_TEST_QUICK") else 50
-
-
-def all_bytes(folder):
-    return {str(p.relative_to(folder)): p.read_bytes()
-            for p in sorted(folder.rglob("*")) if p.is_file() and p.name != "run.json"}
 
 
 def parts(folder):

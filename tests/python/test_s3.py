@@ -4,14 +4,12 @@ import json
 import os
 import shutil
 import subprocess
-from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as parquet
 import pytest
-from conftest import draw_image
+from conftest import draw_image, save_image
+from results import read
 from remote_servers import Faults, Server, send
-from s3_server import NEEDED, ROOT, caller, serve
+from s3_server import NEEDED, caller, serve
 
 MANY = 2000 if os.environ.get("COULIS_TEST_LONG") else 100
 PLACE = "s3://pictures/all"
@@ -19,26 +17,16 @@ PLACE = "s3://pictures/all"
 pytestmark = NEEDED
 
 
-def read(folder):
-    return pa.concat_tables([parquet.read_table(part) for part in sorted(Path(folder).glob("features/part-*.parquet"))])
-
-
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
     """What the server serves: folders are buckets, files are objects."""
     root = tmp_path_factory.mktemp("s3")
-    data = Path(os.environ.get("COULIS_TEST_DATA", ROOT.parent / "shared" / "data"))
-    found = sorted((data / "fruits-360" / "test").glob("*/*.jpg"))
-    step = max(1, len(found) // MANY)
     for number in range(MANY):
         label = ("red", "dark green", "K\u00fcrbis & Co", "a+b%41")[number % 4]
         folder = root / "pictures" / "all" / label
         folder.mkdir(parents=True, exist_ok=True)
         target = folder / f"{number:04} {'%' if number % 2 else '+'}\u00e9.jpg"
-        if found:
-            target.write_bytes(found[number * step % len(found)].read_bytes())
-        else:
-            draw_image(number, (40 + number % 60, 50)).save(target)
+        save_image(target, number, MANY)
     (root / "pictures" / "all-others").mkdir()
     draw_image(1, (50, 50)).save(root / "pictures" / "all-others" / "not-this.png")
     (root / "pictures" / "all" / "red" / "@eaDir").mkdir()

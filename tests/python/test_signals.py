@@ -9,17 +9,13 @@ import subprocess
 import time
 
 import pytest
+from results import all_bytes
 
 pa_parquet = pytest.importorskip("pyarrow.parquet")
 
 # One part: what an interrupted run keeps of it is in pieces.
 ROWS = ["--rows-per-file", "10000", "-k", "3", "--threads", "2", "--quiet"]
 LONG = bool(os.environ.get("COULIS_TEST_LONG"))
-
-
-def all_bytes(folder):
-    return {str(p.relative_to(folder)): p.read_bytes()
-            for p in sorted(folder.rglob("*")) if p.is_file() and p.name != "run.json"}
 
 
 def pieces(folder):

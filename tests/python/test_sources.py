@@ -8,63 +8,29 @@ import subprocess
 import tarfile
 import time
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as parquet
 import pytest
-from conftest import draw_image
+from conftest import save_image
+from results import read
 
 MANY = 2000 if os.environ.get("COULIS_TEST_LONG") else 60
 COLUMNS = ["path", "label", "status", "error", "width", "height", "features", "sha256", "bytes", "modified"]
-
-
-def read(folder, what="features"):
-    return pa.concat_tables([parquet.read_table(part) for part in sorted(Path(folder).glob(f"{what}/part-*.parquet"))])
 
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory):
     """A folder of images in three folders, of fruits-360 where that is here; its paths in order."""
     folder = tmp_path_factory.mktemp("sources") / "images"
-    fruits = Path(os.environ.get("COULIS_TEST_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
-    found = sorted((fruits / "fruits-360" / "test").glob("*/*.jpg"))
-    step = max(1, len(found) // MANY)
     for number in range(MANY):
         label = ("red", "green", "blue")[number % 3]
         (folder / label).mkdir(parents=True, exist_ok=True)
         target = folder / label / f"{number:04}.jpg"
-        if found:
-            target.write_bytes(found[number * step % len(found)].read_bytes())
-        else:
-            draw_image(number, (40 + number % 60, 50)).save(target)
+        save_image(target, number, MANY)
     return folder
-
-
-@pytest.fixture(scope="module")
-def paths(images):
-    return sorted(path for path in images.rglob("*") if path.is_file())
-
-
-@pytest.fixture
-def coulis(command, tmp_path):
-    def call(*arguments, code=0, **more):
-        done = subprocess.run([str(command), *map(str, arguments)], cwd=tmp_path, capture_output=True, text=True,
-                              **more)
-        assert done.returncode == code, done.stderr
-        return done
-
-    return call
-
-
-@pytest.fixture(scope="module")
-def expected(command, images, tmp_path_factory):
-    """What the folder gives."""
-    out = tmp_path_factory.mktemp("expected") / "out"
-    subprocess.run([str(command), "featurize", str(images), "-o", str(out), "--quiet"], check=True)
-    return read(out)
 
 
 def check(out, expected, **changed):

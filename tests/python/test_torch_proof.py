@@ -7,7 +7,6 @@ preparation of images. `COULIS_TEST_LONG=1` takes all of them and 20 images, whi
 import json
 import os
 import shutil
-from pathlib import Path
 
 import coulis
 import numpy
@@ -18,6 +17,7 @@ import timm
 import torch
 import torchvision
 import transformers
+from conftest import DATA, fruit_images
 from coulis.convert import add, onnx_import
 from test_torch_layouts import COSINE, LARGEST, NETS, blocks, settle
 from test_torch_onnx import export
@@ -32,8 +32,7 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 def real_files(count, folder):
     """Photographs and fruits; where the test data are not, coloured squares of different sizes and shapes."""
-    data = Path(os.environ.get("COULIS_TEST_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
-    photos, fruits = (sorted((data / "fruits-360").glob(way)) for way in ("photos/*.jpg", "test/*/*.jpg"))
+    photos, fruits = sorted((DATA / "fruits-360" / "photos").glob("*.jpg")), fruit_images()
     found = photos[:count // 2] + fruits[:: max(1, len(fruits) // count)][:count - count // 2]
     if len(found) == count:
         return found

@@ -1,16 +1,13 @@
 """progress=True, the log, and python -m coulis."""
 
-import fcntl
 import logging
 import os
-import pty
-import struct
 import subprocess
 import sys
-import termios
 
 import coulis
 import pytest
+import terminal
 from coulis import _progress
 
 RUN = "import coulis; coulis.featurize('photos', 'out', threads=1, progress={})"
@@ -29,23 +26,10 @@ def program(repository, code):
 
 def on_terminal(repository, code, cwd):
     """What a program writes to a terminal as standard error."""
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
     command, variables = program(repository, code)
-    process = subprocess.Popen(command, cwd=cwd, env=variables, stdout=subprocess.DEVNULL, stderr=theirs)
-    os.close(theirs)
-    said = b""
-    while True:
-        try:
-            more = os.read(ours, 65536)
-        except OSError:  # Linux's way to say that nobody has the terminal open any more
-            break
-        if not more:
-            break
-        said += more
-    os.close(ours)
-    assert process.wait() == 0, said
-    return said.decode()
+    code, said = terminal.on_terminal(command, 100, cwd=cwd, env=variables)
+    assert code == 0, said
+    return said
 
 
 def test_a_bar_on_a_terminal(repository, photos):

@@ -1,0 +1,21 @@
+"""What tests read of a result."""
+
+from pathlib import Path
+
+import pyarrow
+import pyarrow.parquet
+
+
+def read(folder, what="features"):
+    """All parts of a kind as one table."""
+    return pyarrow.concat_tables(
+        [pyarrow.parquet.read_table(part) for part in sorted(Path(folder, what).glob("part-*.parquet"))])
+
+
+def all_bytes(path):
+    """Content of every file of a result but run.json, which has times; or of a file."""
+    path = Path(path)
+    if path.is_file():
+        return path.read_bytes()
+    return {str(p.relative_to(path)): p.read_bytes()
+            for p in sorted(path.rglob("*")) if p.is_file() and p.name != "run.json"}

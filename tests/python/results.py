@@ -19,3 +19,12 @@ def all_bytes(path):
         return path.read_bytes()
     return {str(p.relative_to(path)): p.read_bytes()
             for p in sorted(path.rglob("*")) if p.is_file() and p.name != "run.json"}
+
+
+def assert_same_parts(one, other):
+    """Both have the same parts, and at least one."""
+    parts = {str(path.relative_to(one)): path.read_bytes() for path in Path(one).rglob("*.parquet")}
+    assert parts
+    assert parts.keys() == {str(path.relative_to(other)) for path in Path(other).rglob("*.parquet")}
+    for name, content in parts.items():
+        assert content == (Path(other) / name).read_bytes(), name

@@ -252,7 +252,9 @@ def test_every_recipe_can_be_read(repository):
 
 def test_recipes_mean_what_toml_means(repository):
     tomllib = pytest.importorskip("tomllib", reason="Python before 3.11 has no tomllib")
-    for path in (repository / "models").glob("*.toml"):
+    paths = sorted((repository / "models").glob("*.toml"))
+    assert sorted(path.stem for path in paths) == sorted(recipe.names())
+    for path in paths:
         assert recipe.parse(path.read_text(), path.name) == tomllib.loads(path.read_text())
 
 

@@ -136,7 +136,9 @@ def test_damaged_files_are_refused_alike():
 
 @pytest.mark.quick(0)
 def test_photos(fruits):
-    for path in files(fruits / "photos"):
+    paths = files(fruits / "photos")
+    assert len(paths) == 9
+    for path in paths:
         data = path.read_bytes()
         for options in ({}, {"resize": "crop"}):
             expected, fraction = by_draft(data, (224, 224), **options)
@@ -147,5 +149,7 @@ def test_photos(fruits):
 @pytest.mark.quick(1)
 @pytest.mark.parametrize("folder", ["afl-jpeg", "pillow", "pngsuite"])
 def test_odd_images(odd_images, folder):
-    for path in files(odd_images / folder):
+    paths = files(odd_images / folder)
+    assert paths
+    for path in paths:
         assert_refused_alike(path.read_bytes(), orient="exif", resize="crop")

@@ -66,7 +66,9 @@ def test_licences(wheel):
         (listed,) = (name for name in names if name.endswith("/licenses/BUNDLED.txt"))
         text = archive.read(listed).decode()
         folder = listed.rpartition("/")[0]
-        for licence in re.findall(r"see (\S+)$", text, re.MULTILINE):
+        licences = re.findall(r"see (\S+)$", text, re.MULTILINE)
+        assert licences
+        for licence in licences:
             assert len(archive.read(f"{folder}/{licence}")) > 500, licence
     libraries = [name for name in names if name.startswith("coulis.libs/") and not name.endswith("/")]
     assert len(libraries) > 4

@@ -22,7 +22,7 @@ struct cl_earlier {
     group *groups;
     int64_t group_count, group_capacity;
     cl_earlier_row *rows;
-    int64_t count, capacity, damaged;
+    int64_t count, capacity;
     char *texts; /* paths of the rows */
     size_t texts_size, texts_capacity;
     int64_t *by_path, *by_hash; /* open hash tables of rows, -1 where empty; a power of two, at most half full */
@@ -129,7 +129,6 @@ static coulis_status take_part(cl_earlier *e, const cl_parts *parts, const cl_pa
     if (good) status = cl_part_reader_open(path, e->column, &reader, error);
     if (status || !good) {
         cl_free(path);
-        e->damaged += record->facts.rows;
         return status;
     }
     status = take_file(e, path, reader, error);
@@ -265,7 +264,6 @@ void cl_earlier_close(cl_earlier *e) {
 }
 
 int64_t cl_earlier_count(const cl_earlier *e) { return e->count; }
-int64_t cl_earlier_damaged(const cl_earlier *e) { return e->damaged; }
 const cl_earlier_row *cl_earlier_row_at(const cl_earlier *e, int64_t row) { return &e->rows[row]; }
 
 const char *cl_earlier_path(const cl_earlier *e, int64_t row) { return e->texts + e->rows[row].path; }

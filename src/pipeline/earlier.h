@@ -31,7 +31,6 @@ coulis_status cl_earlier_open(const cl_parts *parts, cl_kind kind, const char *r
 void cl_earlier_close(cl_earlier *earlier);
 
 int64_t cl_earlier_count(const cl_earlier *earlier);
-int64_t cl_earlier_damaged(const cl_earlier *earlier); /* rows that were left out */
 const cl_earlier_row *cl_earlier_row_at(const cl_earlier *earlier, int64_t row);
 
 const char *cl_earlier_path(const cl_earlier *earlier, int64_t row);

@@ -212,8 +212,7 @@ static coulis_status keep_piece(cl_making *making, coulis_error *error) {
     char *path = piece_path(plan->folder, plan->part, making->pieces);
     char *recipe = piece_recipe(plan, making->written + making->kept, carried);
     coulis_status status = !path || !recipe ? no_memory(error) : carried ? COULIS_OK : fetch(making, error);
-    if (!status)
-        status = cl_part_writer_open_extra(path, plan->column, plan->length, recipe, &plan->extra, &writer, error);
+    if (!status) status = cl_part_writer_open(path, plan->column, plan->length, recipe, &plan->extra, &writer, error);
     for (int64_t i = making->kept; carried && i < end; i++) making->rows[i].vector = NULL;
     if (!status) status = cl_part_writer_write(writer, making->rows + making->kept, end - making->kept, error);
     for (int64_t i = making->kept; carried && i < end; i++) making->rows[i].vector = making->vectors + i * plan->length;
@@ -310,8 +309,8 @@ coulis_status cl_making_open(const cl_making_plan *plan, cl_making **out, coulis
     char *path = status ? NULL : cl_format("%s/part-%05lld.parquet", plan->folder, (long long)plan->part);
     if (!status && !path) status = no_memory(error);
     if (!status)
-        status = cl_part_writer_open_extra(path, plan->column, plan->length, plan->recipe, &plan->extra,
-                                           &making->writer, error);
+        status = cl_part_writer_open(path, plan->column, plan->length, plan->recipe, &plan->extra, &making->writer,
+                                     error);
     cl_free(path);
     if (!status) status = take_pieces(making, error);
     if (status) cl_making_abort(making);

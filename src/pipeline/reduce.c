@@ -117,8 +117,8 @@ static coulis_status make_scores(transforming *t, cl_part_reader *reader, int32_
                                  coulis_error *error) {
     cl_part_writer *writer = NULL;
     const cl_extra extra = cl_part_reader_extra(reader);
-    coulis_status status = cl_part_writer_open_extra(path, "pca", coulis_pca_components_count(t->pca), t->to->recipe,
-                                                     &extra, &writer, error);
+    coulis_status status = cl_part_writer_open(path, "pca", coulis_pca_components_count(t->pca), t->to->recipe, &extra,
+                                               &writer, error);
     const int32_t groups = cl_part_reader_row_groups(reader);
     for (int32_t g = 0; status == COULIS_OK && g < groups; g++) {
         int64_t count;

@@ -35,13 +35,9 @@ typedef struct cl_part_writer cl_part_writer;
  * (string, required), error (string, null when ok), width, height (int32, nullable), then
  * `column` (list<float>, null when not ok; "features" or "pca"), whose vectors have
  * `length` numbers, then sha256 (string), bytes (int64) and modified (timestamp in microseconds, UTC) of the file,
- * null where unknown. `recipe` is stored as key-value metadata under "coulis". */
+ * null where unknown, and the `extra` ones. `recipe` is stored as key-value metadata under "coulis". */
 coulis_status cl_part_writer_open(const char *path, const char *column, int64_t length, const char *recipe,
-                                  cl_part_writer **writer, coulis_error *error);
-
-/* The same with further text columns behind these. */
-coulis_status cl_part_writer_open_extra(const char *path, const char *column, int64_t length, const char *recipe,
-                                        const cl_extra *extra, cl_part_writer **writer, coulis_error *error);
+                                  const cl_extra *extra, cl_part_writer **writer, coulis_error *error);
 
 /* Appends `count` rows as one row group. The caller picks `count` so that it depends
  * on nothing but the vector length (see cl_row_group_rows). */

@@ -124,13 +124,7 @@ static carquet_status_t open_parquet(cl_part_writer *writer, const char *column,
 }
 
 coulis_status cl_part_writer_open(const char *path, const char *column, int64_t length, const char *recipe,
-                                  cl_part_writer **writer, coulis_error *error) {
-    const cl_extra none = {0};
-    return cl_part_writer_open_extra(path, column, length, recipe, &none, writer, error);
-}
-
-coulis_status cl_part_writer_open_extra(const char *path, const char *column, int64_t length, const char *recipe,
-                                        const cl_extra *extra, cl_part_writer **writer, coulis_error *error) {
+                                  const cl_extra *extra, cl_part_writer **writer, coulis_error *error) {
     /* Parquet counts the values of a page in 32 bits. */
     if (length < 1 || length > INT32_MAX / 2)
         return cl_fail(error, COULIS_INVALID_ARGUMENT, "'%s': vectors of %lld dimensions cannot be written", path,

@@ -44,7 +44,7 @@ static inline coulis_status write_part(const char *to, int64_t first, int64_t co
     char (*names)[32];
     cl_row *rows = make_rows(first, count, length, &vectors, &names);
     cl_part_writer *writer = NULL;
-    coulis_status status = cl_part_writer_open(to, "features", length, RECIPE, &writer, error);
+    coulis_status status = cl_part_writer_open(to, "features", length, RECIPE, &(cl_extra){0}, &writer, error);
     for (int64_t i = 0; i < count && !status; i += per_group) {
         status = cl_part_writer_write(writer, rows + i, count - i < per_group ? count - i : per_group, error);
         if (status) cl_part_writer_abort(writer);

@@ -115,14 +115,15 @@ static void gives_up(void) {
     coulis_error error = {0};
     cl_part_writer *writer = NULL;
     CHECK(cl_make_folders(where, &error) == COULIS_OK);
-    CHECK(cl_part_writer_open(to, "pca", 4, RECIPE, &writer, &error) == COULIS_OK);
+    CHECK(cl_part_writer_open(to, "pca", 4, RECIPE, &(cl_extra){0}, &writer, &error) == COULIS_OK);
     CHECK(count_files(where) == 1);
     cl_part_writer_abort(writer);
     CHECK(count_files(where) == 0);
     cl_part_writer_abort(NULL);
-    CHECK(cl_part_writer_open("/nowhere/at all.parquet", "pca", 4, RECIPE, &writer, &error) == COULIS_IO);
+    CHECK(cl_part_writer_open("/nowhere/at all.parquet", "pca", 4, RECIPE, &(cl_extra){0}, &writer, &error) ==
+          COULIS_IO);
     CHECK(strstr(error.message, "/nowhere/at all.parquet") != NULL);
-    CHECK(cl_part_writer_open(to, "pca", 0, RECIPE, &writer, &error) == COULIS_INVALID_ARGUMENT);
+    CHECK(cl_part_writer_open(to, "pca", 0, RECIPE, &(cl_extra){0}, &writer, &error) == COULIS_INVALID_ARGUMENT);
     CHECK(count_files(where) == 0);
 }
 
@@ -186,7 +187,7 @@ static void survives_short_memory(void) {
         int64_t count;
         cl_test_fail_allocation(n);
         cl_part_writer *writer = NULL;
-        coulis_status status = cl_part_writer_open(path, "features", 30, RECIPE, &writer, &error);
+        coulis_status status = cl_part_writer_open(path, "features", 30, RECIPE, &(cl_extra){0}, &writer, &error);
         if (!status) {
             status = cl_part_writer_write(writer, rows, 20, &error);
             if (status) cl_part_writer_abort(writer);

@@ -21,6 +21,7 @@ COLUMNS_MAX = 120
 # Each may use those before it.
 LAYERS = ("base", "cpu", "kernels", "image", "net", "pca", "table", "index", "remote", "s3", "source",
           "pipeline", "collection")
+CIRCLES_ALLOWED = {"src/net/graph_node"}  # reads a node of the graph that graph.c reads
 OLDEST_PYTHON = (3, 9)  # that python/coulis promises to run on
 UNFINISHED = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X)\b")  # in pieces, as this file is searched too
 
@@ -115,6 +116,48 @@ def layers_are_kept():
         found += [f"{name(path)}:{number}: the command knows nothing but coulis.h" for number, line
                   in enumerate(lines(path), 1) if re.match(r'\s*#\s*include\s*"(?!\w+\.h")', line)]
     return found
+
+
+def in_circles(uses):
+    """Of {file: files that it uses} those that use one another, by whatever way round."""
+    while True:
+        used = set().union(*uses.values())
+        left = {one: others & uses.keys() for one, others in uses.items() if one in used and others & uses.keys()}
+        if left == uses:
+            return [f"{one}: in a circle with {', '.join(sorted(others))}" for one, others in sorted(uses.items())]
+        uses = left
+
+
+def c_files_form_no_circle():
+    """no C file, with the header of its name, uses one that uses it"""
+    uses = {}
+    for path in of_kind(".c", ".h", below="src/") + of_kind(".c", ".h", below="cli/"):
+        included = re.findall(r'^\s*#\s*include\s*"([^"]+)"', path.read_text(), re.MULTILINE)
+        places = [place for file in included for place in (ROOT / "src" / file, path.parent / file) if place.exists()]
+        one = name(path.with_suffix(""))
+        uses.setdefault(one, set()).update({name(place.with_suffix("")) for place in places} - {one} - CIRCLES_ALLOWED)
+    return in_circles(uses)
+
+
+def python_files_form_no_circle():
+    """no module of python/coulis imports one that imports it, not even in a function"""
+    modules = {tuple(p.relative_to(ROOT / "python").with_suffix("").parts): p
+               for p in of_kind(".py", below="python/coulis/")}
+    modules = {key[:-1] if key[-1] == "__init__" else key: path for key, path in modules.items()}
+    uses = {key: set() for key in modules}
+    for key, path in modules.items():
+        package = key if path.name == "__init__.py" else key[:-1]
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                found = [tuple(alias.name.split(".")) for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                above = package[:len(package) - node.level + 1] if node.level else ()
+                above += tuple(node.module.split(".")) if node.module else ()
+                found = [(*above, alias.name) if (*above, alias.name) in modules else above for alias in node.names]
+            else:
+                continue
+            uses[key] |= {one for one in found if one in modules and one != key}
+    return in_circles({name(modules[key]): {name(modules[one]) for one in others} for key, others in uses.items()})
 
 
 # What only POSIX systems have: another platform gets another src/base.
@@ -233,8 +276,9 @@ def python_is_valid():
 
 
 CHECKS = (scripts_are_clean, symbols_have_our_prefix, header_and_library_agree, files_are_short, layers_are_kept,
-          platform_is_in_base, nothing_is_unfinished, lines_are_tidy, format_is_kept, ruff_is_content,
-          words_are_plain, spelling_is_right, links_lead_somewhere, python_is_valid)
+          c_files_form_no_circle, python_files_form_no_circle, platform_is_in_base, nothing_is_unfinished,
+          lines_are_tidy, format_is_kept, ruff_is_content, words_are_plain, spelling_is_right, links_lead_somewhere,
+          python_is_valid)
 
 
 def main():

@@ -336,10 +336,9 @@ def many(folder, arguments):
 
 
 def tiny_model(folder):
-    from net_helpers import Tiny, write_model
+    from net_helpers import write_tiny
 
-    net = Tiny()
-    write_model(folder / "tiny.safetensors", net.end(net.conv_norm("image", 8, 3)))
+    write_tiny(folder / "tiny.safetensors")
     return folder / "tiny.safetensors"
 
 

@@ -8,16 +8,15 @@ import coulis
 import pytest
 from conftest import draw_image
 from results import all_bytes
-from net_helpers import Tiny, write_model
+from net_helpers import write_tiny
 
 IMAGES = 24
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    net = Tiny()
     path = tmp_path_factory.mktemp("model") / "tiny.safetensors"
-    write_model(path, net.end(net.conv_norm("image", 8, 3)))
+    write_tiny(path)
     return path
 
 

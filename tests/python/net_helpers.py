@@ -71,6 +71,12 @@ def write_model(path, description, tensors=None, seed=1):
     return tensors
 
 
+def write_tiny(path):
+    """The model file of a network of one convolution, for tests of other things."""
+    net = Tiny()
+    write_model(path, net.end(net.conv_norm("image", 8, 3)))
+
+
 def check_network(description, tmp_path, seed=1):
     """Every kind of features against ONNX Runtime; on several threads, and an image alone, to the byte."""
     path = tmp_path / "tiny.safetensors"

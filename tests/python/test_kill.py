@@ -14,7 +14,7 @@ import coulis
 import pytest
 from conftest import draw_image
 from results import all_bytes
-from net_helpers import Tiny, write_model
+from net_helpers import write_tiny
 
 KILLS = 250 if os.environ.get("COULIS_TEST_LONG") else 15  # of each of the four verbs
 
@@ -26,8 +26,7 @@ def place(tmp_path_factory):
     (folder / "images").mkdir()
     for number in range(40):
         draw_image(number).save(folder / "images" / f"{number:02}.png")
-    net = Tiny()
-    write_model(folder / "tiny.safetensors", net.end(net.conv_norm("image", 8, 3)))
+    write_tiny(folder / "tiny.safetensors")
     return folder
 
 

@@ -12,7 +12,7 @@ import coulis
 import pytest
 from conftest import REPOSITORY, draw_image
 from results import all_bytes
-from net_helpers import Tiny, write_model
+from net_helpers import write_tiny
 from power_loss import Recording, build_recorder
 from test_models import own, server, weights  # noqa: F401
 
@@ -33,8 +33,7 @@ def inputs(tmp_path_factory):
     (folder / "images").mkdir()
     for number in range(12):
         draw_image(number).save(folder / "images" / f"{number:02}.png")
-    net = Tiny()
-    write_model(folder / "tiny.safetensors", net.end(net.conv_norm("image", 8, 3)))
+    write_tiny(folder / "tiny.safetensors")
     return folder
 
 

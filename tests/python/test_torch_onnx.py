@@ -2,14 +2,13 @@
 
 import os
 
-import coulis
 import numpy
 import pytest
 import torch
 import torchvision
 import transformers
 from coulis.convert import add, onnx_import
-from test_torch_layouts import COSINE, LARGEST, blocks, headless, seeded, settle
+from test_torch_layouts import agrees, blocks, headless, seeded, settle
 from timm.models.convnext import ConvNeXt
 from timm.models.vision_transformer import VisionTransformer
 
@@ -184,13 +183,7 @@ def test_small_networks_of_every_kind(name, opset, tmp_path):
     expected = {"attention", "attention_pool", "layer_norm", "gelu"} if name == "vit, pooled by attention" else set()
     expected |= {"grn"} if name.startswith("convnext v2") else set()
     assert expected <= {node["op"] for node in description["nodes"]}
-    with coulis.Featurizer(stored, threads=1) as featurizer:
-        found = featurizer.featurize_pixels(pixels).astype(numpy.float64)
-    assert found.shape == wanted.shape
-    cosine = (found * wanted).sum(1) / numpy.linalg.norm(found, axis=1) / numpy.linalg.norm(wanted, axis=1)
-    assert cosine.min() >= COSINE, cosine
-    assert abs(found - wanted).max() <= LARGEST * abs(wanted).max()
-    assert abs(wanted[0] - wanted[1]).max() > 0.01 * abs(wanted).max()  # the images make a difference
+    agrees(stored, "default", pixels, wanted)
 
 
 def test_what_attention_may_not_have(tmp_path):

@@ -9,7 +9,6 @@ import os
 import shutil
 
 import coulis
-import numpy
 import PIL.Image
 import pytest
 import safetensors.torch
@@ -19,7 +18,7 @@ import torchvision
 import transformers
 from conftest import DATA, fruit_images
 from coulis.convert import add, onnx_import
-from test_torch_layouts import COSINE, LARGEST, NETS, blocks, settle
+from test_torch_layouts import NETS, blocks, compare as compare_vectors, settle
 from test_torch_onnx import export
 
 LONG = os.environ.get("COULIS_TEST_LONG")
@@ -100,13 +99,7 @@ ORDINARY = ("mobilenet v2", "squeezenet")
 
 def compare(stored, files, wanted):
     with coulis.Featurizer(stored, resize="published", threads=2) as featurizer:
-        result = featurizer.featurize(files)
-    found = numpy.asarray(result.values, numpy.float64)
-    assert found.shape == wanted.shape
-    cosine = (found * wanted).sum(1) / numpy.linalg.norm(found, axis=1) / numpy.linalg.norm(wanted, axis=1)
-    assert cosine.min() >= COSINE, cosine
-    assert abs(found - wanted).max() <= LARGEST * abs(wanted).max()
-    return cosine.min(), abs(found - wanted).max() / abs(wanted).max()
+        return compare_vectors(featurizer.featurize(files).values, wanted)
 
 
 @pytest.mark.parametrize("name", PROOF if LONG else ORDINARY)

@@ -26,10 +26,10 @@ static coulis_status run_batches(coulis_featurizer *featurizer, const coulis_mod
     const double began = cli_seconds();
     *images = 0;
     do {
-        if (status == COULIS_OK) status = coulis_featurizer_run_pixels(featurizer, rgb, batch, values, error);
+        if (!status) status = coulis_featurizer_run_pixels(featurizer, rgb, batch, values, error);
         *images += (double)batch;
         *took = cli_seconds() - began;
-    } while (status == COULIS_OK && *took < limit);
+    } while (!status && *took < limit);
     free(rgb);
     free(values);
     return status;
@@ -43,9 +43,9 @@ coulis_status cli_measure(const coulis_model *model, const coulis_featurizer_opt
     coulis_model_info info;
     coulis_model_info_init(&info, sizeof info);
     coulis_status status = coulis_model_describe(model, &info, error);
-    if (status == COULIS_OK) status = coulis_featurizer_create(model, options, &featurizer, error);
+    if (!status) status = coulis_featurizer_create(model, options, &featurizer, error);
     /* Eight images a thread, so that waiting for the last one at the end of a batch is small. */
-    if (status == COULIS_OK)
+    if (!status)
         status = run_batches(featurizer, &info, 8 * (int64_t)thread_count(options->threads), limit, images, took,
                              error);
     coulis_featurizer_free(featurizer);
@@ -64,9 +64,9 @@ int cli_bench(const cli_options *options) {
     featurizer.threads = options->job.threads;
     double images = 0, took = 1;
     coulis_status status = coulis_model_open(options->job.model, &how, &model, &error);
-    if (status == COULIS_OK) status = coulis_model_describe(model, &info, &error);
-    if (status == COULIS_OK) status = cli_measure(model, &featurizer, options->seconds, &images, &took, &error);
-    if (status == COULIS_OK) {
+    if (!status) status = coulis_model_describe(model, &info, &error);
+    if (!status) status = cli_measure(model, &featurizer, options->seconds, &images, &took, &error);
+    if (!status) {
         int threads = thread_count(options->job.threads);
         double rate = images / took, gigaflops = 2e-9 * rate * (double)info.multiply_adds;
         if (options->json)
@@ -79,5 +79,5 @@ int cli_bench(const cli_options *options) {
                    coulis_instruction_set(), rate, gigaflops);
     }
     coulis_model_close(model);
-    return status == COULIS_OK ? EXIT_DONE : cli_fail(status, &error);
+    return status ? cli_fail(status, &error) : EXIT_DONE;
 }

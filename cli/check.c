@@ -12,5 +12,5 @@ static void print_step(void *context, const char *name, const char *text) {
 int cli_check(const cli_options *options) {
     coulis_error error;
     coulis_status status = coulis_check(options->paths[0], &options->choose, print_step, NULL, &error);
-    return status == COULIS_OK ? EXIT_DONE : cli_fail(status, &error);
+    return status ? cli_fail(status, &error) : EXIT_DONE;
 }

@@ -18,7 +18,7 @@ static const char *text_of(const cJSON *object, const char *name) {
 static int report(const cli_options *options, coulis_status status, const coulis_error *error, char *json,
                   void (*print)(const cJSON *)) {
     int code = EXIT_DONE;
-    if (status != COULIS_OK) return cli_fail(status, error);
+    if (status) return cli_fail(status, error);
     if (options->json) {
         puts(json);
     } else if (!options->quiet) {

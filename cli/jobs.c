@@ -24,7 +24,7 @@ static void begin(job_call *call, const cli_options *options) {
 
 static int finish(job_call *call, coulis_status status, bool of_images, bool reduced) {
     cli_progress_end(&call->progress);
-    if (status != COULIS_OK) return cli_fail(status, &call->error);
+    if (status) return cli_fail(status, &call->error);
     int code = cli_report(call->options, of_images, reduced, &call->result, call->json);
     coulis_string_free(call->json);
     return code;
@@ -54,7 +54,7 @@ static int dry_run(job_call *call, image_job job) {
     coulis_status status = job(options->paths, options->path_count, options->output, &call->job, NULL, &call->json,
                                &call->error);
     cli_progress_end(&call->progress);
-    int code = status == COULIS_OK ? cli_dry_run(options, &plan, call->json) : cli_fail(status, &call->error);
+    int code = status ? cli_fail(status, &call->error) : cli_dry_run(options, &plan, call->json);
     coulis_string_free(call->json);
     return code;
 }
@@ -112,7 +112,7 @@ int cli_apply(const cli_options *options) {
     begin(&call, options);
     const coulis_status status = coulis_job_apply(options->paths, options->path_count, options->pca, options->output,
                                                   &call.job, &call.result, &call.json, &call.error);
-    if (status == COULIS_OK) compare_shares(call.json);
+    if (!status) compare_shares(call.json);
     return finish(&call, status, true, true);
 }
 
@@ -129,7 +129,7 @@ int cli_verify(const cli_options *options) {
     coulis_error error;
     char *json = NULL;
     coulis_status status = coulis_job_verify(options->paths[0], &json, &error);
-    if (status != COULIS_OK) return cli_fail(status, &error);
+    if (status) return cli_fail(status, &error);
     if (options->json) fputs(json, stdout);
     else if (!options->quiet)
         fprintf(stderr, "%s: every digest, row and recipe is as it was written\n", options->paths[0]);

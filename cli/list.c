@@ -13,9 +13,9 @@ int cli_list(const cli_options *options) {
     int64_t items = 0;
     coulis_status status = coulis_source_open(options->paths, options->path_count, &options->choose, NULL, &source,
                                               &error);
-    if (status == COULIS_OK) status = coulis_source_write(source, options->output, &items, &error);
+    if (!status) status = coulis_source_write(source, options->output, &items, &error);
     coulis_source_close(source);
-    if (status != COULIS_OK) return cli_fail(status, &error);
+    if (status) return cli_fail(status, &error);
     fprintf(stderr, "%lld images listed in %s\n", (long long)items, options->output);
     return EXIT_DONE;
 }
@@ -89,10 +89,10 @@ static coulis_status make_plan(const cli_options *options, plan *p, coulis_error
     coulis_source *source = NULL;
     coulis_status status = coulis_source_open(options->paths, options->path_count, &options->choose, options->output,
                                               &source, error);
-    while (status == COULIS_OK) {
+    while (!status) {
         coulis_item item = {.size = sizeof item, .bytes = -1, .modified = INT64_MIN};
         status = source->next(source->context, &item, error);
-        if (status != COULIS_OK || !item.name) break;
+        if (status || !item.name) break;
         char kind[32];
         kind_of(item.name, kind, sizeof kind);
         if (!add(&p->kinds, kind) || !add(&p->labels, item.label ? item.label : "")) status = cli_fail_memory(error);
@@ -162,9 +162,9 @@ int cli_dry_run(const cli_options *options, const coulis_plan *since, const char
     coulis_error error;
     plan p = {0};
     coulis_status status = make_plan(options, &p, &error);
-    if (status == COULIS_OK && options->json) {
+    if (!status && options->json) {
         status = print_json(&p, json, &error);
-    } else if (status == COULIS_OK) {
+    } else if (!status) {
         printf("%lld images", p.items);
         if (p.unknown < p.items) printf(", %.1f MB", (double)p.bytes / 1e6);
         if (p.unknown > 0) printf(" (%lld of unknown size)", p.unknown);
@@ -183,5 +183,5 @@ int cli_dry_run(const cli_options *options, const coulis_plan *since, const char
     }
     forget(&p.kinds);
     forget(&p.labels);
-    return status == COULIS_OK ? EXIT_DONE : cli_fail(status, &error);
+    return status ? cli_fail(status, &error) : EXIT_DONE;
 }

@@ -142,13 +142,13 @@ int cli_models_list(const cli_options *options) {
                "features: dimensions", "licence");
     if (options->json && !list.array) return cli_fail(cli_fail_memory(&error), &error);
     coulis_status status = coulis_model_list(list_one, &list, &error);
-    if (status == COULIS_OK && list.error.status != COULIS_OK) {
+    if (!status && list.error.status != COULIS_OK) {
         error = list.error;
         status = COULIS_IO;
     }
-    if (status == COULIS_OK && list.array) status = cli_print_json(list.array, &error);
+    if (!status && list.array) status = cli_print_json(list.array, &error);
     else cJSON_Delete(list.array);
-    return status == COULIS_OK ? EXIT_DONE : cli_fail(status, &error);
+    return status ? cli_fail(status, &error) : EXIT_DONE;
 }
 
 /* The path of a model of which only the graph is here. */
@@ -177,7 +177,7 @@ int cli_models_show(const cli_options *options) {
         if (*path) status = COULIS_OK;
     }
     double size = 0;
-    if (status != COULIS_OK || !open_model(path, &model, &info, &error) || !megabytes(path, &size, &error)) {
+    if (status || !open_model(path, &model, &info, &error) || !megabytes(path, &size, &error)) {
         coulis_model_close(model);
         return cli_fail(COULIS_MISSING, &error);
     }
@@ -192,14 +192,14 @@ int cli_models_show(const cli_options *options) {
                features_text(model, &info, features), (long long)info.parameters, (long long)info.multiply_adds);
     }
     coulis_model_close(model);
-    return status == COULIS_OK ? EXIT_DONE : cli_fail(status, &error);
+    return status ? cli_fail(status, &error) : EXIT_DONE;
 }
 
 int cli_models_path(const cli_options *options) {
     char path[4096];
     coulis_error error;
     coulis_status status = coulis_model_find(options->paths[0], path, sizeof path, &error);
-    if (status != COULIS_OK) return cli_fail(status, &error);
+    if (status) return cli_fail(status, &error);
     puts(path);
     return EXIT_DONE;
 }

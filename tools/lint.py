@@ -160,6 +160,12 @@ def python_files_form_no_circle():
     return in_circles({name(modules[key]): {name(modules[one]) for one in others} for key, others in uses.items()})
 
 
+def statuses_are_asked_one_way():
+    """C says `if (status)` and `if (!status)`, not `status == COULIS_OK`"""
+    return [f"{name(p)}:{number}: {found[0]}" for p in of_kind(".c", ".h", below="src/") + of_kind(".c", below="cli/")
+            if not name(p).startswith("src/net/") for number, line in enumerate(lines(p), 1) if (found := re.search(r"(?<![.>\w])status [!=]= COULIS_OK", line))]
+
+
 # What only POSIX systems have: another platform gets another src/base.
 OF_THE_PLATFORM = re.compile(r"\b(fts_\w+|flock|fsync|fdatasync|mmap|munmap|dlopen|dlsym|dlclose|dladdr|dlerror"
                              r"|_WIN32|pthread_\w+)\b"
@@ -277,8 +283,8 @@ def python_is_valid():
 
 CHECKS = (scripts_are_clean, symbols_have_our_prefix, header_and_library_agree, files_are_short, layers_are_kept,
           c_files_form_no_circle, python_files_form_no_circle, platform_is_in_base, nothing_is_unfinished,
-          lines_are_tidy, format_is_kept, ruff_is_content, words_are_plain, spelling_is_right, links_lead_somewhere,
-          python_is_valid)
+          statuses_are_asked_one_way, lines_are_tidy, format_is_kept, ruff_is_content, words_are_plain,
+          spelling_is_right, links_lead_somewhere, python_is_valid)
 
 
 def main():

@@ -15,7 +15,7 @@ void cl_clear(coulis_error *error) {
 }
 
 coulis_status cl_done(coulis_status status, coulis_error *error) {
-    if (status == COULIS_OK) cl_clear(error);
+    if (!status) cl_clear(error);
     return status;
 }
 

@@ -33,7 +33,7 @@ void cl_folder_unlock(int *descriptor) {
 
 coulis_status cl_folder_own(const char *parent, char **path, coulis_error *error) {
     coulis_status status = cl_make_folders(parent, error);
-    if (status != COULIS_OK) return status;
+    if (status) return status;
     char *made = cl_format("%s/read-XXXXXX", parent);
     if (!made) return cl_fail_memory(error, parent, strlen(parent));
     if (!mkdtemp(made)) {

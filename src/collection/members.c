@@ -38,7 +38,7 @@ static coulis_status look(cl_remote *remote, const char *name, bool *is_file, co
     const bool elsewhere = cl_location_is_remote(name);
     coulis_status status = elsewhere ? cl_remote_state(remote, name, &state, error)
                                      : cl_file_state_at(name, &state, error);
-    *is_file = status == COULIS_OK && (elsewhere || state.has_bytes);
+    *is_file = !status && (elsewhere || state.has_bytes);
     return status < COULIS_INVALID_ARGUMENT ? COULIS_OK : status;
 }
 

@@ -16,7 +16,7 @@ static coulis_status read_address(const char *address, const cl_remote_options *
     coulis_status status = cl_remote_create(how, &remote, error);
     if (!status) status = cl_remote_read(remote, address, max_bytes, bytes, size, NULL, error);
     cl_remote_free(remote);
-    if (status == COULIS_OK || status >= COULIS_INVALID_ARGUMENT) return status;
+    if (!status || status >= COULIS_INVALID_ARGUMENT) return status;
     const coulis_error reason = *error;
     return cl_fail(error, COULIS_INVALID_ARGUMENT, "%s: cannot be searched for: %s", address, reason.message);
 }

@@ -72,7 +72,7 @@ coulis_status cl_image_read_file(const char *path, int64_t max_bytes, uint8_t **
         if (file < 0) return fail_errno(&image, errno);
         size_t got = 0;
         coulis_status status = read_open_file(&image, file, max_bytes, bytes, &got, state);
-        bool whole = status != COULIS_OK || is_unchanged(file, state);
+        bool whole = status || is_unchanged(file, state);
         cl_close(file);
         if (whole) {
             if (!status) *size = got;

@@ -81,7 +81,7 @@ coulis_status cl_plain_resize(const cl_source *image, cl_decoder *decoder, uint8
     bool halve;
     coulis_status status = make(&p, image, decoder, &halve) ? COULIS_OK : cl_source_fail_memory(image);
     int32_t o = 0;
-    for (int32_t row = 0; status == COULIS_OK && row < decoder->height; row++) {
+    for (int32_t row = 0; !status && row < decoder->height; row++) {
         status = decoder->rows(decoder, &p.row, 1);
         if (status || o == p.height) continue; /* rows below what is wanted still count as part of the file */
         if (row < p.y[o].at) continue;

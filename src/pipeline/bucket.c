@@ -11,7 +11,7 @@
 
 /* What S3 says of one object is here said of the result. */
 static coulis_status whole(coulis_status status, coulis_error *error) {
-    if (status == COULIS_OK || status >= COULIS_INVALID_ARGUMENT) return status;
+    if (!status || status >= COULIS_INVALID_ARGUMENT) return status;
     if (error) error->status = COULIS_IO;
     return COULIS_IO;
 }
@@ -32,7 +32,7 @@ static coulis_status read_run(cl_bucket *b, char **text, coulis_error *error) {
     coulis_status status = cl_remote_read(b->remote, name, RUN_JSON_MAX, &bytes, &size, NULL, error);
     cl_free(name);
     if (status == COULIS_MISSING) return COULIS_OK;
-    if (status == COULIS_OK) {
+    if (!status) {
         *text = cl_alloc(size + 1, 1);
         if (!*text) status = no_memory(b, error);
         else memcpy(*text, bytes, size);
@@ -46,7 +46,7 @@ coulis_status cl_bucket_look(cl_bucket *b, coulis_error *error) {
     b->there = (cl_parts){.descriptor = -1, .folder = cl_strdup(b->address)};
     if (!b->there.folder) return no_memory(b, error);
     coulis_status status = read_run(b, &b->run, error);
-    if (status != COULIS_OK || !b->run) return status;
+    if (status || !b->run) return status;
     cJSON *run = cJSON_Parse(b->run);
     if (!cJSON_IsObject(cJSON_GetObjectItemCaseSensitive(run, "recipe")))
         status = cl_fail(error, COULIS_CONFLICT,
@@ -62,7 +62,7 @@ coulis_status cl_bucket_look(cl_bucket *b, coulis_error *error) {
 static coulis_status must_be_ours(cl_bucket *b, coulis_error *error) {
     char *now = NULL;
     coulis_status status = read_run(b, &now, error);
-    if (status == COULIS_OK && (now && b->run ? strcmp(now, b->run) != 0 : now != b->run))
+    if (!status && (now && b->run ? strcmp(now, b->run) != 0 : now != b->run))
         status = cl_fail(error, COULIS_CONFLICT, "%s: another coulis has been at work there meanwhile", b->address);
     cl_free(now);
     return status;
@@ -130,9 +130,9 @@ coulis_status cl_bucket_must_be_empty(cl_bucket *b, bool ours, coulis_error *err
 coulis_status cl_bucket_sweep(cl_bucket *b, coulis_error *error) {
     visit v = {.bucket = b};
     coulis_status status = walk(&v, 0, collect, error);
-    if (status == COULIS_OK && v.count > 0) status = must_be_ours(b, error);
+    if (!status && v.count > 0) status = must_be_ours(b, error);
     for (size_t i = 0; i < v.count; i++) {
-        if (status == COULIS_OK) status = whole(cl_remote_delete(b->remote, v.found[i], error), error);
+        if (!status) status = whole(cl_remote_delete(b->remote, v.found[i], error), error);
         cl_free(v.found[i]);
     }
     cl_free(v.found);
@@ -149,13 +149,12 @@ coulis_status cl_bucket_fetch(cl_bucket *b, const cl_part_record *record, const 
     *good = false;
     if (!from) return no_memory(b, error);
     coulis_status status = cl_new_file_begin(file, to, error);
-    if (status == COULIS_OK) {
+    if (!status) {
         status = cl_remote_copy(b->remote, from, file, error);
-        if (status != COULIS_OK) cl_new_file_abort(file);
+        if (status) cl_new_file_abort(file);
         else status = cl_new_file_flush(file, error);
-        *good = status == COULIS_OK && file->bytes == record->facts.bytes &&
-                strcmp(file->sha256, record->facts.sha256) == 0;
-        if (status == COULIS_OK && !*good) cl_new_file_abort(file);
+        *good = !status && file->bytes == record->facts.bytes && strcmp(file->sha256, record->facts.sha256) == 0;
+        if (!status && !*good) cl_new_file_abort(file);
         if (status == COULIS_MISSING || status == COULIS_EMPTY) status = COULIS_OK;
     }
     cl_free(from);
@@ -168,7 +167,7 @@ coulis_status cl_bucket_send(cl_bucket *b, const char *from, const cl_part_recor
     char *to = address_of(b, name);
     if (!to) return no_memory(b, error);
     coulis_status status = whole(cl_remote_put(b->remote, to, from, error), error);
-    if (status == COULIS_OK) status = cl_parts_add(&b->there, record, error);
+    if (!status) status = cl_parts_add(&b->there, record, error);
     cl_free(to);
     return status;
 }
@@ -188,9 +187,9 @@ coulis_status cl_bucket_put_run(cl_bucket *b, const char *text, coulis_error *er
     char *to = address_of(b, "run.json"), *from = cl_format("%s/run.json", b->scratch);
     char *copy = cl_strdup(text);
     coulis_status status = to && from && copy ? must_be_ours(b, error) : no_memory(b, error);
-    if (status == COULIS_OK) status = cl_file_write(from, text, strlen(text), error);
-    if (status == COULIS_OK) status = whole(cl_remote_put(b->remote, to, from, error), error);
-    if (status == COULIS_OK) {
+    if (!status) status = cl_file_write(from, text, strlen(text), error);
+    if (!status) status = whole(cl_remote_put(b->remote, to, from, error), error);
+    if (!status) {
         cl_free(b->run);
         b->run = copy;
         copy = NULL;

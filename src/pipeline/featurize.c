@@ -101,9 +101,9 @@ static coulis_status add_chunk(sink *s, const cl_chunk *chunk, coulis_error *err
     const int64_t each = texts_per_row(s);
     coulis_status status = COULIS_OK;
     int64_t made = 0;
-    for (; status == COULIS_OK && made < chunk->rows; made++)
+    for (; !status && made < chunk->rows; made++)
         status = make_row(s, chunk, made, &s->rows[made], s->texts + made * each, error);
-    if (status == COULIS_OK) status = cl_making_add(s->making, s->rows, chunk->carried, chunk->rows, error);
+    if (!status) status = cl_making_add(s->making, s->rows, chunk->carried, chunk->rows, error);
     for (int64_t i = 0; i < each * made; i++) cl_free(s->texts[i]);
     return status;
 }
@@ -144,11 +144,10 @@ static coulis_status take_chunk(sink *s, const cl_chunk *chunk, coulis_error *er
         status = end_part(s, error);
         const cl_making_plan plan = plan_of(s, chunk->part);
         s->part = chunk->part;
-        if (status == COULIS_OK) status = cl_making_open(&plan, &s->making, error);
+        if (!status) status = cl_making_open(&plan, &s->making, error);
     }
-    if (status == COULIS_OK) status = add_chunk(s, chunk, error);
-    if (status == COULIS_OK && chunk->rows > 0 && (chunk->first + chunk->rows) % s->rows_per_part == 0)
-        status = end_part(s, error);
+    if (!status) status = add_chunk(s, chunk, error);
+    if (!status && chunk->rows > 0 && (chunk->first + chunk->rows) % s->rows_per_part == 0) status = end_part(s, error);
     return status;
 }
 
@@ -169,7 +168,7 @@ static coulis_status take_rest(sink *s, coulis_error *error) {
 static coulis_status stop(sink *s, coulis_error *error) {
     coulis_status status = take_rest(s, error);
     if (!status && s->making) status = cl_making_keep(s->making, error);
-    if (status != COULIS_OK) return status;
+    if (status) return status;
     const long long done = s->progress.done;
     if (s->total < 0)
         return cl_fail(error, COULIS_INTERRUPTED, "interrupted after %lld images; rerun the same command to resume",
@@ -184,11 +183,11 @@ static coulis_status make_parts(sink *s, coulis_error *error) {
         cl_turn turn = CL_TURN_WAITING;
         cl_chunk chunk;
         coulis_status status = wait_turn(s, &turn, &chunk, error);
-        if (status != COULIS_OK) return status;
+        if (status) return status;
         if (turn == CL_TURN_WAITING) return stop(s, error);
         if (turn == CL_TURN_END) return end_part(s, error);
         status = take_chunk(s, &chunk, error);
-        if (status != COULIS_OK) return status;
+        if (status) return status;
         cl_stream_release(s->stream);
         /* Fast networks have the next chunk ready before anyone waits: do not take that as a reason to go on. */
         if (s->stopping) return stop(s, error);
@@ -208,8 +207,8 @@ coulis_status cl_featurize(const coulis_source *source, const coulis_model *mode
     int32_t workers = options->threads > 0 ? options->threads : coulis_core_count();
     coulis_featurizer *featurizer = NULL;
     coulis_status status = cl_reads_images(cl_model_graph(model), error);
-    if (status == COULIS_OK) status = cl_featurizer_create(model, options->featurizer, workers, &featurizer, error);
-    if (status != COULIS_OK) return status;
+    if (!status) status = cl_featurizer_create(model, options->featurizer, workers, &featurizer, error);
+    if (status) return status;
     const int64_t length = coulis_featurizer_length(featurizer);
     int64_t group_rows = cl_row_group_rows(length), chunk_rows = (int64_t)workers * CHUNK_ROWS_PER_WORKER;
     if (group_rows > options->rows_per_file) group_rows = options->rows_per_file;
@@ -237,13 +236,12 @@ coulis_status cl_featurize(const coulis_source *source, const coulis_model *mode
     status = cl_make_folders(folder, error);
     s.rows = cl_alloc((size_t)chunk_rows, sizeof *s.rows);
     s.texts = cl_alloc_zero((size_t)chunk_rows, (size_t)texts_per_row(&s) * sizeof *s.texts);
-    if (status == COULIS_OK && (!s.rows || !s.texts))
-        status = cl_fail_memory(error, "rows", (size_t)chunk_rows * sizeof *s.rows);
-    if (status == COULIS_OK)
+    if (!status && (!s.rows || !s.texts)) status = cl_fail_memory(error, "rows", (size_t)chunk_rows * sizeof *s.rows);
+    if (!status)
         status = cl_stream_create(source, &plan, featurizer, workers, options->featurizer->image->max_bytes, &s.stream,
                                   error);
     s.began = cl_seconds();
-    if (status == COULIS_OK) status = make_parts(&s, error);
+    if (!status) status = make_parts(&s, error);
     cl_making_abort(s.making);
     cl_stream_free(s.stream);
     cl_free(s.rows);

@@ -75,12 +75,12 @@ coulis_status cl_featurizer_create(const coulis_model *model, const coulis_featu
     f->graph = graph;
     f->workers = workers;
     coulis_status status = cl_settle_resize(model, &f->options, error);
-    if (status == COULIS_OK) status = cl_plan_create(model, node, options->precision, &f->plan, error);
-    if (status == COULIS_OK) {
+    if (!status) status = cl_plan_create(model, node, options->precision, &f->plan, error);
+    if (!status) {
         f->scratch = cl_alloc_zero((size_t)workers, sizeof *f->scratch);
         if (!f->scratch) status = cl_fail_memory(error, "a featurizer", (size_t)workers * sizeof *f->scratch);
     }
-    for (int32_t w = 0; status == COULIS_OK && w < workers; w++) {
+    for (int32_t w = 0; !status && w < workers; w++) {
         size_t count = (size_t)f->plan->workspace_count, pixels = (size_t)f->width * (size_t)f->height;
         f->scratch[w].workspace = cl_alloc(count, sizeof(float));
         f->scratch[w].rgb = cl_alloc(pixels, 3 * CL_FEATURIZER_IMAGES);
@@ -90,12 +90,12 @@ coulis_status cl_featurizer_create(const coulis_model *model, const coulis_featu
     }
     coulis_model_info info;
     coulis_model_info_init(&info, sizeof info);
-    if (status == COULIS_OK) status = coulis_model_describe(model, &info, error);
+    if (!status) status = coulis_model_describe(model, &info, error);
     coulis_featurizer_options settled = *options;
     settled.image = &f->options;
-    if (status == COULIS_OK && !(f->recipe = cl_recipe_vectors(&settled, &info, f->plan->length)))
+    if (!status && !(f->recipe = cl_recipe_vectors(&settled, &info, f->plan->length)))
         status = cl_fail_memory(error, "the recipe", 0);
-    if (status != COULIS_OK) {
+    if (status) {
         coulis_featurizer_free(f);
         return status;
     }
@@ -109,18 +109,18 @@ coulis_status coulis_featurizer_create(const coulis_model *model, const coulis_f
     cl_featurizer_options own;
     cl_pool *pool;
     coulis_status status = cl_featurizer_options_read(options, &own, error);
-    if (status == COULIS_OK) status = cl_pool_create(own.featurizer.threads, &pool, error);
-    if (status != COULIS_OK) return status;
+    if (!status) status = cl_pool_create(own.featurizer.threads, &pool, error);
+    if (status) return status;
     coulis_featurizer *featurizer;
     status = cl_featurizer_create(model, &own.featurizer, cl_pool_threads(pool), &featurizer, error);
-    if (status != COULIS_OK) {
+    if (status) {
         cl_pool_free(pool);
         return status;
     }
     featurizer->pool = pool;
     const cl_remote_options how = cl_remote_how(own.featurizer.no_sign_request, own.featurizer.requester_pays);
     status = cl_remote_create(&how, &featurizer->remote, error);
-    if (status != COULIS_OK) {
+    if (status) {
         coulis_featurizer_free(featurizer);
         return status;
     }
@@ -266,7 +266,7 @@ coulis_status coulis_featurizer_run(coulis_featurizer *featurizer, const coulis_
     if (!featurizer || count < 0 || (count > 0 && (!inputs || !values || !results)))
         return cl_fail(error, COULIS_INVALID_ARGUMENT, "no featurizer, inputs, values or results given");
     coulis_status status = cl_reads_images(featurizer->graph, error);
-    if (status != COULIS_OK) return status;
+    if (status) return status;
     batch b = {.featurizer = featurizer, .inputs = inputs, .values = values, .results = results, .count = count};
     return run_batch(&b, run_inputs, error);
 }
@@ -276,7 +276,7 @@ coulis_status coulis_featurizer_run_images(coulis_featurizer *featurizer, const 
     if (!featurizer || count < 0 || (count > 0 && (!images || !values || !results)))
         return cl_fail(error, COULIS_INVALID_ARGUMENT, "no featurizer, images, values or results given");
     coulis_status status = cl_reads_images(featurizer->graph, error);
-    if (status != COULIS_OK) return status;
+    if (status) return status;
     batch b = {.featurizer = featurizer, .images = images, .values = values, .results = results, .count = count};
     return run_batch(&b, run_images, error);
 }
@@ -299,7 +299,7 @@ coulis_status coulis_featurizer_run_pixels(coulis_featurizer *featurizer, const 
     if (!featurizer || count < 0 || (count > 0 && (!pixels || !values)))
         return cl_fail(error, COULIS_INVALID_ARGUMENT, "no featurizer, pixels or values given");
     coulis_status status = cl_reads_images(featurizer->graph, error);
-    if (status != COULIS_OK) return status;
+    if (status) return status;
     batch b = {.featurizer = featurizer, .pixels = pixels, .values = values, .count = count};
     cl_pool_run(featurizer->pool, pieces_of(&b), run_pixels, &b);
     cl_clear(error);

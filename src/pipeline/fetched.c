@@ -31,9 +31,9 @@ static bool is_wanted(const char *name) {
 static coulis_status copy(cl_remote *remote, const char *from, const char *to, coulis_error *error) {
     cl_new_file file;
     coulis_status status = cl_new_file_begin(&file, to, error);
-    if (status == COULIS_OK) {
+    if (!status) {
         status = cl_remote_copy(remote, from, &file, error);
-        if (status == COULIS_OK) status = cl_new_file_commit(&file, error);
+        if (!status) status = cl_new_file_commit(&file, error);
         else cl_new_file_abort(&file);
     }
     return status;
@@ -45,13 +45,13 @@ static coulis_status take(void *context, const cl_remote_object *object, coulis_
     if (!is_wanted(name)) return COULIS_OK;
     char *from = cl_format("%s/%s", f->address, name), *to = cl_format("%s/%s", f->in->own, name);
     coulis_status status = from && to ? COULIS_OK : cl_fail_memory(error, object->key, strlen(object->key));
-    if (status == COULIS_OK && strchr(name, '/')) {
+    if (!status && strchr(name, '/')) {
         char *slash = strrchr(to, '/');
         *slash = '\0';
         status = cl_make_folders(to, error);
         *slash = '/';
     }
-    if (status == COULIS_OK) status = copy(f->in->remote, from, to, error);
+    if (!status) status = copy(f->in->remote, from, to, error);
     f->files++;
     cl_free(from);
     cl_free(to);
@@ -71,8 +71,8 @@ static coulis_status fetch(const char *name, fetching *f, coulis_error *error) {
     const char *bucket = strstr(f->address, "://"), *slash = bucket ? strchr(bucket + 3, '/') : NULL;
     f->below = slash ? strlen(slash) : 0; /* the slash at its end for the one that is no part of a key */
     coulis_status status = cl_make_folders(f->in->own, error);
-    if (status == COULIS_OK) status = cl_remote_list(f->in->remote, folder, 0, take, f, error);
-    if (status == COULIS_OK && f->files == 0) status = cl_fail(error, COULIS_MISSING, "%s: not found", name);
+    if (!status) status = cl_remote_list(f->in->remote, folder, 0, take, f, error);
+    if (!status && f->files == 0) status = cl_fail(error, COULIS_MISSING, "%s: not found", name);
     cl_free(folder);
     return status;
 }
@@ -82,7 +82,7 @@ coulis_status cl_fetch_result(const char *name, cl_stand_in *in, coulis_error *e
     if (!name || !cl_remote_is_s3(name)) return COULIS_OK;
     fetching f = {.in = in};
     coulis_status status = cl_stand_in_begin(in, name, error);
-    if (status == COULIS_OK) status = fetch(name, &f, error);
+    if (!status) status = fetch(name, &f, error);
     cl_free(f.address);
     return status;
 }
@@ -102,7 +102,7 @@ coulis_status cl_fetch_pca(const char *name, cl_stand_in *in, coulis_error *erro
     size_t length = strlen(name);
     while (length > 0 && name[length - 1] == '/') length--;
     coulis_status status = cl_stand_in_begin(in, name, error);
-    if (status != COULIS_OK) return status;
+    if (status) return status;
     char *from = file ? cl_strdup(name) : cl_format("%.*s/pca.safetensors", (int)length, name);
     in->path = in->own = cl_format("%s/pca.safetensors", in->folder);
     if (from && in->own) status = copy(in->remote, from, in->own, error);

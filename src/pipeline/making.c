@@ -120,7 +120,7 @@ static coulis_status check_piece(const cl_making_plan *plan, cl_part_reader *rea
             if (current && carried) current = earlier_row(plan, &rows[i], true) >= 0;
         }
     }
-    *good = status == COULIS_OK && current;
+    *good = !status && current;
     return status == COULIS_BAD_DATA ? COULIS_OK : status;
 }
 

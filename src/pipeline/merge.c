@@ -56,7 +56,7 @@ static coulis_status read_shard(const char *folder, shard *s, int32_t *of, couli
     }
     coulis_status status = cl_file_read(path, RUN_JSON_MAX, &text, &size, error);
     cl_free(path);
-    if (status != COULIS_OK) return status;
+    if (status) return status;
     s->run = cJSON_Parse((const char *)text);
     cl_free(text);
     const char *name = cJSON_GetStringValue(get(get(s->run, "recipe"), "shard"));
@@ -73,7 +73,7 @@ static coulis_status read_shard(const char *folder, shard *s, int32_t *of, couli
     s->number = (int32_t)number;
     *of = (int32_t)all;
     status = cl_parts_open(folder, &s->parts, error);
-    return status == COULIS_OK ? cl_parts_add_summary(&s->parts, s->run, error) : status;
+    return status ? status : cl_parts_add_summary(&s->parts, s->run, error);
 }
 
 /* Whether a shard is of the same job as the first one. */
@@ -93,12 +93,12 @@ static coulis_status read_shards(merging *m, const char *const *folders) {
     coulis_error *error = m->job->error;
     int32_t all = 0;
     coulis_status status = COULIS_OK;
-    for (int64_t i = 0; status == COULIS_OK && i < m->count; i++) {
+    for (int64_t i = 0; !status && i < m->count; i++) {
         shard *s = &m->shards[i];
         int32_t of = 0;
         status = cl_fetch_result(folders[i], &s->in, error);
-        if (status == COULIS_OK) status = read_shard(s->in.path, s, &of, error);
-        if (status != COULIS_OK) break;
+        if (!status) status = read_shard(s->in.path, s, &of, error);
+        if (status) break;
         if (i == 0) {
             all = of;
             m->recipe = cJSON_Duplicate(get(s->run, "recipe"), 1);
@@ -107,12 +107,12 @@ static coulis_status read_shards(merging *m, const char *const *folders) {
         }
         if (of != all || !same_job(m, s))
             status = cl_fail(error, COULIS_CONFLICT, "%s: is a shard of another job than %s", folders[i], folders[0]);
-        for (int64_t k = 0; status == COULIS_OK && k < i; k++)
+        for (int64_t k = 0; !status && k < i; k++)
             if (m->shards[k].number == s->number)
                 status = cl_fail(error, COULIS_INVALID_ARGUMENT, "%s and %s are the same shard, %d/%d", folders[k],
                                  folders[i], s->number, all);
     }
-    if (status != COULIS_OK || m->count == all) return status;
+    if (status || m->count == all) return status;
     for (int32_t number = 1; number <= all; number++) {
         int64_t i = 0;
         while (i < m->count && m->shards[i].number != number) i++;
@@ -157,25 +157,24 @@ static coulis_status copy_part(merging *m, const char *from, const char *to, con
     FILE *stream;
     uint64_t size;
     coulis_status status = cl_file_open(from, &stream, &size, error);
-    if (status != COULIS_OK) return status;
+    if (status) return status;
     uint8_t *buffer = cl_alloc(COPY_BYTES, 1);
     cl_new_file file;
     status = buffer ? cl_new_file_begin(&file, to, error) : cl_fail_memory(error, "a buffer", COPY_BYTES);
-    if (status == COULIS_OK) {
+    if (!status) {
         size_t got;
         while ((got = fread(buffer, 1, COPY_BYTES, stream)) > 0) cl_new_file_write(&file, buffer, got);
         const bool broken = ferror(stream) != 0;
         status = cl_new_file_flush(&file, error);
-        if (status == COULIS_OK && broken) status = cl_fail(error, COULIS_IO, "%s: cannot be read", from);
-        if (status == COULIS_OK &&
-            (file.bytes != record->facts.bytes || strcmp(file.sha256, record->facts.sha256) != 0))
+        if (!status && broken) status = cl_fail(error, COULIS_IO, "%s: cannot be read", from);
+        if (!status && (file.bytes != record->facts.bytes || strcmp(file.sha256, record->facts.sha256) != 0))
             status = cl_fail(error, COULIS_BAD_DATA,
                              "%s: its content is not what was written (SHA-256 %.12s..., not %.12s...)", from,
                              file.sha256, record->facts.sha256);
-        if (status == COULIS_OK) status = cl_parts_promise(&m->job->output.parts, record, error);
-        if (status == COULIS_OK) status = cl_new_file_commit(&file, error);
+        if (!status) status = cl_parts_promise(&m->job->output.parts, record, error);
+        if (!status) status = cl_new_file_commit(&file, error);
         else cl_new_file_abort(&file);
-        if (status == COULIS_OK) status = cl_parts_tell(&m->job->output.parts, record, error);
+        if (!status) status = cl_parts_tell(&m->job->output.parts, record, error);
     }
     cl_free(buffer);
     fclose(stream);
@@ -201,16 +200,16 @@ static bool holds_all(const merging *m) {
 static coulis_status gather(merging *m, const shard *s) {
     cl_job *j = m->job;
     coulis_status status = COULIS_OK;
-    for (int64_t i = 0; status == COULIS_OK && i < s->parts.count; i++) {
+    for (int64_t i = 0; !status && i < s->parts.count; i++) {
         const cl_part_record *record = &s->parts.records[i];
         if (record->kind != CL_KIND_FEATURES) continue;
         const cl_expected expected = {.recipe = m->vectors, .rows = record->facts.rows};
         bool good;
         status = cl_review_part(&j->output.parts, CL_KIND_FEATURES, record->number, &expected, &good, NULL, j->error);
-        if (status != COULIS_OK || (good && holds(m, record))) continue;
+        if (status || (good && holds(m, record))) continue;
         /* A PCA of other vectors than these will be. */
         status = cl_output_forget_pca(&j->output, j->error);
-        if (status != COULIS_OK) continue;
+        if (status) continue;
         char *from = cl_part_path(s->features, record->number), *to = cl_part_path(j->output.features, record->number);
         status = from && to ? copy_part(m, from, to, record) : cl_fail_memory(j->error, "a path", 0);
         cl_free(from);
@@ -236,35 +235,35 @@ static coulis_status merge(merging *m, const char *output) {
     const char *root = cJSON_GetStringValue(get(m->shards->run, "root"));
     cl_output_wish wish = {.recipe = m->text, .root = root, .overwrite = j->options->overwrite != 0};
     coulis_status status = cl_job_open_output(j, &wish);
-    if (status == COULIS_OK && j->output.complete) {
+    if (!status && j->output.complete) {
         if (holds_all(m)) return cl_job_take_finished(j);
         cl_output_close(&j->output); /* a shard was made anew since */
         wish.reopen = true;
         status = cl_job_open_output(j, &wish);
     }
-    if (status != COULIS_OK) return status;
+    if (status) return status;
     status = cl_make_folders(j->output.features, j->error);
     int64_t rows = 0;
-    for (int64_t i = 0; status == COULIS_OK && i < m->count; i++) {
+    for (int64_t i = 0; !status && i < m->count; i++) {
         status = gather(m, &m->shards[i]);
         rows += (int64_t)number_in(get(m->shards[i].run, "counts"), "pictures");
     }
-    if (status == COULIS_OK) status = cl_table_open(j->output.features, "features", &j->table, j->error);
-    if (status == COULIS_OK) status = cl_count_statuses(j->table, &j->summary.result, j->error);
-    if (status == COULIS_OK && cl_table_rows(j->table) != rows)
+    if (!status) status = cl_table_open(j->output.features, "features", &j->table, j->error);
+    if (!status) status = cl_count_statuses(j->table, &j->summary.result, j->error);
+    if (!status && cl_table_rows(j->table) != rows)
         status = cl_fail(j->error, COULIS_BAD_DATA, "%s: has %lld rows instead of %lld; start over with --overwrite",
                          j->output.features, (long long)cl_table_rows(j->table), (long long)rows);
     /* As in a job on one machine: one vector alone has no principal components. */
-    if (status == COULIS_OK && get(m->recipe, "components") && cl_table_vectors(j->table) != 1) {
+    if (!status && get(m->recipe, "components") && cl_table_vectors(j->table) != 1) {
         status = cl_pool_create(j->options->threads, &j->pool, j->error);
-        if (status == COULIS_OK) status = cl_job_make_pca(j);
-        if (status == COULIS_OK) {
+        if (!status) status = cl_job_make_pca(j);
+        if (!status) {
             char sha256[CL_SHA256_TEXT]; /* the list of parts moves as it grows */
             memcpy(sha256, cl_parts_find(&j->output.parts, CL_KIND_PCA, 0)->facts.sha256, sizeof sha256);
             status = cl_job_make_reduced(j, m->text, sha256, false);
         }
     }
-    return status == COULIS_OK ? cl_job_finish(j, output, m->text) : status;
+    return status ? status : cl_job_finish(j, output, m->text);
 }
 
 coulis_status coulis_job_merge(const char *const *folders, int64_t folder_count, const char *output,
@@ -274,16 +273,16 @@ coulis_status coulis_job_merge(const char *const *folders, int64_t folder_count,
     if (!folders || folder_count < 1 || folder_count > SHARDS_MAX)
         return cl_fail(error, COULIS_INVALID_ARGUMENT, "merging needs folders of shards");
     coulis_status status = cl_job_options_read(options, &j.own, error);
-    if (status != COULIS_OK) return status;
+    if (status) return status;
     merging m = {.job = &j, .count = folder_count, .shards = cl_alloc_zero((size_t)folder_count, sizeof *m.shards)};
     if (!m.shards) return cl_fail_memory(error, "the list of shards", (size_t)folder_count * sizeof *m.shards);
     for (int64_t i = 0; i < folder_count; i++) m.shards[i].parts.descriptor = -1;
     status = cl_check_output(output, error);
-    if (status == COULIS_OK) status = read_shards(&m, folders);
-    if (status == COULIS_OK) status = check_place(&m, folders, output);
-    if (status == COULIS_OK) status = prepare(&m);
-    if (status == COULIS_OK) status = cl_job_place(&j, output);
-    if (status == COULIS_OK) status = merge(&m, output);
+    if (!status) status = read_shards(&m, folders);
+    if (!status) status = check_place(&m, folders, output);
+    if (!status) status = prepare(&m);
+    if (!status) status = cl_job_place(&j, output);
+    if (!status) status = merge(&m, output);
     cl_job_release(&j);
     for (int64_t i = 0; i < folder_count; i++) {
         status = cl_stand_in_end(&m.shards[i].in, status, error);
@@ -295,6 +294,6 @@ coulis_status coulis_job_merge(const char *const *folders, int64_t folder_count,
     cJSON_Delete(m.recipe);
     cl_free(m.text);
     cl_free(m.vectors);
-    if (status == COULIS_OK) cl_clear(error);
+    if (!status) cl_clear(error);
     return status;
 }

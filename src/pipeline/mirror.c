@@ -40,7 +40,7 @@ static coulis_status read_text(const cl_mirror *m, const char *name, char **text
     if (!path) return no_memory(m, error);
     coulis_status status = cl_file_read(path, RUN_JSON_MAX, &bytes, &size, error);
     cl_free(path);
-    if (status == COULIS_OK) *text = (char *)bytes;
+    if (!status) *text = (char *)bytes;
     return status == COULIS_MISSING ? COULIS_OK : status;
 }
 
@@ -67,7 +67,7 @@ static coulis_status name_places(cl_mirror *m, const char *address, coulis_error
     char *cache = NULL, digest[CL_SHA256_TEXT];
     cl_sha256_of(place, strlen(place), digest); /* of the bucket and the prefix: s3a:// is the same place */
     coulis_status status = m->options->work ? COULIS_OK : cl_folder_cache("work", &cache, error);
-    if (status != COULIS_OK) return status;
+    if (status) return status;
     m->work = cl_format("%s/%.32s", m->options->work ? m->options->work : cache, digest);
     m->folder = m->work ? cl_format("%s/result", m->work) : NULL;
     cl_free(cache);
@@ -79,8 +79,8 @@ static coulis_status is_in_step(const cl_mirror *m, bool *yes, coulis_error *err
     char *token, *seen = NULL;
     *yes = false;
     coulis_status status = read_text(m, "name", &token, error);
-    if (status == COULIS_OK) status = read_text(m, "seen.json", &seen, error);
-    if (status == COULIS_OK && token && strlen(token) == CL_RANDOM_NAME - 1) {
+    if (!status) status = read_text(m, "seen.json", &seen, error);
+    if (!status && token && strlen(token) == CL_RANDOM_NAME - 1) {
         cJSON *run = m->bucket.run ? cJSON_Parse(m->bucket.run) : NULL;
         const char *work = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(run, "work"));
         *yes = !m->bucket.run || (work && strcmp(work, token) == 0) || (seen && strcmp(seen, m->bucket.run) == 0);
@@ -94,37 +94,36 @@ static coulis_status is_in_step(const cl_mirror *m, bool *yes, coulis_error *err
 static coulis_status begin_anew(cl_mirror *m, coulis_error *error) {
     static const char *const names[] = {"name", "seen.json", "run.json", "result"};
     coulis_status status = COULIS_OK;
-    for (int i = 0; status == COULIS_OK && i < 4; i++) {
+    for (int i = 0; !status && i < 4; i++) {
         char *path = in_work(m, names[i]);
         status = path ? cl_folder_remove(path, error) : no_memory(m, error);
         cl_free(path);
     }
-    if (status == COULIS_OK) status = cl_make_folders(m->folder, error);
-    if (status == COULIS_OK && !m->options->overwrite && m->bucket.run) {
+    if (!status) status = cl_make_folders(m->folder, error);
+    if (!status && !m->options->overwrite && m->bucket.run) {
         m->behind = true;
         status = write_text(m, "result/run.json", m->bucket.run, error);
     }
-    if (status == COULIS_OK) status = cl_random_name(m->token, error);
-    return status == COULIS_OK ? write_text(m, "name", m->token, error) : status;
+    if (!status) status = cl_random_name(m->token, error);
+    return status ? status : write_text(m, "name", m->token, error);
 }
 
 static coulis_status open_mirror(cl_mirror *m, const char *address, coulis_error *error) {
     const cl_remote_options how = {.requester_pays = m->options->choose && m->options->choose->requester_pays};
     bool in_step = false;
     coulis_status status = name_places(m, address, error);
-    if (status == COULIS_OK) status = cl_remote_create(&how, &m->bucket.remote, error);
-    if (status == COULIS_OK) status = cl_make_folders(m->work, error);
-    if (status == COULIS_OK) status = cl_folder_lock(m->work, &m->lock, error);
-    if (status != COULIS_OK) return status;
+    if (!status) status = cl_remote_create(&how, &m->bucket.remote, error);
+    if (!status) status = cl_make_folders(m->work, error);
+    if (!status) status = cl_folder_lock(m->work, &m->lock, error);
+    if (status) return status;
     m->bucket.address = m->address;
     m->bucket.scratch = m->work;
     status = cl_bucket_look(&m->bucket, error);
-    if (status == COULIS_OK && !m->bucket.run)
-        status = cl_bucket_must_be_empty(&m->bucket, m->options->overwrite != 0, error);
-    if (status == COULIS_OK && m->options->overwrite)
+    if (!status && !m->bucket.run) status = cl_bucket_must_be_empty(&m->bucket, m->options->overwrite != 0, error);
+    if (!status && m->options->overwrite)
         for (cl_kind kind = CL_KIND_FEATURES; kind <= CL_KIND_PCA; kind++) cl_parts_forget(&m->bucket.there, kind);
-    else if (status == COULIS_OK) status = is_in_step(m, &in_step, error);
-    if (status != COULIS_OK) return status;
+    else if (!status) status = is_in_step(m, &in_step, error);
+    if (status) return status;
     if (!in_step) return begin_anew(m, error);
     char *token;
     status = read_text(m, "name", &token, error);
@@ -141,7 +140,7 @@ coulis_status cl_mirror_open(const char *address, const coulis_job_options *opti
     m->lock = -1;
     m->bucket.there.descriptor = -1;
     coulis_status status = open_mirror(m, address, error);
-    if (status != COULIS_OK) {
+    if (status) {
         cl_mirror_close(m, error);
         return status;
     }
@@ -201,10 +200,10 @@ static coulis_status fetch(cl_mirror *m, cl_parts *parts, const cl_part_record *
         status = cl_make_folders(to, error);
         *slash = '/';
     }
-    if (status == COULIS_OK) status = cl_bucket_fetch(&m->bucket, record, to, &file, good, error);
-    if (status == COULIS_OK && *good) {
+    if (!status) status = cl_bucket_fetch(&m->bucket, record, to, &file, good, error);
+    if (!status && *good) {
         status = cl_parts_promise(parts, record, error);
-        if (status == COULIS_OK) status = cl_new_file_commit(&file, error);
+        if (!status) status = cl_new_file_commit(&file, error);
         else cl_new_file_abort(&file);
     }
     cl_free(to);
@@ -217,22 +216,22 @@ coulis_status cl_mirror_settle(cl_mirror *m, const cl_output_wish *wish, coulis_
     cl_output there = {.lock = -1, .parts = {.descriptor = -1}};
     cl_parts parts = {.descriptor = -1}, listed = m->bucket.there, good = {.descriptor = -1};
     coulis_status status = wish ? cl_output_look(m->folder, wish, &there, error) : COULIS_OK;
-    if (status == COULIS_OK) cl_output_close(&there);
+    if (!status) cl_output_close(&there);
     else return status;
     status = cl_parts_open(m->folder, &parts, error);
-    for (int64_t i = 0; status == COULIS_OK && i < listed.count; i++) {
+    for (int64_t i = 0; !status && i < listed.count; i++) {
         bool is_good = false;
         status = tell(m, &listed, i, began, error);
-        if (status == COULIS_OK) status = fetch(m, &parts, &listed.records[i], &is_good, error);
-        if (status == COULIS_OK && is_good) status = cl_parts_add(&good, &listed.records[i], error);
+        if (!status) status = fetch(m, &parts, &listed.records[i], &is_good, error);
+        if (!status && is_good) status = cl_parts_add(&good, &listed.records[i], error);
     }
     cl_parts_close(&parts);
-    if (status == COULIS_OK) {
+    if (!status) {
         cl_bucket_keep(&m->bucket, &good);
         status = write_text(m, "seen.json", m->bucket.run, error);
     }
     cl_parts_close(&good);
-    m->behind = status != COULIS_OK;
+    m->behind = status;
     return status;
 }
 
@@ -244,7 +243,7 @@ static coulis_status send(cl_mirror *m, const cl_part_record *record, coulis_err
     char *from = file_of(m, record);
     coulis_status status = from ? cl_bucket_send(&m->bucket, from, record, error) : no_memory(m, error);
     cl_free(from);
-    return status == COULIS_OK ? put_begun(m, error) : status;
+    return status ? status : put_begun(m, error);
 }
 
 /* A file of the job has its name: cl_parts.named. */
@@ -260,7 +259,7 @@ coulis_status cl_mirror_begin(cl_mirror *m, cl_output *output, const cl_output_w
     if (!m->recipe || (output->root && !m->root)) return no_memory(m, error);
     cl_bucket_keep(&m->bucket, &output->parts);
     coulis_status status = put_begun(m, error);
-    if (status == COULIS_OK) status = cl_bucket_sweep(&m->bucket, error);
+    if (!status) status = cl_bucket_sweep(&m->bucket, error);
     output->parts.named = on_named;
     output->parts.context = m;
     return status;
@@ -271,19 +270,19 @@ static coulis_status send_rest(cl_mirror *m, const cl_parts *parts, coulis_error
     const double began = cl_seconds();
     cl_bucket_keep(&m->bucket, parts);
     coulis_status status = put_begun(m, error);
-    for (int64_t i = 0; status == COULIS_OK && i < parts->count; i++) {
+    for (int64_t i = 0; !status && i < parts->count; i++) {
         if (cl_parts_find(&m->bucket.there, parts->records[i].kind, parts->records[i].number)) continue;
         status = tell(m, parts, i, began, error);
-        if (status == COULIS_OK) status = send(m, &parts->records[i], error);
+        if (!status) status = send(m, &parts->records[i], error);
     }
-    return status == COULIS_OK ? cl_bucket_sweep(&m->bucket, error) : status;
+    return status ? status : cl_bucket_sweep(&m->bucket, error);
 }
 
 coulis_status cl_mirror_finish(cl_mirror *m, coulis_error *error) {
     char *text;
     coulis_status status = read_text(m, "result/run.json", &text, error);
-    if (status == COULIS_OK && !text) status = cl_fail(error, COULIS_MISSING, "%s/run.json: not found", m->folder);
-    if (status != COULIS_OK) return status;
+    if (!status && !text) status = cl_fail(error, COULIS_MISSING, "%s/run.json: not found", m->folder);
+    if (status) return status;
     m->finished = m->bucket.run && strcmp(text, m->bucket.run) == 0;
     cJSON *run = cJSON_Parse(text);
     cl_parts parts = {.descriptor = -1};
@@ -295,10 +294,10 @@ coulis_status cl_mirror_finish(cl_mirror *m, coulis_error *error) {
         m->root = root ? cl_strdup(root) : NULL;
         parts.folder = cl_strdup(m->folder);
         status = m->recipe && parts.folder && (!root || m->root) ? COULIS_OK : no_memory(m, error);
-        if (status == COULIS_OK) status = cl_parts_add_summary(&parts, run, error);
-        if (status == COULIS_OK) status = send_rest(m, &parts, error);
-        if (status == COULIS_OK) status = cl_bucket_put_run(&m->bucket, text, error);
-        m->finished = status == COULIS_OK;
+        if (!status) status = cl_parts_add_summary(&parts, run, error);
+        if (!status) status = send_rest(m, &parts, error);
+        if (!status) status = cl_bucket_put_run(&m->bucket, text, error);
+        m->finished = !status;
     }
     cl_parts_close(&parts);
     cJSON_Delete(run);

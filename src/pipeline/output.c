@@ -70,7 +70,7 @@ static coulis_status read_run(const cl_output *output, cJSON **there, char **tex
     *text = NULL;
     coulis_status status = cl_file_read(output->run, RUN_JSON_MAX, &bytes, &size, error);
     if (status == COULIS_MISSING) return COULIS_OK;
-    if (status != COULIS_OK) return status;
+    if (status) return status;
     *text = (char *)bytes;
     *there = cJSON_Parse(*text);
     return COULIS_OK;
@@ -161,11 +161,11 @@ static coulis_status write_begun(const cl_output *output, const char *recipe, co
 static coulis_status take_finished(cl_output *output, const cJSON *there, bool reopen, coulis_error *error) {
     cl_parts_close(&output->parts);
     coulis_status status = cl_parts_open(output->folder, &output->parts, error);
-    if (status == COULIS_OK) status = cl_parts_end(&output->parts, error); /* a journal that was to be removed */
+    if (!status) status = cl_parts_end(&output->parts, error); /* a journal that was to be removed */
     while (output->parts.count > 0) cl_parts_forget(&output->parts, output->parts.records[0].kind);
-    if (status == COULIS_OK) status = cl_parts_add_summary(&output->parts, there, error);
-    if (status == COULIS_OK && !reopen) status = cl_review_finished(&output->parts, &output->complete, error);
-    for (int64_t i = 0; status == COULIS_OK && !output->complete && i < output->parts.count; i++) {
+    if (!status) status = cl_parts_add_summary(&output->parts, there, error);
+    if (!status && !reopen) status = cl_review_finished(&output->parts, &output->complete, error);
+    for (int64_t i = 0; !status && !output->complete && i < output->parts.count; i++) {
         const cl_part_record record = output->parts.records[i];
         status = cl_parts_promise(&output->parts, &record, error);
     }
@@ -175,7 +175,7 @@ static coulis_status take_finished(cl_output *output, const cJSON *there, bool r
 /* The records of a result, which stand in its summary or, of an unfinished one, in its journal. */
 static coulis_status take_records(cl_output *output, const cJSON *there, coulis_error *error) {
     coulis_status status = cl_parts_open(output->folder, &output->parts, error);
-    if (status == COULIS_OK && !output->unfinished) {
+    if (!status && !output->unfinished) {
         while (output->parts.count > 0) cl_parts_forget(&output->parts, output->parts.records[0].kind);
         status = cl_parts_add_summary(&output->parts, there, error);
     }
@@ -189,20 +189,20 @@ static coulis_status prepare(cl_output *output, const cJSON *there, bool has_run
     bool done = false;
     if (wish->overwrite) {
         status = cl_overwrite(output, has_run, there, error);
-        if (status == COULIS_OK) status = cl_next_remove(output->folder, error);
+        if (!status) status = cl_next_remove(output->folder, error);
     } else if (has_run) {
         status = compare(output, there, wish, &done, error);
-        if (status == COULIS_OK && output->grows) return take_records(output, there, error);
+        if (!status && output->grows) return take_records(output, there, error);
         /* One that lists its parts came to its end, even if somebody has written into it since that it did not. */
         const bool ended = cJSON_HasObjectItem(there, "parts");
-        if (status == COULIS_OK && (done || ended)) status = take_finished(output, there, wish->reopen || !done, error);
-        else if (status == COULIS_OK) status = cl_parts_open(output->folder, &output->parts, error);
-        if (status != COULIS_OK || output->complete) return status;
+        if (!status && (done || ended)) status = take_finished(output, there, wish->reopen || !done, error);
+        else if (!status) status = cl_parts_open(output->folder, &output->parts, error);
+        if (status || output->complete) return status;
         status = cl_next_remove(output->folder, error); /* of other images, which this job is not about */
     } else {
         bool empty = false;
         status = is_empty(output->folder, &empty, error);
-        if (status != COULIS_OK) return status;
+        if (status) return status;
         if (!empty)
             return cl_fail(error, COULIS_CONFLICT,
                            "%s: is not empty and holds no result of coulis; name another folder, or add --overwrite, "
@@ -211,8 +211,8 @@ static coulis_status prepare(cl_output *output, const cJSON *there, bool has_run
         status = cl_parts_open(output->folder, &output->parts, error);
     }
     const char *const folders[] = {output->features, output->reduced, output->folder};
-    for (int i = 0; status == COULIS_OK && i < 3; i++) status = cl_output_sweep(folders[i], false, error);
-    return status == COULIS_OK ? write_begun(output, wish->recipe, error) : status;
+    for (int i = 0; !status && i < 3; i++) status = cl_output_sweep(folders[i], false, error);
+    return status ? status : write_begun(output, wish->recipe, error);
 }
 
 /* The paths in the folder. */
@@ -233,26 +233,26 @@ static coulis_status name_files(const char *folder, const char *root, cl_output 
  * more, what there is of it goes on as an unfinished job. */
 static coulis_status read_settled(const cl_output *output, cJSON **there, char **text, coulis_error *error) {
     coulis_status status = read_run(output, there, text, error);
-    if (status != COULIS_OK || !cl_is_replacing(*there)) return status;
+    if (status || !cl_is_replacing(*there)) return status;
     status = cl_replace(output->folder, error);
     if (status == COULIS_MISSING) return COULIS_OK;
     cJSON_Delete(*there);
     cl_free(*text);
     *there = NULL;
     *text = NULL;
-    return status == COULIS_OK ? read_run(output, there, text, error) : status;
+    return status ? status : read_run(output, there, text, error);
 }
 
 coulis_status cl_output_settle(const char *folder, coulis_error *error) {
     cl_output output;
     bool there = false;
     coulis_status status = name_files(folder, NULL, &output, error);
-    if (status == COULIS_OK) status = cl_path_there(folder, &there, error);
-    if (status == COULIS_OK && there) {
+    if (!status) status = cl_path_there(folder, &there, error);
+    if (!status && there) {
         cJSON *run = NULL;
         char *text = NULL;
         status = cl_folder_lock(output.folder, &output.lock, error);
-        if (status == COULIS_OK) status = read_settled(&output, &run, &text, error);
+        if (!status) status = read_settled(&output, &run, &text, error);
         cJSON_Delete(run);
         cl_free(text);
     }
@@ -262,17 +262,17 @@ coulis_status cl_output_settle(const char *folder, coulis_error *error) {
 
 coulis_status cl_output_open(const char *folder, const cl_output_wish *wish, cl_output *output, coulis_error *error) {
     coulis_status status = name_files(folder, wish->root, output, error);
-    if (status == COULIS_OK) status = cl_make_folders(folder, error);
+    if (!status) status = cl_make_folders(folder, error);
     cJSON *there = NULL;
     char *text = NULL;
-    if (status == COULIS_OK) status = cl_folder_lock(output->folder, &output->lock, error);
-    if (status == COULIS_OK && wish->overwrite) status = read_run(output, &there, &text, error);
-    else if (status == COULIS_OK) status = read_settled(output, &there, &text, error);
-    if (status == COULIS_OK) status = prepare(output, there, text != NULL, wish, error);
+    if (!status) status = cl_folder_lock(output->folder, &output->lock, error);
+    if (!status && wish->overwrite) status = read_run(output, &there, &text, error);
+    else if (!status) status = read_settled(output, &there, &text, error);
+    if (!status) status = prepare(output, there, text != NULL, wish, error);
     cJSON_Delete(there);
-    if (status == COULIS_OK && (output->complete || (output->grows && !output->unfinished))) output->summary = text;
+    if (!status && (output->complete || (output->grows && !output->unfinished))) output->summary = text;
     else cl_free(text);
-    if (status != COULIS_OK) cl_output_close(output);
+    if (status) cl_output_close(output);
     return status;
 }
 
@@ -281,27 +281,27 @@ coulis_status cl_output_look(const char *folder, const cl_output_wish *wish, cl_
     cJSON *there = NULL;
     char *text = NULL;
     bool done, has_run = false;
-    if (status == COULIS_OK) status = cl_path_there(output->run, &has_run, error);
-    if (status == COULIS_OK && has_run) {
+    if (!status) status = cl_path_there(output->run, &has_run, error);
+    if (!status && has_run) {
         status = cl_folder_lock(output->folder, &output->lock, error);
-        if (status == COULIS_OK) status = read_run(output, &there, &text, error);
-        if (status == COULIS_OK && cl_is_replacing(there))
+        if (!status) status = read_run(output, &there, &text, error);
+        if (!status && cl_is_replacing(there))
             status = cl_fail(error, COULIS_CONFLICT,
                              "%s: a result was about to be replaced when its job was interrupted; run the command "
                              "without --dry-run, which ends that",
                              folder);
-        if (status == COULIS_OK) status = compare(output, there, wish, &done, error);
-        if (status == COULIS_OK) status = take_records(output, there, error);
+        if (!status) status = compare(output, there, wish, &done, error);
+        if (!status) status = take_records(output, there, error);
     }
     cJSON_Delete(there);
     cl_free(text);
-    if (status != COULIS_OK) cl_output_close(output);
+    if (status) cl_output_close(output);
     return status;
 }
 
 coulis_status cl_output_finish(cl_output *output, const char *summary, coulis_error *error) {
     coulis_status status = cl_file_write(output->run, summary, strlen(summary), error);
-    return status == COULIS_OK ? cl_parts_end(&output->parts, error) : status;
+    return status ? status : cl_parts_end(&output->parts, error);
 }
 
 void cl_output_close(cl_output *output) {

@@ -53,20 +53,20 @@ coulis_status cl_output_sweep(const char *folder, bool pieces, coulis_error *err
 coulis_status cl_output_remove_parts(cl_output *output, cl_kind kind, coulis_error *error) {
     const char *folder = kind == CL_KIND_FEATURES ? output->features : output->reduced;
     coulis_status status = cl_output_sweep(folder, true, error);
-    for (int64_t i = 0; status == COULIS_OK && i < output->parts.count; i++) {
+    for (int64_t i = 0; !status && i < output->parts.count; i++) {
         if (output->parts.records[i].kind != kind) continue;
         char *path = cl_part_path(folder, output->parts.records[i].number);
         status = path ? cl_remove(path, error) : cl_fail_memory(error, "a path", strlen(folder));
         cl_free(path);
     }
-    if (status != COULIS_OK) return status;
+    if (status) return status;
     cl_parts_forget(&output->parts, kind);
     return cl_folder_remove_empty(folder, error);
 }
 
 coulis_status cl_output_forget_pca(cl_output *output, coulis_error *error) {
     coulis_status status = cl_remove(output->pca, error);
-    if (status == COULIS_OK) status = cl_output_remove_parts(output, CL_KIND_REDUCED, error);
+    if (!status) status = cl_output_remove_parts(output, CL_KIND_REDUCED, error);
     cl_parts_forget(&output->parts, CL_KIND_PCA);
-    return status == COULIS_OK ? cl_flush_folder(output->folder, error) : status;
+    return status ? status : cl_flush_folder(output->folder, error);
 }

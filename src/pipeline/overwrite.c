@@ -46,22 +46,22 @@ static coulis_status check_pca(const cl_output *output, coulis_error *error) {
     if (cl_parts_find(&output->parts, CL_KIND_PCA, 0) || !cl_path_exists(output->pca)) return COULIS_OK;
     coulis_status status = coulis_pca_load(output->pca, &pca, NULL);
     coulis_pca_free(pca);
-    return status == COULIS_OK ? COULIS_OK : refuse(output->pca, error);
+    return status ? refuse(output->pca, error) : COULIS_OK;
 }
 
 coulis_status cl_overwrite(cl_output *output, bool has_run, const cJSON *there, coulis_error *error) {
     if (has_run && !cJSON_IsObject(cJSON_GetObjectItemCaseSensitive(there, "recipe")))
         return refuse(output->run, error);
     coulis_status status = cl_parts_open(output->folder, &output->parts, error);
-    if (status == COULIS_OK) status = cl_parts_add_summary(&output->parts, there, error);
-    if (status == COULIS_OK) status = cl_overwrite_find(output, CL_KIND_FEATURES, error);
-    if (status == COULIS_OK) status = cl_overwrite_find(output, CL_KIND_REDUCED, error);
-    if (status == COULIS_OK) status = check_pca(output, error);
-    if (status == COULIS_OK) status = cl_remove(output->run, error);
-    if (status == COULIS_OK) status = cl_flush_folder(output->folder, error);
-    if (status == COULIS_OK) status = cl_output_remove_parts(output, CL_KIND_FEATURES, error);
-    if (status == COULIS_OK) status = cl_output_forget_pca(output, error);
+    if (!status) status = cl_parts_add_summary(&output->parts, there, error);
+    if (!status) status = cl_overwrite_find(output, CL_KIND_FEATURES, error);
+    if (!status) status = cl_overwrite_find(output, CL_KIND_REDUCED, error);
+    if (!status) status = check_pca(output, error);
+    if (!status) status = cl_remove(output->run, error);
+    if (!status) status = cl_flush_folder(output->folder, error);
+    if (!status) status = cl_output_remove_parts(output, CL_KIND_FEATURES, error);
+    if (!status) status = cl_output_forget_pca(output, error);
     /* Last: until now it named files that were still there. */
-    if (status == COULIS_OK) status = cl_parts_end(&output->parts, error);
-    return status == COULIS_OK ? cl_flush_folder(output->folder, error) : status;
+    if (!status) status = cl_parts_end(&output->parts, error);
+    return status ? status : cl_flush_folder(output->folder, error);
 }

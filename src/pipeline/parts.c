@@ -213,14 +213,14 @@ coulis_status cl_parts_commit(cl_parts *parts, cl_kind kind, int64_t number, con
                               cl_part_writer *writer, coulis_error *error) {
     cl_part_record record = {.kind = kind, .number = number};
     coulis_status status = cl_part_writer_mark(writer, number, pca_sha256, error);
-    if (status == COULIS_OK) {
+    if (!status) {
         status = cl_part_writer_seal(writer, &record.facts, error);
         if (status) return status; /* the writer is gone */
         status = cl_parts_promise(parts, &record, error);
     }
-    if (status == COULIS_OK) {
+    if (!status) {
         status = cl_part_writer_commit(writer, error);
-        return status == COULIS_OK ? cl_parts_tell(parts, &record, error) : status;
+        return status ? status : cl_parts_tell(parts, &record, error);
     }
     cl_part_writer_abort(writer);
     return status;

@@ -30,9 +30,9 @@ static coulis_status hash_item(const planning *p, coulis_item *item, bool *read,
     coulis_error problem;
     coulis_status status = source->read(source->context, item, p->options->featurizer->image->max_bytes, &bytes, &size,
                                         &problem);
-    *read = status == COULIS_OK;
+    *read = !status;
     if (status >= COULIS_INVALID_ARGUMENT) return cl_fail(p->error, status, "%s", problem.message);
-    if (status != COULIS_OK) return COULIS_OK;
+    if (status) return COULIS_OK;
     cl_sha256 hash;
     cl_sha256_begin(&hash);
     cl_sha256_add(&hash, bytes, size);
@@ -52,7 +52,7 @@ static coulis_status compare_known(const planning *p, coulis_item *item, const c
     char sha256[CL_SHA256_TEXT];
     int64_t found = -1;
     coulis_status status = hash_item(p, item, &read, sha256);
-    if (status != COULIS_OK) return status;
+    if (status) return status;
     if (read) {
         char before[CL_SHA256_TEXT] = "";
         if (row->has_sha256) cl_earlier_sha256(p->earlier, row - cl_earlier_row_at(p->earlier, 0), before);
@@ -75,7 +75,7 @@ static coulis_status compare_new(const planning *p, coulis_item *item, const cl_
     if (p->earlier && (!now->has_bytes || cl_earlier_has_size(p->earlier, now->bytes)))
         status = hash_item(p, item, &read, sha256);
     const int64_t found = read ? cl_earlier_with_bytes(p->earlier, sha256) : -1;
-    if (status != COULIS_OK || found < 0) {
+    if (status || found < 0) {
         p->plan->added++;
         return status;
     }
@@ -126,18 +126,18 @@ static coulis_status compare_all(const planning *p) {
     for (;;) {
         coulis_item item = {.size = sizeof item, .bytes = -1, .modified = CL_NO_TIME};
         coulis_status status = source->next(source->context, &item, p->error);
-        if (status != COULIS_OK || !item.name) return status;
+        if (status || !item.name) return status;
         cl_file_state now = {.has_bytes = item.bytes >= 0,
                              .bytes = item.bytes,
                              .has_modified = item.modified != CL_NO_TIME,
                              .modified = item.modified};
         if (tells) status = cl_inputs_state(p->inputs, p->plan->images, &now, p->error);
-        if (status != COULIS_OK) return status;
+        if (status) return status;
         if (item.now) now.has_modified = false;
         p->plan->images++;
         status = compare_item(p, &item, &now);
-        if (status == COULIS_OK && p->plan->images % LOOK_EVERY == 0) status = report(p, began, &last);
-        if (status != COULIS_OK) return status;
+        if (!status && p->plan->images % LOOK_EVERY == 0) status = report(p, began, &last);
+        if (status) return status;
     }
 }
 
@@ -149,8 +149,8 @@ coulis_status cl_plan_make(cl_inputs *inputs, const cl_earlier *earlier, const c
     p.seen = cl_alloc_zero((size_t)rows + 1, sizeof *p.seen);
     p.moved = cl_alloc_zero((size_t)rows + 1, sizeof *p.moved);
     coulis_status status = p.seen && p.moved ? COULIS_OK : cl_fail_memory(error, "a plan", (size_t)rows);
-    if (status == COULIS_OK) status = compare_all(&p);
-    for (int64_t i = 0; status == COULIS_OK && i < rows; i++) {
+    if (!status) status = compare_all(&p);
+    for (int64_t i = 0; !status && i < rows; i++) {
         int64_t gone = cl_earlier_row_at(earlier, i)->times - p.seen[i];
         if (gone > 0 && p.moved[i]) gone--;
         if (gone > 0) plan->gone += gone;

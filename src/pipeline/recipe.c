@@ -193,6 +193,6 @@ coulis_status coulis_pca_check_recipe(const coulis_pca *pca, const char *vectors
     if (!pca) return cl_fail(error, COULIS_INVALID_ARGUMENT, "pca_check_recipe: no model given");
     const char *fitted = coulis_pca_recipe(pca);
     coulis_status status = vectors && fitted ? cl_recipe_compare(vectors, fitted, name, error) : COULIS_OK;
-    if (status == COULIS_OK) cl_clear(error);
+    if (!status) cl_clear(error);
     return status;
 }

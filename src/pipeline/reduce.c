@@ -120,23 +120,22 @@ static coulis_status make_scores(transforming *t, cl_part_reader *reader, int32_
     coulis_status status = cl_part_writer_open(path, "pca", coulis_pca_components_count(t->pca), t->to->recipe, &extra,
                                                &writer, error);
     const int32_t groups = cl_part_reader_row_groups(reader);
-    for (int32_t g = 0; status == COULIS_OK && g < groups; g++) {
+    for (int32_t g = 0; !status && g < groups; g++) {
         int64_t count;
         status = score_group(t, reader, g, &count, error);
-        if (status == COULIS_OK) status = cl_part_writer_write(writer, t->block.rows, count, error);
-        if (status == COULIS_OK && g + 1 < groups) status = report(t, error);
+        if (!status) status = cl_part_writer_write(writer, t->block.rows, count, error);
+        if (!status && g + 1 < groups) status = report(t, error);
     }
-    if (status == COULIS_OK)
-        status = cl_parts_commit(t->to->parts, CL_KIND_REDUCED, part, t->to->pca_sha256, writer, error);
+    if (!status) status = cl_parts_commit(t->to->parts, CL_KIND_REDUCED, part, t->to->pca_sha256, writer, error);
     else cl_part_writer_abort(writer);
-    return status == COULIS_OK ? report(t, error) : status;
+    return status ? status : report(t, error);
 }
 
 /* A part that an earlier run wrote: its rows count, and their spread, if that is wanted. */
 static coulis_status pass_over(transforming *t, cl_part_reader *reader, coulis_error *error) {
     const int64_t rows = cl_part_reader_rows(reader), done = t->progress.done;
     coulis_status status = COULIS_OK;
-    for (int32_t g = 0; t->to->spread && status == COULIS_OK && g < cl_part_reader_row_groups(reader); g++) {
+    for (int32_t g = 0; t->to->spread && !status && g < cl_part_reader_row_groups(reader); g++) {
         int64_t count;
         status = score_group(t, reader, g, &count, error);
     }
@@ -159,7 +158,7 @@ coulis_status cl_transform_table(cl_table *table, const coulis_pca *pca, const c
         .began = cl_seconds(),
         .progress = {.size = sizeof t.progress, .stage = COULIS_STAGE_TRANSFORM, .total = cl_table_rows(table)}};
     coulis_status status = cl_make_folders(to->folder, error);
-    for (int32_t part = 0; status == COULIS_OK && part < cl_table_parts(table); part++) {
+    for (int32_t part = 0; !status && part < cl_table_parts(table); part++) {
         cl_part_reader *reader = cl_table_part(table, part);
         char *path = cl_part_path(to->folder, part);
         if (!path) status = cl_fail_memory(error, "a path", strlen(to->folder));
@@ -176,7 +175,7 @@ static coulis_status count_part(cl_part_reader *reader, coulis_job_result *resul
         const cl_row *rows;
         int64_t count;
         coulis_status status = cl_part_reader_read(reader, g, 0, &rows, &count, error);
-        if (status != COULIS_OK) return status;
+        if (status) return status;
         for (int64_t i = 0; i < count; i++) {
             result->counts[rows[i].status]++; /* the reader has checked it */
             result->not_images += rows[i].status == COULIS_UNSUPPORTED && !cl_is_image_name(rows[i].path);
@@ -187,7 +186,7 @@ static coulis_status count_part(cl_part_reader *reader, coulis_job_result *resul
 
 coulis_status cl_count_statuses(cl_table *table, coulis_job_result *result, coulis_error *error) {
     coulis_status status = COULIS_OK;
-    for (int32_t part = 0; status == COULIS_OK && part < cl_table_parts(table); part++)
+    for (int32_t part = 0; !status && part < cl_table_parts(table); part++)
         status = count_part(cl_table_part(table, part), result, error);
     return status;
 }
@@ -196,7 +195,7 @@ coulis_status cl_count_parts(const cl_parts *parts, cl_kind kind, coulis_job_res
                              coulis_error *error) {
     coulis_status status = COULIS_OK;
     *rows = 0;
-    for (int64_t i = 0; status == COULIS_OK && i < parts->count; i++) {
+    for (int64_t i = 0; !status && i < parts->count; i++) {
         if (parts->records[i].kind != kind) continue;
         char name[CL_PART_NAME];
         cl_part_name(kind, parts->records[i].number, name);
@@ -204,8 +203,8 @@ coulis_status cl_count_parts(const cl_parts *parts, cl_kind kind, coulis_job_res
         cl_part_reader *reader = NULL;
         if (!path) return cl_fail_memory(error, "a path", strlen(parts->folder));
         status = cl_part_reader_open(path, kind == CL_KIND_FEATURES ? "features" : "pca", &reader, error);
-        if (status == COULIS_OK) status = count_part(reader, result, error);
-        if (status == COULIS_OK) *rows += cl_part_reader_rows(reader);
+        if (!status) status = count_part(reader, result, error);
+        if (!status) *rows += cl_part_reader_rows(reader);
         cl_part_reader_close(reader);
         cl_free(path);
     }
@@ -231,11 +230,11 @@ coulis_status cl_table_sha256(cl_table *table, char sha256[CL_SHA256_TEXT], coul
     cl_sha256 hash;
     cl_sha256_begin(&hash);
     coulis_status status = COULIS_OK;
-    for (int32_t part = 0; status == COULIS_OK && part < cl_table_parts(table); part++) {
+    for (int32_t part = 0; !status && part < cl_table_parts(table); part++) {
         char digest[CL_SHA256_TEXT];
         int64_t bytes;
         status = cl_file_sha256(cl_part_reader_path(cl_table_part(table, part)), &bytes, digest, error);
-        if (status == COULIS_OK) cl_sha256_add(&hash, digest, sizeof digest);
+        if (!status) cl_sha256_add(&hash, digest, sizeof digest);
     }
     cl_sha256_end(&hash, sha256);
     return status;

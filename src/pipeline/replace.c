@@ -38,7 +38,7 @@ static coulis_status read_next(replacing *r, bool *there) {
     size_t size;
     if (!path) return no_memory(r);
     coulis_status status = cl_file_read(path, RUN_JSON_MAX, &bytes, &size, r->error);
-    *there = status == COULIS_OK;
+    *there = !status;
     r->text = (char *)bytes;
     if (*there) {
         r->run = cJSON_Parse(r->text);

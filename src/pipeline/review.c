@@ -16,7 +16,7 @@ static coulis_status is_current(const cl_parts *parts, int64_t number, const cl_
     cl_part_reader *reader = NULL;
     coulis_status status = cl_part_reader_open(path, "features", &reader, error);
     cl_free(path);
-    for (int32_t g = 0; status == COULIS_OK && *good && g < cl_part_reader_row_groups(reader); g++) {
+    for (int32_t g = 0; !status && *good && g < cl_part_reader_row_groups(reader); g++) {
         const cl_row *rows;
         int64_t count;
         status = cl_part_reader_read(reader, g, 0, &rows, &count, error);
@@ -25,7 +25,7 @@ static coulis_status is_current(const cl_parts *parts, int64_t number, const cl_
             status = COULIS_OK;
             break;
         }
-        for (int64_t i = 0; status == COULIS_OK && *good && i < count; i++) {
+        for (int64_t i = 0; !status && *good && i < count; i++) {
             const cl_file_state now = images->state(images->context, image++);
             *good = cl_file_state_equal(&now, &rows[i].file);
         }
@@ -40,10 +40,10 @@ static coulis_status remove_part(const cl_parts *parts, cl_kind kind, int64_t nu
     cl_file_state state;
     coulis_status status = cl_file_state_at(path, &state, error);
     const bool there = state.has_bytes;
-    if (status == COULIS_OK) status = cl_remove(path, error);
+    if (!status) status = cl_remove(path, error);
     /* Pieces that should have gone when the part was finished: of the same images as the part. */
     *strrchr(path, '/') = '\0';
-    if (status == COULIS_OK && there && kind == CL_KIND_FEATURES) status = cl_making_forget(path, number, error);
+    if (!status && there && kind == CL_KIND_FEATURES) status = cl_making_forget(path, number, error);
     cl_free(path);
     return status;
 }
@@ -62,7 +62,7 @@ coulis_status cl_review_features(const cl_parts *parts, const cl_images *images,
     const int64_t end = images->count < 0 ? end_of_features(parts) : (images->count + per_file - 1) / per_file;
     coulis_status status = COULIS_OK;
     *missing = 0;
-    for (int64_t part = 0; status == COULIS_OK && part < end; part++) {
+    for (int64_t part = 0; !status && part < end; part++) {
         const int64_t left = images->count - part * per_file;
         const cl_expected expected = {.recipe = recipe,
                                       .rows = images->count < 0 ? -1
@@ -70,8 +70,8 @@ coulis_status cl_review_features(const cl_parts *parts, const cl_images *images,
                                                                 : per_file};
         bool good;
         status = cl_review_part(parts, CL_KIND_FEATURES, part, &expected, &good, NULL, error);
-        if (status == COULIS_OK && good && images->state) status = is_current(parts, part, images, &good, error);
-        if (status != COULIS_OK || good) continue;
+        if (!status && good && images->state) status = is_current(parts, part, images, &good, error);
+        if (status || good) continue;
         status = remove_part(parts, CL_KIND_FEATURES, part, error);
         (*missing)++;
     }
@@ -82,10 +82,10 @@ coulis_status cl_review_reduced(const cl_parts *parts, int64_t count, const char
                                 coulis_error *error) {
     const cl_expected expected = {.recipe = recipe, .pca_sha256 = pca_sha256, .rows = -1};
     coulis_status status = COULIS_OK;
-    for (int64_t number = 0; status == COULIS_OK && number < count; number++) {
+    for (int64_t number = 0; !status && number < count; number++) {
         bool good;
         status = cl_review_part(parts, CL_KIND_REDUCED, number, &expected, &good, NULL, error);
-        if (status == COULIS_OK && !good) status = remove_part(parts, CL_KIND_REDUCED, number, error);
+        if (!status && !good) status = remove_part(parts, CL_KIND_REDUCED, number, error);
     }
     return status;
 }
@@ -97,11 +97,11 @@ coulis_status cl_review_pca(const cl_parts *parts, bool *good, coulis_error *err
     if (!path) return cl_fail_memory(error, "a path", strlen(parts->folder));
     cl_file_state state;
     coulis_status status = cl_file_state_at(path, &state, error);
-    if (status == COULIS_OK && record && state.has_bytes && state.bytes == record->facts.bytes) {
+    if (!status && record && state.has_bytes && state.bytes == record->facts.bytes) {
         char sha256[CL_SHA256_TEXT];
         int64_t bytes;
         status = cl_file_sha256(path, &bytes, sha256, error);
-        *good = status == COULIS_OK && bytes == record->facts.bytes && strcmp(sha256, record->facts.sha256) == 0;
+        *good = !status && bytes == record->facts.bytes && strcmp(sha256, record->facts.sha256) == 0;
     }
     cl_free(path);
     return status;
@@ -112,7 +112,7 @@ coulis_status cl_review_finished(const cl_parts *parts, bool *good, coulis_error
     *good = true;
     const cl_part_record *pca = cl_parts_find(parts, CL_KIND_PCA, 0);
     if (pca) status = cl_review_pca(parts, good, error);
-    for (int64_t i = 0; status == COULIS_OK && *good && i < parts->count; i++) {
+    for (int64_t i = 0; !status && *good && i < parts->count; i++) {
         const cl_expected expected = {.rows = -1};
         if (parts->records[i].kind != CL_KIND_PCA)
             status = cl_review_part(parts, parts->records[i].kind, parts->records[i].number, &expected, good, NULL,

@@ -38,7 +38,7 @@ coulis_status cl_review_part(const cl_parts *parts, cl_kind kind, int64_t number
     coulis_error problem = {0};
     coulis_status status = cl_file_state_at(path, &state, error);
     cl_part_reader *reader = NULL;
-    if (status != COULIS_OK) cl_fail(&problem, status, "%s", path);
+    if (status) cl_fail(&problem, status, "%s", path);
     else if (!state.has_bytes) cl_fail(&problem, COULIS_BAD_DATA, "%s: is missing", path);
     else if (!record) cl_fail(&problem, COULIS_BAD_DATA, "%s: no record says what it must be", path);
     else if (state.bytes != record->facts.bytes)

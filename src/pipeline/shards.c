@@ -39,7 +39,7 @@ coulis_status cl_shard_count(cl_job *j, int64_t rows) {
                        options->shard, options->shards, (long long)options->rows_per_file);
     int64_t found;
     coulis_status status = cl_count_parts(&j->output.parts, CL_KIND_FEATURES, &j->summary.result, &found, j->error);
-    if (status == COULIS_OK && found != rows)
+    if (!status && found != rows)
         status = cl_fail(j->error, COULIS_BAD_DATA, "%s: has %lld rows instead of %lld; start over with --overwrite",
                          j->output.features, (long long)found, (long long)rows);
     return status;

@@ -38,7 +38,7 @@ void cl_job_took(cl_job *j, coulis_stage stage, double began) {
 /* Hands numbers and text to the caller; the text is theirs then, or released. */
 static coulis_status hand_over(cl_job *j, const coulis_job_result *numbers, char *text) {
     coulis_status status = j->mirror && j->output.run ? cl_mirror_finish(j->mirror, j->error) : COULIS_OK;
-    if (status != COULIS_OK) {
+    if (status) {
         cl_free(text);
         return status;
     }
@@ -64,8 +64,8 @@ coulis_status cl_job_finish(cl_job *j, const char *output, const char *recipe) {
     if (!text) return cl_fail_memory(j->error, "the summary", 0);
     if (j->output.run) {
         coulis_status status = cl_output_finish(&j->output, text, j->error);
-        if (status == COULIS_OK && j->replaced) status = cl_replace(j->replaced->folder, j->error);
-        if (status != COULIS_OK) {
+        if (!status && j->replaced) status = cl_replace(j->replaced->folder, j->error);
+        if (status) {
             cl_free(text);
             return status;
         }
@@ -76,7 +76,7 @@ coulis_status cl_job_finish(cl_job *j, const char *output, const char *recipe) {
 coulis_status cl_job_take_finished(cl_job *j) {
     coulis_job_result numbers;
     coulis_status status = cl_summary_read(j->output.summary, j->output.run, &numbers, j->error);
-    if (status != COULIS_OK) return status;
+    if (status) return status;
     j->summary.result = numbers;
     char *text = j->output.summary;
     j->output.summary = NULL;
@@ -86,16 +86,16 @@ coulis_status cl_job_take_finished(cl_job *j) {
 coulis_status cl_job_place(cl_job *j, const char *output) {
     coulis_status status = cl_check_output(output, j->error);
     j->place = output;
-    if (status != COULIS_OK || !cl_remote_is_s3(output)) return status;
+    if (status || !cl_remote_is_s3(output)) return status;
     status = cl_mirror_open(output, j->options, &j->mirror, j->error);
-    if (status == COULIS_OK) j->place = cl_mirror_folder(j->mirror);
+    if (!status) j->place = cl_mirror_folder(j->mirror);
     return status;
 }
 
 coulis_status cl_job_open_output(cl_job *j, const cl_output_wish *wish) {
     coulis_status status = j->mirror ? cl_mirror_settle(j->mirror, wish, j->error) : COULIS_OK;
-    if (status == COULIS_OK) status = cl_output_open(j->place, wish, &j->output, j->error);
-    if (status != COULIS_OK || !j->mirror || j->output.complete || j->output.grows) return status;
+    if (!status) status = cl_output_open(j->place, wish, &j->output, j->error);
+    if (status || !j->mirror || j->output.complete || j->output.grows) return status;
     return cl_mirror_begin(j->mirror, &j->output, wish, j->error);
 }
 
@@ -103,12 +103,12 @@ coulis_status cl_job_open_output(cl_job *j, const cl_output_wish *wish) {
 static coulis_status open_source(cl_job *j, const char *const *paths, int64_t path_count, const char *output) {
     if (!j->options->source) {
         coulis_status status = cl_inputs_open(paths, path_count, j->options->choose, output, &j->inputs, j->error);
-        if (status == COULIS_OK) j->source = j->inputs->table;
+        if (!status) j->source = j->inputs->table;
         return status;
     }
     coulis_status status = cl_given_open(j->options->source, &j->given, j->error);
     j->source = j->given.table;
-    if (status == COULIS_OK && path_count > 0)
+    if (!status && path_count > 0)
         status = cl_fail(j->error, COULIS_INVALID_ARGUMENT, "coulis_source: paths were given too");
     return status;
 }
@@ -117,13 +117,13 @@ coulis_status cl_job_begin(cl_job *j, const char *const *paths, int64_t path_cou
     const double began = cl_seconds();
     coulis_status status = open_source(j, paths, path_count, output);
     cl_job_took(j, COULIS_STAGE_LIST, began);
-    if (status == COULIS_OK) status = coulis_model_open(j->options->model, 0, &j->model, j->error);
-    if (status != COULIS_OK) return status;
+    if (!status) status = coulis_model_open(j->options->model, 0, &j->model, j->error);
+    if (status) return status;
     status = cl_settle_resize(j->model, &j->own.featurizer.image, j->error);
-    if (status != COULIS_OK) return status;
+    if (status) return status;
     coulis_model_info_init(&j->model_info, sizeof j->model_info);
     status = coulis_model_describe(j->model, &j->model_info, j->error);
-    if (status != COULIS_OK) return status;
+    if (status) return status;
     j->summary.model = &j->model_info;
     const int64_t length = coulis_model_features_length(j->model, j->options->featurizer->features);
     j->summary.result.length = length;
@@ -156,18 +156,18 @@ coulis_status cl_job_make_features(cl_job *j) {
                               .context = j->inputs};
     coulis_status status = cl_review_features(&j->output.parts, &images, j->features_recipe, &missing, j->error);
     /* A PCA of other vectors than these will be. */
-    if (status == COULIS_OK && missing > 0 && j->recipe) status = cl_output_forget_pca(&j->output, j->error);
-    if (status == COULIS_OK)
+    if (!status && missing > 0 && j->recipe) status = cl_output_forget_pca(&j->output, j->error);
+    if (!status)
         status = cl_featurize(&j->source, j->model, j->options, &images, j->earlier, j->output.features,
                               j->features_recipe, &j->output.parts, &rows, &j->summary.result.resumed, j->error);
     cl_job_took(j, COULIS_STAGE_FEATURIZE, began);
     if (j->inputs) cl_inputs_count(j->inputs, &j->summary.result);
-    if (status == COULIS_OK && rows == 0 && j->options->shards == 0)
+    if (!status && rows == 0 && j->options->shards == 0)
         status = cl_fail(j->error, COULIS_MISSING, "there are no images in what was given");
-    if (status == COULIS_OK && j->options->shards > 0) return cl_shard_count(j, rows);
-    if (status == COULIS_OK) status = cl_table_open(j->output.features, "features", &j->table, j->error);
-    if (status == COULIS_OK) status = cl_count_statuses(j->table, &j->summary.result, j->error);
-    if (status == COULIS_OK && cl_table_rows(j->table) != rows)
+    if (!status && j->options->shards > 0) return cl_shard_count(j, rows);
+    if (!status) status = cl_table_open(j->output.features, "features", &j->table, j->error);
+    if (!status) status = cl_count_statuses(j->table, &j->summary.result, j->error);
+    if (!status && cl_table_rows(j->table) != rows)
         status = cl_fail(j->error, COULIS_BAD_DATA, "%s: has %lld rows instead of %lld; start over with --overwrite",
                          j->output.features, (long long)cl_table_rows(j->table), (long long)rows);
     return status;
@@ -178,15 +178,15 @@ static coulis_status save_pca(cl_job *j) {
     cl_part_record record = {.kind = CL_KIND_PCA, .facts.rows = coulis_pca_components_count(j->pca)};
     coulis_status status = j->options->pca ? COULIS_OK : cl_job_give_recipe(j, j->features_recipe);
     cl_new_file file;
-    if (status == COULIS_OK) status = cl_pca_stage(j->pca, j->output.pca, &file, j->error);
-    if (status == COULIS_OK) status = cl_new_file_flush(&file, j->error);
-    if (status != COULIS_OK) return status;
+    if (!status) status = cl_pca_stage(j->pca, j->output.pca, &file, j->error);
+    if (!status) status = cl_new_file_flush(&file, j->error);
+    if (status) return status;
     record.facts.bytes = file.bytes;
     memcpy(record.facts.sha256, file.sha256, sizeof record.facts.sha256);
     status = cl_parts_promise(&j->output.parts, &record, j->error);
-    if (status == COULIS_OK) {
+    if (!status) {
         status = cl_new_file_commit(&file, j->error);
-        return status == COULIS_OK ? cl_parts_tell(&j->output.parts, &record, j->error) : status;
+        return status ? status : cl_parts_tell(&j->output.parts, &record, j->error);
     }
     cl_new_file_abort(&file);
     return status;
@@ -197,8 +197,8 @@ coulis_status cl_job_make_pca(cl_job *j) {
     bool there;
     coulis_status status = cl_review_pca(&j->output.parts, &there, j->error);
     /* Scores of a PCA that is not there any more must not stand beside those of another. */
-    if (status == COULIS_OK && !there) status = cl_output_forget_pca(&j->output, j->error);
-    if (status != COULIS_OK) return status;
+    if (!status && !there) status = cl_output_forget_pca(&j->output, j->error);
+    if (status) return status;
     if (j->options->pca) {
         if (!there) status = save_pca(j);
     } else if (there) {
@@ -210,7 +210,7 @@ coulis_status cl_job_make_pca(cl_job *j) {
                          (long long)cl_table_rows(j->table), j->output.features);
     } else {
         status = cl_fit_table(j->table, j->options, j->pool, &j->pca, j->error);
-        if (status == COULIS_OK) status = save_pca(j);
+        if (!status) status = save_pca(j);
     }
     cl_job_took(j, COULIS_STAGE_FIT, began);
     return status;
@@ -224,9 +224,9 @@ coulis_status cl_job_make_reduced(cl_job *j, const char *recipe, const char *pca
                              .parts = &j->output.parts,
                              .spread = measured ? &j->spread : NULL};
     coulis_status status = cl_review_reduced(&j->output.parts, cl_table_parts(j->table), recipe, pca_sha256, j->error);
-    if (status == COULIS_OK && measured) status = cl_spread_begin(&j->spread, j->pca, j->error);
-    if (status == COULIS_OK) status = cl_transform_table(j->table, j->pca, j->options, j->pool, &to, j->error);
-    if (status == COULIS_OK && measured) {
+    if (!status && measured) status = cl_spread_begin(&j->spread, j->pca, j->error);
+    if (!status) status = cl_transform_table(j->table, j->pca, j->options, j->pool, &to, j->error);
+    if (!status && measured) {
         j->share = cl_spread_share(&j->spread);
         j->summary.share = &j->share;
     }

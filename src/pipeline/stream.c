@@ -88,12 +88,12 @@ static coulis_status take_item(const cl_stream *s, int64_t number, int64_t *skip
     const int64_t rows = s->plan.rows_per_part;
     *item = (coulis_item){.size = sizeof *item, .bytes = -1, .modified = INT64_MIN};
     coulis_status status = s->source->next(s->source->context, item, error);
-    if (status != COULIS_OK || !item->name) return status;
+    if (status || !item->name) return status;
     if (number % rows == 0) {
         int64_t there = 0;
         bool whole = false;
         status = s->plan.rows_there(s->plan.context, number / rows, &there, &whole, error);
-        if (status != COULIS_OK) return status;
+        if (status) return status;
         *skip_to = number + (whole ? rows : there);
         *resumes = !whole && there > 0;
     }
@@ -154,16 +154,16 @@ static void read_next(cl_stream *s) {
     s->taking = true;
     cl_mutex_unlock(&s->mutex);
     coulis_status status = take_item(s, number, &skip_to, &resumes, &item, &error);
-    if (status == COULIS_OK && item.name && number >= skip_to) earlier = cl_carry_find(&s->plan.carry, number, &item);
+    if (!status && item.name && number >= skip_to) earlier = cl_carry_find(&s->plan.carry, number, &item);
     cl_mutex_lock(&s->mutex);
     s->skip_to = skip_to;
     if (resumes) { /* an empty chunk, so that the caller takes what is there even when no row is missing */
         open_chunk(s, number);
         close_chunk(s);
     }
-    if (status != COULIS_OK || !item.name || number < skip_to) {
+    if (status || !item.name || number < skip_to) {
         s->taking = false;
-        if (status != COULIS_OK) set_fatal(s, &error);
+        if (status) set_fatal(s, &error);
         else if (!item.name) end_items(s);
         else s->next++, s->counts.skipped++;
         return;
@@ -328,8 +328,8 @@ coulis_status cl_stream_create(const coulis_source *source, const cl_stream_plan
     cl_condition_init(&s->workable);
     cl_condition_init(&s->writable);
     coulis_status status = make_room(s, error);
-    if (status == COULIS_OK) status = start_threads(s, error);
-    if (status != COULIS_OK) {
+    if (!status) status = start_threads(s, error);
+    if (status) {
         cl_stream_free(s);
         return status;
     }

@@ -17,7 +17,7 @@ coulis_status cl_remote_copy(cl_remote *remote, const char *address, cl_new_file
         int64_t total = -1;
         cl_file_state state = {0};
         status = cl_remote_read_part(remote, address, at, PART_BYTES, bytes, &got, &total, &state, error);
-        if (status != COULIS_OK) break;
+        if (status) break;
         const int64_t left = total - at;
         if (at == 0) {
             size = total;
@@ -27,9 +27,9 @@ coulis_status cl_remote_copy(cl_remote *remote, const char *address, cl_new_file
             status = cl_fail(error, COULIS_IO, "%s: changes while it is read", address);
         else if ((int64_t)got != (left < (int64_t)PART_BYTES ? left : (int64_t)PART_BYTES))
             status = cl_fail(error, COULIS_IO, "%s: its server sends another part than asked for", address);
-        if (status == COULIS_OK) cl_new_file_write(file, bytes, got);
+        if (!status) cl_new_file_write(file, bytes, got);
         at += (int64_t)got;
-    } while (status == COULIS_OK && at < size);
+    } while (!status && at < size);
     cl_free(bytes);
     return status;
 }

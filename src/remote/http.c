@@ -57,7 +57,7 @@ coulis_status cl_http_create(cl_stop *stop, cl_http **out, coulis_error *error) 
     if (!http) return cl_fail_memory(error, "connections", sizeof *http);
     http->stop = stop;
     coulis_status status = cl_curl_load(&http->curl, error);
-    if (status != COULIS_OK) {
+    if (status) {
         cl_free(http);
         return status;
     }
@@ -385,10 +385,10 @@ coulis_status cl_http_get(cl_http *http, cl_fetch *fetch, coulis_error *error) {
             status = cl_fail(error, COULIS_INTERRUPTED, "%s: stopped on request", fetch->name);
         else continue;
         cl_free(a.redirect);
-        if (status == COULIS_OK && found == ELSEWHERE) continue;
+        if (!status && found == ELSEWHERE) continue;
         break;
     }
     cl_free(address);
-    if (status != COULIS_OK) cl_fetch_clear(fetch);
+    if (status) cl_fetch_clear(fetch);
     return status;
 }

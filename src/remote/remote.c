@@ -74,8 +74,8 @@ static coulis_status connect_to(cl_remote *remote, bool s3, coulis_error *error)
     if (s3 && !remote->calls) {
         const cl_s3_calls *calls;
         status = cl_s3_load(&calls, error);
-        if (status == COULIS_OK) status = calls->create(&remote->stop, &remote->options, &remote->s3, error);
-        if (status == COULIS_OK) remote->calls = calls;
+        if (!status) status = calls->create(&remote->stop, &remote->options, &remote->s3, error);
+        if (!status) remote->calls = calls;
     } else if (!s3 && !remote->http) {
         status = cl_http_create(&remote->stop, &remote->http, error);
     }
@@ -86,7 +86,7 @@ static coulis_status connect_to(cl_remote *remote, bool s3, coulis_error *error)
 static coulis_status get(cl_remote *remote, cl_fetch *fetch, coulis_error *error) {
     const bool s3 = cl_remote_is_s3(fetch->name);
     coulis_status status = connect_to(remote, s3, error);
-    if (status != COULIS_OK) return status;
+    if (status) return status;
     return s3 ? remote->calls->get(remote->s3, fetch, error) : cl_http_get(remote->http, fetch, error);
 }
 
@@ -94,7 +94,7 @@ coulis_status cl_remote_read(cl_remote *remote, const char *name, int64_t max_by
                              cl_file_state *state, coulis_error *error) {
     cl_fetch fetch = {.name = name, .max_bytes = max_bytes, .first = -1, .total = -1};
     coulis_status status = get(remote, &fetch, error);
-    if (status != COULIS_OK) return status;
+    if (status) return status;
     *bytes = fetch.bytes;
     *size = fetch.size;
     if (state) *state = fetch.state;
@@ -105,7 +105,7 @@ coulis_status cl_remote_read_part(cl_remote *remote, const char *name, int64_t f
                                   size_t *got, int64_t *total, cl_file_state *state, coulis_error *error) {
     cl_fetch fetch = {.name = name, .max_bytes = (int64_t)size, .first = first, .total = -1};
     coulis_status status = get(remote, &fetch, error);
-    if (status != COULIS_OK) return status;
+    if (status) return status;
     if (fetch.size > 0) memcpy(bytes, fetch.bytes, fetch.size);
     *got = fetch.size;
     *total = fetch.total;
@@ -119,7 +119,7 @@ coulis_status cl_remote_state(cl_remote *remote, const char *name, cl_file_state
     size_t got;
     int64_t total;
     coulis_status status = cl_remote_read_part(remote, name, 0, 1, &byte, &got, &total, state, error);
-    if (status != COULIS_OK) return status;
+    if (status) return status;
     state->has_bytes = total >= 0;
     state->bytes = total;
     return COULIS_OK;

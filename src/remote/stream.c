@@ -26,7 +26,7 @@ static coulis_status fetch_block(reader *r, int64_t first, coulis_error *error) 
     r->there = 0;
     coulis_status status = cl_remote_read_part(r->remote, r->name, first, BLOCK, r->block, &r->there, &total, &state,
                                                error);
-    if (status != COULIS_OK) return status;
+    if (status) return status;
     if (total < 0) return cl_fail(error, COULIS_IO, "%s: its server does not say how large it is", r->name);
     if (r->size >= 0 &&
         (total != r->size || state.has_modified != r->state.has_modified || state.modified != r->state.modified))
@@ -83,14 +83,14 @@ coulis_status cl_remote_open(const cl_remote_options *options, const char *name,
     r->name = cl_strdup(name);
     coulis_status status = r->name ? cl_remote_create(options, &r->remote, error)
                                    : cl_fail_memory(error, name, strlen(name));
-    if (status == COULIS_OK) status = fetch_block(r, 0, error);
+    if (!status) status = fetch_block(r, 0, error);
     FILE *opened = NULL;
-    if (status == COULIS_OK) {
+    if (!status) {
         const cookie_io_functions_t functions = {.read = read_some, .seek = seek, .close = end};
         opened = fopencookie(r, "rb", functions);
         if (!opened) status = cl_fail_memory(error, name, sizeof *r);
     }
-    if (status != COULIS_OK) {
+    if (status) {
         end(r);
         return status;
     }

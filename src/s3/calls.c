@@ -22,9 +22,9 @@ static coulis_status get_begin(cl_s3_state *s, const cl_s3_address *address, cl_
                                    .type = AWS_S3_META_REQUEST_TYPE_DEFAULT};
     coulis_status status = cl_s3_send(s, &request, address, true, error);
     fetch->tagged = part.tagged;
-    *whole = status == COULIS_OK && part.total <= (int64_t)part.size;
-    if (status == COULIS_OK && part.total > fetch->max_bytes) status = cl_fetch_too_large(fetch, part.total, error);
-    if (!*whole || status != COULIS_OK) {
+    *whole = !status && part.total <= (int64_t)part.size;
+    if (!status && part.total > fetch->max_bytes) status = cl_fetch_too_large(fetch, part.total, error);
+    if (!*whole || status) {
         cl_fetch_clear(&part);
         return status;
     }
@@ -37,10 +37,10 @@ static coulis_status get_begin(cl_s3_state *s, const cl_s3_address *address, cl_
 static coulis_status get(cl_s3_state *s, cl_fetch *fetch, coulis_error *error) {
     cl_s3_address address;
     coulis_status status = cl_s3_address_read(fetch->name, &address, error);
-    if (status != COULIS_OK) return status;
+    if (status) return status;
     bool whole = false;
     if (fetch->first < 0) status = get_begin(s, &address, fetch, &whole, error);
-    if (status == COULIS_OK && !whole) {
+    if (!status && !whole) {
         /* What is large comes in several parts at a time; in one answer where the server cannot say that they are of
          * one state. */
         const cl_s3_request request = {.name = fetch->name,
@@ -50,9 +50,9 @@ static coulis_status get(cl_s3_state *s, cl_fetch *fetch, coulis_error *error) {
                                        .type = fetch->first < 0 && fetch->tagged ? AWS_S3_META_REQUEST_TYPE_GET_OBJECT
                                                                                  : AWS_S3_META_REQUEST_TYPE_DEFAULT};
         status = cl_s3_send(s, &request, &address, true, error);
-        if (status == COULIS_OK) status = cl_fetch_check(fetch, error);
+        if (!status) status = cl_fetch_check(fetch, error);
     }
-    if (status != COULIS_OK) cl_fetch_clear(fetch);
+    if (status) cl_fetch_clear(fetch);
     cl_free(address.bucket);
     return status;
 }
@@ -60,7 +60,7 @@ static coulis_status get(cl_s3_state *s, cl_fetch *fetch, coulis_error *error) {
 static coulis_status put(cl_s3_state *s, const char *name, const char *file, coulis_error *error) {
     cl_file_state there;
     coulis_status status = cl_file_state_at(file, &there, error);
-    if (status != COULIS_OK) return status;
+    if (status) return status;
     if (!there.has_bytes) return cl_fail(error, COULIS_MISSING, "%s: does not exist", file);
     /* The client cuts it into parts of CL_S3_PART where it is larger. */
     cl_s3_request request = {.name = name,
@@ -71,7 +71,7 @@ static coulis_status put(cl_s3_state *s, const char *name, const char *file, cou
                              .file_bytes = there.bytes};
     cl_s3_address address;
     status = cl_s3_address_read(name, &address, error);
-    if (status != COULIS_OK) return status;
+    if (status) return status;
     status = cl_s3_send(s, &request, &address, true, error);
     cl_free(address.bucket);
     return status;
@@ -82,7 +82,7 @@ static coulis_status delete_object(cl_s3_state *s, const char *name, coulis_erro
         .name = name, .method = "DELETE", .operation = "DeleteObject", .type = AWS_S3_META_REQUEST_TYPE_DEFAULT};
     cl_s3_address address;
     coulis_status status = cl_s3_address_read(name, &address, error);
-    if (status != COULIS_OK) return status;
+    if (status) return status;
     status = cl_s3_send(s, &request, &address, true, error);
     cl_free(address.bucket);
     return status == COULIS_MISSING ? COULIS_OK : status;
@@ -123,10 +123,10 @@ static coulis_status describe(cl_s3_state *s, const char *name, char *key, char 
     }
     cl_s3_address address;
     coulis_status status = cl_s3_address_read(name, &address, error);
-    if (status != COULIS_OK) return status;
+    if (status) return status;
     char *place, *path;
     status = cl_s3_place(s, address.bucket, &place, &path, error);
-    if (status == COULIS_OK) {
+    if (!status) {
         snprintf(key, size, "%s", k.first);
         snprintf(region, size, "%s", cl_s3_region(s, address.bucket));
         snprintf(server, size, "%s", place);

@@ -116,7 +116,7 @@ static coulis_status take_page(page *p, const char *body, size_t size, char **ne
         return cl_fail(error, COULIS_IO, "%s: the server's listing breaks off", p->name);
     }
     coulis_status status = COULIS_OK;
-    for (const char *at = body; status == COULIS_OK && (p->limit == 0 || p->given < p->limit); p->given++) {
+    for (const char *at = body; !status && (p->limit == 0 || p->given < p->limit); p->given++) {
         if (!cl_s3_between(at, size - (size_t)(at - body), "Contents", &text, &length)) break;
         status = take_object(p, text, length, error);
         at = text + length;
@@ -142,7 +142,7 @@ coulis_status cl_s3_list(cl_s3_state *s, const char *name, int64_t limit,
                          void *context, coulis_error *error) {
     cl_s3_address address;
     coulis_status status = cl_s3_address_read(name, &address, error);
-    if (status != COULIS_OK) return status;
+    if (status) return status;
     page p = {.name = name, .limit = limit, .each = each, .context = context};
     char *next = NULL;
     do {
@@ -156,10 +156,10 @@ coulis_status cl_s3_list(cl_s3_state *s, const char *name, int64_t limit,
                                        .type = AWS_S3_META_REQUEST_TYPE_DEFAULT,
                                        .fetch = &fetch};
         status = query ? cl_s3_send(s, &request, &address, false, error) : cl_fail_memory(error, name, 0);
-        if (status == COULIS_OK) status = take_page(&p, (const char *)fetch.bytes, fetch.size, &next, error);
+        if (!status) status = take_page(&p, (const char *)fetch.bytes, fetch.size, &next, error);
         cl_fetch_clear(&fetch);
         cl_free(query);
-    } while (status == COULIS_OK && next && (limit == 0 || p.given < limit));
+    } while (!status && next && (limit == 0 || p.given < limit));
     cl_free(next);
     cl_free(address.bucket);
     return status;

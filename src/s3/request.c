@@ -176,14 +176,14 @@ coulis_status cl_s3_send(cl_s3_state *s, const cl_s3_request *r, const cl_s3_add
         cl_s3_answer a = {.state = s, .fetch = r->fetch};
         char *server, *before;
         coulis_status status = cl_s3_place(s, address->bucket, &server, &before, error);
-        if (status != COULIS_OK) return status;
+        if (status) return status;
         char *path = path_of(r, before, address, object);
         const char *region = cl_s3_region(s, address->bucket);
         status = path ? send_once(s, r, server, path, region, &a, error) : cl_fail_memory(error, r->name, 0);
         cl_free(path);
         cl_free(server);
         cl_free(before);
-        if (status != COULIS_OK || a.error_code == 0) return status;
+        if (status || a.error_code == 0) return status;
         if (a.too_large) return cl_fetch_too_large(r->fetch, r->fetch->total, error);
         if (atomic_load(&s->stop->is_set)) return cl_fail(error, COULIS_INTERRUPTED, "%s: stopped on request", r->name);
         if (tries < 3 && a.region[0] && cl_s3_learn_region(s, address->bucket, a.region)) continue;

@@ -84,10 +84,10 @@ static coulis_status set_up_tls(cl_s3_state *s, coulis_error *error) {
     if (authorities && *authorities &&
         aws_tls_ctx_options_override_default_trust_store_from_path(&options, NULL, authorities) != AWS_OP_SUCCESS)
         status = cl_fail(error, COULIS_IO, "AWS_CA_BUNDLE: %s: %s", authorities, aws_error_str(aws_last_error()));
-    if (status == COULIS_OK && !(s->tls = aws_tls_client_ctx_new(s->allocator, &options)))
+    if (!status && !(s->tls = aws_tls_client_ctx_new(s->allocator, &options)))
         status = cl_fail(error, COULIS_IO, "S3: TLS cannot be set up: %s", aws_error_str(aws_last_error()));
     aws_tls_ctx_options_clean_up(&options);
-    if (status == COULIS_OK) aws_tls_connection_options_init_from_ctx(&s->tls_options, s->tls);
+    if (!status) aws_tls_connection_options_init_from_ctx(&s->tls_options, s->tls);
     return status;
 }
 
@@ -150,11 +150,11 @@ coulis_status cl_s3_create(cl_stop *stop, const cl_remote_options *options, cl_s
     cl_signals before;
     cl_signals_hold(&before);
     coulis_status status = read_settings(s, error);
-    if (status == COULIS_OK) status = set_up_tls(s, error);
-    if (status == COULIS_OK && !set_up_client(s))
+    if (!status) status = set_up_tls(s, error);
+    if (!status && !set_up_client(s))
         status = cl_fail(error, COULIS_IO, "S3 cannot be set up: %s", aws_error_str(aws_last_error()));
     cl_signals_release(&before);
-    if (status != COULIS_OK) {
+    if (status) {
         cl_s3_close(s);
         return status;
     }

@@ -98,10 +98,10 @@ coulis_status cl_append_row(cl_inputs *inputs, const char *path, const char *con
 static coulis_status append_paths(cl_inputs *inputs, cl_many *many, const int *columns, coulis_error *error) {
     const char **values = cl_alloc((size_t)inputs->column_count + 1, sizeof *values);
     coulis_status status = values ? COULIS_OK : cl_fail_memory(error, "columns", 0);
-    while (status == COULIS_OK) {
+    while (!status) {
         coulis_item item = {0};
         status = many->next(many, &item, error);
-        if (status != COULIS_OK || !item.name) break;
+        if (status || !item.name) break;
         for (int i = 0; i <= inputs->column_count; i++) values[i] = NULL;
         values[0] = item.label;
         for (int i = 0; i < many->column_count; i++) values[1 + columns[i]] = item.values[i];
@@ -116,15 +116,14 @@ coulis_status cl_append_many(cl_inputs *inputs, const char *path, coulis_error *
     cl_many *many;
     cl_file_state state;
     coulis_status status = cl_many_open(path, &inputs->options, NULL, &many, error);
-    if (status != COULIS_OK) return status;
+    if (status) return status;
     argument->columns = cl_alloc((size_t)many->column_count, sizeof *argument->columns);
     if (!argument->columns) status = cl_fail_memory(error, "columns", 0);
-    for (int i = 0; i < many->column_count && status == COULIS_OK; i++)
+    for (int i = 0; i < many->column_count && !status; i++)
         status = cl_inputs_column(inputs, many->columns[i], &argument->columns[i], error);
-    if (status == COULIS_OK && many->paths_only) {
+    if (!status && many->paths_only) {
         status = append_paths(inputs, many, argument->columns, error);
-    } else if (status == COULIS_OK &&
-               (status = cl_location_state(path, &inputs->options, &state, error)) == COULIS_OK) {
+    } else if (!status && (status = cl_location_state(path, &inputs->options, &state, error)) == COULIS_OK) {
         const cl_entry entry = {.bytes = state.has_bytes ? state.bytes : -1,
                                 .kind = CL_ENTRY_MANY,
                                 .modified = state.has_modified ? state.modified : CL_NO_TIME,

@@ -47,7 +47,7 @@ static coulis_status settle(const check *c, coulis_status status, const char *pe
 static coulis_status describe(const check *c) {
     char key[TEXT], region[TEXT], server[TEXT], text[3 * TEXT];
     coulis_status status = cl_remote_describe(c->remote, c->place, key, region, server, TEXT, c->error);
-    if (status != COULIS_OK) return status;
+    if (status) return status;
     snprintf(text, sizeof text, "%s%s", key[0] ? key : "none", key[0] ? "..." : "");
     c->step(c->context, "keys", text);
     snprintf(text, sizeof text, "%s, at %s", region, server);
@@ -58,7 +58,7 @@ static coulis_status describe(const check *c) {
 static coulis_status list(check *c) {
     char text[2 * TEXT];
     coulis_status status = cl_remote_list(c->remote, c->place, LISTED_MAX, count, c, c->error);
-    if (status != COULIS_OK) return settle(c, status, "s3:ListBucket");
+    if (status) return settle(c, status, "s3:ListBucket");
     snprintf(text, sizeof text, "%" PRId64 "%s objects in %s", c->count, c->count == LISTED_MAX ? " or more" : "",
              c->place);
     c->step(c->context, "list", text);
@@ -75,7 +75,7 @@ static coulis_status read_one(const check *c) {
     size_t got;
     int64_t total;
     coulis_status status = cl_remote_read_part(c->remote, c->first, 0, 1, &byte, &got, &total, NULL, c->error);
-    if (status != COULIS_OK) return settle(c, status, "s3:GetObject");
+    if (status) return settle(c, status, "s3:GetObject");
     snprintf(text, sizeof text, "%s: %" PRId64 " bytes", c->first, total);
     c->step(c->context, "read", text);
     return COULIS_OK;
@@ -87,7 +87,7 @@ static coulis_status make_file(const check *c, char path[TEXT]) {
     const char *folder = getenv("TMPDIR");
     char unique[CL_RANDOM_NAME];
     coulis_status status = cl_random_name(unique, c->error);
-    if (status != COULIS_OK) return status;
+    if (status) return status;
     snprintf(path, TEXT, "%s/coulis-check-%s", folder && *folder ? folder : "/tmp", unique);
     return cl_file_write(path, words, sizeof words - 1, c->error);
 }
@@ -95,14 +95,14 @@ static coulis_status make_file(const check *c, char path[TEXT]) {
 static coulis_status write_and_delete(const check *c) {
     char path[TEXT];
     coulis_status status = make_file(c, path);
-    if (status != COULIS_OK) return status;
+    if (status) return status;
     char *name = cl_format("%s%s", c->place, strrchr(path, '/') + 1);
     status = name ? cl_remote_put(c->remote, name, path, c->error) : cl_fail_memory(c->error, c->place, 0);
     remove(path);
-    if (status == COULIS_OK) {
+    if (!status) {
         c->step(c->context, "write", name);
         status = settle(c, cl_remote_delete(c->remote, name, c->error), "s3:DeleteObject");
-        if (status == COULIS_OK) c->step(c->context, "delete", name);
+        if (!status) c->step(c->context, "delete", name);
     } else {
         status = settle(c, status, "s3:PutObject");
     }
@@ -121,20 +121,20 @@ coulis_status coulis_check(const char *address, const coulis_source_options *opt
         return cl_fail(error, COULIS_INVALID_ARGUMENT,
                        "%s: is no address in S3; it should look like s3://bucket/folder", address);
     coulis_status status = cl_sized_read(options, "coulis_source_options", &own, sizeof own, error);
-    if (status != COULIS_OK) return status;
+    if (status) return status;
     const cl_remote_options how = cl_remote_how(own.no_sign_request, own.requester_pays);
     size_t length = strlen(address);
     while (length > 0 && address[length - 1] == '/') length--;
     char *place = cl_format("%.*s/", (int)length, address);
     check c = {.place = place, .step = step, .context = context, .error = error};
     status = place ? cl_remote_create(&how, &c.remote, error) : cl_fail_memory(error, address, length);
-    if (status == COULIS_OK) status = describe(&c);
-    if (status == COULIS_OK) status = list(&c);
-    if (status == COULIS_OK) status = read_one(&c);
-    if (status == COULIS_OK) status = write_and_delete(&c);
+    if (!status) status = describe(&c);
+    if (!status) status = list(&c);
+    if (!status) status = read_one(&c);
+    if (!status) status = write_and_delete(&c);
     cl_remote_free(c.remote);
     cl_free(c.first);
     cl_free(place);
-    if (status == COULIS_OK) cl_clear(error);
+    if (!status) cl_clear(error);
     return status;
 }

@@ -120,7 +120,7 @@ static coulis_status check(const char *const *patterns, int64_t count, coulis_er
 
 coulis_status cl_choose_check(const coulis_source_options *options, coulis_error *error) {
     coulis_status status = check(options->include, options->include_count, error);
-    return status == COULIS_OK ? check(options->exclude, options->exclude_count, error) : status;
+    return status ? status : check(options->exclude, options->exclude_count, error);
 }
 
 static const char *last_name(const char *path, size_t length) {

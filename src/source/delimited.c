@@ -60,7 +60,7 @@ static coulis_status zero_byte(const record *r, coulis_error *error) {
 /* A field in quotes, of which the first was read: up to the closing one; doubled quotes stand for one. */
 static coulis_status read_quoted(record *r, coulis_error *error) {
     coulis_status status = COULIS_OK;
-    while (status == COULIS_OK) {
+    while (!status) {
         int byte = getc(r->stream);
         if (byte == EOF && ferror(r->stream)) return fail_read(r, error);
         if (byte == EOF) return cl_fail(error, COULIS_BAD_DATA, "%s: ends within quotes", r->name);
@@ -86,7 +86,7 @@ static coulis_status read_record(record *r, coulis_error *error) {
     if (byte == EOF) return ferror(r->stream) ? fail_read(r, error) : COULIS_OK;
     r->line++;
     coulis_status status = begin_field(r, error);
-    for (bool at_start = true; status == COULIS_OK; byte = getc(r->stream)) {
+    for (bool at_start = true; !status; byte = getc(r->stream)) {
         if (byte == EOF && ferror(r->stream)) return fail_read(r, error);
         if (byte == EOF || byte == '\n') break;
         if (byte == '\0') return zero_byte(r, error);
@@ -95,7 +95,7 @@ static coulis_status read_record(record *r, coulis_error *error) {
             at_start = false;
         } else if (byte == r->separator) {
             status = put(r, '\0', error);
-            if (status == COULIS_OK) status = begin_field(r, error);
+            if (!status) status = begin_field(r, error);
             at_start = true;
         } else {
             if (byte == '\r') {
@@ -107,7 +107,7 @@ static coulis_status read_record(record *r, coulis_error *error) {
             at_start = false;
         }
     }
-    return status == COULIS_OK ? put(r, '\0', error) : status;
+    return status ? status : put(r, '\0', error);
 }
 
 /* What separates the columns: a tab in a .tsv; else a comma, or whichever of ; and tab the header has when it has no
@@ -135,19 +135,19 @@ typedef struct header {
 static coulis_status read_header(cl_inputs *inputs, record *r, header *h, coulis_error *error) {
     *h = (header){.path = -1, .label = -1};
     coulis_status status = read_record(r, error);
-    if (status == COULIS_OK && r->count == 0) status = cl_fail(error, COULIS_MISSING, "%s: is empty", r->name);
-    if (status != COULIS_OK) return status;
+    if (!status && r->count == 0) status = cl_fail(error, COULIS_MISSING, "%s: is empty", r->name);
+    if (status) return status;
     h->count = r->count;
     h->column = cl_alloc((size_t)r->count, sizeof *h->column);
     if (!h->column) return cl_fail_memory(error, r->name, 0);
-    for (int i = 0; i < r->count && status == COULIS_OK; i++) {
+    for (int i = 0; i < r->count && !status; i++) {
         const char *name = r->text + r->fields[i];
         h->column[i] = -1;
         if (strcasecmp(name, "path") == 0 && h->path < 0) h->path = i;
         else if (strcasecmp(name, "label") == 0 && h->label < 0) h->label = i;
         else status = cl_inputs_column(inputs, name, &h->column[i], error);
     }
-    if (status == COULIS_OK && h->path < 0)
+    if (!status && h->path < 0)
         status = cl_fail(error, COULIS_BAD_DATA,
                          "%s: has no column 'path' in its first line, which should be a header; the first column is "
                          "called '%.80s'",
@@ -184,16 +184,16 @@ coulis_status cl_append_delimited(cl_inputs *inputs, const char *path, coulis_er
     const char **values = NULL;
     const int64_t first = inputs->list.count;
     coulis_status status = cl_location_open(path, &inputs->options, &r->stream, &size, error);
-    if (status == COULIS_OK) {
+    if (!status) {
         r->separator = separator_of(r);
         skip_mark(r->stream);
         status = read_header(inputs, r, &h, error);
     }
-    if (status == COULIS_OK && !(values = cl_alloc((size_t)inputs->column_count + 1, sizeof *values)))
+    if (!status && !(values = cl_alloc((size_t)inputs->column_count + 1, sizeof *values)))
         status = cl_fail_memory(error, path, 0);
-    while (status == COULIS_OK) {
+    while (!status) {
         status = read_record(r, error);
-        if (status != COULIS_OK || r->count == 0) break;
+        if (status || r->count == 0) break;
         bool empty = r->count == 1 && r->text[0] == '\0';
         if (!empty) status = append_record(inputs, r, &h, values, error);
     }

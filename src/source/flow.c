@@ -54,8 +54,8 @@ coulis_status cl_flow_open(const char *name, const coulis_source_options *option
     uint64_t size;
     coulis_status status = flow->name ? cl_location_open(name, options, &flow->stream, &size, error)
                                       : cl_fail_memory(error, name, strlen(name));
-    if (status == COULIS_OK) status = look(flow, error);
-    if (status == COULIS_OK) *out = flow;
+    if (!status) status = look(flow, error);
+    if (!status) *out = flow;
     else cl_flow_close(flow);
     return status;
 }
@@ -81,12 +81,12 @@ static coulis_status fill_buffer(cl_flow *flow, coulis_error *error) {
 static coulis_status fill(cl_flow *flow, bool *ended, coulis_error *error) {
     z_stream *z = &flow->inflater;
     coulis_status status = fill_buffer(flow, error);
-    while (status == COULIS_OK && flow->member_ended && z->avail_in > 0 && *z->next_in == 0) {
+    while (!status && flow->member_ended && z->avail_in > 0 && *z->next_in == 0) {
         z->next_in++;
         z->avail_in--;
         status = fill_buffer(flow, error);
     }
-    if (status != COULIS_OK) return status;
+    if (status) return status;
     *ended = z->avail_in == 0;
     if (*ended && !flow->member_ended) return damaged(flow, "is cut short: its gzip does not end", error);
     if (flow->member_ended && !*ended) {
@@ -102,7 +102,7 @@ static coulis_status unpack(cl_flow *flow, uint8_t *bytes, size_t size, size_t *
     while (*got < size) {
         bool ended;
         coulis_status status = fill(flow, &ended, error);
-        if (status != COULIS_OK || ended) return status;
+        if (status || ended) return status;
         size_t room = size - *got;
         z->next_out = bytes + *got;
         z->avail_out = room > UINT32_MAX / 2 ? UINT32_MAX / 2 : (uInt)room;
@@ -128,7 +128,7 @@ coulis_status cl_flow_take(cl_flow *flow, size_t size, uint8_t **out, size_t *go
     coulis_status status = COULIS_OK;
     size_t capacity = 0;
     *got = 0;
-    while (status == COULIS_OK && *got == capacity && (capacity < size || !bytes)) {
+    while (!status && *got == capacity && (capacity < size || !bytes)) {
         size_t wanted = capacity < FIRST_TAKEN / 2 ? FIRST_TAKEN : 2 * capacity, more;
         if (wanted > size) wanted = size;
         uint8_t *grown = cl_grow(bytes, wanted + 1, 1);
@@ -139,9 +139,9 @@ coulis_status cl_flow_take(cl_flow *flow, size_t size, uint8_t **out, size_t *go
         bytes = grown;
         capacity = wanted;
         status = cl_flow_read(flow, bytes + *got, capacity - *got, &more, error);
-        if (status == COULIS_OK) *got += more;
+        if (!status) *got += more;
     }
-    if (status != COULIS_OK) {
+    if (status) {
         cl_free(bytes);
         return status;
     }
@@ -160,7 +160,7 @@ coulis_status cl_flow_skip(cl_flow *flow, uint64_t size, coulis_error *error) {
     while (size > 0) {
         size_t got, wanted = size < sizeof buffer ? (size_t)size : sizeof buffer;
         coulis_status status = cl_flow_read(flow, buffer, wanted, &got, error);
-        if (status != COULIS_OK) return status;
+        if (status) return status;
         if (got < wanted) return damaged(flow, "is cut short", error);
         size -= got;
     }

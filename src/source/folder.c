@@ -147,7 +147,7 @@ static coulis_status list_folder(walk *w, const char *folder) {
     if (!listing) return fault(w, folder, errno);
     coulis_status status = cl_listing_about(listing, &info) ? add_seen(&w->folders, &info, &is_new, w->error)
                                                             : fault(w, folder, errno);
-    while (status == COULIS_OK && is_new) {
+    while (!status && is_new) {
         const char *name = cl_listing_next(listing);
         if (!name) {
             if (errno) status = fault(w, folder, errno);
@@ -175,12 +175,12 @@ static int by_text(const void *a, const void *b) { return strcmp(*(char *const *
 static coulis_status walk_all(walk *w) {
     coulis_status status = COULIS_OK;
     for (;;) {
-        while (status == COULIS_OK && w->pending.count > 0) {
+        while (!status && w->pending.count > 0) {
             char *folder = w->pending.items[--w->pending.count];
             status = list_folder(w, folder);
             cl_free(folder);
         }
-        if (status != COULIS_OK || w->links.count == 0) return status;
+        if (status || w->links.count == 0) return status;
         qsort(w->links.items, w->links.count, sizeof *w->links.items, by_text);
         char *link = w->links.items[0];
         memmove(w->links.items, w->links.items + 1, --w->links.count * sizeof *w->links.items);
@@ -198,12 +198,12 @@ coulis_status cl_append_folder(cl_inputs *inputs, const char *folder, const char
     const int64_t first = inputs->list.count;
     char *root = cl_format("%.*s", (int)w.root, folder);
     coulis_status status = root ? push(&w.pending, root, error) : cl_fail_memory(error, "a path", w.root);
-    if (status == COULIS_OK) status = walk_all(&w);
+    if (!status) status = walk_all(&w);
     free_paths(&w.pending);
     free_paths(&w.links);
     cl_free(w.folders.places);
-    if (status == COULIS_OK && inputs->list.count == first)
+    if (!status && inputs->list.count == first)
         return cl_fail(error, COULIS_MISSING, "%s: no files in this folder", folder);
-    if (status == COULIS_OK) cl_list_sort(&inputs->list, first);
+    if (!status) cl_list_sort(&inputs->list, first);
     return status;
 }

@@ -9,7 +9,7 @@
 
 /* An answer that is an error but says nothing, or is no status at all, would otherwise pass for success further on. */
 static coulis_status settle(coulis_status status, const char *what, coulis_error *error) {
-    if (status == COULIS_OK) return status;
+    if (!status) return status;
     if (coulis_status_number(coulis_status_name((int32_t)status)) != (int32_t)status)
         return cl_fail(error, COULIS_INVALID_ARGUMENT, "%s: the source answered %d, which is not a status", what,
                        (int)status);
@@ -34,7 +34,7 @@ static coulis_status next(void *context, coulis_item *item, coulis_error *error)
     cl_given *given = context;
     coulis_error own = {0};
     const coulis_status status = settle(given->own.next(given->own.context, item, &own), "the next item", &own);
-    if (status != COULIS_OK) return cl_fail(error, status, "%s", own.message);
+    if (status) return cl_fail(error, status, "%s", own.message);
     coulis_status counted = check_count(given, item->name == NULL, error);
     if (counted == COULIS_OK && item->name) given->taken++;
     return counted;
@@ -50,13 +50,13 @@ static coulis_status read_item(void *context, coulis_item *item, int64_t max_byt
     coulis_status status = given->own.read(given->own.context, item, max_bytes, &data, &size, &own);
     status = settle(status, name, &own);
     item->name = name;
-    if (status == COULIS_OK && data && size > 0 && (int64_t)size <= max_bytes) {
+    if (!status && data && size > 0 && (int64_t)size <= max_bytes) {
         if (item->bytes < 0) item->bytes = (int64_t)size;
         *bytes = data;
         *byte_count = size;
         return COULIS_OK;
     }
-    if (status != COULIS_OK) return cl_fail(error, status, "%s", own.message);
+    if (status) return cl_fail(error, status, "%s", own.message);
     if (data) given->own.release(given->own.context, data);
     if (size == 0) return cl_fail(error, COULIS_EMPTY, "%s: is empty", name);
     if (data)
@@ -94,13 +94,13 @@ static coulis_status check_columns(const coulis_source *source, coulis_error *er
 coulis_status cl_given_open(const coulis_source *source, cl_given *given, coulis_error *error) {
     *given = (cl_given){.own = {.size = sizeof given->own, .count = -1}};
     coulis_status status = cl_sized_read(source, "coulis_source", &given->own, sizeof given->own, error);
-    if (status == COULIS_OK && (!given->own.next || !given->own.read || !given->own.release))
+    if (!status && (!given->own.next || !given->own.read || !given->own.release))
         status = cl_fail(error, COULIS_INVALID_ARGUMENT, "coulis_source: next, read or release is missing");
-    if (status == COULIS_OK && (!given->own.identity || !*given->own.identity))
+    if (!status && (!given->own.identity || !*given->own.identity))
         status = cl_fail(error, COULIS_INVALID_ARGUMENT,
                          "coulis_source: identity is missing, a text that says which "
                          "items these are; without it, a result of others could pass for theirs");
-    if (status == COULIS_OK) status = check_columns(&given->own, error);
+    if (!status) status = check_columns(&given->own, error);
     given->table = given->own;
     given->table.context = given;
     given->table.next = next;

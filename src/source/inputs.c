@@ -157,14 +157,14 @@ static coulis_status next_of_many(cl_inputs *inputs, coulis_item *item, coulis_e
     if (!inputs->open) status = cl_many_open(name, &inputs->options, inputs->left_out, &inputs->open, error);
     item->key = -1;
     item->now = 1;
-    if (status == COULIS_OK) status = inputs->open->next(inputs->open, item, error);
+    if (!status) status = inputs->open->next(inputs->open, item, error);
     if (status == COULIS_BAD_DATA) {
         inputs->damaged = true;
         if (error) inputs->damage = *error;
         item->name = name;
         item->label = "";
         cl_clear(error);
-    } else if (status != COULIS_OK) {
+    } else if (status) {
         return status;
     }
     if (!item->name || inputs->damaged) {
@@ -192,7 +192,7 @@ static coulis_status next(void *context, coulis_item *item, coulis_error *error)
         const cl_entry *entry = &list->entries[inputs->at];
         if (entry->kind == CL_ENTRY_MANY) {
             coulis_status status = next_of_many(inputs, item, error);
-            if (status != COULIS_OK || item->name) return status;
+            if (status || item->name) return status;
             inputs->at++;
             continue;
         }
@@ -222,7 +222,7 @@ static coulis_status read_item(void *context, coulis_item *item, int64_t max_byt
     coulis_status status = cl_location_read(inputs->remote, item->name, max_bytes, &read, byte_count, &state, error);
     item->bytes = state.has_bytes ? state.bytes : -1;
     item->modified = state.has_modified ? state.modified : CL_NO_TIME;
-    if (status == COULIS_OK) *bytes = read;
+    if (!status) *bytes = read;
     return status;
 }
 
@@ -282,22 +282,21 @@ coulis_status cl_inputs_open(const char *const *paths, int64_t count, const coul
     coulis_source_options_init(&inputs->options, sizeof inputs->options);
     coulis_status status = cl_sized_read(options, "coulis_source_options", &inputs->options, sizeof inputs->options,
                                          error);
-    if (status == COULIS_OK) status = cl_choose_check(&inputs->options, error);
-    if (status == COULIS_OK) status = keep_patterns(inputs, error);
-    if (status == COULIS_OK) status = cl_label_rule_read(inputs->options.label, &inputs->rule, error);
-    for (int64_t i = 0; status == COULIS_OK && i < count; i++)
-        status = cl_append_argument(inputs, paths[i], output, error);
+    if (!status) status = cl_choose_check(&inputs->options, error);
+    if (!status) status = keep_patterns(inputs, error);
+    if (!status) status = cl_label_rule_read(inputs->options.label, &inputs->rule, error);
+    for (int64_t i = 0; !status && i < count; i++) status = cl_append_argument(inputs, paths[i], output, error);
     inputs->values = cl_alloc((size_t)inputs->column_count + 1, sizeof *inputs->values);
-    if (status == COULIS_OK && !inputs->values) status = cl_fail_memory(error, "columns", 0);
-    if (status != COULIS_OK) {
+    if (!status && !inputs->values) status = cl_fail_memory(error, "columns", 0);
+    if (status) {
         cl_inputs_close(inputs);
         return status;
     }
     identify(inputs);
     inputs->options.label = NULL; /* the caller's; its rule is kept */
     status = find_root(inputs, error);
-    if (status == COULIS_OK) status = connect_remote(inputs, error);
-    if (status != COULIS_OK) {
+    if (!status) status = connect_remote(inputs, error);
+    if (status) {
         cl_inputs_close(inputs);
         return status;
     }
@@ -341,7 +340,7 @@ coulis_status coulis_source_open(const char *const *paths, int64_t count, const 
     if (!source) return cl_fail(error, COULIS_INVALID_ARGUMENT, "no place for the source given");
     cl_inputs *inputs;
     coulis_status status = cl_inputs_open(paths, count, options, output, &inputs, error);
-    if (status != COULIS_OK) return status;
+    if (status) return status;
     *source = &inputs->table;
     cl_clear(error);
     return COULIS_OK;

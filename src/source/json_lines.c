@@ -109,7 +109,7 @@ static coulis_status add_key(cl_inputs *inputs, manifest *m, const char *key, in
         *slot = 1 + column;
     }
     slots[number] = *slot;
-    return status == COULIS_OK ? make_room(inputs, m, error) : status;
+    return status ? status : make_room(inputs, m, error);
 }
 
 /* Most lines have the same keys in the same order: the one behind the last is looked at first. */
@@ -148,17 +148,17 @@ static coulis_status append_object(cl_inputs *inputs, manifest *m, const cJSON *
     coulis_status status = make_room(inputs, m, error);
     int slot = 0;
     /* All keys first: with a new one the numbers, to which values point, move elsewhere. */
-    for (cJSON *item = object->child; item && status == COULIS_OK; item = item->next)
+    for (cJSON *item = object->child; item && !status; item = item->next)
         if (!is_nested(item)) status = find_slot(inputs, m, item->string, &slot, error);
     for (int i = 0; i < m->value_count; i++) m->values[i] = NULL;
-    for (cJSON *item = object->child; item && status == COULIS_OK; item = item->next) {
+    for (cJSON *item = object->child; item && !status; item = item->next) {
         if (is_nested(item)) continue;
         status = find_slot(inputs, m, item->string, &slot, error);
-        if (status != COULIS_OK) break;
+        if (status) break;
         if (slot == PATH_SLOT) path = cJSON_IsString(item) ? item->valuestring : NULL;
         else status = text_of(m, item, m->numbers[slot], &m->values[slot], error);
     }
-    if (status != COULIS_OK) return status;
+    if (status) return status;
     if (!path || !*path) return bad(m, "has no path: a text under the key 'path'", error);
     return cl_append_row(inputs, path, m->values, error);
 }
@@ -196,9 +196,9 @@ coulis_status cl_append_json_lines(cl_inputs *inputs, const char *path, coulis_e
     bool end = false;
     const int64_t first = inputs->list.count;
     coulis_status status = cl_location_open(path, &inputs->options, &m.stream, &size, error);
-    while (status == COULIS_OK) {
+    while (!status) {
         status = read_line(&m, &end, error);
-        if (status != COULIS_OK || end) break;
+        if (status || end) break;
         status = append_line(inputs, &m, error);
     }
     if (m.stream) fclose(m.stream);

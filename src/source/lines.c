@@ -66,7 +66,7 @@ static coulis_status append_line(cl_inputs *inputs, const char *list, char *line
     }
     if (number <= LINES_LOOKED_AT) {
         coulis_status status = check_for_label(list, line, length, error);
-        if (status != COULIS_OK) return status;
+        if (status) return status;
     }
     const cl_entry entry = {.bytes = -1, .modified = CL_NO_TIME, .argument = inputs->argument_count - 1};
     return cl_list_append(&inputs->list, line, length, NULL, entry, error);
@@ -79,7 +79,7 @@ coulis_status cl_append_lines(cl_inputs *inputs, const char *path, coulis_error 
     if (cl_location_has_scheme(path)) {
         uint64_t size;
         coulis_status status = cl_location_open(path, &inputs->options, &file, &size, error);
-        if (status != COULIS_OK) return status;
+        if (status) return status;
     } else {
         file = standard ? stdin : fopen(path, "r");
     }
@@ -91,10 +91,9 @@ coulis_status cl_append_lines(cl_inputs *inputs, const char *path, coulis_error 
     char *line = NULL;
     size_t capacity = 0;
     ssize_t length;
-    while (status == COULIS_OK &&
-           (length = getdelim(&line, &capacity, inputs->options.zero_terminated ? '\0' : '\n', file)) >= 0)
+    while (!status && (length = getdelim(&line, &capacity, inputs->options.zero_terminated ? '\0' : '\n', file)) >= 0)
         status = append_line(inputs, name, line, (size_t)length, ++number, error);
-    if (status == COULIS_OK && ferror(file))
+    if (!status && ferror(file))
         status = cl_fail(error, COULIS_IO, "%s: list cannot be read: %s", name, strerror(errno));
     free(line);
     if (!standard) fclose(file);

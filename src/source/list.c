@@ -30,7 +30,7 @@ coulis_status cl_list_append(cl_list *list, const char *name, size_t length, con
     size_t size = length + 1;
     for (int i = 0; i < entry.fields; i++) size += fields[i] ? strlen(fields[i]) + 2 : 1;
     coulis_status status = make_room(list, size, error);
-    if (status != COULIS_OK) return status;
+    if (status) return status;
     entry.text = list->text_size;
     char *to = list->text + list->text_size;
     memcpy(to, name, length);

@@ -74,7 +74,7 @@ coulis_status cl_location_state(const char *name, const coulis_source_options *o
     cl_remote *remote;
     const cl_remote_options how = cl_location_options(options);
     coulis_status status = cl_remote_create(&how, &remote, error);
-    if (status != COULIS_OK) return status;
+    if (status) return status;
     status = cl_remote_state(remote, name, state, error);
     cl_remote_free(remote);
     return status;

@@ -31,7 +31,7 @@ bool cl_is_many(const char *name) { return kind_of(name) >= 0; }
 coulis_status cl_many_open(const char *name, const coulis_source_options *options, int64_t *left_out, cl_many **many,
                            coulis_error *error) {
     coulis_status status = kinds[kind_of(name)].open(name, options, many, error);
-    if (status == COULIS_OK) (*many)->left_out = left_out;
+    if (!status) (*many)->left_out = left_out;
     return status;
 }
 
@@ -39,7 +39,7 @@ coulis_status cl_many_is_same(const char *name, int64_t bytes, int64_t modified,
     cl_file_state now;
     if (bytes < 0 || cl_location_has_scheme(name)) return COULIS_OK;
     coulis_status status = cl_file_state_at(name, &now, error);
-    if (status != COULIS_OK || (now.has_bytes && now.bytes == bytes && now.modified == modified)) return status;
+    if (status || (now.has_bytes && now.bytes == bytes && now.modified == modified)) return status;
     return cl_fail(error, COULIS_CONFLICT, "%s: changed after the job had begun; start again, into another folder",
                    name);
 }

@@ -62,7 +62,7 @@ coulis_status cl_append_objects(cl_inputs *inputs, const char *path, const char 
     const int64_t first = inputs->list.count;
     coulis_status status = folder && bucket ? cl_inputs_remote(inputs, error)
                                             : cl_fail_memory(error, path, strlen(path));
-    if (status == COULIS_OK) {
+    if (!status) {
         listing l = {.inputs = inputs,
                      .bucket = bucket,
                      .below = strlen(folder) - key - 1,
@@ -71,13 +71,13 @@ coulis_status cl_append_objects(cl_inputs *inputs, const char *path, const char 
         status = cl_remote_list(inputs->remote, folder, 0, take, &l, error);
     }
     const bool found = inputs->list.count > first;
-    if (status == COULIS_OK && found) {
+    if (!status && found) {
         cl_list_sort(&inputs->list, first);
-    } else if (status == COULIS_OK && root[key] == '/' && strcmp(root, path) == 0) { /* then it is one object */
+    } else if (!status && root[key] == '/' && strcmp(root, path) == 0) { /* then it is one object */
         const cl_entry entry = {.bytes = -1, .modified = CL_NO_TIME, .argument = inputs->argument_count - 1};
         inputs->arguments[inputs->argument_count - 1].root = 0;
         status = cl_list_append(&inputs->list, root, strlen(root), NULL, entry, error);
-    } else if (status == COULIS_OK) {
+    } else if (!status) {
         status = cl_fail(error, COULIS_MISSING, "%s: no objects there", path);
     }
     cl_free(bucket);

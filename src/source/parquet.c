@@ -38,14 +38,14 @@ static coulis_status look_for_bytes(const char *name, const coulis_source_option
     cl_rows_of_file *rows;
     *binary = false;
     coulis_status status = cl_parquet_rows_open(name, options, &rows, error);
-    if (status != COULIS_OK) return status;
+    if (status) return status;
     bool there = index < rows->leaf_count; /* unless the file has changed since it was looked at */
     cl_leaf *leaf = &rows->leaves[there ? index : 0];
     leaf->wanted = there;
-    for (int i = 0; i < ROWS_LOOKED_AT && there && status == COULIS_OK; i++) {
+    for (int i = 0; i < ROWS_LOOKED_AT && there && !status; i++) {
         size_t size = 0;
         status = cl_parquet_rows_next(rows, &there, error);
-        if (status != COULIS_OK || !there) break;
+        if (status || !there) break;
         const uint8_t *bytes = cl_parquet_bytes(rows, leaf, &size);
         if (!bytes || size == 0) continue;
         *binary = cl_is_binary(bytes, size);
@@ -70,7 +70,7 @@ static coulis_status find_bytes(const char *name, const coulis_source_options *o
             if (!fits || leaf->type != CARQUET_PHYSICAL_BYTE_ARRAY) continue;
             bool binary;
             status = look_for_bytes(name, options, i, &binary, error);
-            if (status != COULIS_OK) return status;
+            if (status) return status;
             if (!binary) continue;
             l->bytes = leaf;
             return COULIS_OK;
@@ -99,7 +99,7 @@ static coulis_status find_layout(const char *name, const coulis_source_options *
                                         "uri",  "image_url", "key",        "__key__", "image",    "img"};
     find_image_struct(rows, l);
     coulis_status status = l->data ? COULIS_OK : find_bytes(name, options, rows, l, error);
-    if (status != COULIS_OK) return status;
+    if (status) return status;
     if (l->bytes && l->bytes->depth == 2) l->path = cl_parquet_leaf(rows, l->bytes->path[0], "path");
     for (size_t i = 0; !l->path && i < sizeof paths / sizeof *paths; i++) {
         cl_leaf *leaf = cl_parquet_leaf(rows, paths[i], NULL);
@@ -132,13 +132,13 @@ static coulis_status read_texts(parquet *p, coulis_error *error) {
     cl_free(p->label);
     p->name = p->label = NULL;
     if (l->path) status = cl_parquet_text(p->rows, l->path, &p->name, error);
-    if (status == COULIS_OK && l->label) status = cl_parquet_text(p->rows, l->label, &p->label, error);
+    if (!status && l->label) status = cl_parquet_text(p->rows, l->label, &p->label, error);
     for (int i = 0; i < l->other_count; i++) {
         cl_free(p->values[i]);
         p->values[i] = NULL;
-        if (status == COULIS_OK) status = cl_parquet_text(p->rows, l->others[i], &p->values[i], error);
+        if (!status) status = cl_parquet_text(p->rows, l->others[i], &p->values[i], error);
     }
-    if (status == COULIS_OK && (!p->name || !*p->name) && (l->bytes || l->data)) {
+    if (!status && (!p->name || !*p->name) && (l->bytes || l->data)) {
         cl_free(p->name);
         p->name = cl_format("%s/%lld", p->file, (long long)p->rows->row);
         if (!p->name) return cl_fail_memory(error, p->file, 0);
@@ -151,9 +151,9 @@ static coulis_status next(cl_many *many, coulis_item *item, coulis_error *error)
     for (;;) {
         bool there;
         coulis_status status = cl_parquet_rows_next(p->rows, &there, error);
-        if (status != COULIS_OK || !there) return status;
+        if (status || !there) return status;
         status = read_texts(p, error);
-        if (status != COULIS_OK) return status;
+        if (status) return status;
         break;
     }
     size_t size = 0;
@@ -273,8 +273,8 @@ coulis_status cl_parquet_open(const char *name, const coulis_source_options *opt
     p->file = cl_strdup(name);
     coulis_status status = p->file ? cl_parquet_rows_open(p->file, options, &p->rows, error)
                                    : cl_fail_memory(error, name, 0);
-    if (status == COULIS_OK) status = find_layout(p->file, options, p->rows, &p->layout, error);
-    if (status != COULIS_OK) {
+    if (!status) status = find_layout(p->file, options, p->rows, &p->layout, error);
+    if (status) {
         close_parquet(&p->many);
         return status;
     }

@@ -55,11 +55,11 @@ coulis_status cl_parquet_rows_open(const char *name, const coulis_source_options
     options.num_threads = 1;
     coulis_status status = cl_location_open(name, given, &rows->stream, &size, error);
     cl_parquet_memory_begin();
-    if (status == COULIS_OK && !(rows->reader = carquet_reader_open_file(rows->stream, &options, &problem)))
+    if (!status && !(rows->reader = carquet_reader_open_file(rows->stream, &options, &problem)))
         status = fail(rows, &problem, error);
     if (status != COULIS_NO_MEMORY && cl_parquet_memory_failed()) status = cl_fail_memory(error, name, 0);
-    if (status == COULIS_OK) status = find_leaves(rows, error);
-    if (status != COULIS_OK) {
+    if (!status) status = find_leaves(rows, error);
+    if (status) {
         cl_parquet_rows_close(rows);
         return status;
     }
@@ -139,7 +139,7 @@ coulis_status cl_parquet_rows_next(cl_rows_of_file *rows, bool *there, coulis_er
             return COULIS_OK;
         }
         coulis_status status = open_group(rows, error);
-        if (status != COULIS_OK) return status;
+        if (status) return status;
     }
     return read_batch(rows, error);
 }

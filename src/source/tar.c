@@ -73,10 +73,10 @@ static coulis_status read_ahead(tar *t, uint8_t **bytes, coulis_error *error) {
     size_t got = 0;
     uint8_t *memory = NULL;
     coulis_status status = cl_flow_take(t->flow, (size_t)size, &memory, &got, error);
-    if (status == COULIS_OK && got < size)
+    if (!status && got < size)
         status = cl_fail(error, COULIS_BAD_DATA, "%s: is cut short in %s", t->archive, t->ahead.name);
-    if (status == COULIS_OK) status = cl_flow_skip(t->flow, cl_tar_padding(size), error);
-    if (status != COULIS_OK) {
+    if (!status) status = cl_flow_skip(t->flow, cl_tar_padding(size), error);
+    if (status) {
         cl_free(memory);
         return status;
     }
@@ -92,7 +92,7 @@ static coulis_status skip_ahead(tar *t, coulis_error *error) {
 static coulis_status look_ahead(tar *t, coulis_error *error) {
     while (!t->has_ahead && !t->ended) {
         coulis_status status = cl_tar_next(t->flow, t->archive, &t->ahead, error);
-        if (status != COULIS_OK) return status;
+        if (status) return status;
         if (!t->ahead.name) {
             t->ended = true;
         } else if (t->ahead.file && cl_many_takes(&t->many, t->options, t->ahead.name)) {
@@ -100,7 +100,7 @@ static coulis_status look_ahead(tar *t, coulis_error *error) {
         } else {
             status = skip_ahead(t, error);
             cl_tar_member_free(&t->ahead);
-            if (status != COULIS_OK) return status;
+            if (status) return status;
         }
     }
     return COULIS_OK;
@@ -140,7 +140,7 @@ static coulis_status next_sample(tar *t, coulis_error *error) {
     coulis_status status = look_ahead(t, error);
     cl_tar_member first = {0}; /* a field, in case no image comes */
     uint8_t *first_bytes = NULL;
-    while (status == COULIS_OK && t->has_ahead) {
+    while (!status && t->has_ahead) {
         const char *stem = t->member.name ? t->member.name : first.name;
         if (stem && !same_stem(stem, t->ahead.name)) break;
         int field = t->ahead.link ? -1 : field_of(t->ahead.name);
@@ -154,10 +154,10 @@ static coulis_status next_sample(tar *t, coulis_error *error) {
             first.name = cl_strdup(t->ahead.name);
             if (!first.name) status = cl_fail_memory(error, "a name", 0);
             else status = take_field(t, field, error);
-            if (status == COULIS_OK && t->fields[field] && !(first_bytes = (uint8_t *)cl_strdup(t->fields[field])))
+            if (!status && t->fields[field] && !(first_bytes = (uint8_t *)cl_strdup(t->fields[field])))
                 status = cl_fail_memory(error, "a field", 0);
         }
-        if (status == COULIS_OK) status = look_ahead(t, error);
+        if (!status) status = look_ahead(t, error);
         if (status == COULIS_BAD_DATA && t->member.name && (t->bytes || t->too_large)) {
             if (error) t->damage = *error; /* what is whole comes first */
             t->damage.status = (int32_t)status;
@@ -165,7 +165,7 @@ static coulis_status next_sample(tar *t, coulis_error *error) {
             break;
         }
     }
-    if (status == COULIS_OK && !t->member.name && first.name) { /* a text file among the images */
+    if (!status && !t->member.name && first.name) { /* a text file among the images */
         t->member = first;
         t->bytes = first_bytes;
         t->in_memory = true;
@@ -180,7 +180,7 @@ static coulis_status next_sample(tar *t, coulis_error *error) {
 static coulis_status next(cl_many *many, coulis_item *item, coulis_error *error) {
     tar *t = (tar *)many;
     coulis_status status = next_sample(t, error);
-    if (status != COULIS_OK || !t->member.name) return status;
+    if (status || !t->member.name) return status;
     t->name = cl_format("%s/%s", t->archive, t->member.name);
     if (!t->name) return cl_fail_memory(error, "a name", strlen(t->member.name));
     item->name = t->name;
@@ -227,7 +227,7 @@ static coulis_status open_tar(const char *name, const coulis_source_options *opt
     t->archive = cl_strdup(name);
     coulis_status status = t->archive ? cl_flow_open(name, options, &t->flow, error)
                                       : cl_fail_memory(error, name, strlen(name));
-    if (status == COULIS_OK) *out = t;
+    if (!status) *out = t;
     else close_tar(&t->many);
     return status;
 }
@@ -237,8 +237,8 @@ static coulis_status find_columns(const char *name, const coulis_source_options 
                                   coulis_error *error) {
     tar *t;
     coulis_status status = open_tar(name, options, &t, error);
-    if (status != COULIS_OK) return status;
-    for (int i = 0; i < SAMPLES_LOOKED_AT && status == COULIS_OK; i++) {
+    if (status) return status;
+    for (int i = 0; i < SAMPLES_LOOKED_AT && !status; i++) {
         status = next_sample(t, error);
         if (status == COULIS_BAD_DATA && i > 0) status = COULIS_OK; /* what is whole before it has its rows */
         if (!t->member.name) break;
@@ -253,8 +253,8 @@ coulis_status cl_tar_open(const char *name, const coulis_source_options *options
     bool has[FIELDS] = {false};
     tar *t;
     coulis_status status = find_columns(name, options, has, error);
-    if (status == COULIS_OK) status = open_tar(name, options, &t, error);
-    if (status != COULIS_OK) return status;
+    if (!status) status = open_tar(name, options, &t, error);
+    if (status) return status;
     for (int f = 0; f < FIELDS; f++) {
         if (!has[f]) continue;
         t->columns[t->many.column_count] = field_names[f];

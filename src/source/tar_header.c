@@ -67,9 +67,9 @@ static coulis_status read_body(cl_flow *flow, const char *archive, uint64_t size
     uint8_t *text = NULL;
     if (size > EXTENSION_MAX) return damaged(archive, "an extended header is too long", error);
     coulis_status status = cl_flow_take(flow, (size_t)size, &text, &got, error);
-    if (status == COULIS_OK && got < size) status = damaged(archive, "it is cut short", error);
-    if (status == COULIS_OK) status = cl_flow_skip(flow, cl_tar_padding(size), error);
-    if (status != COULIS_OK) {
+    if (!status && got < size) status = damaged(archive, "it is cut short", error);
+    if (!status) status = cl_flow_skip(flow, cl_tar_padding(size), error);
+    if (status) {
         cl_free(text);
         return status;
     }
@@ -86,7 +86,7 @@ static coulis_status keep(char **to, const char *text, size_t length, coulis_err
 /* Records "length key=value\n" of a pax header. */
 static coulis_status read_pax(const char *archive, const char *body, size_t size, extension *e, coulis_error *error) {
     coulis_status status = COULIS_OK;
-    for (const char *at = body, *end = body + size; at < end && status == COULIS_OK;) {
+    for (const char *at = body, *end = body + size; at < end && !status;) {
         char *key;
         unsigned long long length = strtoull(at, &key, 10);
         if (*key != ' ' || length > (size_t)(end - at) || length < (size_t)(key - at) + 4 || at[length - 1] != '\n')
@@ -161,11 +161,11 @@ coulis_status cl_tar_next(cl_flow *flow, const char *archive, cl_tar_member *mem
     for (int extensions = 0;; extensions++) {
         size_t got;
         status = cl_flow_read(flow, block, BLOCK, &got, error);
-        if (status != COULIS_OK || got == 0 || (got == BLOCK && is_empty(block))) break; /* the end of the archive */
+        if (status || got == 0 || (got == BLOCK && is_empty(block))) break; /* the end of the archive */
         if (got < BLOCK) status = damaged(archive, "it is cut short", error);
         else if (!check_sum_is_right(block)) status = damaged(archive, "the check sum of a header is wrong", error);
         const char type = (char)block[TYPE];
-        if (status != COULIS_OK) break;
+        if (status) break;
         if (type != 'x' && type != 'g' && type != 'L' && type != 'K') {
             status = finish(archive, block, &e, member, error);
             break;
@@ -175,11 +175,11 @@ coulis_status cl_tar_next(cl_flow *flow, const char *archive, cl_tar_member *mem
         if (extensions == EXTENSIONS_MAX) status = damaged(archive, "a member has too many extended headers", error);
         else if (!read_number(block + SIZE, 12, &size)) status = damaged(archive, "a size is no number", error);
         else status = read_body(flow, archive, size, &body, error);
-        if (status == COULIS_OK && type == 'x') status = read_pax(archive, body, (size_t)size, &e, error);
-        else if (status == COULIS_OK && type == 'L') status = keep(&e.name, body, strlen(body), error);
-        else if (status == COULIS_OK && type == 'K') status = keep(&e.link, body, strlen(body), error);
+        if (!status && type == 'x') status = read_pax(archive, body, (size_t)size, &e, error);
+        else if (!status && type == 'L') status = keep(&e.name, body, strlen(body), error);
+        else if (!status && type == 'K') status = keep(&e.link, body, strlen(body), error);
         cl_free(body);
-        if (status != COULIS_OK) break;
+        if (status) break;
     }
     release(&e);
     return status;

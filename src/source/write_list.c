@@ -156,12 +156,12 @@ static carquet_status_t write_group(carquet_writer_t *writer, const rows *r, voi
 static coulis_status take(const coulis_source *source, rows *r, bool *more, coulis_error *error) {
     coulis_item item = {.size = sizeof item, .bytes = -1, .modified = CL_NO_TIME};
     coulis_status status = source->next(source->context, &item, error);
-    *more = status == COULIS_OK && item.name;
+    *more = !status && item.name;
     if (!*more) return status;
     if (item.bytes < 0 && !item.now && !cl_location_has_scheme(item.name)) { /* of a list: not looked at so far */
         cl_file_state state;
         status = cl_file_state_at(item.name, &state, error);
-        if (status != COULIS_OK) return status;
+        if (status) return status;
         if (state.has_bytes) item.bytes = state.bytes;
         if (state.has_modified) item.modified = state.modified;
     }
@@ -171,7 +171,7 @@ static coulis_status take(const coulis_source *source, rows *r, bool *more, coul
     status = name && label ? cl_item_own_texts(&item, source->column_count, error) : cl_fail_memory(error, "a row", 0);
     cl_free(name);
     cl_free(label);
-    if (status == COULIS_OK) r->items[r->count++] = item;
+    if (!status) r->items[r->count++] = item;
     return status;
 }
 
@@ -190,9 +190,9 @@ coulis_status coulis_source_write(coulis_source *source, const char *path, int64
     cl_new_file file;
     cl_stand_in to;
     coulis_status status = cl_stand_in_new(&to, path, true, error);
-    if (status != COULIS_OK) return status;
+    if (status) return status;
     status = cl_new_file_begin(&file, to.path, error);
-    if (status != COULIS_OK) return cl_stand_in_end(&to, status, error);
+    if (status) return cl_stand_in_end(&to, status, error);
     rows r = {.items = cl_alloc(GROUP_ROWS, sizeof *r.items), .columns = (int32_t)source->column_count};
     void *scratch = cl_alloc(GROUP_ROWS, sizeof(carquet_byte_array_t));
     int16_t *present = cl_alloc(GROUP_ROWS, sizeof *present);
@@ -200,11 +200,11 @@ coulis_status coulis_source_write(coulis_source *source, const char *path, int64
     carquet_writer_t *writer = csv ? NULL : open_parquet(file.stream, source);
     if (!r.items || !scratch || !present || (!csv && !writer) || cl_parquet_memory_failed())
         status = cl_fail_memory(error, path, 0);
-    if (status == COULIS_OK && csv) put_header(file.stream, source);
+    if (!status && csv) put_header(file.stream, source);
     int64_t total = 0;
-    for (bool more = true; status == COULIS_OK && more;) {
+    for (bool more = true; !status && more;) {
         status = take(source, &r, &more, error);
-        if (status != COULIS_OK || (more && r.count < GROUP_ROWS) || r.count == 0) continue;
+        if (status || (more && r.count < GROUP_ROWS) || r.count == 0) continue;
         total += r.count;
         errno = 0;
         cl_parquet_memory_begin();
@@ -216,19 +216,19 @@ coulis_status coulis_source_write(coulis_source *source, const char *path, int64
     }
     errno = 0;
     cl_parquet_memory_begin();
-    if (writer && status == COULIS_OK) {
+    if (writer && !status) {
         if (carquet_writer_close(writer) != CARQUET_OK || cl_parquet_memory_failed()) status = fail(path, error);
     } else if (writer) {
         carquet_writer_abort(writer);
     }
-    if (status == COULIS_OK) status = cl_new_file_commit(&file, error);
+    if (!status) status = cl_new_file_commit(&file, error);
     else cl_new_file_abort(&file);
     if (r.items) forget(&r);
     cl_free(r.items);
     cl_free(scratch);
     cl_free(present);
     status = cl_stand_in_put(&to, status, error);
-    if (status != COULIS_OK) return status;
+    if (status) return status;
     if (items) *items = total;
     cl_clear(error);
     return COULIS_OK;

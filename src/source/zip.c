@@ -61,20 +61,20 @@ static coulis_status find_directory(const zip *z, uint64_t *offset, uint64_t *si
     coulis_status status = read_at(z, z->size - tail, bytes, tail, error);
     size_t at = tail >= END_SIZE ? tail - END_SIZE + 1 : 0;
     /* A comment may hold the signature, too: behind the record there is as much as it says. */
-    while (status == COULIS_OK && at > 0 &&
+    while (!status && at > 0 &&
            (u32(bytes + at - 1) != END_SIGNATURE || u16(bytes + at - 1 + 20) != tail - (at - 1) - END_SIZE))
         at--;
-    if (status == COULIS_OK && at == 0) status = damaged(z, "its end is missing, or it is no zip", error);
-    if (status == COULIS_OK) {
+    if (!status && at == 0) status = damaged(z, "its end is missing, or it is no zip", error);
+    if (!status) {
         const uint8_t *end = bytes + at - 1;
         *size = u32(end + 12);
         *offset = u32(end + 16);
         const uint64_t place = z->size - tail + at - 1;
         if ((*size == UINT32_MAX || *offset == UINT32_MAX || u16(end + 10) == UINT16_MAX) && place >= LOCATOR64_SIZE) {
             status = read_at(z, place - LOCATOR64_SIZE, record, LOCATOR64_SIZE, error);
-            if (status == COULIS_OK && u32(record) == LOCATOR64_SIGNATURE) {
+            if (!status && u32(record) == LOCATOR64_SIGNATURE) {
                 status = read_at(z, u64(record + 8), record, END64_SIZE, error);
-                if (status == COULIS_OK && u32(record) != END64_SIGNATURE)
+                if (!status && u32(record) != END64_SIGNATURE)
                     status = damaged(z, "its Zip64 record is missing", error);
                 *size = u64(record + 40);
                 *offset = u64(record + 48);
@@ -82,7 +82,7 @@ static coulis_status find_directory(const zip *z, uint64_t *offset, uint64_t *si
         }
     }
     cl_free(bytes);
-    if (status == COULIS_OK && (*size > DIRECTORY_MAX || *offset > z->size || *size > z->size - *offset))
+    if (!status && (*size > DIRECTORY_MAX || *offset > z->size || *size > z->size - *offset))
         return damaged(z, "its directory is outside of it", error);
     return status;
 }
@@ -157,8 +157,8 @@ static coulis_status unreadable(const zip *z, const char *what, coulis_error *er
 static coulis_status read_packed(const zip *z, uint8_t *packed, coulis_error *error) {
     uint8_t local[LOCAL_SIZE];
     coulis_status status = read_at(z, z->offset, local, LOCAL_SIZE, error);
-    if (status == COULIS_OK && u32(local) != LOCAL_SIGNATURE) return damaged(z, "a header is missing", error);
-    if (status != COULIS_OK) return status;
+    if (!status && u32(local) != LOCAL_SIGNATURE) return damaged(z, "a header is missing", error);
+    if (status) return status;
     return read_at(z, z->offset + LOCAL_SIZE + u16(local + 26) + u16(local + 28), packed, (size_t)z->packed, error);
 }
 
@@ -198,11 +198,11 @@ static coulis_status read_member(cl_many *many, const coulis_item *item, int64_t
     coulis_status status = packed && bytes ? read_packed(z, packed, error)
                                            : cl_fail_memory(error, z->name, (size_t)z->unpacked);
     if (status == COULIS_BAD_DATA) status = unreadable(z, "the archive is damaged there", error);
-    if (status == COULIS_OK) status = unpack(z, packed, bytes, error);
-    if (status == COULIS_OK && crc32(0, bytes, (uInt)z->unpacked) != z->check_sum)
+    if (!status) status = unpack(z, packed, bytes, error);
+    if (!status && crc32(0, bytes, (uInt)z->unpacked) != z->check_sum)
         status = unreadable(z, "its check sum is wrong", error);
     cl_free(packed);
-    if (status != COULIS_OK) {
+    if (status) {
         cl_free(bytes);
         return status;
     }
@@ -229,12 +229,11 @@ coulis_status cl_zip_open(const char *name, const coulis_source_options *options
     uint64_t offset = 0, size = 0;
     coulis_status status = z->archive ? cl_location_open(name, options, &z->stream, &z->size, error)
                                       : cl_fail_memory(error, name, strlen(name));
-    if (status == COULIS_OK) status = find_directory(z, &offset, &size, error);
-    if (status == COULIS_OK && !(z->directory = cl_alloc((size_t)size + 1, 1)))
-        status = cl_fail_memory(error, name, (size_t)size);
-    if (status == COULIS_OK) status = read_at(z, offset, z->directory, (size_t)size, error);
+    if (!status) status = find_directory(z, &offset, &size, error);
+    if (!status && !(z->directory = cl_alloc((size_t)size + 1, 1))) status = cl_fail_memory(error, name, (size_t)size);
+    if (!status) status = read_at(z, offset, z->directory, (size_t)size, error);
     z->directory_size = (size_t)size;
-    if (status == COULIS_OK) *many = &z->many;
+    if (!status) *many = &z->many;
     else close_zip(&z->many);
     return status;
 }

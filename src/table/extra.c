@@ -69,7 +69,7 @@ coulis_status cl_extra_read(cl_extra_columns *extra, carquet_reader_t *parquet, 
     if (extra->count == 0) return status;
     extra->values = cl_alloc((size_t)count, (size_t)extra->count * sizeof *extra->values);
     if (!extra->values) return cl_fail_memory(error, "columns", (size_t)count);
-    for (int32_t i = 0; i < extra->count && status == COULIS_OK; i++) {
+    for (int32_t i = 0; i < extra->count && !status; i++) {
         carquet_error_t problem = CARQUET_ERROR_INIT;
         const int16_t full = carquet_schema_max_def_level(carquet_reader_schema(parquet), extra->leaves[i]);
         carquet_column_reader_t *column = carquet_reader_get_column(parquet, group, extra->leaves[i], &problem);
@@ -79,7 +79,7 @@ coulis_status cl_extra_read(cl_extra_columns *extra, carquet_reader_t *parquet, 
                                               : take(extra, i, count, values, levels, full, error);
         carquet_column_reader_free(column);
     }
-    for (int64_t row = 0; row < count && status == COULIS_OK; row++) {
+    for (int64_t row = 0; row < count && !status; row++) {
         rows[row].extra = extra->values + row * extra->count;
         rows[row].extra_count = extra->count;
     }

@@ -44,12 +44,12 @@ static size_t item_size(const char *dtype) {
     return 0;
 }
 
-static int get_integer(const cJSON *item, uint64_t *value) {
-    if (!cJSON_IsNumber(item)) return 0;
+static bool get_integer(const cJSON *item, uint64_t *value) {
+    if (!cJSON_IsNumber(item)) return false;
     double number = item->valuedouble;
-    if (!(number >= 0 && number <= INTEGER_MAX) || number != (double)(uint64_t)number) return 0;
+    if (!(number >= 0 && number <= INTEGER_MAX) || number != (double)(uint64_t)number) return false;
     *value = (uint64_t)number;
-    return 1;
+    return true;
 }
 
 static int compare_names(const void *a, const void *b) {
@@ -260,12 +260,12 @@ static size_t tensor_bytes(const cl_tensor *tensor) {
     return (size_t)tensor->count * (tensor->dtype == CL_F64 ? 8 : 4);
 }
 
-static int add_tensor(cJSON *header, const cl_tensor *tensor, size_t begin) {
+static bool add_tensor(cJSON *header, const cl_tensor *tensor, size_t begin) {
     cJSON *item = cJSON_AddObjectToObject(header, tensor->name);
-    if (!cJSON_AddStringToObject(item, "dtype", tensor->dtype == CL_F64 ? "F64" : "F32")) return 0;
+    if (!cJSON_AddStringToObject(item, "dtype", tensor->dtype == CL_F64 ? "F64" : "F32")) return false;
     cJSON *shape = cJSON_AddArrayToObject(item, "shape");
     for (int32_t i = 0; i < tensor->rank; i++)
-        if (!cJSON_AddItemToArray(shape, cJSON_CreateNumber((double)tensor->shape[i]))) return 0;
+        if (!cJSON_AddItemToArray(shape, cJSON_CreateNumber((double)tensor->shape[i]))) return false;
     cJSON *offsets = cJSON_AddArrayToObject(item, "data_offsets");
     return cJSON_AddItemToArray(offsets, cJSON_CreateNumber((double)begin)) &&
            cJSON_AddItemToArray(offsets, cJSON_CreateNumber((double)(begin + tensor_bytes(tensor))));
@@ -275,7 +275,7 @@ static int add_tensor(cJSON *header, const cl_tensor *tensor, size_t begin) {
 static char *write_header(const cl_tensor *tensors, int32_t tensor_count, const char *const *metadata,
                           int32_t metadata_count) {
     cJSON *header = cJSON_CreateObject();
-    int good = header != NULL;
+    bool good = header != NULL;
     if (metadata_count > 0 && good) {
         cJSON *pairs = cJSON_AddObjectToObject(header, "__metadata__");
         for (int32_t i = 0; i < metadata_count && good; i++)

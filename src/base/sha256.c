@@ -1,5 +1,6 @@
 #include "base/sha256.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #if defined(__x86_64__)
@@ -80,7 +81,7 @@ __attribute__((target("sha,sse4.1"))) static void blocks_sha_ni(uint32_t state[8
     _mm_storeu_si128((__m128i *)(state + 4), _mm_alignr_epi8(dchg, feba, 8));
 }
 
-static int has_sha_ni(void) {
+static bool has_sha_ni(void) {
     unsigned a, b, c, d;
     int sha = __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & 1u << 29);
     return sha && __get_cpuid(1, &a, &b, &c, &d) && (c & bit_SSE4_1);

@@ -20,13 +20,19 @@ static size_t utf8_length(const unsigned char *s) {
     return length;
 }
 
-int cl_is_utf8(const char *text, size_t size) {
+bool cl_is_utf8(const char *text, size_t size) {
     for (size_t at = 0; at < size;) {
         size_t length = utf8_length((const unsigned char *)text + at);
-        if (length == 0 || length > size - at) return 0;
+        if (length == 0 || length > size - at) return false;
         at += length;
     }
-    return 1;
+    return true;
+}
+
+int cl_hex_digit(char c) {
+    if (c >= '0' && c <= '9') return c - '0';
+    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
 char *cl_utf8_copy(const char *text) {

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <zlib.h>
 
+#include "base/text.h"
 #include "image/exif.h"
 #include "image/zlib_memory.h"
 
@@ -26,12 +27,6 @@ static bool split(text *t, text *before) {
     return true;
 }
 
-static int hex_digit(uint8_t c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 /* ImageMagick's "Raw profile type exif": after three lines, EXIF in hexadecimal. */
 static int32_t raw_profile_orientation(text t) {
     for (int line = 0; line < 3; line++) {
@@ -44,7 +39,7 @@ static int32_t raw_profile_orientation(text t) {
     size_t digits = 0;
     bool valid = true;
     for (size_t i = 0; i < t.size && valid; i++) {
-        int digit = hex_digit(t.data[i]);
+        int digit = cl_hex_digit((char)t.data[i]);
         if (t.data[i] == '\n') continue; /* line ends may even part the two digits of a byte */
         if (digit < 0) {
             valid = (t.data[i] == ' ' || (t.data[i] >= 9 && t.data[i] <= 13)) && digits % 2 == 0;

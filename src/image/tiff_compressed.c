@@ -150,7 +150,7 @@ static coulis_status read_as_rgba(cl_tiff *t, TIFF *tiff, const file *f) {
     rgba.orientation = rgba.req_orientation = ORIENTATION_TOPLEFT;
     uint32_t width = rgba.width, height = rgba.height;
     bool fits = width == (uint32_t)t->image->stored_width && height == (uint32_t)t->image->stored_height;
-    int good = fits && TIFFRGBAImageGet(&rgba, (uint32_t *)(void *)t->canvas->pixels, width, height);
+    bool good = fits && TIFFRGBAImageGet(&rgba, (uint32_t *)(void *)t->canvas->pixels, width, height);
     TIFFRGBAImageEnd(&rgba);
     for (size_t i = 0; good && i < (size_t)width * height; i++) {
         uint32_t pixel;

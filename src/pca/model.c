@@ -94,9 +94,9 @@ static char *print_number(double number) {
     return text;
 }
 
-static int parse_number(const char *text, double *number) {
+static bool parse_number(const char *text, double *number) {
     cJSON *item = text ? cJSON_Parse(text) : NULL;
-    int good = cJSON_IsNumber(item);
+    bool good = cJSON_IsNumber(item);
     if (good) *number = item->valuedouble;
     cJSON_Delete(item);
     return good;
@@ -172,7 +172,7 @@ static const cl_tensor *find(const cl_safetensors *file, const char *name, cl_dt
     return tensor && tensor->dtype == dtype && tensor->rank == rank ? tensor : NULL;
 }
 
-static int all_finite(const coulis_pca *pca) {
+static bool all_finite(const coulis_pca *pca) {
     double sum = pca->total_variance * 0;
     for (int64_t c = 0; c < pca->cols; c++) sum += pca->mean[c] * 0;
     for (int64_t i = 0; i < pca->count; i++) sum += pca->variance[i] * 0 + pca->ratio[i] * 0;

@@ -18,7 +18,7 @@ cl_rows cl_rows_of_memory(cl_memory_rows *memory, const float *x, int64_t rows, 
     return (cl_rows){.context = memory, .rows = rows, .cols = cols, .read = read_memory};
 }
 
-int cl_rows_in_memory(const cl_rows *rows) { return rows->read == read_memory; }
+bool cl_rows_in_memory(const cl_rows *rows) { return rows->read == read_memory; }
 
 coulis_status cl_rows_block(const cl_rows *rows, int64_t first, int64_t count, float *buffer, const float **block,
                             coulis_error *error) {

@@ -2,6 +2,8 @@
 #ifndef CL_PCA_SOURCE_H
 #define CL_PCA_SOURCE_H
 
+#include <stdbool.h>
+
 #include "base/threads.h"
 #include "pca/rows.h"
 
@@ -13,7 +15,7 @@ typedef struct cl_memory_rows {
 /* The matrix x as a source of rows; `memory` keeps what the source needs and must outlive it. */
 cl_rows cl_rows_of_memory(cl_memory_rows *memory, const float *x, int64_t rows, int64_t cols);
 
-int cl_rows_in_memory(const cl_rows *rows);
+bool cl_rows_in_memory(const cl_rows *rows);
 
 /* Rows first .. first+count-1 into *block: in memory as they lie, else read into `buffer`. */
 coulis_status cl_rows_block(const cl_rows *rows, int64_t first, int64_t count, float *buffer, const float **block,

@@ -10,27 +10,27 @@
 #include "kernels/reduced/reduced.h"
 
 /* Adds the word of an option's number under the option's name. */
-static int add_word(cJSON *root, const char *option, int32_t number) {
+static bool add_word(cJSON *root, const char *option, int32_t number) {
     return cJSON_AddStringToObject(root, option, coulis_option_word(option, number)) != NULL;
 }
 
 /* The precision, and the instructions that give it: others round in another order, and where there are none the vectors
  * are float32's. */
-static int add_precision(cJSON *root, int32_t precision) {
+static bool add_precision(cJSON *root, int32_t precision) {
     const cl_reduced *reduced = cl_reduced_for(cl_cpu(), precision);
     return add_word(root, "precision", precision) &&
            cJSON_AddStringToObject(root, "precision_instructions", reduced ? reduced->name : "none");
 }
 
 /* To what size a whole image is resized before its centre is cut out. */
-static int add_published(cJSON *root, const coulis_image_options *image) {
+static bool add_published(cJSON *root, const coulis_image_options *image) {
     return cJSON_AddNumberToObject(root, "resize_width", image->resize_width) &&
            cJSON_AddNumberToObject(root, "resize_height", image->resize_height) &&
            add_word(root, "center", image->center);
 }
 
 /* Prints and releases a cJSON object; `good` says whether it was built without running out of memory. */
-static char *print(cJSON *root, int good) {
+static char *print(cJSON *root, bool good) {
     char *printed = good ? cJSON_PrintUnformatted(root) : NULL;
     cJSON_Delete(root);
     char *copy = printed ? cl_strdup(printed) : NULL;
@@ -42,16 +42,16 @@ static char *print(cJSON *root, int good) {
 static cJSON *vectors_object(const coulis_featurizer_options *options, const coulis_model_info *model, int64_t length) {
     const coulis_image_options *image = options->image;
     cJSON *root = cJSON_CreateObject(), *size = cJSON_CreateArray();
-    int good = root && size && cJSON_AddItemToArray(size, cJSON_CreateNumber(model->input_width)) &&
-               cJSON_AddItemToArray(size, cJSON_CreateNumber(model->input_height)) &&
-               cJSON_AddStringToObject(root, "coulis", coulis_version()) &&
-               cJSON_AddStringToObject(root, "model", model->name) &&
-               cJSON_AddStringToObject(root, "model_sha256", model->sha256) &&
-               add_word(root, "features",
-                        options->features == COULIS_FEATURES_DEFAULT ? model->default_features : options->features) &&
-               cJSON_AddNumberToObject(root, "length", (double)length);
+    bool good = root && size && cJSON_AddItemToArray(size, cJSON_CreateNumber(model->input_width)) &&
+                cJSON_AddItemToArray(size, cJSON_CreateNumber(model->input_height)) &&
+                cJSON_AddStringToObject(root, "coulis", coulis_version()) &&
+                cJSON_AddStringToObject(root, "model", model->name) &&
+                cJSON_AddStringToObject(root, "model_sha256", model->sha256) &&
+                add_word(root, "features",
+                         options->features == COULIS_FEATURES_DEFAULT ? model->default_features : options->features) &&
+                cJSON_AddNumberToObject(root, "length", (double)length);
     if (good && cJSON_AddItemToObject(root, "input_size", size)) size = NULL; /* the root's now */
-    else good = 0;
+    else good = false;
     cJSON_Delete(size);
     good = good && add_word(root, "resize", image->resize) &&
            add_word(root, "filter", image->resize == COULIS_RESIZE_PUBLISHED ? image->filter : COULIS_FILTER_BICUBIC) &&
@@ -82,26 +82,26 @@ char *cl_recipe_features(const coulis_job_options *options, const coulis_model_i
                          const coulis_source *source) {
     const coulis_image_options *image = options->featurizer->image;
     cJSON *root = vectors_object(options->featurizer, model, length);
-    int good = root && cJSON_AddNumberToObject(root, "max_bytes", (double)image->max_bytes) &&
-               cJSON_AddNumberToObject(root, "max_pixels", (double)image->max_pixels) &&
-               (source->count < 0 || cJSON_AddNumberToObject(root, "pictures", (double)source->count)) &&
-               cJSON_AddStringToObject(root, "paths_sha256", source->identity ? source->identity : "") &&
-               cJSON_AddNumberToObject(root, "rows_per_file", (double)options->rows_per_file);
+    bool good = root && cJSON_AddNumberToObject(root, "max_bytes", (double)image->max_bytes) &&
+                cJSON_AddNumberToObject(root, "max_pixels", (double)image->max_pixels) &&
+                (source->count < 0 || cJSON_AddNumberToObject(root, "pictures", (double)source->count)) &&
+                cJSON_AddStringToObject(root, "paths_sha256", source->identity ? source->identity : "") &&
+                cJSON_AddNumberToObject(root, "rows_per_file", (double)options->rows_per_file);
     return print(root, good);
 }
 
 char *cl_recipe_reduced(const char *features, double components, const char *pca_sha256, const char *table_sha256) {
     cJSON *root = features ? cJSON_Parse(features) : cJSON_CreateObject();
-    int good = cJSON_IsObject(root) && cJSON_AddNumberToObject(root, "components", components) &&
-               (!pca_sha256 || cJSON_AddStringToObject(root, "pca_sha256", pca_sha256)) &&
-               (!table_sha256 || cJSON_AddStringToObject(root, "table_sha256", table_sha256));
+    bool good = cJSON_IsObject(root) && cJSON_AddNumberToObject(root, "components", components) &&
+                (!pca_sha256 || cJSON_AddStringToObject(root, "pca_sha256", pca_sha256)) &&
+                (!table_sha256 || cJSON_AddStringToObject(root, "table_sha256", table_sha256));
     return print(root, good);
 }
 
 char *cl_recipe_kept(const char *features, double components, const char *pca_sha256) {
     cJSON *root = cJSON_Parse(features);
-    int good = cJSON_IsObject(root) && cJSON_AddNumberToObject(root, "components", components) &&
-               cJSON_AddStringToObject(root, "pca_sha256", pca_sha256) && cJSON_AddStringToObject(root, "pca", "kept");
+    bool good = cJSON_IsObject(root) && cJSON_AddNumberToObject(root, "components", components) &&
+                cJSON_AddStringToObject(root, "pca_sha256", pca_sha256) && cJSON_AddStringToObject(root, "pca", "kept");
     return print(root, good);
 }
 
@@ -119,9 +119,9 @@ static void strip(cJSON *recipe) {
 }
 
 /* A limit that is not the default goes along with a PCA: what it keeps out has no vector. */
-static int keep_limit(cJSON *recipe, const cJSON *table, const char *name, int64_t usual) {
+static bool keep_limit(cJSON *recipe, const cJSON *table, const char *name, int64_t usual) {
     const cJSON *limit = cJSON_GetObjectItemCaseSensitive(table, name);
-    if (!cJSON_IsNumber(limit) || limit->valuedouble == (double)usual) return 1;
+    if (!cJSON_IsNumber(limit) || limit->valuedouble == (double)usual) return true;
     return cJSON_AddNumberToObject(recipe, name, limit->valuedouble) != NULL;
 }
 
@@ -130,8 +130,8 @@ char *cl_recipe_of_vectors(const char *table) {
     coulis_image_options usual;
     coulis_image_options_init(&usual, sizeof usual);
     strip(root);
-    const int good = cJSON_IsObject(root) && all && keep_limit(root, all, "max_bytes", usual.max_bytes) &&
-                     keep_limit(root, all, "max_pixels", usual.max_pixels);
+    const bool good = cJSON_IsObject(root) && all && keep_limit(root, all, "max_bytes", usual.max_bytes) &&
+                      keep_limit(root, all, "max_pixels", usual.max_pixels);
     cJSON_Delete(all);
     return print(root, good);
 }

@@ -11,10 +11,10 @@
 #include "pca/model.h"
 
 /* Adds `item` under `name`; false (and the item gone) when memory is short. */
-static int add(cJSON *object, const char *name, cJSON *item) {
-    if (item && cJSON_AddItemToObject(object, name, item)) return 1;
+static bool add(cJSON *object, const char *name, cJSON *item) {
+    if (item && cJSON_AddItemToObject(object, name, item)) return true;
     cJSON_Delete(item);
-    return 0;
+    return false;
 }
 
 void coulis_job_result_init(coulis_job_result *result, size_t size) {
@@ -38,7 +38,7 @@ void cl_summary_complete(cl_summary *s) {
 
 static cJSON *counts_object(const coulis_job_result *r) {
     cJSON *object = cJSON_CreateObject();
-    int good = object && cJSON_AddNumberToObject(object, "pictures", (double)r->images);
+    bool good = object && cJSON_AddNumberToObject(object, "pictures", (double)r->images);
     for (int32_t status = COULIS_OK; good && status <= COULIS_MISSING; status++)
         good = cJSON_AddNumberToObject(object, coulis_status_name(status), (double)r->counts[status]) != NULL;
     good = good && cJSON_AddNumberToObject(object, "resumed", (double)r->resumed) &&
@@ -70,7 +70,7 @@ static double fitted_share(const coulis_pca *pca) {
 }
 
 /* The file in the folder of output. */
-static int add_file(cJSON *object, const cl_part_record *record) {
+static bool add_file(cJSON *object, const cl_part_record *record) {
     return !record || (cJSON_AddNumberToObject(object, "bytes", (double)record->facts.bytes) &&
                        cJSON_AddStringToObject(object, "sha256", record->facts.sha256));
 }
@@ -81,16 +81,16 @@ static cJSON *pca_object(const cl_summary *s) {
     const int64_t k = r->components;
     const double *variance = coulis_pca_explained_variance(pca), *ratio = coulis_pca_explained_variance_ratio(pca);
     cJSON *object = cJSON_CreateObject();
-    int good = object && cJSON_AddNumberToObject(object, "components", (double)k) &&
-               cJSON_AddNumberToObject(object, "samples", (double)coulis_pca_samples(pca)) &&
-               cJSON_AddNumberToObject(object, "total_variance", coulis_pca_total_variance(pca)) &&
-               cJSON_AddNumberToObject(object, "explained_variance_share", r->explained_variance) &&
-               (!s->share || cJSON_AddNumberToObject(object, "fitted_variance_share", fitted_share(pca))) &&
-               cJSON_AddStringToObject(object, "solver", coulis_option_word("solver", coulis_pca_solver(pca))) &&
-               cJSON_AddNumberToObject(object, "error_bound", r->error_bound) &&
-               add(object, "explained_variance", cJSON_CreateDoubleArray(variance, (int)k)) &&
-               add(object, "explained_variance_ratio", cJSON_CreateDoubleArray(ratio, (int)k)) &&
-               add_file(object, s->parts ? cl_parts_find(s->parts, CL_KIND_PCA, 0) : NULL);
+    bool good = object && cJSON_AddNumberToObject(object, "components", (double)k) &&
+                cJSON_AddNumberToObject(object, "samples", (double)coulis_pca_samples(pca)) &&
+                cJSON_AddNumberToObject(object, "total_variance", coulis_pca_total_variance(pca)) &&
+                cJSON_AddNumberToObject(object, "explained_variance_share", r->explained_variance) &&
+                (!s->share || cJSON_AddNumberToObject(object, "fitted_variance_share", fitted_share(pca))) &&
+                cJSON_AddStringToObject(object, "solver", coulis_option_word("solver", coulis_pca_solver(pca))) &&
+                cJSON_AddNumberToObject(object, "error_bound", r->error_bound) &&
+                add(object, "explained_variance", cJSON_CreateDoubleArray(variance, (int)k)) &&
+                add(object, "explained_variance_ratio", cJSON_CreateDoubleArray(ratio, (int)k)) &&
+                add_file(object, s->parts ? cl_parts_find(s->parts, CL_KIND_PCA, 0) : NULL);
     if (good) return object;
     cJSON_Delete(object);
     return NULL;
@@ -98,10 +98,10 @@ static cJSON *pca_object(const cl_summary *s) {
 
 static cJSON *model_object(const coulis_model_info *model) {
     cJSON *object = cJSON_CreateObject();
-    int good = object && cJSON_AddStringToObject(object, "name", model->name) &&
-               cJSON_AddStringToObject(object, "sha256", model->sha256) &&
-               cJSON_AddStringToObject(object, "source", model->source) &&
-               cJSON_AddStringToObject(object, "licence", model->licence);
+    bool good = object && cJSON_AddStringToObject(object, "name", model->name) &&
+                cJSON_AddStringToObject(object, "sha256", model->sha256) &&
+                cJSON_AddStringToObject(object, "source", model->source) &&
+                cJSON_AddStringToObject(object, "licence", model->licence);
     if (good) return object;
     cJSON_Delete(object);
     return NULL;
@@ -114,16 +114,16 @@ static double peak_memory(void) {
 }
 
 /* SHA-256 over the text without blanks, so that it does not matter how a program lays it out. */
-static int digest(const cJSON *root, char sha256[CL_SHA256_TEXT]) {
+static bool digest(const cJSON *root, char sha256[CL_SHA256_TEXT]) {
     char *text = cJSON_PrintUnformatted(root);
-    if (!text) return 0;
+    if (!text) return false;
     cl_sha256_of(text, strlen(text), sha256);
     cJSON_free(text);
-    return 1;
+    return true;
 }
 
 /* The text of a summary with its own digest at the end; releases `root`. */
-static char *print(cJSON *root, int good) {
+static char *print(cJSON *root, bool good) {
     char sha256[CL_SHA256_TEXT];
     good = good && digest(root, sha256) && cJSON_AddStringToObject(root, "sha256", sha256);
     char *printed = good ? cJSON_Print(root) : NULL;
@@ -159,11 +159,11 @@ char *cl_summary_json(const cl_summary *s) {
     cJSON *root = cJSON_CreateObject();
     char *folder = cl_utf8_copy(s->output);
     const coulis_job_result *r = &s->result;
-    int good = root && folder && cJSON_AddBoolToObject(root, "complete", 1) &&
-               cJSON_AddStringToObject(root, "coulis", coulis_version()) &&
-               cJSON_AddStringToObject(root, "output", folder) && add(root, "recipe", cJSON_Parse(s->recipe)) &&
-               (!s->root || cJSON_AddStringToObject(root, "root", s->root)) && add(root, "counts", counts_object(r)) &&
-               cJSON_AddNumberToObject(root, "vector_length", (double)r->length);
+    bool good = root && folder && cJSON_AddBoolToObject(root, "complete", 1) &&
+                cJSON_AddStringToObject(root, "coulis", coulis_version()) &&
+                cJSON_AddStringToObject(root, "output", folder) && add(root, "recipe", cJSON_Parse(s->recipe)) &&
+                (!s->root || cJSON_AddStringToObject(root, "root", s->root)) && add(root, "counts", counts_object(r)) &&
+                cJSON_AddNumberToObject(root, "vector_length", (double)r->length);
     if (good && s->pca) good = add(root, "pca", pca_object(s));
     if (good && s->model) good = add(root, "model", model_object(s->model));
     good = good && add(root, "seconds", seconds_object(s));

@@ -12,11 +12,11 @@ static const char *const symbols[] = {"curl_global_init",  "curl_easy_init",    
                                       "curl_easy_perform", "curl_easy_getinfo", "curl_easy_strerror"};
 _Static_assert(sizeof(cl_curl) == sizeof symbols, "a place for each symbol, in the same order");
 
-static int take(void *library, cl_curl *curl) {
+static bool take(void *library, cl_curl *curl) {
     void **places = (void **)curl;
     for (size_t i = 0; i < sizeof symbols / sizeof *symbols; i++)
-        if (!(places[i] = cl_library_symbol(library, symbols[i]))) return 0;
-    return 1;
+        if (!(places[i] = cl_library_symbol(library, symbols[i]))) return false;
+    return true;
 }
 
 coulis_status cl_curl_load(cl_curl *curl, coulis_error *error) {

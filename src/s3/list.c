@@ -14,12 +14,6 @@
 /* A page has at most 1,000 objects, of keys of at most 1 KiB, each byte of which may take nine letters. */
 #define PAGE_BYTES ((int64_t)16 << 20)
 
-static int digit(char letter) {
-    static const char digits[] = "0123456789abcdef";
-    const char *at = letter ? strchr(digits, letter | 0x20) : NULL;
-    return at ? (int)(at - digits) : -1;
-}
-
 /* What the text of an element stands for, into fresh memory; NULL: no memory. */
 static char *unescape(const char *text, size_t length) {
     static const struct {
@@ -54,7 +48,7 @@ static char *unescape(const char *text, size_t length) {
 static void decode(char *text) {
     char *to = text;
     for (const char *from = text; *from; from++) {
-        const int high = *from == '%' ? digit(from[1]) : -1, low = high < 0 ? -1 : digit(from[2]);
+        const int high = *from == '%' ? cl_hex_digit(from[1]) : -1, low = high < 0 ? -1 : cl_hex_digit(from[2]);
         if (low >= 0) {
             *to++ = (char)(high * 16 + low);
             from += 2;

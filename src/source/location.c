@@ -1,11 +1,11 @@
 #include "source/location.h"
 
-#include <ctype.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/text.h"
 #include "image/image.h"
 #include "source/path_text.h"
 
@@ -17,11 +17,6 @@ coulis_status cl_location_refuse(const char *name, coulis_status status, coulis_
 
 bool cl_location_is_remote(const char *name) { return cl_remote_serves(name); }
 
-static int digit(char letter) {
-    const char *const digits = "0123456789abcdef", *at = strchr(digits, tolower((unsigned char)letter));
-    return letter && at ? (int)(at - digits) : -1;
-}
-
 char *cl_location_path(const char *name) {
     const char *path = strstr(name, "://") + 3;
     path += strcspn(path, "/");
@@ -31,7 +26,7 @@ char *cl_location_path(const char *name) {
     copy[strcspn(copy, "?#")] = '\0';
     char *to = copy;
     for (const char *from = copy; *from; from++) {
-        const int high = *from == '%' ? digit(from[1]) : -1, low = high < 0 ? -1 : digit(from[2]);
+        const int high = *from == '%' ? cl_hex_digit(from[1]) : -1, low = high < 0 ? -1 : cl_hex_digit(from[2]);
         const int byte = high * 16 + low;
         if (low >= 0 && byte != 0 && byte != '/') {
             *to++ = (char)byte;

@@ -27,12 +27,6 @@ char *cl_path_text(const char *path) {
     return full;
 }
 
-static int digit(char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 char *cl_path_of_text(const char *text, bool *is_file) {
     *is_file = strncmp(text, "file:", 5) == 0;
     if (!*is_file) return NULL;
@@ -41,7 +35,7 @@ char *cl_path_of_text(const char *text, bool *is_file) {
     char *path = cl_alloc(strlen(text) + 1, 1), *to = path;
     if (!path) return NULL;
     while (*text) {
-        int high = *text == '%' ? digit(text[1]) : -1, low = high >= 0 ? digit(text[2]) : -1;
+        int high = *text == '%' ? cl_hex_digit(text[1]) : -1, low = high >= 0 ? cl_hex_digit(text[2]) : -1;
         if (low >= 0 && (high | low) != 0) {
             *to++ = (char)(high << 4 | low);
             text += 3;

@@ -34,11 +34,11 @@ static coulis_status damaged(const char *archive, const char *what, coulis_error
 }
 
 /* An octal number, or GNU's base 256 when the first bit is set; 0 when it makes no sense. */
-static int read_number(const uint8_t *field, size_t length, uint64_t *number) {
+static bool read_number(const uint8_t *field, size_t length, uint64_t *number) {
     *number = 0;
     if (field[0] & 0x80) {
         for (size_t i = 0; i < length; i++) {
-            if (*number >> 56) return 0;
+            if (*number >> 56) return false;
             *number = *number << 8 | (i == 0 ? field[i] & 0x7Fu : field[i]);
         }
         return *number <= INT64_MAX;
@@ -49,7 +49,7 @@ static int read_number(const uint8_t *field, size_t length, uint64_t *number) {
     return i == length || field[i] == ' ' || field[i] == '\0';
 }
 
-static int check_sum_is_right(const uint8_t *block) {
+static bool check_sum_is_right(const uint8_t *block) {
     uint64_t said;
     uint32_t sum = 0;
     int32_t with_sign = 0; /* as old programs summed */
@@ -147,10 +147,10 @@ static coulis_status finish(const char *archive, const uint8_t *block, extension
     return COULIS_OK;
 }
 
-static int is_empty(const uint8_t *block) {
+static bool is_empty(const uint8_t *block) {
     for (int i = 0; i < BLOCK; i++)
-        if (block[i]) return 0;
-    return 1;
+        if (block[i]) return false;
+    return true;
 }
 
 coulis_status cl_tar_next(cl_flow *flow, const char *archive, cl_tar_member *member, coulis_error *error) {

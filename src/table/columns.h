@@ -2,6 +2,8 @@
 #ifndef CL_TABLE_COLUMNS_H
 #define CL_TABLE_COLUMNS_H
 
+#include <stdbool.h>
+
 /* Parquet's leaf columns in the order of the file; the vector's leaf is its element. */
 typedef enum cl_column {
     CL_COLUMN_PATH = 0,
@@ -22,8 +24,8 @@ typedef enum cl_column {
 static const char *const cl_column_names[CL_COLUMNS] = {"path",   "label", "status", "error", "width",
                                                         "height", NULL,    "sha256", "bytes", "modified"};
 
-static inline int cl_column_is_text(int column) { return column <= CL_COLUMN_ERROR || column == CL_COLUMN_SHA256; }
-static inline int cl_column_is_wide(int column) { return column == CL_COLUMN_BYTES || column == CL_COLUMN_MODIFIED; }
+static inline bool cl_column_is_text(int column) { return column <= CL_COLUMN_ERROR || column == CL_COLUMN_SHA256; }
+static inline bool cl_column_is_wide(int column) { return column == CL_COLUMN_BYTES || column == CL_COLUMN_MODIFIED; }
 
 /* The key of the recipe among the file's key-value metadata. */
 #define CL_RECIPE_KEY "coulis"

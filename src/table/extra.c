@@ -6,11 +6,11 @@
 #include "base/memory.h"
 #include "table/columns.h"
 
-static int is_own(const char *name, const char *vector) {
-    if (strcmp(name, vector) == 0) return 1;
+static bool is_own(const char *name, const char *vector) {
+    if (strcmp(name, vector) == 0) return true;
     for (int i = 0; i < CL_COLUMNS; i++)
-        if (cl_column_names[i] && strcmp(cl_column_names[i], name) == 0) return 1;
-    return 0;
+        if (cl_column_names[i] && strcmp(cl_column_names[i], name) == 0) return true;
+    return false;
 }
 
 int cl_extra_find(cl_extra_columns *extra, const carquet_schema_t *schema, const char *vector) {

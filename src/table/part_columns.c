@@ -15,9 +15,9 @@ static int32_t find_leaf(const carquet_schema_t *schema, const char *name) {
 
 /* Whether a leaf has the type and shape of `column`. Required and optional are both taken for the columns
  * that must not be null, as other writers know only the latter. */
-static int has_type(const carquet_schema_t *schema, int32_t leaf, int column) {
+static bool has_type(const carquet_schema_t *schema, int32_t leaf, int column) {
     const char *path[4] = {NULL};
-    int is_vector = column == CL_COLUMN_VECTOR;
+    const bool is_vector = column == CL_COLUMN_VECTOR;
     carquet_physical_type_t type = is_vector                   ? CARQUET_PHYSICAL_FLOAT
                                    : cl_column_is_text(column) ? CARQUET_PHYSICAL_BYTE_ARRAY
                                    : cl_column_is_wide(column) ? CARQUET_PHYSICAL_INT64

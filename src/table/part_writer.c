@@ -176,7 +176,7 @@ static const char *text_of(const cl_row *row, int column) {
 }
 
 /* The number in a column that holds one; whether there is one. */
-static int number_of(const cl_row *row, int column, int64_t *number) {
+static bool number_of(const cl_row *row, int column, int64_t *number) {
     switch (column) {
     case CL_COLUMN_WIDTH: *number = row->width; return row->width > 0;
     case CL_COLUMN_HEIGHT: *number = row->height; return row->height > 0;

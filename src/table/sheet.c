@@ -15,7 +15,7 @@
 #include "table/parquet_memory.h"
 #include "table/part.h"
 
-int32_t cl_sheet_ends_in(const char *path, const char *ending) {
+bool cl_sheet_ends_in(const char *path, const char *ending) {
     const size_t length = strlen(path), end = strlen(ending);
     return length > end && strcasecmp(path + length - end, ending) == 0;
 }

@@ -2,11 +2,13 @@
 #ifndef CL_TABLE_SHEET_H
 #define CL_TABLE_SHEET_H
 
+#include <stdbool.h>
+
 #include "coulis.h"
 #include "table/sheet_column.h"
 
 /* Whether the name of a file ends in `ending`, such as ".csv"; upper and lower case are the same. */
-int32_t cl_sheet_ends_in(const char *path, const char *ending);
+bool cl_sheet_ends_in(const char *path, const char *ending);
 
 /* Writes `rows` rows to `path`, as its name says: .parquet, or .csv (RFC 4180, UTF-8, a header; floats with the digits
  * that give the same float32 again). `recipe` goes into Parquet's key-value metadata under "coulis"; NULL for none. The

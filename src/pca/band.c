@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/smaller.h"
 #include "pca/kernels/kernels.h"
 
 /* Schreiber and Van Loan, A storage-efficient WY representation for products of Householder transformations, 1989:
@@ -34,8 +35,6 @@ typedef struct reduction {
     double *t;            /* B x B */
     double square[B * B]; /* V^T V, later minus half of T^T V^T Y T */
 } reduction;
-
-static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
 int64_t cl_band_size(int64_t n) { return (CL_BAND_STRIDE + 1) * (n + 2 * B); }
 int64_t cl_band_triangles_size(int64_t n) { return (n + B - 1) / B * B * B; }
@@ -90,7 +89,7 @@ static void pack_rows(void *context, int64_t piece, int32_t worker) {
     (void)worker;
     const reduction *s = context;
     const double *rows = s->matrix + s->first * s->n + s->first + B;
-    for (int64_t c = piece * ROWS; c < smaller((piece + 1) * ROWS, s->rest); c++)
+    for (int64_t c = piece * ROWS; c < cl_smaller((piece + 1) * ROWS, s->rest); c++)
         for (int64_t i = 0; i < B; i++) s->v[c * B + i] = rows[i * s->n + c];
 }
 
@@ -99,7 +98,7 @@ static void pack_rows(void *context, int64_t piece, int32_t worker) {
 static void multiply_rows(void *context, int64_t piece, int32_t worker) {
     (void)worker;
     reduction *s = context;
-    int64_t begin = piece * ROWS, height = smaller(ROWS, s->rest - begin);
+    int64_t begin = piece * ROWS, height = cl_smaller(ROWS, s->rest - begin);
     if (begin >= s->rest) {
         memset(s->square, 0, sizeof s->square);
         s->kernels->multiply(B, B, s->rest, s->v, 1, B, s->v, s->square, B);
@@ -109,7 +108,7 @@ static void multiply_rows(void *context, int64_t piece, int32_t worker) {
     const double *a = s->matrix + (s->first + B) * (s->n + 1);
     memset(y, 0, (size_t)(height * B) * sizeof *y);
     for (int64_t run = 0; run < begin; run += RUN) {
-        int64_t length = smaller(RUN, begin - run);
+        int64_t length = cl_smaller(RUN, begin - run);
         for (int64_t t = 0; t < length; t++)
             memcpy(turned + t * ROWS, a + (run + t) * s->n + begin, (size_t)height * sizeof *turned);
         s->kernels->multiply(height, B, length, turned, 1, ROWS, s->v + run * B, y, B);
@@ -119,15 +118,15 @@ static void multiply_rows(void *context, int64_t piece, int32_t worker) {
             turned[t * ROWS + i] = turned[i * ROWS + t] = a[(begin + t) * s->n + begin + i];
     s->kernels->multiply(height, B, height, turned, 1, ROWS, s->v + begin * B, y, B);
     for (int64_t run = begin + height; run < s->rest; run += RUN)
-        s->kernels->multiply(height, B, smaller(RUN, s->rest - run), a + begin * s->n + run, s->n, 1, s->v + run * B, y,
-                             B);
+        s->kernels->multiply(height, B, cl_smaller(RUN, s->rest - run), a + begin * s->n + run, s->n, 1, s->v + run * B,
+                             y, B);
 }
 
 /* X = Y T + V times the square, for some rows; laid out for the update. */
 static void make_factors(void *context, int64_t piece, int32_t worker) {
     (void)worker;
     const reduction *s = context;
-    int64_t begin = piece * ROWS, height = smaller(ROWS, s->rest - begin);
+    int64_t begin = piece * ROWS, height = cl_smaller(ROWS, s->rest - begin);
     double x[ROWS * B] = {0};
     s->kernels->multiply(height, B, B, s->y + begin * B, B, 1, s->t, x, B);
     s->kernels->multiply(height, B, B, s->v + begin * B, B, 1, s->square, x, B);
@@ -147,10 +146,10 @@ static void make_factors(void *context, int64_t piece, int32_t worker) {
 static void update_strip(void *context, int64_t piece, int32_t worker) {
     (void)worker;
     const reduction *s = context;
-    int64_t begin = piece * STRIP, height = smaller(STRIP, s->rest - begin);
+    int64_t begin = piece * STRIP, height = cl_smaller(STRIP, s->rest - begin);
     double *a = s->matrix + (s->first + B) * (s->n + 1);
     for (int64_t c = begin; c < s->rest; c += B) {
-        s->kernels->multiply(height, smaller(B, s->rest - c), 2 * B, s->left + begin * 2 * B, 2 * B, 1,
+        s->kernels->multiply(height, cl_smaller(B, s->rest - c), 2 * B, s->left + begin * 2 * B, 2 * B, 1,
                              s->right + c * 2 * B, a + begin * s->n + c, s->n);
     }
 }
@@ -161,7 +160,7 @@ static void reduce_panel(reduction *s, cl_pool *pool, double *band) {
     for (int64_t i = 0; i < B; i++) {
         double *row = s->matrix + (s->first + i) * s->n + s->first + B;
         keep_band(s->n, s->matrix, s->first + i, band);
-        memset(row, 0, (size_t)smaller(i, s->rest) * sizeof *row);
+        memset(row, 0, (size_t)cl_smaller(i, s->rest) * sizeof *row);
         if (i < s->rest) row[i] = 1;
     }
     int64_t pieces = (s->rest + ROWS - 1) / ROWS;

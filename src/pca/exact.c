@@ -4,18 +4,17 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/smaller.h"
 #include "pca/basis.h"
 #include "pca/covariance.h"
 #include "pca/model.h"
 #include "pca/solver.h"
 #include "pca/tail.h"
 
-static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-
 /* The number of components to keep, from the question and, for a share, all eigenvalues. */
 static coulis_status choose_count(const cl_exact *s, const cl_eigen *eigen, double total, int64_t *count,
                                   coulis_error *error) {
-    *count = s->components == 0 ? smaller(s->rows, s->cols) : (int64_t)s->components;
+    *count = s->components == 0 ? cl_smaller(s->rows, s->cols) : (int64_t)s->components;
     if (s->components >= 1 || s->components == 0) return COULIS_OK;
     *count = 1; /* all rows equal: one is as good as any */
     if (!(total > 0)) return COULIS_OK;
@@ -24,7 +23,7 @@ static coulis_status choose_count(const cl_exact *s, const cl_eigen *eigen, doub
     coulis_status status = cl_eigen_values(eigen, values, error);
     for (int64_t i = 0; i < s->side && !status; i++)
         if (values[i] < 0) values[i] = 0;
-    if (!status) *count = cl_count_for_share(values, smaller(s->rows, s->cols), total, s->components);
+    if (!status) *count = cl_count_for_share(values, cl_smaller(s->rows, s->cols), total, s->components);
     cl_free(values);
     return status;
 }

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/sized.h"
+#include "base/smaller.h"
 #include "base/words.h"
 #include "pca/exact.h"
 #include "pca/krylov.h"
@@ -18,8 +19,6 @@ void coulis_pca_options_init(coulis_pca_options *options, size_t size) {
 }
 
 /* ---- what is asked for -------------------------------------------------------------------- */
-
-static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
 /* *wanted: the caller's options, or the defaults. */
 static coulis_status read_options(const coulis_pca_options *options, coulis_pca_options *wanted, coulis_error *error) {
@@ -36,19 +35,19 @@ static coulis_status check_question(int64_t rows, int64_t cols, double component
     if (!(components >= 0) || (components >= 1 && floor(components) != components))
         return cl_fail(error, COULIS_INVALID_ARGUMENT,
                        "components must be a whole number, or a share between 0 and 1, not %g", components);
-    if (components > (double)smaller(rows, cols))
+    if (components > (double)cl_smaller(rows, cols))
         return cl_fail(error, COULIS_INVALID_ARGUMENT,
                        "%.0f components asked for, but %lld rows of %lld columns have at most %lld", components,
-                       (long long)rows, (long long)cols, (long long)smaller(rows, cols));
+                       (long long)rows, (long long)cols, (long long)cl_smaller(rows, cols));
     return COULIS_OK;
 }
 
 /* Replaces COULIS_SOLVER_AUTO by what it stands for, and refuses a solver that does not take this shape. */
 static coulis_status choose_solver(int64_t rows, int64_t cols, int32_t *solver, coulis_error *error) {
     if (*solver == COULIS_SOLVER_AUTO)
-        *solver = smaller(rows, cols) > CL_SIDE_MAX ? COULIS_SOLVER_RANDOMIZED
-                  : rows < cols                     ? COULIS_SOLVER_GRAM
-                                                    : COULIS_SOLVER_COVARIANCE;
+        *solver = cl_smaller(rows, cols) > CL_SIDE_MAX ? COULIS_SOLVER_RANDOMIZED
+                  : rows < cols                        ? COULIS_SOLVER_GRAM
+                                                       : COULIS_SOLVER_COVARIANCE;
     if (*solver == COULIS_SOLVER_COVARIANCE && cols > CL_SIDE_MAX)
         return cl_fail(error, COULIS_INVALID_ARGUMENT,
                        "the covariance solver takes at most %d columns, not %lld: ask for gram, randomized or auto",
@@ -122,12 +121,12 @@ static coulis_status fit_covariance(const cl_rows *rows, double components, cl_p
     /* A leaf at a time: what is read at once is not copied again. */
     float *buffer = NULL;
     if (!cl_rows_in_memory(rows)) {
-        buffer = cl_alloc((size_t)smaller(m->leaf, rows->rows), (size_t)rows->cols * sizeof *buffer);
+        buffer = cl_alloc((size_t)cl_smaller(m->leaf, rows->rows), (size_t)rows->cols * sizeof *buffer);
         if (!buffer) status = cl_fail_memory(error, "rows", (size_t)(m->leaf * rows->cols) * sizeof *buffer);
     }
     for (int64_t first = 0; first < rows->rows && !status; first += m->leaf) {
         const float *x;
-        int64_t count = smaller(m->leaf, rows->rows - first);
+        int64_t count = cl_smaller(m->leaf, rows->rows - first);
         status = cl_rows_block(rows, first, count, buffer, &x, error);
         if (!status) status = coulis_moments_update(m, x, count, error);
         if (!status) status = cl_rows_progress(rows, first + count, rows->rows, error);

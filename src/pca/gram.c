@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/smaller.h"
 #include "pca/basis.h"
 #include "pca/kernels/kernels.h"
 #include "pca/source.h"
@@ -37,11 +38,9 @@ struct cl_gram {
 };
 
 static int64_t at_least_1(int64_t x) { return x < 1 ? 1 : x; }
-static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-
 /* Rows of the group that begins with `first`. */
 static coulis_status get_group(cl_gram *g, int64_t first, const float **x, coulis_error *error) {
-    int64_t count = smaller(g->group_rows, g->rows->rows - first);
+    int64_t count = cl_smaller(g->group_rows, g->rows->rows - first);
     if (g->group && g->group_first == first) {
         *x = g->group;
         return COULIS_OK;
@@ -60,7 +59,7 @@ static coulis_status find_mean(cl_gram *g, double *sum, float *limits, coulis_er
     const float *all = NULL;
     coulis_status status = kept ? get_group(g, 0, &all, error) : COULIS_OK;
     for (int64_t first = 0; first < rows && !status; first += g->block_rows) {
-        int64_t count = smaller(g->block_rows, rows - first);
+        int64_t count = cl_smaller(g->block_rows, rows - first);
         const float *x = kept ? all + first * cols : NULL;
         if (!kept) status = cl_rows_block(g->rows, first, count, g->block, &x, error);
         if (!status) status = cl_column_stats(g->pool, x, first, count, cols, sum, low, high, error);
@@ -83,7 +82,7 @@ coulis_status cl_gram_open(const cl_rows *rows, cl_pool *pool, cl_gram **gram, c
     cl_gram *g = cl_alloc_zero(1, sizeof *g);
     if (!g) return cl_fail_memory(error, "the Gram matrix", sizeof *g);
     *g = (cl_gram){.rows = rows, .pool = pool, .kernels = cl_pca_kernels_get(), .group_first = -1};
-    g->block_rows = smaller(at_least_1(BLOCK_BYTES / row_bytes), rows->rows);
+    g->block_rows = cl_smaller(at_least_1(BLOCK_BYTES / row_bytes), rows->rows);
     g->group_rows = rows->rows <= ALL_BYTES / row_bytes ? rows->rows : at_least_1(GROUP_BYTES / row_bytes);
     int read = !cl_rows_in_memory(rows), several = g->group_rows < rows->rows;
     if (read) g->group = cl_alloc((size_t)g->group_rows, cols * sizeof *g->group);
@@ -129,7 +128,7 @@ typedef struct products {
 static int64_t scratch_rows(const products *p) { return p->a_count + (p->b == p->a ? 0 : p->b_count); }
 
 static void centre_run(const products *p, int64_t first, int64_t count, int64_t column, float *scratch) {
-    int64_t cols = p->g->rows->cols, width = smaller(RUN, cols - column);
+    int64_t cols = p->g->rows->cols, width = cl_smaller(RUN, cols - column);
     for (int64_t r = first; r < first + count; r++) {
         const float *x = r < p->a_count ? p->a + r * cols : p->b + (r - p->a_count) * cols;
         p->g->kernels->centre(1, width, x + column, cols, p->g->mean + column, p->g->scale, scratch + r * (RUN + SKEW),
@@ -140,8 +139,8 @@ static void centre_run(const products *p, int64_t first, int64_t count, int64_t 
 static void multiply_run(const products *p, int64_t i, int64_t j, int64_t tile, int64_t column, const float *scratch,
                          double *out, int64_t out_stride) {
     const float *b = p->b == p->a ? scratch : scratch + p->a_count * (RUN + SKEW);
-    p->g->kernels->dot(smaller(tile, p->a_count - i), smaller(tile, p->b_count - j),
-                       smaller(RUN, p->g->rows->cols - column), scratch + i * (RUN + SKEW), RUN + SKEW,
+    p->g->kernels->dot(cl_smaller(tile, p->a_count - i), cl_smaller(tile, p->b_count - j),
+                       cl_smaller(RUN, p->g->rows->cols - column), scratch + i * (RUN + SKEW), RUN + SKEW,
                        b + j * (RUN + SKEW), RUN + SKEW, 1 / (p->g->scale * p->g->scale), out + i * out_stride + j,
                        out_stride);
 }
@@ -149,7 +148,7 @@ static void multiply_run(const products *p, int64_t i, int64_t j, int64_t tile, 
 static void centre_piece(void *context, int64_t piece, int32_t worker) {
     (void)worker;
     const products *p = context;
-    centre_run(p, piece * 16, smaller(16, scratch_rows(p) - piece * 16), p->column, p->scratch);
+    centre_run(p, piece * 16, cl_smaller(16, scratch_rows(p) - piece * 16), p->column, p->scratch);
 }
 
 static void tile_piece(void *context, int64_t piece, int32_t worker) {
@@ -213,14 +212,14 @@ coulis_status cl_gram_matrix(cl_gram *g, double *matrix, coulis_error *error) {
     memset(matrix, 0, (size_t)(rows * rows) * sizeof *matrix);
     coulis_status status = COULIS_OK;
     for (int64_t first = 0; first < rows && !status; first += g->group_rows) {
-        products p = {.g = g, .a_count = smaller(g->group_rows, rows - first), .out_stride = rows};
+        products p = {.g = g, .a_count = cl_smaller(g->group_rows, rows - first), .out_stride = rows};
         status = get_group(g, first, &p.a, error);
         p.b = p.a;
         p.b_count = p.a_count;
         p.out = matrix + first * rows + first;
         if (!status) status = multiply(&p, error);
         for (int64_t other = first + p.a_count; other < rows && !status; other += g->block_rows) {
-            p.b_count = smaller(g->block_rows, rows - other);
+            p.b_count = cl_smaller(g->block_rows, rows - other);
             p.out = matrix + first * rows + other;
             status = cl_rows_block(g->rows, other, p.b_count, g->block, &p.b, error);
             if (!status) status = multiply(&p, error);
@@ -247,12 +246,12 @@ typedef struct projection {
 static void project_stripe(void *context, int64_t piece, int32_t worker) {
     const projection *p = context;
     int64_t cols = p->g->rows->cols, rows = p->g->rows->rows;
-    int64_t column = piece * STRIPE, width = smaller(STRIPE, cols - column);
+    int64_t column = piece * STRIPE, width = cl_smaller(STRIPE, cols - column);
     float *centred = p->centred + (int64_t)worker * STRIPE_ROWS * STRIPE;
     double *sums = p->sums + (int64_t)worker * STRIPE * p->count;
     memset(sums, 0, (size_t)(STRIPE * p->count) * sizeof *sums);
     for (int64_t run = 0; run < p->row_count; run += STRIPE_ROWS) {
-        int64_t length = smaller(STRIPE_ROWS, p->row_count - run);
+        int64_t length = cl_smaller(STRIPE_ROWS, p->row_count - run);
         p->g->kernels->centre(length, width, p->x + run * cols + column, cols, p->g->mean + column, p->g->scale,
                               centred, STRIPE);
         p->g->kernels->combine(p->count, width, length, p->vectors + p->first + run, rows, centred, STRIPE, sums,
@@ -282,7 +281,7 @@ coulis_status cl_gram_components(cl_gram *g, int64_t count, const double *vector
                                 elements * 4 + threads * STRIPE * ((size_t)count * 8 + STRIPE_ROWS * 4));
     for (size_t i = 0; i < elements && !status; i++) narrow[i] = (float)vectors[i];
     for (p.first = 0; p.first < rows && !status; p.first += g->group_rows) {
-        p.row_count = smaller(g->group_rows, rows - p.first);
+        p.row_count = cl_smaller(g->group_rows, rows - p.first);
         status = get_group(g, p.first, &p.x, error);
         if (!status) cl_pool_run(g->pool, (cols + STRIPE - 1) / STRIPE, project_stripe, &p);
         if (!status) status = cl_rows_progress(g->rows, rows * 3 / 4 + (p.first + p.row_count) / 4, rows, error);

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/smaller.h"
 #include "pca/basis.h"
 #include "pca/model.h"
 #include "pca/product.h"
@@ -53,8 +54,6 @@ typedef struct krylov {
     double *vectors; /* count x done */
     double reached;  /* share of all of them */
 } krylov;
-
-static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
 /* Numbers between -1 and 1, the same on every machine (generator: Knuth, MMIX). */
 static void fill_random(float *x, int64_t count) {
@@ -126,7 +125,7 @@ static coulis_status find_values(krylov *k, const cl_eigen *eigen, bool complete
     if (status) return status;
     k->reached = 0;
     for (int64_t i = 0; i < k->done; i++) k->reached += k->values[i] = fmax(k->values[i], 0);
-    k->count = smaller(k->wanted, k->done);
+    k->count = cl_smaller(k->wanted, k->done);
     if (k->share > 0)
         k->count = complete || k->reached > k->share ? cl_count_for_share(k->values, k->done, 1.0, k->share) : 0;
     return COULIS_OK;
@@ -196,13 +195,13 @@ static coulis_status search(krylov *k, int64_t block, coulis_error *error) {
  * (Parlett, The Symmetric Eigenvalue Problem, 1998, theorem 11.5.1), and Frobenius' norm is at least that. */
 static coulis_status measure(const krylov *k, coulis_pca *pca, coulis_error *error) {
     int64_t cols = pca->cols, most = MEASURE_BYTES / (cols * 8);
-    most = smaller(most < 1 ? 1 : most, pca->count);
+    most = cl_smaller(most < 1 ? 1 : most, pca->count);
     double *out = cl_alloc((size_t)most, (size_t)cols * sizeof *out), squares = 0;
     if (!out) return cl_fail_memory(error, "vectors", (size_t)(most * cols) * sizeof *out);
     coulis_status status = COULIS_OK;
     double total = cl_product_trace(k->product);
     for (int64_t first = 0; first < pca->count && !status; first += most) {
-        int64_t count = smaller(most, pca->count - first);
+        int64_t count = cl_smaller(most, pca->count - first);
         status = cl_product_apply(k->product, count, pca->components + first * cols, out, error);
         for (int64_t i = 0; i < count && !status; i++) {
             const float *v = pca->components + (first + i) * cols;
@@ -263,14 +262,14 @@ coulis_status cl_krylov_fit(const cl_rows *rows, const coulis_spans *spans, doub
     bool share = components > 0 && components < 1;
     int64_t count = rows ? rows->rows : spans->rows, cols = rows ? rows->cols : spans->cols;
     krylov k = {.space = {.pool = pool, .cols = cols}, .share = share ? components : 0};
-    if (!share) k.wanted = components > 0 ? (int64_t)components : smaller(count, cols);
+    if (!share) k.wanted = components > 0 ? (int64_t)components : cl_smaller(count, cols);
     if (k.wanted > CL_KRYLOV_COMPONENTS)
         return cl_fail(error, COULIS_INVALID_ARGUMENT,
                        "%lld components of %lld rows and %lld columns are too many: the randomized solver finds at "
                        "most %d",
                        (long long)k.wanted, (long long)count, (long long)cols, CL_KRYLOV_COMPONENTS);
     int64_t block = share ? BLOCK_FOR_SHARE : k.wanted + BLOCK_MORE;
-    block = smaller(block < BLOCK_MIN ? BLOCK_MIN : smaller(block, BLOCK_MAX), cols);
+    block = cl_smaller(block < BLOCK_MIN ? BLOCK_MIN : cl_smaller(block, BLOCK_MAX), cols);
     coulis_status status = cl_product_open(rows, spans, pool, &k.product, error);
     if (!status) status = search(&k, block, error);
     if (!status) status = make_model(&k, count, pca, error);

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/smaller.h"
 #include "base/sync.h"
 #include "pca/kernels/kernels.h"
 
@@ -32,8 +33,6 @@ typedef struct chase {
     _Atomic int64_t *done; /* per group: steps of its last sweep */
 } chase;
 
-static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-
 static int64_t steps_of(int64_t n, int64_t sweep) { return (n - 1 - sweep + B - 1) / B; }
 
 static double *element(const chase *s, int64_t i, int64_t c) { return s->band + B + i + c * CL_BAND_STRIDE; }
@@ -45,7 +44,7 @@ static double *place_of(double *matrix, int64_t n, int64_t sweep, int64_t t) {
 
 static void keep_reflector(const chase *s, int64_t sweep, int64_t t, const double *v, double tau) {
     double *place = place_of(s->matrix, s->n, sweep, t);
-    memcpy(place, v, (size_t)smaller(B, s->n - 1 - sweep - t * B) * sizeof *v);
+    memcpy(place, v, (size_t)cl_smaller(B, s->n - 1 - sweep - t * B) * sizeof *v);
     place[0] = tau;
 }
 
@@ -68,14 +67,14 @@ static void step(const chase *s, int64_t sweep, int64_t t, double *v, double *ta
 static void run_group(void *context, int64_t piece, int32_t worker) {
     (void)worker;
     const chase *s = context;
-    int64_t first = piece * SWEEPS, sweeps = smaller(SWEEPS, s->n - 2 - first);
+    int64_t first = piece * SWEEPS, sweeps = cl_smaller(SWEEPS, s->n - 2 - first);
     double v[SWEEPS][B], taus[SWEEPS];
     for (int64_t time = 0; time < steps_of(s->n, first) + 2 * (sweeps - 1); time++) {
         for (int64_t i = 0; i < sweeps; i++) {
             int64_t t = time - 2 * i;
             if (t < 0 || t >= steps_of(s->n, first + i)) continue;
             if (i == 0 && piece > 0) {
-                int64_t needed = smaller(t + 2, steps_of(s->n, first - 1));
+                int64_t needed = cl_smaller(t + 2, steps_of(s->n, first - 1));
                 for (int looks = 0; atomic_load_explicit(&s->done[piece - 1], memory_order_acquire) < needed; looks++)
                     if (looks > PATIENCE) cl_thread_yield();
             }
@@ -108,8 +107,9 @@ void cl_tridiagonal_turn_back(int64_t n, const double *matrix, double *z) {
     const cl_pca_kernels *kernels = cl_pca_kernels_get();
     for (int64_t first = (n - 3) / GROUP * GROUP; n > 2 && first >= 0; first -= GROUP)
         for (int64_t t = 0; t < steps_of(n, first); t++)
-            for (int64_t sweep = smaller(first + GROUP, n - 2) - 1; sweep >= first; sweep--) {
+            for (int64_t sweep = cl_smaller(first + GROUP, n - 2) - 1; sweep >= first; sweep--) {
                 int64_t row = sweep + 1 + t * B;
-                if (row < n) kernels->reflect(smaller(B, n - row), matrix + (n - 1 - sweep) * n + t * B, z + row * B);
+                if (row < n)
+                    kernels->reflect(cl_smaller(B, n - row), matrix + (n - 1 - sweep) * n + t * B, z + row * B);
             }
 }

@@ -1,6 +1,7 @@
 #include "base/json.h"
 
 #include "base/memory.h"
+#include "base/text.h"
 
 /* What cJSON needs for a byte of text at most: "0," is an item. */
 #define ITEM_BYTES (sizeof(cJSON) / 2 + 16)
@@ -20,3 +21,16 @@ cJSON *cl_json_parse(const char *text, size_t length, const char **end, bool *sh
     if (end) *end = reached;
     return json;
 }
+
+static char *copy_of(char *printed, cJSON *value, const char *end) {
+    char *copy = printed ? cl_format("%s%s", printed, end) : NULL;
+    cJSON_free(printed);
+    cJSON_Delete(value);
+    return copy;
+}
+
+char *cl_json_line(cJSON *value, bool good) { return copy_of(good ? cJSON_PrintUnformatted(value) : NULL, value, ""); }
+
+char *cl_json_indented(cJSON *value, bool good) { return copy_of(good ? cJSON_Print(value) : NULL, value, ""); }
+
+char *cl_json_page(cJSON *value, bool good) { return copy_of(good ? cJSON_Print(value) : NULL, value, "\n"); }

@@ -40,7 +40,7 @@ static coulis_status summarize(const cl_collection *c, const cl_kmeans *means, c
                 cJSON_AddNumberToObject(root, "seconds", seconds);
     for (int64_t i = 0; i < means->k && good; i++)
         good = cJSON_AddItemToArray(sizes, cJSON_CreateNumber((double)means->sizes[i]));
-    *summary = cl_print_json(root, good);
+    *summary = cl_json_indented(root, good);
     return *summary ? COULIS_OK : cl_fail_memory(error, "the summary", 0);
 }
 

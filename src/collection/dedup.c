@@ -199,7 +199,7 @@ static coulis_status summarize(const dedup *d, const char *output, double thresh
            cJSON_AddNumberToObject(root, "bound_dimensions", (double)d->work.numbers) &&
            cl_labels_json(&counts, root) && cJSON_AddNumberToObject(root, "seconds", seconds);
     cl_labels_free(&counts);
-    *summary = cl_print_json(root, good);
+    *summary = cl_json_indented(root, good);
     return *summary ? COULIS_OK : cl_fail_memory(error, "the summary", 0);
 }
 

@@ -42,7 +42,7 @@ static coulis_status summarize(const cl_collection *c, const char *output, const
                       cJSON_AddNumberToObject(root, "skipped", (double)(c->rows - c->vectors.rows)) &&
                       cJSON_AddStringToObject(root, "dtype", o->dtype ? "float16" : "float32") &&
                       cJSON_AddBoolToObject(root, "normalized", o->normalize);
-    *summary = cl_print_json(root, good);
+    *summary = cl_json_indented(root, good);
     return *summary ? COULIS_OK : cl_fail_memory(error, "the summary", 0);
 }
 

@@ -87,7 +87,7 @@ static char *matches_json(const cl_collection *c, const float *similarity, const
                cJSON_AddNumberToObject(match, "similarity", (double)similarity[i]);
         written++;
     }
-    return cl_print_json(array, good);
+    return cl_json_indented(array, good);
 }
 
 coulis_status coulis_search(const char *folder, const char *const *queries, int64_t query_count,

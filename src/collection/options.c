@@ -33,14 +33,6 @@ coulis_status cl_collection_options(const coulis_collection_options *given, coul
     return COULIS_OK;
 }
 
-char *cl_print_json(cJSON *value, bool good) {
-    char *printed = good ? cJSON_Print(value) : NULL;
-    cJSON_Delete(value);
-    char *copy = printed ? cl_strdup(printed) : NULL;
-    cJSON_free(printed);
-    return copy;
-}
-
 /* Whether two recipes agree in a field. */
 static bool agree(const cJSON *a, const cJSON *b, const char *name) {
     return cJSON_Compare(cJSON_GetObjectItemCaseSensitive(a, name), cJSON_GetObjectItemCaseSensitive(b, name), true) ||

@@ -2,9 +2,7 @@
 #ifndef CL_COLLECTION_OPTIONS_H
 #define CL_COLLECTION_OPTIONS_H
 
-#include <cjson/cJSON.h>
-#include <stdbool.h>
-
+#include "base/json.h"
 #include "collection/collection.h"
 #include "coulis.h"
 #include "remote/remote.h"
@@ -12,10 +10,6 @@
 /* Reads and checks the caller's options, NULL for the defaults. */
 coulis_status cl_collection_options(const coulis_collection_options *given, coulis_collection_options *own,
                                     coulis_error *error);
-
-/* Prints and releases a JSON value; `good` says whether it was put together without running out of memory. NULL when it
- * was not. */
-char *cl_print_json(cJSON *value, bool good);
 
 /* The vector of the image `path`, a file or an address, by the network and preprocessing that the table's recipe
  * names. */

@@ -163,8 +163,5 @@ char *cl_report_json(const cl_report *r, int32_t side) {
                       cJSON_AddNumberToObject(root, "sheet_columns", CL_SHEET_COLUMNS) &&
                       cJSON_AddNumberToObject(root, "neighbour_count", CL_REPORT_NEIGHBOURS) && add_images(r, root) &&
                       add_explained(r, root) && add_duplicates(r, root) && add_failures(r, root) && add_recipe(r, root);
-    char *printed = good ? cJSON_PrintUnformatted(root) : NULL, *copy = printed ? cl_strdup(printed) : NULL;
-    cJSON_Delete(root);
-    cJSON_free(printed);
-    return copy;
+    return cl_json_line(root, good);
 }

@@ -137,7 +137,7 @@ static coulis_status summarize(const cl_report *r, const char *output, bool thum
                       cJSON_AddNumberToObject(root, "thumbnails_missing", (double)s->missing.count) &&
                       cJSON_AddNumberToObject(root, "bytes", (double)cl_file_bytes(output)) &&
                       cJSON_AddNumberToObject(root, "seconds", seconds);
-    *summary = cl_print_json(root, good);
+    *summary = cl_json_indented(root, good);
     return *summary ? COULIS_OK : cl_fail_memory(error, "the summary", 0);
 }
 

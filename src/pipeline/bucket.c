@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/json.h"
 #include "base/memory.h"
 #include "base/text.h"
 
@@ -227,10 +228,8 @@ coulis_status cl_bucket_put_begun(cl_bucket *b, const cJSON *recipe, const char 
             good = false;
         }
     }
-    char *printed = good ? cJSON_Print(run) : NULL, *text = printed ? cl_format("%s\n", printed) : NULL;
+    char *text = cl_json_page(run, good);
     coulis_status status = text ? cl_bucket_put_run(b, text, error) : no_memory(b, error);
-    cJSON_free(printed);
-    cJSON_Delete(run);
     cl_free(text);
     return status;
 }

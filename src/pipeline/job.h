@@ -58,6 +58,9 @@ coulis_status cl_job_open_output(cl_job *job, const cl_output_wish *wish);
 /* Makes the vectors that are missing in job->output and counts the rows by status. */
 coulis_status cl_job_make_features(cl_job *job);
 
+/* Opens the table of vectors, which must have so many rows, and counts them by status. */
+coulis_status cl_job_open_features(cl_job *job, int64_t rows);
+
 /* The PCA says to which vectors it was fitted, if the table says so: other programs may have no JSON object there. */
 coulis_status cl_job_give_recipe(cl_job *job, const char *table);
 

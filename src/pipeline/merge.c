@@ -248,11 +248,7 @@ static coulis_status merge(merging *m, const char *output) {
         status = gather(m, &m->shards[i]);
         rows += (int64_t)number_in(get(m->shards[i].run, "counts"), "pictures");
     }
-    if (!status) status = cl_table_open(j->output.features, "features", &j->table, j->error);
-    if (!status) status = cl_count_statuses(j->table, &j->summary.result, j->error);
-    if (!status && cl_table_rows(j->table) != rows)
-        status = cl_fail(j->error, COULIS_BAD_DATA, "%s: has %lld rows instead of %lld; start over with --overwrite",
-                         j->output.features, (long long)cl_table_rows(j->table), (long long)rows);
+    if (!status) status = cl_job_open_features(j, rows);
     /* As in a job on one machine: one vector alone has no principal components. */
     if (!status && get(m->recipe, "components") && cl_table_vectors(j->table) != 1) {
         status = cl_pool_create(j->options->threads, &j->pool, j->error);

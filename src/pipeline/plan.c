@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "base/memory.h"
 #include "base/text.h"
 #include "pipeline/clock.h"
@@ -175,8 +176,5 @@ char *cl_plan_json(const coulis_plan *p) {
     bool good = root != NULL;
     for (size_t i = 0; good && i < sizeof entries / sizeof *entries; i++)
         good = cJSON_AddNumberToObject(root, entries[i].name, (double)entries[i].count) != NULL;
-    char *printed = good ? cJSON_Print(root) : NULL, *text = printed ? cl_format("%s\n", printed) : NULL;
-    cJSON_free(printed);
-    cJSON_Delete(root);
-    return text;
+    return cl_json_page(root, good);
 }

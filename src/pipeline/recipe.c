@@ -1,11 +1,11 @@
 #include "pipeline/recipe.h"
 
-#include <cjson/cJSON.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "base/memory.h"
 #include "kernels/reduced/reduced.h"
 
@@ -27,15 +27,6 @@ static bool add_published(cJSON *root, const coulis_image_options *image) {
     return cJSON_AddNumberToObject(root, "resize_width", image->resize_width) &&
            cJSON_AddNumberToObject(root, "resize_height", image->resize_height) &&
            add_word(root, "center", image->center);
-}
-
-/* Prints and releases a cJSON object; `good` says whether it was built without running out of memory. */
-static char *print(cJSON *root, bool good) {
-    char *printed = good ? cJSON_PrintUnformatted(root) : NULL;
-    cJSON_Delete(root);
-    char *copy = printed ? cl_strdup(printed) : NULL;
-    cJSON_free(printed);
-    return copy;
 }
 
 /* What decides each vector. */
@@ -75,7 +66,7 @@ static const char *const of_the_table[] = {"max_bytes",  "max_pixels", "pictures
 
 char *cl_recipe_vectors(const coulis_featurizer_options *options, const coulis_model_info *model, int64_t length) {
     cJSON *root = vectors_object(options, model, length);
-    return print(root, root != NULL);
+    return cl_json_line(root, root != NULL);
 }
 
 char *cl_recipe_features(const coulis_job_options *options, const coulis_model_info *model, int64_t length,
@@ -87,7 +78,7 @@ char *cl_recipe_features(const coulis_job_options *options, const coulis_model_i
                 (source->count < 0 || cJSON_AddNumberToObject(root, "pictures", (double)source->count)) &&
                 cJSON_AddStringToObject(root, "paths_sha256", source->identity ? source->identity : "") &&
                 cJSON_AddNumberToObject(root, "rows_per_file", (double)options->rows_per_file);
-    return print(root, good);
+    return cl_json_line(root, good);
 }
 
 char *cl_recipe_reduced(const char *features, double components, const char *pca_sha256, const char *table_sha256) {
@@ -95,21 +86,21 @@ char *cl_recipe_reduced(const char *features, double components, const char *pca
     bool good = cJSON_IsObject(root) && cJSON_AddNumberToObject(root, "components", components) &&
                 (!pca_sha256 || cJSON_AddStringToObject(root, "pca_sha256", pca_sha256)) &&
                 (!table_sha256 || cJSON_AddStringToObject(root, "table_sha256", table_sha256));
-    return print(root, good);
+    return cl_json_line(root, good);
 }
 
 char *cl_recipe_kept(const char *features, double components, const char *pca_sha256) {
     cJSON *root = cJSON_Parse(features);
     bool good = cJSON_IsObject(root) && cJSON_AddNumberToObject(root, "components", components) &&
                 cJSON_AddStringToObject(root, "pca_sha256", pca_sha256) && cJSON_AddStringToObject(root, "pca", "kept");
-    return print(root, good);
+    return cl_json_line(root, good);
 }
 
 char *cl_recipe_of_table(const cJSON *recipe) {
     static const char *const later[] = {"components", "pca_sha256", "table_sha256", "pca", "shard"};
     cJSON *root = cJSON_Duplicate(recipe, 1);
     for (size_t i = 0; i < sizeof later / sizeof *later; i++) cJSON_DeleteItemFromObjectCaseSensitive(root, later[i]);
-    return print(root, root != NULL);
+    return cl_json_line(root, root != NULL);
 }
 
 /* Takes from a recipe what is not of each vector. */
@@ -133,7 +124,7 @@ char *cl_recipe_of_vectors(const char *table) {
     const bool good = cJSON_IsObject(root) && all && keep_limit(root, all, "max_bytes", usual.max_bytes) &&
                       keep_limit(root, all, "max_pixels", usual.max_pixels);
     cJSON_Delete(all);
-    return print(root, good);
+    return cl_json_line(root, good);
 }
 
 /* An entry of a recipe as a person reads it: "0.2.0", or "none". */

@@ -1,8 +1,7 @@
 #include "pipeline/shards.h"
 
-#include <cjson/cJSON.h>
-
 #include "base/error.h"
+#include "base/json.h"
 #include "base/memory.h"
 #include "base/text.h"
 
@@ -22,12 +21,9 @@ char *cl_shard_recipe(const coulis_job_options *options, const char *recipe) {
     if (options->shards == 0) return cl_strdup(recipe);
     cJSON *root = cJSON_Parse(recipe);
     char *name = cl_format("%d/%d", options->shard, options->shards);
-    char *printed = root && name && cJSON_AddStringToObject(root, "shard", name) ? cJSON_PrintUnformatted(root) : NULL;
-    char *copy = printed ? cl_strdup(printed) : NULL;
-    cJSON_free(printed);
+    char *text = cl_json_line(root, root && name && cJSON_AddStringToObject(root, "shard", name));
     cl_free(name);
-    cJSON_Delete(root);
-    return copy;
+    return text;
 }
 
 coulis_status cl_shard_count(cl_job *j, int64_t rows) {

@@ -141,6 +141,15 @@ coulis_status cl_job_give_recipe(cl_job *j, const char *table) {
 }
 
 /* Nothing is known of a file that cannot be looked at, so that it is read again. */
+coulis_status cl_job_open_features(cl_job *j, int64_t rows) {
+    coulis_status status = cl_table_open(j->output.features, "features", &j->table, j->error);
+    if (!status) status = cl_count_statuses(j->table, &j->summary.result, j->error);
+    if (!status && cl_table_rows(j->table) != rows)
+        status = cl_fail(j->error, COULIS_BAD_DATA, "%s: has %lld rows instead of %lld; start over with --overwrite",
+                         j->output.features, (long long)cl_table_rows(j->table), (long long)rows);
+    return status;
+}
+
 static cl_file_state state_of_image(const void *context, int64_t row) {
     cl_file_state state;
     return cl_inputs_state(context, row, &state, NULL) == COULIS_OK ? state : (cl_file_state){0};
@@ -165,12 +174,7 @@ coulis_status cl_job_make_features(cl_job *j) {
     if (!status && rows == 0 && j->options->shards == 0)
         status = cl_fail(j->error, COULIS_MISSING, "there are no images in what was given");
     if (!status && j->options->shards > 0) return cl_shard_count(j, rows);
-    if (!status) status = cl_table_open(j->output.features, "features", &j->table, j->error);
-    if (!status) status = cl_count_statuses(j->table, &j->summary.result, j->error);
-    if (!status && cl_table_rows(j->table) != rows)
-        status = cl_fail(j->error, COULIS_BAD_DATA, "%s: has %lld rows instead of %lld; start over with --overwrite",
-                         j->output.features, (long long)cl_table_rows(j->table), (long long)rows);
-    return status;
+    return status ? status : cl_job_open_features(j, rows);
 }
 
 /* Saves the PCA with the recipe of its vectors, and writes it down before it has its name. */

@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "base/memory.h"
 #include "base/sized.h"
 #include "base/text.h"
@@ -126,11 +127,7 @@ static bool digest(const cJSON *root, char sha256[CL_SHA256_TEXT]) {
 static char *print(cJSON *root, bool good) {
     char sha256[CL_SHA256_TEXT];
     good = good && digest(root, sha256) && cJSON_AddStringToObject(root, "sha256", sha256);
-    char *printed = good ? cJSON_Print(root) : NULL;
-    char *text = printed ? cl_format("%s\n", printed) : NULL;
-    cJSON_free(printed);
-    cJSON_Delete(root);
-    return text;
+    return cl_json_page(root, good);
 }
 
 bool cl_summary_is_sound(const cJSON *root) {

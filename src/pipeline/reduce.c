@@ -87,8 +87,8 @@ static coulis_status score_group(transforming *t, cl_part_reader *reader, int32_
     block *b = &t->block;
     const int64_t components = coulis_pca_components_count(t->pca);
     coulis_status status = cl_part_reader_read(reader, group, 1, &rows, count, error);
-    if (status == COULIS_OK) status = make_block(b, *count, components, error);
-    if (status != COULIS_OK) return status;
+    if (!status) status = make_block(b, *count, components, error);
+    if (status) return status;
     const float *vectors = NULL; /* one after another, as the reader has them */
     for (int64_t i = 0; i < *count; i++) {
         b->rows[i] = rows[i];
@@ -97,7 +97,7 @@ static coulis_status score_group(transforming *t, cl_part_reader *reader, int32_
         b->rows[i].vector = b->scores + valid++ * components;
     }
     if (valid > 0) status = cl_pca_transform(t->pca, vectors, valid, t->pool, b->scores, error);
-    if (status == COULIS_OK && t->to->spread) cl_spread_add(t->to->spread, vectors, b->scores, valid);
+    if (!status && t->to->spread) cl_spread_add(t->to->spread, vectors, b->scores, valid);
     t->progress.done += *count;
     return status;
 }

@@ -4,7 +4,7 @@
 
 #include "base/files.h"
 
-/* One row. An image without a vector has status, an error, and
+/* One row. An image without a vector has a status other than COULIS_OK, an error, and
  * vector NULL. Width and height 0 mean unknown and are written as null, as is what is not known of the file. */
 typedef struct cl_row {
     const char *path;

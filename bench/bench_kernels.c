@@ -148,7 +148,7 @@ static double time_winograd(int64_t height, int64_t width, int64_t channels, int
                                .low = 0,
                                .high = 6}};
     float *workspace = numbers(end + cl_step_winograd.scratch(&plan, &j.step));
-    j.run = (cl_run){.plan = &plan, .workspace = workspace, .pictures = images};
+    j.run = (cl_run){.plan = &plan, .workspace = workspace, .images = images};
     const double seconds = fastest(do_winograd, &j);
     cl_free(workspace), cl_free(j.step.weights), cl_free(j.step.bias);
     return seconds / images;

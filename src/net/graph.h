@@ -18,7 +18,7 @@
  * CL_OP_IMAGE is the input, of a network of texts their tokens; always node 0. */
 /* clang-format off */
 #define CL_OPERATORS(ROW) \
-    ROW(IMAGE,               "image",               0, 0,             nothing,        picture,    {0}) \
+    ROW(IMAGE,               "image",               0, 0,             nothing,        image,      {0}) \
     ROW(CONV,                "conv",                1, 1,             conv,           conv, \
         {"weight", OF_CONV, MUST}, {"bias", PER_CHANNEL, MAY}) \
     ROW(DENSE,               "dense",               1, 1,             dense,          pointwise, \

@@ -10,11 +10,11 @@ typedef struct lowering {
     const cl_graph *graph;
     bool *needed;      /* by node */
     int32_t *value_of; /* node -> the value that holds its output */
-    int32_t picture;   /* the value that holds the image as a map like any other; 0 when nothing needs it */
+    int32_t image;     /* the value that holds the image as a map like any other; 0 when nothing needs it */
 } lowering;
 
 /* Patches are gathered from the image as it is, and tokens looked up; whatever else reads it gets a map. */
-static bool reads_picture(const cl_node *node, int32_t k) {
+static bool reads_image(const cl_node *node, int32_t k) {
     return node->inputs[k] == 0 && node->op != CL_OP_CONV && node->op != CL_OP_EMBED;
 }
 
@@ -59,14 +59,14 @@ static cl_step *add_step(lowering *l, const cl_node *node, int32_t input_count, 
 }
 
 /* Marks what `output` needs; returns how many inputs that has together, and whether the image is read as a map. */
-static int64_t mark_needed(lowering *l, int32_t output, bool *picture) {
+static int64_t mark_needed(lowering *l, int32_t output, bool *image) {
     int64_t inputs = 0;
     l->needed[output] = true;
     for (int32_t i = output; i > 0; i--) {
         const cl_node *node = &l->graph->nodes[i];
         for (int32_t k = 0; l->needed[i] && k < node->input_count; k++, inputs++) {
             l->needed[node->inputs[k]] = true;
-            *picture = *picture || reads_picture(node, k);
+            *image = *image || reads_image(node, k);
         }
     }
     return inputs;
@@ -75,18 +75,18 @@ static int64_t mark_needed(lowering *l, int32_t output, bool *picture) {
 static coulis_status lower(lowering *l, int32_t output, coulis_error *error) {
     cl_plan *plan = l->plan;
     const cl_graph *graph = l->graph;
-    bool picture = false;
-    const int64_t input_count = mark_needed(l, output, &picture);
+    bool image = false;
+    const int64_t input_count = mark_needed(l, output, &image);
     int32_t *inputs = plan->inputs = cl_alloc_zero((size_t)input_count + 1, sizeof *inputs);
     if (!inputs) return cl_fail_memory(error, "the plan of the network", (size_t)input_count * sizeof *inputs);
     /* Convolutions gather from the image, so its three channels need no padding. */
     add_value(plan, &graph->nodes[0], 3, -1);
-    if (picture) l->picture = add_step(l, &graph->nodes[0], 1, inputs++)->output; /* reads value 0 */
+    if (image) l->image = add_step(l, &graph->nodes[0], 1, inputs++)->output; /* reads value 0 */
     for (int32_t i = 1; i <= output; i++) {
         const cl_node *node = &graph->nodes[i];
         if (!l->needed[i]) continue;
         for (int32_t k = 0; k < node->input_count; k++)
-            inputs[k] = reads_picture(node, k) ? l->picture : l->value_of[node->inputs[k]];
+            inputs[k] = reads_image(node, k) ? l->image : l->value_of[node->inputs[k]];
         l->value_of[i] = add_step(l, node, node->input_count, inputs)->output;
         inputs += node->input_count;
     }

@@ -16,7 +16,7 @@ static void normalize(const cl_plan *plan, const uint8_t *rgb, float *out) {
 static void run_step(const cl_run *run, const cl_step *step) {
     step->ops->run(run, step);
     if (!(step->ops->flags & CL_STEP_ACTIVE))
-        cl_activate(run, step, run->pictures * cl_step_output(run->plan, step)->size, cl_value_data(run, step->output));
+        cl_activate(run, step, run->images * cl_step_output(run->plan, step)->size, cl_value_data(run, step->output));
 }
 
 static void run_steps(const cl_run *run, int32_t first, int32_t end) {
@@ -33,23 +33,22 @@ static void run_steps(const cl_run *run, int32_t first, int32_t end) {
 }
 
 /* Copies the result of one image, without the zeros that pad its channels. */
-static void copy_result(const cl_run *run, int32_t picture, float *out) {
+static void copy_result(const cl_run *run, int32_t image, float *out) {
     const cl_value *result = &run->plan->values[run->plan->output];
-    const float *data = run->workspace + result->offset + (result->together ? picture * result->size : 0);
+    const float *data = run->workspace + result->offset + (result->together ? image * result->size : 0);
     for (int64_t p = 0; p < result->rows; p++)
         memcpy(out + p * result->channels, data + p * result->stride, (size_t)result->channels * sizeof *out);
 }
 
-void cl_plan_run(const cl_plan *plan, int32_t pictures, const uint8_t *const *rgb, float *workspace,
-                 float *const *out) {
-    for (int32_t p = 0; p < pictures; p++) {
-        const cl_run one = {.plan = plan, .workspace = workspace, .first = p, .pictures = 1};
+void cl_plan_run(const cl_plan *plan, int32_t images, const uint8_t *const *rgb, float *workspace, float *const *out) {
+    for (int32_t p = 0; p < images; p++) {
+        const cl_run one = {.plan = plan, .workspace = workspace, .first = p, .images = 1};
         normalize(plan, rgb[p], cl_value_data(&one, 0));
         run_steps(&one, 0, plan->split);
         if (plan->split == plan->step_count) copy_result(&one, p, out[p]);
     }
     if (plan->split == plan->step_count) return;
-    const cl_run all = {.plan = plan, .workspace = workspace, .first = 0, .pictures = pictures};
+    const cl_run all = {.plan = plan, .workspace = workspace, .first = 0, .images = images};
     run_steps(&all, plan->split, plan->step_count);
-    for (int32_t p = 0; p < pictures; p++) copy_result(&all, p, out[p]);
+    for (int32_t p = 0; p < images; p++) copy_result(&all, p, out[p]);
 }

@@ -8,8 +8,8 @@
 typedef struct cl_run {
     const cl_plan *plan;
     float *workspace;
-    int32_t first;    /* the image whose share of a `together` value is meant */
-    int32_t pictures; /* worked on together from there */
+    int32_t first;  /* the image whose share of a `together` value is meant */
+    int32_t images; /* worked on together from there */
 } cl_run;
 
 /* Values of at most this many rows are worked on for all images together: maps of 14x14 and 7x7, where the weights of a

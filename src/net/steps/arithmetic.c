@@ -24,7 +24,7 @@ static void rows(const cl_run *run, const cl_step *step, int64_t count, const fl
 
 static void run_all(const cl_run *run, const cl_step *step) {
     const cl_value *values = run->plan->values, *out = cl_step_output(run->plan, step);
-    for (int64_t p = 0; p < run->pictures; p++)
+    for (int64_t p = 0; p < run->images; p++)
         rows(run, step, out->rows, cl_value_data(run, step->inputs[0]) + p * values[step->inputs[0]].size,
              cl_value_data(run, step->inputs[1]) + p * values[step->inputs[1]].size,
              cl_value_data(run, step->output) + p * out->size);

@@ -98,7 +98,7 @@ static void run_all(const cl_run *run, const cl_step *step) {
     const cl_value *out = cl_step_output(plan, step);
     const bool packed = step->node->op == CL_OP_ATTENTION && step->input_count == 1; /* q before k and v */
     const int32_t keys = step->inputs[step->input_count - 1];
-    for (int64_t p = 0; p < run->pictures; p++) {
+    for (int64_t p = 0; p < run->images; p++) {
         const float *first = cl_value_data(run, step->inputs[0]) + p * cl_step_input(plan, step)->size;
         const float *k = cl_value_data(run, keys) + p * plan->values[keys].size + (packed ? s.channels : 0);
         const float *q = step->weights ? step->weights : first, *v = k + s.channels;

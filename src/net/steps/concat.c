@@ -4,7 +4,7 @@
 
 static void run_all(const cl_run *run, const cl_step *step) {
     const cl_value *to = cl_step_output(run->plan, step);
-    for (int64_t p = 0; p < run->pictures; p++) {
+    for (int64_t p = 0; p < run->images; p++) {
         float *out = cl_value_data(run, step->output) + p * to->size;
         int64_t filled = 0;
         for (int32_t i = 0; i < step->input_count; i++) {

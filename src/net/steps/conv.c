@@ -89,14 +89,14 @@ static void conv_pixels(const cl_run *run, const cl_step *step, int64_t first, i
     for (int64_t rows; first < last; first += rows, result += rows * out->stride) {
         rows = first + p.block < last ? p.block : last - first;
         for (int64_t g = 0; g < step->groups; g++) {
-            int64_t picture = first / out->rows, y = first % out->rows / out->width, x = first % out->width;
+            int64_t image = first / out->rows, y = first % out->rows / out->width, x = first % out->width;
             for (int64_t r = 0; r < rows; r++) {
-                gather_patch(in, data + picture * in->size, w, g * channels, channels, y, x, patches + r * depth);
+                gather_patch(in, data + image * in->size, w, g * channels, channels, y, x, patches + r * depth);
                 if (++x < out->width) continue;
                 x = 0;
                 if (++y < out->height) continue;
                 y = 0;
-                picture++;
+                image++;
             }
             cl_gemm gemm = {.m = rows,
                             .k = depth,
@@ -134,7 +134,7 @@ static void conv_pixels(const cl_run *run, const cl_step *step, int64_t first, i
 
 /* Output pixels x first .. last-1 of row y whose windows lie inside the map: the rows of their patches lie in the
  * map as they are, so the product reads them there instead of from a copy. */
-static void conv_inside(const cl_run *run, const cl_step *step, int64_t picture, int64_t y, int64_t first, int64_t last,
+static void conv_inside(const cl_run *run, const cl_step *step, int64_t image, int64_t y, int64_t first, int64_t last,
                         const float *residual, float *result) {
     const cl_value *in = cl_step_input(run->plan, step), *out = cl_step_output(run->plan, step);
     const cl_window *w = &step->node->window;
@@ -142,7 +142,7 @@ static void conv_inside(const cl_run *run, const cl_step *step, int64_t picture,
     const cl_gemm gemm = {.m = last - first,
                           .k = w->kernel[1] * in->stride,
                           .columns = out->channels,
-                          .a = cl_value_data(run, step->inputs[0]) + picture * in->size +
+                          .a = cl_value_data(run, step->inputs[0]) + image * in->size +
                                (y * w->stride[0] - w->pad_before[0]) * row +
                                (first * w->stride[1] - w->pad_before[1]) * in->stride,
                           .a_stride = w->stride[1] * in->stride,
@@ -175,17 +175,17 @@ static bool find_inside(const cl_run *run, const cl_step *step, int64_t y, int64
 }
 
 /* Line y of one image of several. */
-static void line(const cl_run *run, const cl_step *step, int32_t picture, int32_t y) {
+static void line(const cl_run *run, const cl_step *step, int32_t image, int32_t y) {
     const cl_value *out = cl_step_output(run->plan, step);
-    const int64_t start = ((int64_t)picture * out->height + y) * out->width;
-    float *result = cl_value_line(run, step->output, y) + picture * out->size;
+    const int64_t start = ((int64_t)image * out->height + y) * out->width;
+    float *result = cl_value_line(run, step->output, y) + image * out->size;
     const float *residual = cl_residual_line(run, step, y);
-    if (residual) residual += picture * out->size;
+    if (residual) residual += image * out->size;
     int64_t first, last;
     if (!find_inside(run, step, y, &first, &last)) first = last = out->width;
     conv_pixels(run, step, start, start + first, residual, result);
     if (first == last) return;
-    conv_inside(run, step, picture, y, first, last, residual, result);
+    conv_inside(run, step, image, y, first, last, residual, result);
     conv_pixels(run, step, start + last, start + out->width, residual ? residual + last * out->stride : NULL,
                 result + last * out->stride);
 }
@@ -198,10 +198,10 @@ static void run_all(const cl_run *run, const cl_step *step) {
     const cl_value *out = cl_step_output(run->plan, step);
     int64_t first, last;
     if (find_inside(run, step, out->height / 2, &first, &last)) {
-        for (int32_t p = 0; p < run->pictures; p++)
+        for (int32_t p = 0; p < run->images; p++)
             for (int32_t y = 0; y < out->height; y++) line(run, step, p, y);
     } else {
-        conv_pixels(run, step, 0, out->rows * run->pictures, cl_residual_data(run, step),
+        conv_pixels(run, step, 0, out->rows * run->images, cl_residual_data(run, step),
                     cl_value_data(run, step->output));
     }
 }

@@ -22,7 +22,7 @@ static coulis_status pack(const cl_plan *plan, const coulis_model *model, cl_ste
 }
 
 /* Lines y .. end-1, at most two, of one image of several. */
-static void lines(const cl_run *run, const cl_step *step, int32_t picture, int32_t y, int32_t end) {
+static void lines(const cl_run *run, const cl_step *step, int32_t image, int32_t y, int32_t end) {
     const cl_value *in = cl_step_input(run->plan, step), *out = cl_step_output(run->plan, step);
     const cl_window *w = &step->node->window;
     const float *rows[2][CL_KERNEL_MAX];
@@ -42,10 +42,10 @@ static void lines(const cl_run *run, const cl_step *step, int32_t picture, int32
         for (int32_t ky = 0; ky < w->kernel[0]; ky++) {
             int32_t line = (y + r) * w->stride[0] - w->pad_before[0] + ky * w->dilation[0];
             bool inside = line >= 0 && line < in->height;
-            rows[r][ky] = inside ? cl_value_line(run, step->inputs[0], line) + picture * in->size : NULL;
+            rows[r][ky] = inside ? cl_value_line(run, step->inputs[0], line) + image * in->size : NULL;
         }
         d.rows[r] = rows[r];
-        d.out[r] = cl_value_line(run, step->output, y + r) + picture * out->size;
+        d.out[r] = cl_value_line(run, step->output, y + r) + image * out->size;
     }
     run->plan->kernels->depthwise(&d);
 }
@@ -54,7 +54,7 @@ static void run_lines(const cl_run *run, const cl_step *step, int32_t y, int32_t
 
 static void run_all(const cl_run *run, const cl_step *step) {
     const int32_t height = cl_step_output(run->plan, step)->height;
-    for (int32_t p = 0; p < run->pictures; p++)
+    for (int32_t p = 0; p < run->images; p++)
         for (int32_t y = 0; y < height; y += LINES) lines(run, step, p, y, y + LINES < height ? y + LINES : height);
 }
 

@@ -20,7 +20,7 @@ static void run_all(const cl_run *run, const cl_step *step) {
     const cl_value *from = cl_step_input(run->plan, step), *to = cl_step_output(run->plan, step);
     const float *in = cl_value_data(run, step->inputs[0]);
     float *out = cl_value_data(run, step->output);
-    for (int64_t p = 0; p < run->pictures; p++, in += from->size, out += to->size) {
+    for (int64_t p = 0; p < run->images; p++, in += from->size, out += to->size) {
         for (int64_t r = 0; r < to->rows; r++) {
             const float *bytes = in + r * from->stride; /* whole numbers from 0 to 255 */
             const int64_t token = (int64_t)bytes[0] + (int64_t)bytes[1] * 256 + (int64_t)bytes[2] * 65536;

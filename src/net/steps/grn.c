@@ -44,7 +44,7 @@ static void image(const cl_run *run, const cl_step *step, const float *in, float
 
 static void run_all(const cl_run *run, const cl_step *step) {
     const int64_t size = cl_step_output(run->plan, step)->size;
-    for (int64_t p = 0; p < run->pictures; p++)
+    for (int64_t p = 0; p < run->images; p++)
         image(run, step, cl_value_data(run, step->inputs[0]) + p * size, cl_value_data(run, step->output) + p * size);
 }
 

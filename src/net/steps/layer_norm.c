@@ -26,7 +26,7 @@ static void rows(const cl_run *run, const cl_step *step, int64_t count, const fl
 }
 
 static void run_all(const cl_run *run, const cl_step *step) {
-    rows(run, step, cl_step_output(run->plan, step)->rows * run->pictures, cl_value_data(run, step->inputs[0]),
+    rows(run, step, cl_step_output(run->plan, step)->rows * run->images, cl_value_data(run, step->inputs[0]),
          cl_value_data(run, step->output));
 }
 

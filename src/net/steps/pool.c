@@ -61,7 +61,7 @@ static void pool_windows(const cl_plan *plan, const cl_step *step, const float *
 static void run_all(const cl_run *run, const cl_step *step) {
     const cl_plan *plan = run->plan;
     const bool whole = step->node->op == CL_OP_GLOBAL_MAX_POOL || step->node->op == CL_OP_GLOBAL_AVERAGE_POOL;
-    for (int64_t p = 0; p < run->pictures; p++) {
+    for (int64_t p = 0; p < run->images; p++) {
         const float *in = cl_value_data(run, step->inputs[0]) + p * cl_step_input(plan, step)->size;
         float *out = cl_value_data(run, step->output) + p * cl_step_output(plan, step)->size;
         if (whole) pool_whole(plan, step, in, out);

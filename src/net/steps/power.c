@@ -7,7 +7,7 @@ static void run_all(const cl_run *run, const cl_step *step) {
     const cl_value *value = cl_step_output(run->plan, step);
     const float *in = cl_value_data(run, step->inputs[0]);
     float *out = cl_value_data(run, step->output);
-    for (int64_t r = 0; r < value->rows * run->pictures; r++, in += value->stride, out += value->stride) {
+    for (int64_t r = 0; r < value->rows * run->images; r++, in += value->stride, out += value->stride) {
         for (int64_t c = 0; c < value->channels; c++) out[c] = (float)cl_power((double)in[c], step->node->exponent);
         for (int64_t c = value->channels; c < value->stride; c++) out[c] = 0;
     }

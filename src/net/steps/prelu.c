@@ -15,7 +15,7 @@ static void rows(const cl_step *step, int64_t count, int64_t stride, const float
 
 static void run_all(const cl_run *run, const cl_step *step) {
     const cl_value *value = cl_step_output(run->plan, step);
-    rows(step, value->rows * run->pictures, value->stride, cl_value_data(run, step->inputs[0]),
+    rows(step, value->rows * run->images, value->stride, cl_value_data(run, step->inputs[0]),
          cl_value_data(run, step->output));
 }
 

@@ -29,7 +29,7 @@ static void run_all(const cl_run *run, const cl_step *step) {
     const cl_value *value = cl_step_output(run->plan, step);
     const float *in = cl_value_data(run, step->inputs[0]);
     float *out = cl_value_data(run, step->output);
-    for (int64_t r = 0; r < value->rows * run->pictures; r++, in += value->stride, out += value->stride) {
+    for (int64_t r = 0; r < value->rows * run->images; r++, in += value->stride, out += value->stride) {
         if (step->node->op == CL_OP_L2_NORM) l2_norm(step->node, in, out);
         else local_response_norm(step->node, in, out);
         for (int64_t c = value->channels; c < value->stride; c++) out[c] = 0;

@@ -7,10 +7,10 @@ static void run_all(const cl_run *run, const cl_step *step) {
     const float *in = cl_value_data(run, step->inputs[0]);
     float *out = cl_value_data(run, step->output);
     const int64_t groups = step->node->groups, columns = from->channels / groups;
-    for (int64_t r = 0; r < to->rows * run->pictures; r++, in += from->stride, out += to->stride)
+    for (int64_t r = 0; r < to->rows * run->images; r++, in += from->stride, out += to->stride)
         for (int64_t row = 0; row < groups; row++)
             for (int64_t c = 0; c < columns; c++) out[c * groups + row] = in[row * columns + c];
-    cl_clear_padding(to->rows * run->pictures, to, cl_value_data(run, step->output));
+    cl_clear_padding(to->rows * run->images, to, cl_value_data(run, step->output));
 }
 
 coulis_status cl_read_shuffle(const cl_graph_reader *r, const cJSON *json, const cl_graph *graph, cl_node *node) {

@@ -6,7 +6,7 @@ static void run_all(const cl_run *run, const cl_step *step) {
     const cl_value *out = cl_step_output(run->plan, step);
     const float *in = cl_value_data(run, step->inputs[0]);
     float *result = cl_value_data(run, step->output);
-    for (int64_t p = 0; p < out->rows * run->pictures; p++, in += out->stride, result += out->stride) {
+    for (int64_t p = 0; p < out->rows * run->images; p++, in += out->stride, result += out->stride) {
         float most = in[0];
         for (int64_t c = 1; c < out->channels; c++) most = in[c] > most ? in[c] : most;
         for (int64_t c = 0; c < out->stride; c++) result[c] = c < out->channels ? in[c] - most : 0;

@@ -24,7 +24,7 @@ static void run_all(const cl_run *run, const cl_step *step) {
     const float *in = cl_value_data(run, step->inputs[0]);
     float *out = cl_value_data(run, step->output);
     const int64_t before = step->node->before * to->stride;
-    for (int64_t p = 0; p < run->pictures; p++, in += from->size, out += to->size) {
+    for (int64_t p = 0; p < run->images; p++, in += from->size, out += to->size) {
         memcpy(out, step->weights, (size_t)before * sizeof *out);
         /* Rows without a position have zeros there. */
         for (int64_t i = 0; i < from->size; i++) out[before + i] = in[i] + step->weights[before + i];

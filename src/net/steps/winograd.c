@@ -94,18 +94,18 @@ typedef struct tiling {
     int64_t bottom, whole, right, corner; /* where each kind ends */
 } tiling;
 
-static tiling tiling_of(const cl_value *out, int64_t pictures) {
+static tiling tiling_of(const cl_value *out, int64_t images) {
     tiling t = {.across = out->width / 4, .down = out->height / 4, .columns = out->width % 4, .rows = out->height % 4};
-    t.bottom = t.rows ? pictures * t.across : 0;
-    t.whole = t.bottom + pictures * t.across * t.down;
-    t.right = t.whole + (t.columns ? pictures * t.down : 0);
-    t.corner = t.right + (t.columns && t.rows ? pictures : 0);
+    t.bottom = t.rows ? images * t.across : 0;
+    t.whole = t.bottom + images * t.across * t.down;
+    t.right = t.whole + (t.columns ? images * t.down : 0);
+    t.corner = t.right + (t.columns && t.rows ? images : 0);
     return t;
 }
 
 /* A tile's first pixel, and its size. */
 typedef struct place {
-    int64_t picture, y, x;
+    int64_t image, y, x;
     int32_t rows, columns;
 } place;
 
@@ -133,7 +133,7 @@ static void transform_input(const cl_run *run, const cl_step *step, place at, co
                             float *planes) {
     const cl_value *in = cl_step_input(run->plan, step);
     const cl_window *w = &step->node->window;
-    const float *data = cl_value_data(run, step->inputs[0]) + at.picture * in->size;
+    const float *data = cl_value_data(run, step->inputs[0]) + at.image * in->size;
     cl_winograd_input tile = {
         .rows = at.rows, .columns = at.columns, .channels = in->stride, .out = planes, .plane = plane};
     for (int r = 0; r < at.rows + 2; r++) {
@@ -151,7 +151,7 @@ static void transform_output(const cl_run *run, const cl_step *step, place at, c
                              int64_t first_column) {
     const cl_value *out = cl_step_output(run->plan, step);
     const float *residual = cl_residual_data(run, step);
-    const int64_t offset = at.picture * out->size + (at.y * out->width + at.x) * out->stride + first_column;
+    const int64_t offset = at.image * out->size + (at.y * out->width + at.x) * out->stride + first_column;
     cl_winograd_output tile = *columns;
     tile.rows = at.rows;
     tile.columns = at.columns;
@@ -164,7 +164,7 @@ static void run_all(const cl_run *run, const cl_step *step) {
     const cl_plan *plan = run->plan;
     const cl_kernels *kernels = plan->kernels;
     const cl_value *in = cl_step_input(plan, step), *out = cl_step_output(plan, step);
-    const tiling tiles = tiling_of(out, run->pictures);
+    const tiling tiles = tiling_of(out, run->images);
     const int64_t most = tiles_at_once(in->stride, out->stride), blocks = (tiles.corner + most - 1) / most;
     /* Blocks of equal size: a small last one would fetch all weights, too. */
     const int64_t block = (tiles.corner + blocks - 1) / blocks;

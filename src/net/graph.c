@@ -28,7 +28,7 @@ static coulis_status numbers3(const cl_graph_reader *r, const cJSON *object, con
 /* A text: a line of tokens, which reach the network as pixels do, three bytes each, lowest first. */
 static coulis_status read_tokens_input(const cl_graph_reader *r, const cJSON *input, cl_graph *graph) {
     coulis_status status = cl_read_whole(r, input, "tokens", 1, SIDE_MAX, &graph->height);
-    if (status == COULIS_OK) status = cl_read_whole(r, input, "vocabulary", 1, VOCABULARY_MAX, &graph->vocabulary);
+    if (!status) status = cl_read_whole(r, input, "vocabulary", 1, VOCABULARY_MAX, &graph->vocabulary);
     graph->width = 1;
     for (int i = 0; i < 3; i++) graph->std[i] = 1;
     return status;
@@ -46,8 +46,8 @@ static coulis_status read_input(const cl_graph_reader *r, const cJSON *root, cl_
         return cl_refuse(r, "'channels' of the input must be \"RGB\" or \"BGR\"");
     graph->bgr = channels[0] == 'B';
     coulis_status status = numbers3(r, input, "mean", graph->mean);
-    if (status == COULIS_OK) status = numbers3(r, input, "std", graph->std);
-    for (int i = 0; status == COULIS_OK && i < 3; i++)
+    if (!status) status = numbers3(r, input, "std", graph->std);
+    for (int i = 0; !status && i < 3; i++)
         if (graph->std[i] == 0) status = cl_refuse(r, "'std' of the input must not be 0");
     return status;
 }
@@ -104,7 +104,7 @@ static coulis_status read_nodes(cl_graph_reader *r, const cJSON *root, cl_graph 
         r->node = node->name;
         if (cl_graph_find(graph, node->name) >= 0) return cl_refuse(r, "the name is taken by an earlier node");
         coulis_status status = cl_graph_read_node(r, json, graph, node);
-        if (status != COULIS_OK) return status;
+        if (status) return status;
         inputs += node->input_count;
         graph->node_count++;
     }
@@ -179,11 +179,11 @@ coulis_status cl_graph_parse(const char *text, const char *file, cl_graph **out,
         if (!graph->licence) graph->licence = "";
         if (!graph->name) status = cl_refuse(&r, "the network has no 'name'");
     }
-    if (status == COULIS_OK) status = read_input(&r, root, graph);
-    if (status == COULIS_OK) status = read_resize(&r, root, graph);
-    if (status == COULIS_OK) status = read_nodes(&r, root, graph);
-    if (status == COULIS_OK) status = read_features(&r, root, graph);
-    if (status != COULIS_OK) {
+    if (!status) status = read_input(&r, root, graph);
+    if (!status) status = read_resize(&r, root, graph);
+    if (!status) status = read_nodes(&r, root, graph);
+    if (!status) status = read_features(&r, root, graph);
+    if (status) {
         cl_graph_free(graph);
         return status;
     }

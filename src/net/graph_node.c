@@ -89,18 +89,18 @@ coulis_status cl_graph_read_node(const cl_graph_reader *r, const cJSON *json, co
     if (which == CL_OPERATOR_COUNT) return cl_refuse(r, "operator '%.60s' is not supported", op);
     node->op = (cl_op)which;
     coulis_status status = read_inputs(r, json, graph, node);
-    if (status != COULIS_OK) return status;
+    if (status) return status;
     const cl_node *input = cl_node_input(graph, node, 0);
     node->height = input->height;
     node->width = input->width;
     node->channels = input->channels;
     status = operators[which].read(r, json, graph, node);
-    for (int i = 0; status == COULIS_OK && i < CL_WEIGHTS_MAX && operators[which].weights[i].key; i++) {
+    for (int i = 0; !status && i < CL_WEIGHTS_MAX && operators[which].weights[i].key; i++) {
         const char *key = operators[which].weights[i].key, *name = cl_json_text(json, key);
         if (name) node->weights[i] = weight_of(graph, node, name, operators[which].weights[i].shape);
         else if (!operators[which].weights[i].optional) return cl_refuse(r, "'%s' must name a tensor", key);
     }
-    if (status == COULIS_OK && (int64_t)node->height * node->width * node->channels > FEATURE_MAP_MAX)
+    if (!status && (int64_t)node->height * node->width * node->channels > FEATURE_MAP_MAX)
         status = cl_refuse(r, "an output of %dx%dx%d is too large", node->height, node->width, node->channels);
     return status;
 }

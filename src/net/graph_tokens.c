@@ -11,7 +11,7 @@ coulis_status cl_read_tokens(const cl_graph_reader *r, const cJSON *json, const 
     node->before = 0;
     if (cJSON_HasObjectItem(json, "before")) {
         coulis_status status = cl_read_whole(r, json, "before", 0, PREFIX_MAX, &node->before);
-        if (status != COULIS_OK) return status;
+        if (status) return status;
     }
     if ((node->before > 0) != (cl_json_text(json, "prefix") != NULL))
         return cl_refuse(r, "'before' and 'prefix' go together");
@@ -25,8 +25,8 @@ coulis_status cl_read_take(const cl_graph_reader *r, const cJSON *json, const cl
     const int32_t rows = node->height * node->width;
     int32_t count;
     coulis_status status = cl_read_whole(r, json, "first", 0, rows - 1, &node->first);
-    if (status == COULIS_OK) status = cl_read_whole(r, json, "count", 1, rows - node->first, &count);
-    if (status != COULIS_OK) return status;
+    if (!status) status = cl_read_whole(r, json, "count", 1, rows - node->first, &count);
+    if (status) return status;
     node->height = count;
     node->width = 1;
     return COULIS_OK;
@@ -42,7 +42,7 @@ coulis_status cl_read_embed(const cl_graph_reader *r, const cJSON *json, const c
 static coulis_status read_heads(const cl_graph_reader *r, const cJSON *json, cl_node *node) {
     int32_t heads;
     coulis_status status = cl_read_whole(r, json, "heads", 1, CL_CHANNELS_MAX, &heads);
-    if (status != COULIS_OK) return status;
+    if (status) return status;
     if (node->channels % heads != 0) return cl_refuse(r, "%d heads do not divide %d channels", heads, node->channels);
     const cJSON *causal = cJSON_GetObjectItemCaseSensitive(json, "causal");
     if (causal && !cJSON_IsBool(causal)) return cl_refuse(r, "'causal' must be true or false");

@@ -16,7 +16,7 @@ static coulis_status read_window(const cl_graph_reader *r, const cJSON *json, co
     bool same = cJSON_IsString(padding) && strcmp(padding->valuestring, "same") == 0;
     int32_t given[4] = {0, 0, 0, 0}; /* top, left, bottom, right */
     status = same ? COULIS_OK : cl_read_wholes(r, json, "padding", 4, 0, CL_KERNEL_MAX, 0, given);
-    if (status != COULIS_OK) return status;
+    if (status) return status;
     int32_t size[2] = {input->height, input->width}, out[2];
     for (int i = 0; i < 2; i++) {
         int32_t reach = (w->kernel[i] - 1) * w->dilation[i] + 1;
@@ -45,9 +45,9 @@ coulis_status cl_read_conv(const cl_graph_reader *r, const cJSON *json, const cl
     const cl_node *input = cl_node_input(graph, node, 0);
     coulis_status status = cl_read_whole(r, json, "channels", 1, CL_CHANNELS_MAX, &node->channels);
     node->groups = 1;
-    if (status == COULIS_OK && cJSON_HasObjectItem(json, "groups"))
+    if (!status && cJSON_HasObjectItem(json, "groups"))
         status = cl_read_whole(r, json, "groups", 1, CL_CHANNELS_MAX, &node->groups);
-    if (status != COULIS_OK) return status;
+    if (status) return status;
     if (input->channels % node->groups != 0 || node->channels % node->groups != 0)
         return cl_refuse(r, "%d groups do not divide %d input and %d output channels", node->groups, input->channels,
                          node->channels);
@@ -60,7 +60,7 @@ coulis_status cl_read_pool(const cl_graph_reader *r, const cJSON *json, const cl
     node->count_padding = cJSON_IsTrue(count);
     coulis_status status = read_window(r, json, cl_node_input(graph, node, 0), node);
     /* Undilated and padded by less than the kernel, every window holds at least one pixel. */
-    if (status == COULIS_OK && (node->window.dilation[0] != 1 || node->window.dilation[1] != 1))
+    if (!status && (node->window.dilation[0] != 1 || node->window.dilation[1] != 1))
         return cl_refuse(r, "pooling with dilation is not supported");
     return status;
 }
@@ -70,8 +70,8 @@ coulis_status cl_read_pad(const cl_graph_reader *r, const cJSON *json, const cl_
     int32_t given[4]; /* top, left, bottom, right */
     if (!cJSON_GetObjectItemCaseSensitive(json, "padding")) return cl_refuse(r, "no 'padding'");
     coulis_status status = cl_read_wholes(r, json, "padding", 4, 0, CL_KERNEL_MAX, 0, given);
-    if (status == COULIS_OK) status = cl_read_any_number(r, json, "value", true, &node->value);
-    if (status != COULIS_OK) return status;
+    if (!status) status = cl_read_any_number(r, json, "value", true, &node->value);
+    if (status) return status;
     node->window = (cl_window){.pad_before = {given[0], given[1]}, .pad_after = {given[2], given[3]}};
     node->height += given[0] + given[2];
     node->width += given[1] + given[3];

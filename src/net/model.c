@@ -125,19 +125,19 @@ static coulis_status open_file(coulis_model *model, const char *path, bool rando
         if (!random)
             return cl_fail(error, COULIS_BAD_MODEL, "%s: the description of a network without its weights", path);
         status = cl_file_read(path, GRAPH_BYTES_MAX, &text, &size, error); /* ends with a NUL */
-        if (status != COULIS_OK) return status;
+        if (status) return status;
         status = cl_graph_parse((const char *)text, path, &model->graph, error);
         cl_free(text);
     } else {
         status = cl_safetensors_open(path, COULIS_BAD_MODEL, &model->file, error);
-        if (status != COULIS_OK) return status;
+        if (status) return status;
         const char *text = cl_safetensors_metadata(model->file, "coulis");
         if (!text)
             return cl_fail(error, COULIS_BAD_MODEL, "%s: no description of the network under 'coulis' in its metadata",
                            path);
         status = cl_graph_parse(text, path, &model->graph, error);
     }
-    if (status != COULIS_OK) return status;
+    if (status) return status;
     size_t slots = (size_t)model->graph->node_count * CL_WEIGHTS_MAX;
     model->weights = cl_alloc_zero(slots, sizeof *model->weights);
     if (!model->weights) return cl_fail_memory(error, "the network", slots * sizeof *model->weights);
@@ -164,12 +164,12 @@ coulis_status coulis_model_open(const char *name, const coulis_model_options *op
     coulis_model_options_init(&wanted, sizeof wanted);
     coulis_status status = cl_sized_read(options, "coulis_model_options", &wanted, sizeof wanted, error);
     char path[4096];
-    if (status == COULIS_OK) status = cl_model_find(name, wanted.random_weights != 0, path, sizeof path, error);
-    if (status != COULIS_OK) return status;
+    if (!status) status = cl_model_find(name, wanted.random_weights != 0, path, sizeof path, error);
+    if (status) return status;
     coulis_model *model = cl_alloc_zero(1, sizeof *model);
     if (!model) return cl_fail_memory(error, "a model", sizeof *model);
     status = open_file(model, path, wanted.random_weights != 0, error);
-    if (status != COULIS_OK) {
+    if (status) {
         coulis_model_close(model);
         return status;
     }

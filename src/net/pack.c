@@ -60,7 +60,7 @@ coulis_status cl_pack_product(const cl_plan *plan, const coulis_model *model, cl
     int64_t packed = step->reduced ? cl_reduced_packed_count(plan->reduced, depth, columns)
                                    : kernels->gemm_packed_count(depth, columns);
     coulis_status status = cl_pack_room(step, groups * packed, groups * padded, error);
-    if (status != COULIS_OK) return status;
+    if (status) return status;
     const int64_t own_groups = node->op == CL_OP_CONV ? node->groups : 1, own_columns = node->channels / own_groups;
     const int64_t own_inputs = cl_step_input(plan, step)->channels / own_groups;
     float *matrix = cl_alloc_zero((size_t)(depth * columns), sizeof *matrix);

@@ -6,10 +6,10 @@
 
 static coulis_status build(cl_plan *plan, const coulis_model *model, int32_t output, coulis_error *error) {
     coulis_status status = cl_plan_lower(plan, cl_model_graph(model), output, error);
-    if (status == COULIS_OK) status = cl_plan_fuse(plan, error);
-    for (int32_t s = 0; status == COULIS_OK && s < plan->step_count; s++)
+    if (!status) status = cl_plan_fuse(plan, error);
+    for (int32_t s = 0; !status && s < plan->step_count; s++)
         if (plan->steps[s].ops->pack) status = plan->steps[s].ops->pack(plan, model, &plan->steps[s], error);
-    if (status != COULIS_OK) return status;
+    if (status) return status;
     const cl_value *result = &plan->values[plan->output];
     plan->length = result->rows * result->channels;
     return cl_plan_lay_out(plan, error);
@@ -22,7 +22,7 @@ coulis_status cl_plan_create(const coulis_model *model, int32_t output, int32_t 
     plan->kernels = cl_kernels_get();
     plan->reduced = cl_reduced_for(cl_cpu(), precision);
     coulis_status status = build(plan, model, output, error);
-    if (status != COULIS_OK) {
+    if (status) {
         cl_plan_free(plan);
         return status;
     }

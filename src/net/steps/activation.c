@@ -45,7 +45,7 @@ coulis_status cl_read_leaky(const cl_graph_reader *r, const cJSON *json, const c
 coulis_status cl_read_hard(const cl_graph_reader *r, const cJSON *json, const cl_graph *graph, cl_node *node) {
     (void)graph;
     coulis_status status = cl_read_any_number(r, json, "alpha", false, &node->hard.alpha);
-    return status == COULIS_OK ? cl_read_any_number(r, json, "beta", false, &node->hard.beta) : status;
+    return status ? status : cl_read_any_number(r, json, "beta", false, &node->hard.beta);
 }
 
 coulis_status cl_read_gelu(const cl_graph_reader *r, const cJSON *json, const cl_graph *graph, cl_node *node) {

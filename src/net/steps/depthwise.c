@@ -9,7 +9,7 @@ static coulis_status pack(const cl_plan *plan, const coulis_model *model, cl_ste
     int64_t stride = cl_step_output(plan, step)->stride;
     int64_t taps = (int64_t)node->window.kernel[0] * node->window.kernel[1];
     coulis_status status = cl_pack_room(step, taps * stride, stride, error);
-    if (status != COULIS_OK) return status;
+    if (status) return status;
     const float *weight = cl_model_weight(model, node, CL_WEIGHT); /* channel, 1, height, width */
     for (int64_t c = 0; c < node->channels; c++) {
         double scale, shift;

@@ -9,7 +9,7 @@ static coulis_status pack(const cl_plan *plan, const coulis_model *model, cl_ste
     const float *position = cl_model_weight(model, step->node, CL_POSITION);
     step->table = cl_model_weight(model, step->node, CL_WEIGHT);
     coulis_status status = cl_pack_room(step, value->rows * value->stride, 1, error);
-    if (status != COULIS_OK) return status;
+    if (status) return status;
     for (int64_t r = 0; position && r < value->rows; r++)
         memcpy(step->weights + r * value->stride, position + r * value->channels,
                (size_t)value->channels * sizeof *position);

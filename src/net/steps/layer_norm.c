@@ -6,7 +6,7 @@ static coulis_status pack(const cl_plan *plan, const coulis_model *model, cl_ste
     const float *scale = cl_model_weight(model, step->node, CL_SCALE);
     const float *shift = cl_model_weight(model, step->node, CL_SHIFT);
     coulis_status status = cl_pack_room(step, stride, stride, error);
-    for (int64_t c = 0; status == COULIS_OK && c < step->node->channels; c++) {
+    for (int64_t c = 0; !status && c < step->node->channels; c++) {
         step->weights[c] = scale ? scale[c] : 1;
         step->bias[c] = shift ? shift[c] : 0;
     }

@@ -3,7 +3,7 @@
 
 static coulis_status pack(const cl_plan *plan, const coulis_model *model, cl_step *step, coulis_error *error) {
     coulis_status status = cl_pack_room(step, cl_step_output(plan, step)->stride, 1, error);
-    for (int64_t c = 0; status == COULIS_OK && c < step->node->channels; c++)
+    for (int64_t c = 0; !status && c < step->node->channels; c++)
         step->weights[c] = cl_model_weight(model, step->node, CL_SLOPE)[c];
     return status;
 }

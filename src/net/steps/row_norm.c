@@ -39,9 +39,9 @@ static void run_all(const cl_run *run, const cl_step *step) {
 coulis_status cl_read_local(const cl_graph_reader *r, const cJSON *json, const cl_graph *graph, cl_node *node) {
     (void)graph;
     coulis_status status = cl_read_whole(r, json, "size", 1, CL_KERNEL_MAX, &node->local.size);
-    if (status == COULIS_OK) status = cl_read_number(r, json, "alpha", false, 0, 1e6, &node->local.alpha);
-    if (status == COULIS_OK) status = cl_read_number(r, json, "beta", false, 1e-3, 1e3, &node->local.beta);
-    return status == COULIS_OK ? cl_read_number(r, json, "bias", false, 1e-6, 1e6, &node->local.bias) : status;
+    if (!status) status = cl_read_number(r, json, "alpha", false, 0, 1e6, &node->local.alpha);
+    if (!status) status = cl_read_number(r, json, "beta", false, 1e-3, 1e3, &node->local.beta);
+    return status ? status : cl_read_number(r, json, "bias", false, 1e-6, 1e6, &node->local.bias);
 }
 
 const cl_step_ops cl_step_row_norm = {.name = "row_norm", .flags = CL_STEP_ACTIVATES, .run = run_all};

@@ -7,7 +7,7 @@
 static coulis_status pack(const cl_plan *plan, const coulis_model *model, cl_step *step, coulis_error *error) {
     int64_t stride = cl_step_output(plan, step)->stride;
     coulis_status status = cl_pack_room(step, stride, stride, error);
-    if (status != COULIS_OK) return status;
+    if (status) return status;
     const cl_node *norm = cl_is_norm(step->node) ? step->node : NULL;
     for (int64_t c = 0; c < step->node->channels; c++) {
         double scale, shift;
@@ -47,8 +47,8 @@ coulis_status cl_read_clip(const cl_graph_reader *r, const cJSON *json, const cl
     node->clip.low = -INFINITY;
     node->clip.high = INFINITY;
     coulis_status status = cl_read_any_number(r, json, "low", true, &node->clip.low);
-    if (status == COULIS_OK) status = cl_read_any_number(r, json, "high", true, &node->clip.high);
-    if (status == COULIS_OK && node->clip.low > node->clip.high) return cl_refuse(r, "'low' is more than 'high'");
+    if (!status) status = cl_read_any_number(r, json, "high", true, &node->clip.high);
+    if (!status && node->clip.low > node->clip.high) return cl_refuse(r, "'low' is more than 'high'");
     return status;
 }
 

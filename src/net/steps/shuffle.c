@@ -16,7 +16,7 @@ static void run_all(const cl_run *run, const cl_step *step) {
 coulis_status cl_read_shuffle(const cl_graph_reader *r, const cJSON *json, const cl_graph *graph, cl_node *node) {
     (void)graph;
     coulis_status status = cl_read_whole(r, json, "groups", 1, CL_CHANNELS_MAX, &node->groups);
-    if (status == COULIS_OK && node->channels % node->groups != 0)
+    if (!status && node->channels % node->groups != 0)
         return cl_refuse(r, "%d groups do not divide %d channels", node->groups, node->channels);
     return status;
 }

@@ -15,7 +15,7 @@ static void run_all(const cl_run *run, const cl_step *step) {
 coulis_status cl_read_slice(const cl_graph_reader *r, const cJSON *json, const cl_graph *graph, cl_node *node) {
     (void)graph;
     coulis_status status = cl_read_whole(r, json, "first", 0, node->channels - 1, &node->first);
-    if (status != COULIS_OK) return status;
+    if (status) return status;
     return cl_read_whole(r, json, "channels", 1, node->channels - node->first, &node->channels);
 }
 

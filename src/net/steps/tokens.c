@@ -10,7 +10,7 @@ static coulis_status pack(const cl_plan *plan, const coulis_model *model, cl_ste
     const float *prefix = cl_model_weight(model, node, CL_PREFIX);
     const float *position = cl_model_weight(model, node, CL_POSITION);
     coulis_status status = cl_pack_room(step, value->rows * value->stride, 1, error);
-    if (status != COULIS_OK) return status;
+    if (status) return status;
     const size_t row = (size_t)node->channels * sizeof(float);
     for (int64_t r = 0; r < node->before; r++)
         memcpy(step->weights + r * value->stride, prefix + r * node->channels, row);

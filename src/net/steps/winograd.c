@@ -62,7 +62,7 @@ static coulis_status pack(const cl_plan *plan, const coulis_model *model, cl_ste
     const int64_t padded = cl_step_output(plan, step)->stride;
     const int64_t plane = inputs * columns;
     coulis_status status = cl_pack_room(step, 36 * inputs * padded, padded, error);
-    if (status != COULIS_OK) return status;
+    if (status) return status;
     float *planes = cl_alloc((size_t)(36 * plane), sizeof *planes);
     if (!planes) return cl_fail_memory(error, "packed weights", (size_t)(36 * plane) * sizeof *planes);
     const float *weight = cl_model_weight(model, node, CL_WEIGHT); /* output, input, height, width */

@@ -1,4 +1,4 @@
-/* Reading a network's nodes from JSON: what graph.c and the graph_*.c share. */
+/* Reading a network's nodes from JSON: what graph_parse.c and the other graph_*.c share. */
 #ifndef CL_NET_GRAPH_NODE_H
 #define CL_NET_GRAPH_NODE_H
 

@@ -11,6 +11,9 @@
  * 32 registers. With 16, 8 sums, two rows of 3 weights and one input. */
 #define PIXELS (REGISTERS == 32 ? 7 : 4)
 #define ROWS 2
+/* Common filters have versions of their own, but not on the portable vectors: fmaf() of libm takes longer there than
+ * all that they save, and the compiler thirteen seconds for them. */
+#define OWN_VERSIONS (LANES > 4 || REGISTERS > 16)
 /* The largest filter with a version of its own, and what it then reads for ROWS x PIXELS outputs. */
 #define SIZE_MAX_OWN 7
 #define LINES_MAX (SIZE_MAX_OWN + ROWS - 1)
@@ -129,7 +132,7 @@ CL_INLINE void all_rows_of(const cl_depthwise *d, const int size, const int stri
 }
 
 void KERNEL(cl_depthwise)(const cl_depthwise *d) {
-    int32_t size = d->kernel_height == d->kernel_width && d->dilation == 1 ? d->kernel_width : 0;
+    int32_t size = OWN_VERSIONS && d->kernel_height == d->kernel_width && d->dilation == 1 ? d->kernel_width : 0;
     if (size == 3 && d->stride == 1) all_rows_of(d, 3, 1);
     else if (size == 3 && d->stride == 2) all_rows_of(d, 3, 2);
     else if (size == 5 && d->stride == 1) all_rows_of(d, 5, 1);

@@ -82,20 +82,11 @@ CL_INLINE void panel_rows(const cl_gemm *g, int64_t first, int64_t last, int64_t
                           const int full, const int half) {
     int64_t row = first;
     for (; row + MR <= last; row += MR) tile(g, row, column, panel, MR, full, half);
-    switch (last - row) {
-    case 1: tile(g, row, column, panel, 1, full, half); break;
-    case 2: tile(g, row, column, panel, 2, full, half); break;
-    case 3: tile(g, row, column, panel, 3, full, half); break;
-    case 4: tile(g, row, column, panel, 4, full, half); break;
-    case 5: tile(g, row, column, panel, 5, full, half); break;
-#if MR > 6
-    case 6: tile(g, row, column, panel, 6, full, half); break;
-#endif
-#if MR > 7
-    case 7: tile(g, row, column, panel, 7, full, half); break;
-#endif
-    default: break;
-    }
+    /* What is left, at most MR - 1, by tiles of 4, 2 and 1: one for each number would double the code. */
+    const int64_t left = last - row;
+    if (left & 4) tile(g, row, column, panel, 4, full, half);
+    if (left & 2) tile(g, row + (left & 4), column, panel, 2, full, half);
+    if (left & 1) tile(g, row + (left & 6), column, panel, 1, full, half);
 }
 
 void KERNEL(cl_gemm)(const cl_gemm *g) {

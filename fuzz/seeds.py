@@ -8,7 +8,6 @@ are made anew each time, by the Pillow of the tests. Archives and tables of imag
 """
 
 import argparse
-import io
 import json
 import shutil
 import subprocess
@@ -21,8 +20,6 @@ sys.path[:0] = [str(ROOT / "python"), str(ROOT / "tests" / "python")]
 
 BYTES_MAX = 16 << 10  # of an image: larger ones leave time for few tries
 FILES_MAX = 150  # of one format
-ENDINGS = {"jpg": "jpeg", "jpeg": "jpeg", "png": "png", "webp": "webp", "gif": "gif", "bmp": "bmp", "tif": "tiff",
-           "tiff": "tiff", "avif": "avif", "jp2": "jp2", "j2k": "jp2", "jxl": "jxl", "heic": "heic"}
 
 
 def own(folder):
@@ -79,51 +76,38 @@ def of_spark(path):
                         compression="snappy", row_group_size=3, write_statistics=False)
 
 
-def drawn(mode, size):
-    """A small image of any mode that Pillow writes."""
-    import numpy
-    from PIL import Image
-
-    x, y = numpy.meshgrid(numpy.arange(size[0]), numpy.arange(size[1]))
-    planes = [Image.fromarray(((x * (3 + b) + y * (5 - b)) % 256).astype("u1")) for b in range(4)]
-    if mode == "I;16":
-        return Image.fromarray(((x * 300 + y * 500) % 65536).astype("u2"))
-    return Image.merge("RGBA", planes).convert(mode)
+OTHERS = {".jxl": "JXL", ".heic": "HEIF"}  # which Pillow does not know
+# Beside those of WRITTEN in tests/python/test_formats.py.
+MORE = [*[("JPEG", mode, {}) for mode in ("L", "RGB", "CMYK")],
+        ("JPEG", "RGB", {"progressive": True}), ("JPEG", "RGB", {"subsampling": 1}),
+        *[("PNG", mode, {}) for mode in ("1", "L", "LA", "P", "RGB", "RGBA")],
+        ("WEBP", "RGB", {}), ("WEBP", "RGBA", {}), ("WEBP", "RGBA", {"lossless": True})]
 
 
 def images(folder, data):
+    import numpy
     from PIL import Image, features
+    from test_formats import WRITTEN, drawn, saved
 
-    compressed = [{"compression": c} for c in ("tiff_lzw", "tiff_adobe_deflate", "packbits", "zstd", "jpeg")]
-    kinds = {
-        "jpeg": [("L", {}), ("RGB", {}), ("RGB", {"progressive": True}), ("CMYK", {}), ("RGB", {"subsampling": 1})],
-        "png": [("1", {}), ("L", {}), ("LA", {}), ("P", {}), ("RGB", {}), ("RGBA", {}), ("I;16", {})],
-        "webp": [("RGB", {}), ("RGBA", {}), ("RGBA", {"lossless": True})],
-        "gif": [("1", {}), ("L", {}), ("L", {"interlace": 0}), ("RGBA", {})],
-        "bmp": [("1", {}), ("L", {}), ("P", {}), ("RGB", {}), ("RGBA", {})],
-        "tiff": [("RGB", {"big_tiff": True}), ("1", {"compression": "group4"}), ("I;16", {}),
-                 *[(mode, more) for mode in ("L", "RGB", "CMYK") for more in [{}, *compressed]]],
-        "avif": [("RGB", {}), ("RGBA", {}), ("RGB", {"subsampling": "4:4:4"})],
-        "jp2": [("L", {}), ("LA", {}), ("RGB", {}), ("RGBA", {}), ("RGB", {"tile_size": (8, 8)}),
-                ("RGB", {"no_jp2": True})],
-    }
-    for kind, wanted in kinds.items():
-        (folder / kind).mkdir(parents=True, exist_ok=True)
-        if kind == "avif" and not features.check("avif"):
-            print("avif: no seeds, as this Pillow writes none", flush=True)
-            continue
-        for number, (mode, more) in enumerate(wanted):
-            for size in ((17, 23), (48, 32)):
-                out = io.BytesIO()
-                drawn(mode, size).save(out, "JPEG2000" if kind == "jp2" else kind.upper(), **more)
-                (folder / kind / f"made-{number}-{size[0]}").write_bytes(out.getvalue())
+    made = {}
+    for kind, mode, settings in [*MORE, *WRITTEN]:
+        if kind == "AVIF" and not features.check("avif"):
+            continue  # this Pillow writes none
+        for size in ((17, 23), (48, 32)):
+            made.setdefault(kind, []).append(saved(drawn(mode, size), kind, **settings))
+    grey = Image.fromarray(numpy.asarray(drawn("L", (17, 23))).astype("u2") * 257)
     frames = [drawn("RGB", (20, 16)).rotate(90 * turn) for turn in range(3)]
-    for kind in ("gif", "webp", "png", "tiff"):
-        frames[0].save(folder / kind / "frames", Image.registered_extensions()[f".{kind}"], save_all=True,
-                       append_images=frames[1:])
+    for kind in ("PNG", "TIFF"):
+        made[kind].append(saved(grey, kind))
+    for kind in ("GIF", "WEBP", "PNG", "TIFF"):
+        made[kind].append(saved(frames[0], kind, save_all=True, append_images=frames[1:]))
+    for kind, files in made.items():
+        (folder / kind).mkdir(parents=True, exist_ok=True)
+        for number, content in enumerate(files):
+            (folder / kind / f"made-{number}").write_bytes(content)
     found = {}
     for path in sorted(path for folder in data for path in folder.rglob("*")):
-        kind = ENDINGS.get(path.suffix.lower().lstrip("."))
+        kind = OTHERS.get(path.suffix.lower()) or Image.registered_extensions().get(path.suffix.lower())
         if kind and 0 < path.stat().st_size <= BYTES_MAX:
             found.setdefault(kind, []).append(path)
     for kind, paths in found.items():

@@ -1,10 +1,10 @@
 #include "image/format.h"
 
-#include <stdbool.h>
 #include <string.h>
+#include <strings.h>
 
 /* One row for each signature. Order matters where one begins as another does. */
-static const cl_format formats[] = {
+static const cl_image_format formats[] = {
     {0, 3, "\xff\xd8\xff", "JPEG", cl_jpeg_open},
     {0, 8, "\x89PNG\r\n\x1a\n", "PNG", cl_png_open},
     {0, 12, "RIFF????WEBP", "WebP", cl_webp_open},
@@ -52,7 +52,12 @@ static const cl_format formats[] = {
     {0, 4, "RIFF", "RIFF", NULL},
 };
 
-static bool matches(const cl_format *format, const uint8_t *bytes, size_t size) {
+static const char *const endings[] = {"jpg", "jpeg", "jpe",  "jfif", "png",  "apng", "webp", "gif", "bmp",
+                                      "dib", "tif",  "tiff", "avif", "heic", "heif", "jp2",  "j2k", "jpx",
+                                      "jxl", "ico",  "ppm",  "pgm",  "pbm",  "tga",  "psd",  "svg", "dng",
+                                      "cr2", "cr3",  "nef",  "arw",  "orf",  "rw2",  "raf",  "pef", "srw"};
+
+static bool matches(const cl_image_format *format, const uint8_t *bytes, size_t size) {
     if (size < format->offset + format->length) return false;
     for (size_t i = 0; i < format->length; i++) {
         if (format->signature[i] != '?' && (uint8_t)format->signature[i] != bytes[format->offset + i]) return false;
@@ -67,9 +72,9 @@ static bool is_netpbm(const uint8_t *bytes, size_t size) {
 }
 
 /* HTML, SVG and other text, by the first 512 bytes. */
-static const cl_format *text_kind(const uint8_t *bytes, size_t size) {
-    static const cl_format svg = {.name = "SVG"}, html = {.name = "HTML"}, text = {.name = "text"},
-                           unknown = {.name = ""};
+static const cl_image_format *text_kind(const uint8_t *bytes, size_t size) {
+    static const cl_image_format svg = {.name = "SVG"}, html = {.name = "HTML"}, text = {.name = "text"},
+                                 unknown = {.name = ""};
     char start[513];
     size_t length = size < sizeof start - 1 ? size : sizeof start - 1;
     for (size_t i = 0; i < length; i++) {
@@ -82,10 +87,17 @@ static const cl_format *text_kind(const uint8_t *bytes, size_t size) {
     return strstr(start, "<html") || strstr(start, "<!doctype html") ? &html : &text;
 }
 
-const cl_format *cl_format_of(const uint8_t *bytes, size_t size) {
-    static const cl_format netpbm = {.name = "PNM"};
+const cl_image_format *cl_format_of(const uint8_t *bytes, size_t size) {
+    static const cl_image_format netpbm = {.name = "PNM"};
     for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
         if (matches(&formats[i], bytes, size)) return &formats[i];
     }
     return is_netpbm(bytes, size) ? &netpbm : text_kind(bytes, size);
+}
+
+bool cl_is_image_name(const char *name) {
+    const char *slash = strrchr(name, '/'), *dot = strrchr(slash ? slash : name, '.');
+    for (size_t i = 0; dot && i < sizeof endings / sizeof *endings; i++)
+        if (strcasecmp(dot + 1, endings[i]) == 0) return true;
+    return false;
 }

@@ -2,17 +2,22 @@
 #ifndef CL_IMAGE_FORMAT_H
 #define CL_IMAGE_FORMAT_H
 
+#include <stdbool.h>
+
 #include "image/decoder.h"
 
-typedef struct cl_format {
+typedef struct cl_image_format {
     size_t offset, length;
     const char *signature; /* `length` bytes at `offset`; '?' stands for any byte */
     const char *name;
     coulis_status (*open)(cl_source *image, cl_decoder **decoder); /* NULL: recognized, but not decoded */
-} cl_format;
+} cl_image_format;
 
 /* The row of the table that `bytes` begin as. Where none fits, a row without `open` whose name says what the bytes look
  * like, "" when like nothing known. Static storage. */
-const cl_format *cl_format_of(const uint8_t *bytes, size_t size);
+const cl_image_format *cl_format_of(const uint8_t *bytes, size_t size);
+
+/* Whether a file's name ends as an image's does, of any format, decoded or not. */
+bool cl_is_image_name(const char *name);
 
 #endif

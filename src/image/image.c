@@ -71,7 +71,7 @@ static coulis_status check_arguments(int32_t width, int32_t height, const uint8_
 }
 
 static coulis_status open_decoder(cl_source *image, cl_decoder **decoder) {
-    const cl_format *format = cl_format_of(image->bytes, image->size);
+    const cl_image_format *format = cl_format_of(image->bytes, image->size);
     if (format->open) return format->open(image, decoder);
     bool known = *format->name != '\0';
     return cl_source_fail(image, COULIS_UNSUPPORTED, "is not an image of a format that coulis reads%s%s%s",

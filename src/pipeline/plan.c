@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "image/format.h"
 #include "pipeline/clock.h"
 #include "source/path_text.h"
 

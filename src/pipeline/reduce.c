@@ -6,11 +6,11 @@
 #include "base/files.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "image/format.h"
 #include "pca/pca.h"
 #include "pipeline/clock.h"
 #include "pipeline/output.h"
 #include "pipeline/recipe.h"
-#include "source/choose.h"
 
 /* Progress of a fit, handed on in the job's own terms. */
 typedef struct fit_progress {

@@ -193,14 +193,3 @@ cl_verdict cl_choose_names(const coulis_source_options *options, const char *pat
     }
     return CL_TAKE;
 }
-
-bool cl_is_image_name(const char *name) {
-    static const char *const endings[] = {"jpg", "jpeg", "jpe",  "jfif", "png",  "apng", "webp", "gif", "bmp",
-                                          "dib", "tif",  "tiff", "avif", "heic", "heif", "jp2",  "j2k", "jpx",
-                                          "jxl", "ico",  "ppm",  "pgm",  "pbm",  "tga",  "psd",  "svg", "dng",
-                                          "cr2", "cr3",  "nef",  "arw",  "orf",  "rw2",  "raf",  "pef", "srw"};
-    const char *dot = strrchr(last_name(name, strlen(name)), '.');
-    for (size_t i = 0; dot && i < sizeof endings / sizeof *endings; i++)
-        if (strcasecmp(dot + 1, endings[i]) == 0) return true;
-    return false;
-}

@@ -38,7 +38,4 @@ cl_verdict cl_choose_name(const coulis_source_options *options, const char *name
 /* The same for every name of a path, as archives and object stores have them: folders are not entered one by one. */
 cl_verdict cl_choose_names(const coulis_source_options *options, const char *path);
 
-/* Whether a name ends as an image's does, of any kind, known to coulis or not. */
-bool cl_is_image_name(const char *name);
-
 #endif

@@ -7,6 +7,7 @@
 
 #include "base/disk.h"
 #include "base/error.h"
+#include "image/format.h"
 #include "remote/remote.h"
 #include "source/choose.h"
 #include "source/inputs.h"

@@ -83,7 +83,8 @@ class Sums:
         """
         if not isinstance(other, Sums):
             raise TypeError(f"other must be Moments, not {type(other).__name__}")
-        first, second = sorted((self, other), key=id)  # one order for all, so that nobody waits for somebody waiting
+        both: list[Sums] = [self, other]
+        first, second = sorted(both, key=id)  # one order for all, so that nobody waits for somebody waiting
         with first._lock, second._lock:
             _library.call("coulis_moments_merge", self._handle, other._handle)
         return self

@@ -42,7 +42,7 @@ def matmul(c):
     if isinstance(first, numpy.ndarray):
         if not isinstance(second, (Value, Loose)):
             raise Refused("its second input is no map")
-        return _asked(c, first, Loose.of(second, c.builder.batch))
+        return _asked(first, Loose.of(second, c.builder.batch))
     if not isinstance(first, (Value, Loose)) or not isinstance(second, (Value, Loose)):
         raise Refused("it multiplies something other than two maps")
     first, second = (Loose.of(value, c.builder.batch) for value in (first, second))
@@ -58,7 +58,7 @@ def matmul(c):
     return Loose(first.map, first.batch, [*first.axes[:-1], (KEYS,)], first.first, scores)
 
 
-def _asked(c, q, k):
+def _asked(q, k):
     """Scores of queries that are a part of the network: one for each head."""
     each = k.axes[-2]
     if q.ndim != len(k.axes) or q.shape[-2] != 1 or len(each) != 1 or q.shape[-1] != k.shape[-2]:

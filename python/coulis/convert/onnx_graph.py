@@ -213,7 +213,7 @@ class Context:
 
     # ---- windows --------------------------------------------------------------------------------
 
-    def window(self, kernel, size, reach):
+    def window(self, size, reach):
         """Stride, padding [top, left, bottom, right] and rounding up, and the size of the result."""
         stride = self.wholes("strides", [1, 1], 1)
         how = self.attributes.get("auto_pad", b"NOTSET")

@@ -29,7 +29,7 @@ def conv(c):
         tensors["bias"] = bias
     dilation = c.wholes("dilations", [1, 1], 1)
     reach = [(kernel[way] - 1) * dilation[way] + 1 for way in (HEIGHT, WIDTH)]
-    stride, padding, counts = c.window(kernel, value.map.size, reach)
+    stride, padding, counts = c.window(value.map.size, reach)
     source = value.map
     if any(before >= reach[place % 2] for place, before in enumerate(padding)):
         source, padding = onnx_moves.border(c, source, padding, 0.0), [0, 0, 0, 0]

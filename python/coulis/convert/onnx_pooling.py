@@ -14,7 +14,7 @@ def pool(kind):
         if c.wholes("dilations", [1, 1], 1) != [1, 1] or any(c.node.outputs[1:]):
             raise Refused("it has dilations, or gives places as well as values")
         height, width, channels = value.map.size
-        stride, padding, counts = c.window(kernel, value.map.size, kernel)
+        stride, padding, counts = c.window(value.map.size, kernel)
         if kernel == [height, width] and not any(padding):
             return Value.nchw(c.emit(f"global_{kind}_pool", [value.map], (1, 1, channels)))
         source, fields = value.map, {}

@@ -26,7 +26,6 @@ typedef struct dedup {
     int32_t collections;
     int64_t nodes;
     int64_t *parent;
-    int64_t same_files; /* groups of equal hashes joined */
     cl_pairs_work work;
     member *members;
     int64_t member_count, group_count;

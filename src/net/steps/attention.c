@@ -17,7 +17,7 @@ typedef struct shape {
     int64_t queries, keys, channels, head; /* rows of q, rows of k and v, channels of the result, of a head */
     int64_t q_stride, k_stride;            /* from row to row */
     int64_t block, score_stride, head_stride;
-    int64_t k_at, v_at, scores_at, result_at, sums_at, count; /* the parts of the scratch memory, and its size */
+    int64_t v_at, scores_at, result_at, sums_at, count; /* the parts of the scratch memory after k, and its size */
 } shape;
 
 static int64_t lines(int64_t count) { return (count + CL_ALIGNMENT - 1) / CL_ALIGNMENT * CL_ALIGNMENT; }

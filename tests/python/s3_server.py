@@ -59,3 +59,20 @@ def caller(command, server, folder):
         return done
 
     return call
+
+
+# ---- fixtures, of the test files that import them ----
+
+
+@pytest.fixture(scope="module")
+def server(root, tmp_path_factory):
+    """The address of a server over the buckets in `root`."""
+    with serve(root, tmp_path_factory.mktemp("log") / "s3.log") as url:
+        yield url
+
+
+@pytest.fixture
+def coulis(command, server, tmp_path):
+    """Runs the command in an empty folder, with a cache there."""
+    call = caller(command, server, tmp_path)
+    return lambda *arguments, **more: call(*arguments, **{"XDG_CACHE_HOME": str(tmp_path / "cache"), **more})

@@ -9,7 +9,7 @@ import pytest
 from conftest import draw_image, save_image
 from results import assert_same_parts, read
 from remote_servers import Faults, Server, send
-from s3_server import NEEDED, caller, serve
+from s3_server import NEEDED, caller, server  # noqa: F401
 
 MANY = 2000 if os.environ.get("COULIS_TEST_LONG") else 100
 PLACE = "s3://pictures/all"
@@ -32,12 +32,6 @@ def root(tmp_path_factory):
     (root / "pictures" / "all" / "red" / "@eaDir").mkdir()
     draw_image(1, (50, 50)).save(root / "pictures" / "all" / "red" / "@eaDir" / "thumb.png")
     return root
-
-
-@pytest.fixture(scope="module")
-def server(root, tmp_path_factory):
-    with serve(root, tmp_path_factory.mktemp("log") / "s3.log") as url:
-        yield url
 
 
 @pytest.fixture

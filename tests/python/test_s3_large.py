@@ -14,7 +14,7 @@ import pyarrow.parquet as parquet
 import pytest
 from conftest import draw_image
 from remote_servers import Faults, Server, folder_of, send
-from s3_server import NEEDED, caller, environment, serve
+from s3_server import NEEDED, caller, coulis, environment, server  # noqa: F401
 
 import coulis as package
 
@@ -56,18 +56,6 @@ def root(tmp_path_factory):
         assert (bucket / name).stat().st_size > LARGE
     assert (bucket / "all.tar").stat().st_size > 20_000_000
     return root
-
-
-@pytest.fixture(scope="module")
-def server(root, tmp_path_factory):
-    with serve(root, tmp_path_factory.mktemp("log") / "s3.log") as url:
-        yield url
-
-
-@pytest.fixture
-def coulis(command, server, tmp_path):
-    call = caller(command, server, tmp_path)
-    return lambda *arguments, **more: call(*arguments, **{"XDG_CACHE_HOME": str(tmp_path / "cache"), **more})
 
 
 NAMES = ("all.tar", "all.zip", "all.parquet", "one.bmp", "untagged.bmp")

@@ -13,7 +13,7 @@ import time
 import pytest
 from conftest import draw_image
 from remote_servers import Faults, Server
-from s3_server import NEEDED, caller, environment, serve
+from s3_server import NEEDED, caller, coulis, environment, serve  # noqa: F401
 
 import coulis as package
 
@@ -41,12 +41,6 @@ def root(tmp_path):
 def server(root, tmp_path):
     with serve(root, tmp_path / "s3.log") as url:
         yield url
-
-
-@pytest.fixture
-def coulis(command, server, tmp_path):
-    call = caller(command, server, tmp_path)
-    return lambda *arguments, **more: call(*arguments, **{"XDG_CACHE_HOME": str(tmp_path / "cache"), **more})
 
 
 @pytest.fixture

@@ -13,6 +13,17 @@ static void normalize(const cl_plan *plan, const uint8_t *rgb, float *out) {
     }
 }
 
+void cl_run_rows(const cl_run *run, const cl_step *step) {
+    step->ops->rows(run, step, cl_step_output(run->plan, step)->rows * run->images, cl_value_data(run, step->inputs[0]),
+                    cl_value_data(run, step->output));
+}
+
+void cl_run_row_lines(const cl_run *run, const cl_step *step, int32_t y, int32_t end) {
+    for (; y < end; y++)
+        step->ops->rows(run, step, cl_step_output(run->plan, step)->width, cl_value_line(run, step->inputs[0], y),
+                        cl_value_line(run, step->output, y));
+}
+
 static void run_step(const cl_run *run, const cl_step *step) {
     step->ops->run(run, step);
     if (!(step->ops->flags & CL_STEP_ACTIVE))

@@ -39,11 +39,17 @@ struct cl_step_ops {
     coulis_status (*pack)(const cl_plan *plan, const coulis_model *model, cl_step *step, coulis_error *error);
     /* Numbers of scratch memory it needs to run; NULL for none. */
     int64_t (*scratch)(const cl_plan *plan, const cl_step *step);
+    /* Of steps whose `run` and `run_lines` are those below: `count` rows. */
+    void (*rows)(const cl_run *run, const cl_step *step, int64_t count, const float *in, float *out);
     void (*run)(const cl_run *run, const cl_step *step);
     /* Lines y .. end-1 of the result of one image, at most lines_together of them; NULL: it can't be streamed. */
     void (*run_lines)(const cl_run *run, const cl_step *step, int32_t y, int32_t end);
     int32_t lines_together; /* that share input; 0: one */
 };
+
+/* Of steps that make each row of the result from the same row of their one input. */
+void cl_run_rows(const cl_run *run, const cl_step *step);
+void cl_run_row_lines(const cl_run *run, const cl_step *step, int32_t y, int32_t end);
 
 /* Those of the operators, and special convolutions. */
 #define CL_DECLARE_STEP(op, name, least, most, fields, step, ...) extern const cl_step_ops cl_step_##step;

@@ -23,17 +23,6 @@ static void rows(const cl_run *run, const cl_step *step, int64_t count, const fl
                               step->high, out);
 }
 
-static void run_all(const cl_run *run, const cl_step *step) {
-    rows(run, step, cl_step_output(run->plan, step)->rows * run->images, cl_value_data(run, step->inputs[0]),
-         cl_value_data(run, step->output));
-}
-
-static void run_lines(const cl_run *run, const cl_step *step, int32_t y, int32_t end) {
-    for (; y < end; y++)
-        rows(run, step, cl_step_output(run->plan, step)->width, cl_value_line(run, step->inputs[0], y),
-             cl_value_line(run, step->output, y));
-}
-
 static void lower(const cl_plan *plan, cl_step *step) {
     (void)plan;
     const cl_node *node = step->node;
@@ -57,6 +46,7 @@ const cl_step_ops cl_step_scale = {
     .flags = CL_STEP_CLAMPS | CL_STEP_ACTIVATES,
     .lower = lower,
     .pack = pack,
-    .run = run_all,
-    .run_lines = run_lines,
+    .rows = rows,
+    .run = cl_run_rows,
+    .run_lines = cl_run_row_lines,
 };

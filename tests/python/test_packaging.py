@@ -15,9 +15,10 @@ if not (RECIPES / "debian").is_dir():
 
 def libraries():
     """The Debian packages of libraries that ./run build installs."""
-    script = (ROOT / "run").read_text()
-    prepare = script[script.index("\nprepare() {"):]
-    return set(re.findall(r"\b(?:lib[\w.+-]+-dev|zlib1g-dev|libjs-leaflet)\b", prepare[:prepare.index("\n}")]))
+    listed = re.search(r"^prepare_python\(\) \{(.*?)^\}", (ROOT / "run").read_text(), re.MULTILINE | re.DOTALL)[1]
+    found = set(re.findall(r"\b(?:lib[\w.+-]+-dev|zlib1g-dev|libjs-leaflet)\b", listed))
+    assert {"libjpeg-dev", "zlib1g-dev", "libjs-leaflet"} < found
+    return found
 
 
 def test_version():

@@ -35,5 +35,5 @@ def test_help_after_a_verb_starts_nothing(script):
 
 def test_an_unknown_verb_is_refused(script):
     done = asked(script, "dance")
-    assert done.returncode == 2 and "./run build" in done.stderr
+    assert done.returncode == 2 and "./run build" in done.stderr and "unknown command 'dance'" in done.stderr
     assert asked(script, "dance", "--help").returncode == 0

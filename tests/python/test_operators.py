@@ -99,7 +99,7 @@ def net_concat_of_64(net):
     return net.end(net("concat", *[net("clip", node, low=index / 64) for index in range(64)]))
 
 
-def net_concat_of_vectors_and_pictures(net):
+def net_concat_of_vectors_and_images(net):
     node = net("concat", "image", net("relu", "image"), "image")
     vector = net("concat", net("global_average_pool", node), net("global_max_pool", "image"))
     return net.end(node, net("batch_norm", vector, epsilon=0.1), net("dense", vector, units=4))
@@ -160,7 +160,7 @@ def net_global_pools_of_large_maps(net):
     return net.end(net("global_max_pool", node), net("global_average_pool", node), net("global_average_pool", "image"))
 
 
-def net_picture_pooled_scaled_and_padded(net):
+def net_image_pooled_scaled_and_padded(net):
     node = net("pad", net.norm(net.pool("max_pool", "image", (2, 2), (2, 2), "same")), padding=[1, 1, 0, 0], value=2)
     node = net("add", net("conv", node, channels=3, kernel=1, bias=True), node)
     return net.end(net("subtract", net("conv", "image", channels=3, kernel=3), "image"), net("flatten", node))
@@ -303,7 +303,7 @@ def test_operators_agree_with_onnx_runtime(name, tmp_path):
 
 
 def random_operators(seed):
-    """A network of random operators, each on any earlier values that fit, the picture among them."""
+    """A network of random operators, each on any earlier values that fit, the image among them."""
     generator = numpy.random.default_rng(seed)
 
     def pick(*values):

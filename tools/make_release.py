@@ -49,7 +49,7 @@ def make_sdist():
     gather_licences(System(os.uname().machine), licences)
     folder = BUILD / "deps" / "leaflet"
     folder.mkdir(exist_ok=True)
-    for name in ("leaflet.css", "leaflet.min.js"):
+    for name in ("leaflet.css", "leaflet.min.js", "leaflet.js"):  # the last is the source of the second
         shutil.copy(LEAFLET / name, folder)
     shutil.copy(licences / "libjs-leaflet.txt", folder / "LICENSE")
     shutil.copy(licences / "efficientnet-lite0.txt", BUILD / "models" / "efficientnet-lite0.LICENSE")

@@ -225,6 +225,9 @@ def test_every_input_has_its_row(coulis, dirty, tmp_path):
     reduced = {os.path.basename(r["path"]): r for r in read(tmp_path / "out", "reduced").to_pylist()}
     assert all((reduced[name]["pca"] is None) == (row["status"] != "ok") for name, row in rows.items())
     assert "9 images, 3 with a vector" in done.stderr
+    assert "--max-pixels" in done.stderr and "--truncated keep" in done.stderr  # the ways out
+    kept = coulis("run", dirty, "-o", "kept", "-k", 1, "--truncated", "keep", code=3)
+    assert "--max-pixels" in kept.stderr and "--truncated keep" not in kept.stderr
     coulis("run", dirty, "-o", "strict", "-k", 1, "--strict", code=1)
 
 

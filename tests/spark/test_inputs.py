@@ -1,5 +1,7 @@
 """Images by a folder, by a list of paths, as a stream, and by a function of SQL: the same vectors."""
 
+import csv
+import json
 import subprocess
 
 import pytest
@@ -52,12 +54,16 @@ def test_small_images_make_few_tasks(spark, folder, expected):
         spark.conf.set(key, kept)
 
 
-@pytest.mark.parametrize("kind", ["parquet", "csv"])
+@pytest.mark.parametrize("kind", ["parquet", "csv", "jsonl"])
 def test_a_list_of_the_command_is_the_input(spark, s3, folder, expected, tmp_path, kind):
-    listed = tmp_path / f"paths.{kind}"
+    listed = tmp_path / f"paths.{'csv' if kind == 'jsonl' else kind}"
     done = subprocess.run([REPOSITORY / "build" / "coulis", "list", f"s3://{BUCKET}-listed/listed", "-o", listed],
                           env=s3.environment(PATH="/usr/bin"), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+    if kind == "jsonl":  # which other programs write
+        rows = csv.DictReader(listed.read_text().splitlines())
+        listed = listed.with_suffix(".jsonl")
+        listed.write_text("".join(json.dumps(row) + "\n" for row in rows))
     images = read_manifest(spark, f"file://{listed}", images_per_task=10)
     assert images.rdd.getNumPartitions() == 3 and {"path", "label"} <= set(images.columns)
     assert found(ImageFeaturizer(inputCol="path").transform(images)) == expected

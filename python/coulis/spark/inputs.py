@@ -49,7 +49,8 @@ def read_manifest(spark, path, images_per_task=TASK_IMAGES):
     ----------
     spark : SparkSession
     path : str
-        A file or folder of Parquet; ``.csv`` or ``.tsv`` with a header. It needs a column ``path``.
+        A file or folder of Parquet; ``.csv`` or ``.tsv`` with a header; ``.jsonl`` or ``.ndjson``, an object in each
+        line. It needs a column ``path``.
     images_per_task : int
         A list is one small file, which Spark would give to a single task.
 
@@ -62,6 +63,8 @@ def read_manifest(spark, path, images_per_task=TASK_IMAGES):
         # As RFC 4180 has it: a quote is doubled, and a cell may hold the end of a line.
         rows = spark.read.csv(path, header=True, sep="\t" if path.endswith(".tsv") else ",", quote='"', escape='"',
                               multiLine=True)
+    elif path.endswith((".jsonl", ".ndjson")):
+        rows = spark.read.json(path)
     else:
         rows = spark.read.parquet(path)
     _frames.check_columns(rows, "path", [])

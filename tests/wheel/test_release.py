@@ -88,9 +88,11 @@ def test_conda_recipe_renders(artefacts, tmp_path):
     python = tmp_path / "venv" / "bin" / "python"
     run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "-r",
         ROOT / "requirements" / "recipe.txt")
+    # The glibc is one of conda-forge's global variants, which come with its channel.
     program = ("import sys, rattler_build as r\n"
                "recipe = r.Stage0Recipe.from_file(sys.argv[1])\n"
-               "found = recipe.render(r.VariantConfig({'python': ['3.9', '3.12', '3.13']}))\n"
+               "variants = {'python': ['3.9', '3.12', '3.13'], 'c_stdlib': ['sysroot'], 'c_stdlib_version': ['2.28']}\n"
+               "found = recipe.render(r.VariantConfig(variants))\n"
                "print(*found, sep='\\n')\n")
     said = run(python, "-c", program, ROOT / "packaging" / "conda" / "recipe.yaml")
     assert len(re.findall(r"package='coulis', version='[\d.]+', build_string='py3(?:9|12|13)", said)) == 3
@@ -128,14 +130,15 @@ def test_image_of_the_dockerfile(buildah, clean_python, tmp_path):
 
 
 def test_debian_packages_install(buildah, tmp_path):
-    (tmp_path / "a.png").write_bytes(png(1, 0))
     container = run(*buildah, "from", "--pull-never", "debian:12-slim").strip()
     for package in DIST.glob("*.deb"):
         run(*buildah, "copy", container, package, "/packages/")
     inside = [*buildah, "run", "--isolation", "chroot", container, "--", "sh", "-ec"]
     run(*inside, "apt-get update -qq; apt-get install -qq -y --no-install-recommends /packages/coulis_*.deb "
                  "/packages/coulis-models_*.deb /packages/libcoulis1_*.deb man-db >/dev/null")
-    run(*buildah, "copy", container, tmp_path / "a.png", "/tmp/images/")
+    for number in (1, 2):
+        (tmp_path / f"{number}.png").write_bytes(png(number, 0))
+        run(*buildah, "copy", container, tmp_path / f"{number}.png", "/tmp/images/")
     said = run(*inside, "coulis models list; cd /tmp; coulis run images -o out; man -w coulis; "
                         "ls /usr/share/bash-completion/completions/coulis /usr/share/zsh/vendor-completions/_coulis "
                         "/usr/share/fish/vendor_completions.d/coulis.fish out/pca.safetensors")

@@ -36,7 +36,7 @@ static const cl_step_ops *step_of(const cl_graph *graph, const cl_node *node) {
 #define STEP(op, name, least, most, fields, step, ...) [CL_OP_##op] = &cl_step_##step,
     static const cl_step_ops *const steps[] = {CL_OPERATORS(STEP)};
     static const cl_step_ops *const special[] = {&cl_step_depthwise, &cl_step_winograd, &cl_step_pointwise};
-    for (int i = 0; node->op == CL_OP_CONV && i < 3; i++)
+    for (size_t i = 0; node->op == CL_OP_CONV && i < sizeof special / sizeof *special; i++)
         if (special[i]->accepts(graph, node)) return special[i];
     return steps[node->op];
 }

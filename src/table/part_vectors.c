@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/smaller.h"
 #include "table/part_reader.h"
 
 /* Numbers whose levels are read at a time. */
@@ -47,7 +48,7 @@ typedef struct cursor {
 static int64_t next_numbers(const cl_part_reader *reader, const cursor *at, const int16_t *levels, int64_t i,
                             int64_t count, int16_t full) {
     if (at->numbers == 0 || at->numbers >= reader->length) return 0;
-    const int64_t left = reader->length - at->numbers, next = count - i < left ? count - i : left;
+    const int64_t next = cl_smaller(reader->length - at->numbers, count - i);
     int16_t other = 0;
     for (int64_t j = i; j < i + next; j++) other = (int16_t)(other | (levels[j] ^ full) | (levels[BATCH + j] ^ 1));
     if (other == 0) return next;

@@ -1,8 +1,8 @@
 """Networks of keras.applications, exported by tf2onnx and imported, against Keras itself and ONNX Runtime.
 
-Part of the group `keras`, whose environment has Keras and tf2onnx. The weights are random, as no published ones are
-at hand; batch-norm statistics are near those of the images, as after training: with others, the features of deep
-networks come out the same for every image, and prove nothing.
+Part of the group `keras`, whose environment has Keras and tf2onnx. Published weights cannot be fetched here, so they
+are random. Batch-norm statistics are close to those of the images, as they are after training: otherwise deep networks
+give the same features for every image, which proves nothing.
 """
 
 import os

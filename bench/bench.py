@@ -20,8 +20,20 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "python"), str(ROOT / "tests" / "python"), str(ROOT / "bench")]
 PAUSE = 0.3  # seconds: threads of the program before may still look for work instead of sleeping (OpenBLAS, OpenMP)
-GROUPS = ("net", "transformers", "kernels", "zeros", "decode", "run", "pca", "neighbours", "recipes", "sources",
-          "collection", "view")
+GROUPS = (
+    "net",
+    "transformers",
+    "kernels",
+    "zeros",
+    "decode",
+    "run",
+    "pca",
+    "neighbours",
+    "recipes",
+    "sources",
+    "collection",
+    "view",
+)
 
 
 def machine():
@@ -62,14 +74,18 @@ def table(title, figures, unit, more_is_better=True, ours="coulis"):
     for name, values in figures.items():
         ratio = medians[ours] / medians[name] if more_is_better else medians[name] / medians[ours]
         rows[name] = {"median": medians[name], "min": min(values), "max": max(values), "coulis_ratio": ratio}
-        print(f"| {name} | {medians[name]:.4g} | {min(values):.4g} - {max(values):.4g} | "
-              + ("" if name == ours else f"{ratio:.2f} times as fast") + " |")
+        print(
+            f"| {name} | {medians[name]:.4g} | {min(values):.4g} - {max(values):.4g} | "
+            + ("" if name == ours else f"{ratio:.2f} times as fast")
+            + " |"
+        )
     return {"title": title, "unit": unit, "rows": rows}
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="./run bench", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="./run bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("groups", nargs="*", metavar="GROUP", help=f"{', '.join(GROUPS)} (default: all)")
     parser.add_argument("--seconds", type=float, default=3, help="of one round of one program")
     parser.add_argument("--rounds", type=int, default=5)
@@ -88,7 +104,8 @@ def main():
         results += importlib.import_module(f"bench_{group}").run(arguments)
     if arguments.json:
         pathlib.Path(arguments.json).write_text(
-            json.dumps({"machine": machine(), "date": time.strftime("%Y-%m-%d"), "results": results}, indent=1))
+            json.dumps({"machine": machine(), "date": time.strftime("%Y-%m-%d"), "results": results}, indent=1)
+        )
 
 
 if __name__ == "__main__":

@@ -39,15 +39,25 @@ ENVIRONMENT |= {"OMP_WAIT_POLICY": "PASSIVE", "PYTHONPATH": f"{ROOT / 'python'}:
 def measure(command, **more):
     """Seconds, seconds of CPU and the peak memory of a program."""
     began = time.perf_counter()
-    process = subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                               text=True, env=ENVIRONMENT, **more)
+    process = subprocess.Popen(
+        [str(word) for word in command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=ENVIRONMENT,
+        **more,
+    )
     output, errors = process.stdout.read(), process.stderr.read()
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise SystemExit(f"{' '.join(map(str, command))}: {errors}")
-    return {"seconds": time.perf_counter() - began, "cpu_seconds": used.ru_utime + used.ru_stime,
-            "peak_bytes": 1024 * used.ru_maxrss, "output": output}
+    return {
+        "seconds": time.perf_counter() - began,
+        "cpu_seconds": used.ru_utime + used.ru_stime,
+        "peak_bytes": 1024 * used.ru_maxrss,
+        "output": output,
+    }
 
 
 def median(figures, name):
@@ -63,8 +73,10 @@ def line(name, figures, ours=None):
 
 
 def head(title):
-    print(f"\n{title}\n\n| program | seconds | CPU seconds | MiB | CPU seconds to those of coulis |\n"
-          "| --- | ---: | ---: | ---: | ---: |")
+    print(
+        f"\n{title}\n\n| program | seconds | CPU seconds | MiB | CPU seconds to those of coulis |\n"
+        "| --- | ---: | ---: | ---: | ---: |"
+    )
 
 
 # ---- apply and grow ----
@@ -104,8 +116,13 @@ def killed(command, kills, seconds, **more):
     `seconds`."""
     chance = random.Random(7)
     for _ in range(kills):
-        process = subprocess.Popen([str(word) for word in command], stdout=subprocess.DEVNULL,
-                                   stderr=subprocess.DEVNULL, env=ENVIRONMENT, **more)
+        process = subprocess.Popen(
+            [str(word) for word in command],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=ENVIRONMENT,
+            **more,
+        )
         try:
             process.wait(chance.uniform(0.02, 1) * seconds)
         except subprocess.TimeoutExpired:
@@ -154,8 +171,10 @@ def grow(folder, arguments):
         killed([*COMMAND, "run", "fruits", "-o", "killed", *small], kills, median(grown, "seconds"), cwd=folder)
         check_same(folder / "killed", folder / "fresh", "grown while killed and from nothing differ")
         print(f"\nkilled {kills} times on the way, the whole job and the growing one give the same bytes")
-    head(f"{len(paths)} images: the whole job, apply, and one added, one changed, one removed (the same bytes as from "
-         "nothing)")
+    head(
+        f"{len(paths)} images: the whole job, apply, and one added, one changed, one removed (the same bytes as from "
+        "nothing)"
+    )
     rows = [line("run", [whole, again]), line("apply", [applied]), line("run again", grown)]
     print(f"\nrun again takes {100 * rows[2]['cpu_seconds'] / rows[0]['cpu_seconds']:.2f} % of the CPU time of run")
     return rows
@@ -166,8 +185,9 @@ def grow(folder, arguments):
 
 def peer(what, program, vectors, threads, *more, folder):
     output = folder / f"{what}-{program}.npy"
-    figure = measure([sys.executable, ROOT / "bench" / "collection_peers.py", what, program, vectors, threads, *more,
-                      "-o", output])
+    figure = measure(
+        [sys.executable, ROOT / "bench" / "collection_peers.py", what, program, vectors, threads, *more, "-o", output]
+    )
     return {**json.loads(figure["output"]), "result": output}
 
 
@@ -176,8 +196,11 @@ def turns(programs, rounds, function):
     for number in range(rounds):
         for program in programs:
             figures[program].append(function(program))
-            print(f"  round {number + 1} {program}: {figures[program][-1]['cpu_seconds']:.3f} CPU seconds",
-                  file=sys.stderr, flush=True)
+            print(
+                f"  round {number + 1} {program}: {figures[program][-1]['cpu_seconds']:.3f} CPU seconds",
+                file=sys.stderr,
+                flush=True,
+            )
     return figures
 
 
@@ -203,7 +226,7 @@ def exact_pairs(x, threshold):
     unit /= np.linalg.norm(unit, axis=1, keepdims=True)
     found = []
     for first in range(0, len(x), 512):
-        a, b = np.nonzero(unit[first:first + 512] @ unit[first:].T >= threshold)
+        a, b = np.nonzero(unit[first : first + 512] @ unit[first:].T >= threshold)
         found.append(np.stack([a, b])[:, a < b] + first)
     return np.concatenate(found, axis=1)
 
@@ -211,8 +234,11 @@ def exact_pairs(x, threshold):
 def pairs(folder, arguments):
     x, threads, threshold = feature_vectors(folder), max(arguments.threads), 0.98
     programs = ["coulis", "faiss", *(["imagededup"] if install_imagededup() else [])]
-    figures = turns(programs, min(3, arguments.rounds),
-                    lambda program: peer("pairs", program, folder / "vectors.npy", threads, threshold, folder=folder))
+    figures = turns(
+        programs,
+        min(3, arguments.rounds),
+        lambda program: peer("pairs", program, folder / "vectors.npy", threads, threshold, folder=folder),
+    )
     expected = exact_pairs(x, threshold)
     found = {program: np.load(figures[program][0]["result"]) for program in programs}
     assert np.array_equal(found["coulis"], expected), "coulis finds other pairs than NumPy in float64"
@@ -230,8 +256,22 @@ def install_imagededup():
     """imagededup without PyTorch, which its search does not use."""
     if not (IMAGEDEDUP / "imagededup").is_dir():
         listed = ROOT / "requirements" / "imagededup.txt"
-        done = subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes", "-r",
-                               listed, "--target", IMAGEDEDUP], check=False)
+        done = subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--no-deps",
+                "--require-hashes",
+                "-r",
+                listed,
+                "--target",
+                IMAGEDEDUP,
+            ],
+            check=False,
+        )
         if done.returncode:
             print("imagededup cannot be installed here: left out")
             return False
@@ -255,8 +295,13 @@ def million_vectors(folder):
 def search(folder, arguments):
     million_vectors(folder)
     threads, k = max(arguments.threads), 10
-    figures = turns(["coulis", "faiss"], min(3, arguments.rounds), lambda program: peer(
-        "search", program, folder / "million.npy", threads, folder / "queries.npy", k, folder=folder))
+    figures = turns(
+        ["coulis", "faiss"],
+        min(3, arguments.rounds),
+        lambda program: peer(
+            "search", program, folder / "million.npy", threads, folder / "queries.npy", k, folder=folder
+        ),
+    )
     ours, theirs = (np.load(figures[program][0]["result"]) for program in ("coulis", "faiss"))
     differ = ours[1] != theirs[1]
     # FAISS adds 384 products in float32; two neighbours closer than that may change places.
@@ -264,21 +309,38 @@ def search(folder, arguments):
     rows = len(np.load(folder / "million.npy", mmap_mode="r"))
     head(f"the {k} nearest of {rows} x 384 to 1,000 queries, {threads} threads")
     rows = [line("coulis", figures["coulis"]), line("FAISS IndexFlatIP", figures["faiss"], figures["coulis"])]
-    print(f"\nequal neighbours; {int(differ.sum())} of {differ.size} have another place, as float32 does not tell "
-          "them apart")
+    print(
+        f"\nequal neighbours; {int(differ.sum())} of {differ.size} have another place, as float32 does not tell "
+        "them apart"
+    )
     return rows
 
 
 def million(folder, arguments):
     x = million_vectors(folder)
     threads, threshold = max(arguments.threads), 0.95
-    figure = measure([*COMMAND, "dedup", "million", "--threshold", threshold, "--threads", threads, "--json",
-                      "-o", "groups.parquet"], cwd=folder)
+    figure = measure(
+        [
+            *COMMAND,
+            "dedup",
+            "million",
+            "--threshold",
+            threshold,
+            "--threads",
+            threads,
+            "--json",
+            "-o",
+            "groups.parquet",
+        ],
+        cwd=folder,
+    )
     summary = json.loads(figure["output"])
     head(f"coulis dedup of {len(x)} x 384 at {threshold}, {threads} threads, reading and writing included")
     rows = [line("coulis dedup", [figure])]
-    print(f"\n{summary['pairs']} pairs of {summary['pairs_compared']:.4g} compared by a bound of "
-          f"{summary['bound_dimensions']} dimensions; the cosine was computed for {summary['pairs_computed']}")
+    print(
+        f"\n{summary['pairs']} pairs of {summary['pairs_compared']:.4g} compared by a bound of "
+        f"{summary['bound_dimensions']} dimensions; the cosine was computed for {summary['pairs_computed']}"
+    )
     check_groups(folder / "groups.parquet", x, threshold)
     return rows
 
@@ -296,7 +358,7 @@ def check_groups(path, x, threshold):
     with_pair = 0
     near = [[] for _ in rows]
     for first in range(0, len(x), 20_000):
-        block = x[first:first + 20_000].astype(np.float64)
+        block = x[first : first + 20_000].astype(np.float64)
         a, b = np.nonzero(some @ block.T / np.linalg.norm(block, axis=1) >= threshold)
         for i, j in zip(a, b + first):
             if rows[i] != j:

@@ -41,15 +41,18 @@ def run(arguments):
     results = []
     large = "photographs of 8 to 12 megapixels"
     for title, paths, loads in (
-            ("JPEG of 100x100", small, {"coulis": coulis.load_image, "Pillow": pillow}),
-            (large, photographs, {"coulis": coulis.load_image, "Pillow": pillow}),
-            (f"{large}, fast", photographs, {"coulis": fast, "Pillow": pillow, "Pillow's draft mode": pillow_draft})):
+        ("JPEG of 100x100", small, {"coulis": coulis.load_image, "Pillow": pillow}),
+        (large, photographs, {"coulis": coulis.load_image, "Pillow": pillow}),
+        (f"{large}, fast", photographs, {"coulis": fast, "Pillow": pillow, "Pillow's draft mode": pillow_draft}),
+    ):
         oracle = list(loads.values())[-1]
         for path in paths[:20]:
             assert (loads["coulis"](path) == oracle(path)).all(), path
         programs = {
             name: lambda load=load: rate(lambda: [load(path) for path in paths], len(paths), arguments.seconds)
-            for name, load in loads.items()}
-        results.append(table(f"Decode and resize to 224x224, {title}, one core", rounds(programs, arguments.rounds),
-                             "images/s"))
+            for name, load in loads.items()
+        }
+        results.append(
+            table(f"Decode and resize to 224x224, {title}, one core", rounds(programs, arguments.rounds), "images/s")
+        )
     return results

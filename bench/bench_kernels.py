@@ -7,7 +7,8 @@ from bench import ROOT
 
 def run(arguments):
     shapes = sorted(str(path) for path in (ROOT / "bench" / "shapes").glob("*.txt"))
-    text = subprocess.run([str(ROOT / "build" / "bench_kernels"), *shapes], check=True, capture_output=True,
-                          text=True).stdout
+    text = subprocess.run(
+        [str(ROOT / "build" / "bench_kernels"), *shapes], check=True, capture_output=True, text=True
+    ).stdout
     print(text)
     return [{"title": "kernels", "table": text}]

@@ -41,8 +41,9 @@ def share(model, threads):
 
 
 def run(arguments):
-    models = arguments.model or [name for name in ("efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2")
-                                 if coulis.find_model(name)]
+    models = arguments.model or [
+        name for name in ("efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2") if coulis.find_model(name)
+    ]
     print("\n| network | dimensions | nearest of the same kind |\n| --- | ---: | ---: |")
     rows = {}
     for model in models:

@@ -26,7 +26,7 @@ def best_batch(run, ready, pixels, threads, seconds):
     """The function that works on the faster batch, with the number of its images."""
     candidates = []
     for batch in BATCHES:
-        x = ready(pixels[:batch * threads if batch > 1 else 1])
+        x = ready(pixels[: batch * threads if batch > 1 else 1])
         run(x)
         candidates.append((rate(lambda: run(x), len(x), seconds / 3), x))
     x = max(candidates, key=lambda pair: pair[0])[1]
@@ -52,5 +52,8 @@ def one_network(name, path, threads, arguments):
 def run(arguments):
     with tempfile.TemporaryDirectory() as folder:
         networks = {"EfficientNet-Lite0": coulis.find_model("efficientnet-lite0"), "ResNet50": resnet50_file(folder)}
-        return [one_network(name, path, threads, arguments)
-                for name, path in networks.items() for threads in arguments.threads]
+        return [
+            one_network(name, path, threads, arguments)
+            for name, path in networks.items()
+            for threads in arguments.threads
+        ]

@@ -9,8 +9,11 @@ from sklearn.decomposition import PCA
 from threadpoolctl import threadpool_limits
 
 K = 50
-SHAPES = {(100, 100352): ("full", "randomized", "arpack"), (1000, 100352): ("randomized", "arpack"),
-          (12000, 2048): ("covariance_eigh", "randomized")}
+SHAPES = {
+    (100, 100352): ("full", "randomized", "arpack"),
+    (1000, 100352): ("randomized", "arpack"),
+    (12000, 2048): ("covariance_eigh", "randomized"),
+}
 
 
 def matrix(rows, cols):
@@ -36,7 +39,8 @@ def run(arguments):
         programs = {"coulis": lambda: timed(lambda: coulis.PCA(K, threads=threads).fit(x))}
         for solver in solvers:
             programs[f"scikit-learn {solver}"] = lambda solver=solver: timed(
-                lambda: PCA(K, svd_solver=solver, random_state=0).fit(x))
+                lambda: PCA(K, svd_solver=solver, random_state=0).fit(x)
+            )
         with threadpool_limits(threads):
             figures = rounds(programs, arguments.rounds)
         title = f"PCA of {rows} x {cols}, k = {K}, {threads} threads"

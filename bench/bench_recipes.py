@@ -69,8 +69,11 @@ def measure(chosen, seconds):
             ours, theirs = featurizer.featurize_pixels(pixels), numpy.asarray(call(x)).reshape(IMAGES, -1)
             cosine = (ours * theirs).sum(1) / numpy.linalg.norm(ours, axis=1) / numpy.linalg.norm(theirs, axis=1)
             assert cosine.min() > 0.99999, f"{chosen['name']}: not the same network: cosine {cosine.min()}"
-            return (featurizer.length, rate(lambda: featurizer.featurize_pixels(pixels), IMAGES, seconds),
-                    max(rate(lambda: call(x), IMAGES, seconds), rate(lambda: call(x[:1]), 1, seconds)))
+            return (
+                featurizer.length,
+                rate(lambda: featurizer.featurize_pixels(pixels), IMAGES, seconds),
+                max(rate(lambda: call(x), IMAGES, seconds), rate(lambda: call(x[:1]), 1, seconds)),
+            )
 
 
 def run(arguments):

@@ -45,10 +45,31 @@ def run(arguments):
                 return time.perf_counter() - began
 
             programs = {
-                "coulis": lambda: timed([str(ROOT / "build" / "coulis"), "run", f"@{listing}", "-o", f"{folder}/out",
-                                         "-k", "0.99", "--threads", str(threads), "--overwrite"]),
-                "plain script": lambda: timed([sys.executable, str(ROOT / "bench" / "plain_script.py"), listing, model,
-                                               f"{folder}/out.parquet", str(threads), "0.99"]),
+                "coulis": lambda: timed(
+                    [
+                        str(ROOT / "build" / "coulis"),
+                        "run",
+                        f"@{listing}",
+                        "-o",
+                        f"{folder}/out",
+                        "-k",
+                        "0.99",
+                        "--threads",
+                        str(threads),
+                        "--overwrite",
+                    ]
+                ),
+                "plain script": lambda: timed(
+                    [
+                        sys.executable,
+                        str(ROOT / "bench" / "plain_script.py"),
+                        listing,
+                        model,
+                        f"{folder}/out.parquet",
+                        str(threads),
+                        "0.99",
+                    ]
+                ),
             }
             figures = rounds(programs, arguments.rounds)
             title = f"Whole job, {len(paths)} {kind} images, {threads} thread{'s' if threads > 1 else ''}"

@@ -35,8 +35,12 @@ SHARDS = 4
 
 def vectors(folder):
     """SHA-256 of the column `features`."""
-    column = pa.concat_tables([parquet.read_table(part, columns=["features"])
-                               for part in sorted(Path(folder).glob("features/part-*.parquet"))])["features"]
+    column = pa.concat_tables(
+        [
+            parquet.read_table(part, columns=["features"])
+            for part in sorted(Path(folder).glob("features/part-*.parquet"))
+        ]
+    )["features"]
     assert len(column) == COUNT
     return hashlib.sha256(column.combine_chunks().flatten().to_numpy()).hexdigest()
 
@@ -60,29 +64,39 @@ def write_sources(folder, paths):
         first, last = (len(found) * n // SHARDS for n in (shard, shard + 1))
         with tarfile.open(folder / f"shard-{shard}.tar", "w") as archive:
             for number in range(first, last):
-                for ending, data in (("jpg", found[number].read_bytes()),
-                                     ("cls", found[number].parent.name.encode()),
-                                     ("json", json.dumps({"number": number}).encode())):
+                for ending, data in (
+                    ("jpg", found[number].read_bytes()),
+                    ("cls", found[number].parent.name.encode()),
+                    ("json", json.dumps({"number": number}).encode()),
+                ):
                     member = tarfile.TarInfo(f"{number:06}.{ending}")
                     member.size = len(data)
                     archive.addfile(member, io.BytesIO(data))
     with zipfile.ZipFile(folder / "all.zip", "w") as archive:
         for path, short in zip(found, names):
             archive.write(path, short)
-    image = pa.StructArray.from_arrays([pa.array(path.read_bytes() for path in found), pa.array(names)],
-                                       ["bytes", "path"])
-    parquet.write_table(pa.table({"image": image, "label": [path.parent.name for path in found]}),
-                        folder / "all.parquet", row_group_size=100)  # as Hugging Face's datasets write images
-    return images, names, {
-        "folder": ([images], None),
-        "list": (["@list.txt"], None),
-        "standard input": (["@-"], listing),
-        "tar": (["all.tar"], None),
-        "tar.gz": (["all.tar.gz"], None),
-        f"WebDataset, {SHARDS} shards": ([f"shard-{shard}.tar" for shard in range(SHARDS)], None),
-        "zip": (["all.zip"], None),
-        "Parquet with bytes": (["all.parquet"], None),
-    }
+    image = pa.StructArray.from_arrays(
+        [pa.array(path.read_bytes() for path in found), pa.array(names)], ["bytes", "path"]
+    )
+    parquet.write_table(
+        pa.table({"image": image, "label": [path.parent.name for path in found]}),
+        folder / "all.parquet",
+        row_group_size=100,
+    )  # as Hugging Face's datasets write images
+    return (
+        images,
+        names,
+        {
+            "folder": ([images], None),
+            "list": (["@list.txt"], None),
+            "standard input": (["@-"], listing),
+            "tar": (["all.tar"], None),
+            "tar.gz": (["all.tar.gz"], None),
+            f"WebDataset, {SHARDS} shards": ([f"shard-{shard}.tar" for shard in range(SHARDS)], None),
+            "zip": (["all.zip"], None),
+            "Parquet with bytes": (["all.parquet"], None),
+        },
+    )
 
 
 def measure(folder, sources, environment, options, rounds):
@@ -96,15 +110,33 @@ def measure(folder, sources, environment, options, rounds):
             time.sleep(PAUSE)
             out = "s3://results/out" if name.endswith("to s3") else "out"
             before, began = os.times(), time.perf_counter()
-            subprocess.run([ROOT / "build" / "coulis", "featurize", *map(str, given), "-o", out, "--overwrite",
-                            "--quiet", *map(str, options)],
-                           cwd=folder, env=environment, check=True, input=lines, text=True)
+            subprocess.run(
+                [
+                    ROOT / "build" / "coulis",
+                    "featurize",
+                    *map(str, given),
+                    "-o",
+                    out,
+                    "--overwrite",
+                    "--quiet",
+                    *map(str, options),
+                ],
+                cwd=folder,
+                env=environment,
+                check=True,
+                input=lines,
+                text=True,
+            )
             wall[name].append(time.perf_counter() - began)
             after = os.times()
-            cpu[name].append(after.children_user - before.children_user
-                             + after.children_system - before.children_system)
-            print(f"  round {number + 1} {name}: {wall[name][-1]:.2f} s, CPU {cpu[name][-1]:.2f} s",
-                  file=sys.stderr, flush=True)
+            cpu[name].append(
+                after.children_user - before.children_user + after.children_system - before.children_system
+            )
+            print(
+                f"  round {number + 1} {name}: {wall[name][-1]:.2f} s, CPU {cpu[name][-1]:.2f} s",
+                file=sys.stderr,
+                flush=True,
+            )
             found = vectors(folder / "buckets" / "results" / "out" if "://" in out else folder / "out")
             expected = expected or found
             assert found == expected, f"{name} has other vectors than the folder"
@@ -112,9 +144,11 @@ def measure(folder, sources, environment, options, rounds):
 
 
 def table(wall, cpu):
-    print("| source | images/s, median (min - max) | to the folder | CPU seconds, median (min - max) "
-          "| to the folder |\n"
-          "| --- | ---: | ---: | ---: | ---: |")
+    print(
+        "| source | images/s, median (min - max) | to the folder | CPU seconds, median (min - max) "
+        "| to the folder |\n"
+        "| --- | ---: | ---: | ---: | ---: |"
+    )
     rows = {}
     for name in wall:
         rates = sorted(COUNT / seconds for seconds in wall[name])
@@ -122,10 +156,18 @@ def table(wall, cpu):
         # Of rounds in turns: each beside the folder of its own round.
         faster = statistics.median(f / own for f, own in zip(wall["folder"], wall[name]))
         more = statistics.median(own / f for f, own in zip(cpu["folder"], cpu[name]))
-        rows[name] = {"median": rate, "min": rates[0], "max": rates[-1], "to_folder": faster, "cpu": used,
-                      "cpu_to_folder": more}
-        print(f"| {name} | {rate:.1f} ({rates[0]:.1f} - {rates[-1]:.1f}) | {faster:.2f} "
-              f"| {used:.2f} ({min(cpu[name]):.2f} - {max(cpu[name]):.2f}) | {more:.2f} |")
+        rows[name] = {
+            "median": rate,
+            "min": rates[0],
+            "max": rates[-1],
+            "to_folder": faster,
+            "cpu": used,
+            "cpu_to_folder": more,
+        }
+        print(
+            f"| {name} | {rate:.1f} ({rates[0]:.1f} - {rates[-1]:.1f}) | {faster:.2f} "
+            f"| {used:.2f} ({min(cpu[name]):.2f} - {max(cpu[name]):.2f}) | {more:.2f} |"
+        )
     return rows
 
 
@@ -149,8 +191,10 @@ def run(arguments):
             print("no S3 server, so no figures of s3://: ./run test s3 builds one", file=sys.stderr)
         write_model(folder / "tiny.safetensors")
         results = []
-        for title, model, rounds in (("EfficientNet-Lite0", "efficientnet-lite0", arguments.rounds),
-                                     ("reading and decoding", folder / "tiny.safetensors", 3 * arguments.rounds)):
+        for title, model, rounds in (
+            ("EfficientNet-Lite0", "efficientnet-lite0", arguments.rounds),
+            ("reading and decoding", folder / "tiny.safetensors", 3 * arguments.rounds),
+        ):
             wall, cpu = measure(folder, sources, environment, ["--model", model, "--threads", str(threads)], rounds)
             print(f"\n{title}: {COUNT} images of {kind}, {threads} threads; the vectors of all are the same bytes\n")
             results.append({"title": f"sources, {title}", "unit": "images/s", "rows": table(wall, cpu)})

@@ -41,10 +41,15 @@ WORKERS, MEMORY = 3, 2048  # of one core and so many MiB each
 def start(cluster, **settings):
     os.environ["PYSPARK_PYTHON"] = sys.executable
     builder = (
-        SparkSession.builder.master(cluster.url).appName("coulis bench").config("spark.ui.enabled", "false")
-        .config("spark.ui.showConsoleProgress", "false").config("spark.driver.host", "127.0.0.1")
-        .config("spark.driver.memory", "2g").config("spark.executor.memory", "1g")
-        .config("spark.sql.shuffle.partitions", "6").config("spark.driver.maxResultSize", "2g")
+        SparkSession.builder.master(cluster.url)
+        .appName("coulis bench")
+        .config("spark.ui.enabled", "false")
+        .config("spark.ui.showConsoleProgress", "false")
+        .config("spark.driver.host", "127.0.0.1")
+        .config("spark.driver.memory", "2g")
+        .config("spark.executor.memory", "1g")
+        .config("spark.sql.shuffle.partitions", "6")
+        .config("spark.driver.maxResultSize", "2g")
     )
     for name, value in settings.items():
         builder = builder.config(name, value)
@@ -55,6 +60,7 @@ def start(cluster, **settings):
 
 def peaks(cluster, spark):
     """Largest resident memory so far, in MiB, of the driver's Python and JVM and of all processes of each worker."""
+
     def high(pid):
         try:
             text = pathlib.Path(f"/proc/{pid}/status").read_text()
@@ -68,9 +74,11 @@ def peaks(cluster, spark):
             groups.setdefault(os.getsid(int(entry.name)), []).append(high(entry.name))
         except OSError:
             pass
-    return {"driver's Python": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-            "driver's JVM": high(spark.sparkContext._gateway.proc.pid),
-            "worker": max(sum(groups.get(worker.process.pid, [0])) for worker in cluster.workers)}
+    return {
+        "driver's Python": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "driver's JVM": high(spark.sparkContext._gateway.proc.pid),
+        "worker": max(sum(groups.get(worker.process.pid, [0])) for worker in cluster.workers),
+    }
 
 
 # ---- the job ------------------------------------------------------------------------------------
@@ -188,7 +196,8 @@ def known_frame(spark, rows, cols):
                 offsets = numpy.arange(0, x.size + 1, cols, dtype=numpy.int32)
                 lists = pyarrow.ListArray.from_arrays(offsets, x.ravel())
                 yield pyarrow.RecordBatch.from_arrays(
-                    [pyarrow.array([f"{i:09}" for i in ids]), lists], ["path", "features"])
+                    [pyarrow.array([f"{i:09}" for i in ids]), lists], ["path", "features"]
+                )
 
     frame = spark.range(0, rows, 1, 12).mapInArrow(make, "path string, features array<float>")
     return frame, scale**2 / (scale**2).sum()
@@ -202,8 +211,10 @@ def pca(cluster, spark, arguments, folder):
     truth = numpy.zeros(arguments.k)
     truth[:RANK] = shares[: arguments.k]
     wrong = abs(model.pca.explained_variance_ratio_ - truth).max()
-    print(f"\n{arguments.rows} x {arguments.cols}, k = {arguments.k}: {seconds:.1f} s; "
-          f"shares differ from the truth by at most {wrong:.1e}")
+    print(
+        f"\n{arguments.rows} x {arguments.cols}, k = {arguments.k}: {seconds:.1f} s; "
+        f"shares differ from the truth by at most {wrong:.1e}"
+    )
     print("peak memory: " + ", ".join(f"{name} {size:.0f} MiB" for name, size in peaks(cluster, spark).items()))
     assert wrong < 1e-4
 
@@ -278,8 +289,11 @@ def configurations(cluster, spark, arguments, folder):
         began = time.perf_counter()
         emr_job(images, f"file://{folder}/{name}-out")
         seconds = time.perf_counter() - began
-        print(f"| `{name}` | {settings['spark.executor.memory'][:-1]} MiB | {images.rdd.getNumPartitions()} | "
-              f"{seconds:.1f} | {peaks(cluster, with_settings)['worker']:.0f} MiB |", flush=True)
+        print(
+            f"| `{name}` | {settings['spark.executor.memory'][:-1]} MiB | {images.rdd.getNumPartitions()} | "
+            f"{seconds:.1f} | {peaks(cluster, with_settings)['worker']:.0f} MiB |",
+            flush=True,
+        )
         with_settings.stop()
 
 
@@ -287,8 +301,9 @@ PARTS = {"job": job, "pca": pca, "sparkml": sparkml, "configurations": configura
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="./run bench spark", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="./run bench spark", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)} (default: all)")
     parser.add_argument("--images", type=int, default=100)
     parser.add_argument("--small", type=int, default=300, help="images of the part `configurations`")

@@ -48,8 +48,11 @@ def run(arguments):
     engines.onnx_bytes = onnx_bytes
     with tempfile.TemporaryDirectory() as folder:
         paths = {title: write(name, folder) for title, name in NETWORKS.items()}
-        return [one_network(title, path, threads, arguments)
-                for title, path in paths.items() for threads in arguments.threads]
+        return [
+            one_network(title, path, threads, arguments)
+            for title, path in paths.items()
+            for threads in arguments.threads
+        ]
 
 
 def orientation():

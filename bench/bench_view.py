@@ -65,12 +65,19 @@ def measure(report):
             window.run("window.moved = window.answered = 0")
             window.mouse(x, y)
             try:
-                waits.append(window.wait("return window.moved && window.answered > window.moved && "
-                                         "window.answered - window.moved", 5))
+                waits.append(
+                    window.wait(
+                        "return window.moved && window.answered > window.moved && window.answered - window.moved", 5
+                    )
+                )
             except AssertionError:  # another point's image was shown already, or the pixel is the edge of one
                 continue
-        figures |= {"hovers": len(waits), "hover_ms": statistics.median(waits), "hover_most_ms": max(waits),
-                    "hover_cpu_ms": 1000 * (cpu(window) - before) / len(places)}
+        figures |= {
+            "hovers": len(waits),
+            "hover_ms": statistics.median(waits),
+            "hover_most_ms": max(waits),
+            "hover_cpu_ms": 1000 * (cpu(window) - before) / len(places),
+        }
         window.run(FRAMES)
         window.run("document.getElementById('map').focus()")
         before = cpu(window)
@@ -99,12 +106,20 @@ def run(arguments):
         for name, result in (("fruits", given), ("drawn", folder / "drawn")):
             if result:
                 summary = coulis.view(result, folder / f"{name}.html")
-                rows[name] = {"images": summary["images"], "bytes": summary["bytes"],
-                              "thumbnail_pixels": summary["thumbnail_pixels"], **measure(folder / f"{name}.html")}
+                rows[name] = {
+                    "images": summary["images"],
+                    "bytes": summary["bytes"],
+                    "thumbnail_pixels": summary["thumbnail_pixels"],
+                    **measure(folder / f"{name}.html"),
+                }
                 print(json.dumps(rows[name]), flush=True)
-    print("\n| report | images | MB | opens, ms (CPU) | answers a hover, ms (CPU) | a frame while moving, ms of CPU |\n"
-          "| --- | ---: | ---: | ---: | ---: | ---: |")
+    print(
+        "\n| report | images | MB | opens, ms (CPU) | answers a hover, ms (CPU) | a frame while moving, ms of CPU |\n"
+        "| --- | ---: | ---: | ---: | ---: | ---: |"
+    )
     for name, r in rows.items():
-        print(f"| {name} | {r['images']} | {r['bytes'] / 1e6:.1f} | {r['opened_ms']:.0f} ({r['opened_cpu_ms']:.0f}) | "
-              f"{r['hover_ms']:.0f} ({r['hover_cpu_ms']:.0f}) | {r['frame_cpu_ms']:.1f} |")
+        print(
+            f"| {name} | {r['images']} | {r['bytes'] / 1e6:.1f} | {r['opened_ms']:.0f} ({r['opened_cpu_ms']:.0f}) | "
+            f"{r['hover_ms']:.0f} ({r['hover_cpu_ms']:.0f}) | {r['frame_cpu_ms']:.1f} |"
+        )
     return [{"title": "view", "unit": "milliseconds", "rows": rows}]

@@ -38,8 +38,12 @@ def run(arguments):
                     continue
                 path = pathlib.Path(folder, "images.rgb")
                 path.write_bytes(images.tobytes())
-                text = subprocess.run([str(ROOT / "build" / "bench_zeros"), str(model), str(path)], check=True,
-                                      capture_output=True, text=True).stdout
+                text = subprocess.run(
+                    [str(ROOT / "build" / "bench_zeros"), str(model), str(path)],
+                    check=True,
+                    capture_output=True,
+                    text=True,
+                ).stdout
                 print(f"\n{name}, {kind}\n\n{text}")
                 results.append({"title": f"zeros, {name}, {kind}", "table": text})
     return results

@@ -52,8 +52,11 @@ def pairs_imagededup(x, threads, threshold):
 
     searching = object.__new__(CNN)  # without the network, which would have to be downloaded
     searching.logger, searching.verbose = logging.getLogger("imagededup"), False
-    found = searching.find_duplicates(encoding_map={str(i): row for i, row in enumerate(x)},
-                                      min_similarity_threshold=threshold, num_sim_workers=threads)
+    found = searching.find_duplicates(
+        encoding_map={str(i): row for i, row in enumerate(x)},
+        min_similarity_threshold=threshold,
+        num_sim_workers=threads,
+    )
     return np.array([(int(a), int(b)) for a, others in found.items() for b in others if int(a) < int(b)], np.int64).T
 
 
@@ -74,9 +77,20 @@ def stand_in():
                 raise AttributeError(name)
             return Anything
 
-    for name in ("torch", "torch.utils", "torch.utils.data", "torch.nn", "torchvision", "torchvision.transforms",
-                 "torchvision.models", "torchvision.models.vision_transformer", "pywt",
-                 "matplotlib", "matplotlib.pyplot", "matplotlib.gridspec"):
+    for name in (
+        "torch",
+        "torch.utils",
+        "torch.utils.data",
+        "torch.nn",
+        "torchvision",
+        "torchvision.transforms",
+        "torchvision.models",
+        "torchvision.models.vision_transformer",
+        "pywt",
+        "matplotlib",
+        "matplotlib.pyplot",
+        "matplotlib.gridspec",
+    ):
         sys.modules[name] = Module(name)
 
 
@@ -116,12 +130,21 @@ def main():
         began, used = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF)
         result = index.search(queries, k)
     wall = time.perf_counter() - began
-    cpu = sum(getattr(resource.getrusage(who), name) - getattr(before, name)
-              for who, before in ((resource.RUSAGE_SELF, used), (resource.RUSAGE_CHILDREN, children))
-              for name in ("ru_utime", "ru_stime"))
+    cpu = sum(
+        getattr(resource.getrusage(who), name) - getattr(before, name)
+        for who, before in ((resource.RUSAGE_SELF, used), (resource.RUSAGE_CHILDREN, children))
+        for name in ("ru_utime", "ru_stime")
+    )
     np.save(output, result if what == "pairs" else np.stack([result[0].astype(np.float64), result[1]]))
-    print(json.dumps({"seconds": wall, "cpu_seconds": cpu,
-                      "peak_bytes": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}))
+    print(
+        json.dumps(
+            {
+                "seconds": wall,
+                "cpu_seconds": cpu,
+                "peak_bytes": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -57,12 +57,16 @@ def main():
         parser.error(f"there is no JPEG in {arguments.folder}")
     exact, fast, scores, fast_scores = (
         coulis.Featurizer(arguments.model, features, decode=decode)
-        for features in ("pooled", "logits") for decode in ("exact", "fast"))
+        for features in ("pooled", "logits")
+        for decode in ("exact", "fast")
+    )
     side = exact.model_info["input_width"], exact.model_info["input_height"]
-    print(f"{len(paths)} photographs, {arguments.model}\n\n"
-          "| photographs | fraction | mean difference of a value, of 255 | cosine, median | cosine, least "
-          "| same class |\n"
-          "| --- | --- | ---: | ---: | ---: | ---: |")
+    print(
+        f"{len(paths)} photographs, {arguments.model}\n\n"
+        "| photographs | fraction | mean difference of a value, of 255 | cosine, median | cosine, least "
+        "| same class |\n"
+        "| --- | --- | ---: | ---: | ---: | ---: |"
+    )
     vectors = None
     for name, settings in VARIANTS.items():
         files = [path.read_bytes() for path in paths]
@@ -72,13 +76,18 @@ def main():
             image = Image.open(io.BytesIO(file))
             image.draft(None, (2 * side[0], 2 * side[1]))
             fractions.add(image.decoderconfig[0])
-        a, b = (numpy.stack([coulis.load_image(file, side, decode=decode) for file in files]).astype(int)
-                for decode in ("exact", "fast"))
+        a, b = (
+            numpy.stack([coulis.load_image(file, side, decode=decode) for file in files]).astype(int)
+            for decode in ("exact", "fast")
+        )
         before, after = exact.featurize(files).values, fast.featurize(files).values
         same = scores.featurize(files).values.argmax(1) == fast_scores.featurize(files).values.argmax(1)
         found = cosines(before, after)
-        print(f"| {name} | {', '.join(f'1/{n}' for n in sorted(fractions))} | {numpy.abs(a - b).mean():.2f} "
-              f"| {numpy.median(found):.5f} | {found.min():.5f} | {same.sum()} of {len(same)} |", flush=True)
+        print(
+            f"| {name} | {', '.join(f'1/{n}' for n in sorted(fractions))} | {numpy.abs(a - b).mean():.2f} "
+            f"| {numpy.median(found):.5f} | {found.min():.5f} | {same.sum()} of {len(same)} |",
+            flush=True,
+        )
         vectors = before if vectors is None else vectors
     others = cosines(vectors[:, None], vectors[None])[numpy.triu_indices(len(vectors), 1)]
     if len(others):

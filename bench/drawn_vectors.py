@@ -24,7 +24,7 @@ def draw(rows, cols, seed=0):
     x = np.empty((rows, cols), np.float32)
     for first in range(0, rows, BLOCK):
         count = min(BLOCK, rows - first)
-        x[first:first + count] = rng.standard_normal((count, cols), np.float32) * scale + common
+        x[first : first + count] = rng.standard_normal((count, cols), np.float32) * scale + common
     copies = np.arange(EACH, rows, EACH)
     of = (rng.random(len(copies)) * copies).astype(np.int64)
     x[copies] = x[of] + 0.2 * rng.standard_normal((len(copies), cols), np.float32) * scale
@@ -37,18 +37,37 @@ def write(folder, x):
     features.mkdir(parents=True)
     texts = [pa.field(name, pa.string(), False) for name in ("path", "label", "status")]
     numbers = pa.list_(pa.field("element", pa.float32()))
-    schema = pa.schema([*texts, pa.field("error", pa.string()), pa.field("width", pa.int32()),
-                        pa.field("height", pa.int32()), pa.field("features", numbers)])
+    schema = pa.schema(
+        [
+            *texts,
+            pa.field("error", pa.string()),
+            pa.field("width", pa.int32()),
+            pa.field("height", pa.int32()),
+            pa.field("features", numbers),
+        ]
+    )
     for part, first in enumerate(range(0, len(x), ROWS_PER_FILE)):
-        with pq.ParquetWriter(features / f"part-{part:05}.parquet", schema, compression="none",
-                              use_dictionary=False) as writer:
+        with pq.ParquetWriter(
+            features / f"part-{part:05}.parquet", schema, compression="none", use_dictionary=False
+        ) as writer:
             for begin in range(first, min(first + ROWS_PER_FILE, len(x)), ROWS_PER_GROUP):
-                rows = x[begin:min(begin + ROWS_PER_GROUP, first + ROWS_PER_FILE)]
+                rows = x[begin : min(begin + ROWS_PER_GROUP, first + ROWS_PER_FILE)]
                 count, cols = rows.shape
-                vectors = pa.ListArray.from_arrays(np.arange(0, count * cols + 1, cols, dtype=np.int32),
-                                                   pa.array(rows.ravel(), pa.float32()))
+                vectors = pa.ListArray.from_arrays(
+                    np.arange(0, count * cols + 1, cols, dtype=np.int32), pa.array(rows.ravel(), pa.float32())
+                )
                 size = pa.array(np.full(count, 100), pa.int32())
-                writer.write_table(pa.Table.from_arrays(
-                    [pa.array([f"{begin + i:07}.jpg" for i in range(count)]), pa.array([""] * count),
-                     pa.array(["ok"] * count), pa.nulls(count, pa.string()), size, size,
-                     vectors.cast(schema.field("features").type)], schema=schema))
+                writer.write_table(
+                    pa.Table.from_arrays(
+                        [
+                            pa.array([f"{begin + i:07}.jpg" for i in range(count)]),
+                            pa.array([""] * count),
+                            pa.array(["ok"] * count),
+                            pa.nulls(count, pa.string()),
+                            size,
+                            size,
+                            vectors.cast(schema.field("features").type),
+                        ],
+                        schema=schema,
+                    )
+                )

@@ -27,14 +27,21 @@ def openvino(path, threads):
 
     description, model = onnx_bytes(path)
     core = ov.Core()
-    compiled = core.compile_model(core.read_model(model, b""), "CPU", {
-        "INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": threads, "INFERENCE_PRECISION_HINT": "f32",
-        "PERFORMANCE_HINT": "THROUGHPUT"})
+    compiled = core.compile_model(
+        core.read_model(model, b""),
+        "CPU",
+        {
+            "INFERENCE_NUM_THREADS": threads,
+            "NUM_STREAMS": threads,
+            "INFERENCE_PRECISION_HINT": "f32",
+            "PERFORMANCE_HINT": "THROUGHPUT",
+        },
+    )
     requests = ov.AsyncInferQueue(compiled, threads)
 
     def run(x):  # one image a request, as many at once as there are threads: its fastest way on a CPU
         for i in range(len(x)):
-            requests.start_async({0: x[i:i + 1]})
+            requests.start_async({0: x[i : i + 1]})
         requests.wait_all()
 
     return run, lambda pixels: prepare(pixels, description)

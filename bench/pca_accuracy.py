@@ -36,5 +36,7 @@ for rows, cols, decades, offset in CASES:
         pca = coulis.PCA(solver=solver).fit(x)
         found = pca.explained_variance_ratio_
         bound = coulis._library.library().coulis_pca_error_bound(pca._handle)
-        print(f"{rows:5} x {cols:<7} {decades:7} {offset:7}  {solver:15}  {np.abs(found - wanted).max():.0e}"
-              f"    {abs(found[last] / wanted[last] - 1):.0e}  {bound:.0e}")
+        print(
+            f"{rows:5} x {cols:<7} {decades:7} {offset:7}  {solver:15}  {np.abs(found - wanted).max():.0e}"
+            f"    {abs(found[last] / wanted[last] - 1):.0e}  {bound:.0e}"
+        )

@@ -1,6 +1,6 @@
 """The whole job as people write it by hand: Pillow, ONNX Runtime, scikit-learn, pyarrow.
 
-    python plain_script.py LIST MODEL.onnx OUTPUT THREADS COMPONENTS
+python plain_script.py LIST MODEL.onnx OUTPUT THREADS COMPONENTS
 """
 
 import os
@@ -30,7 +30,7 @@ def main(list_file, model, output, threads, components):
     name = session.get_inputs()[0].name
     vectors = []
     for first in range(0, len(paths), BATCH):
-        batch = np.stack([load(path) for path in paths[first:first + BATCH]])
+        batch = np.stack([load(path) for path in paths[first : first + BATCH]])
         vectors.append(session.run(None, {name: batch})[0].reshape(len(batch), -1))
     vectors = np.concatenate(vectors)
     components = float(components) if "." in components else int(components)

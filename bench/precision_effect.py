@@ -45,16 +45,20 @@ def main():
         with coulis.Featurizer(arguments.model, precision=precision) as featurizer:
             vectors[precision] = unit(featurizer.featurize(paths).values.astype(float))
     exact = vectors.pop("float32")
-    print(f"{len(paths)} images, {arguments.model}\n\n"
-          "| precision | cosine, median | cosine, least | same neighbour | neighbour of the same folder |\n"
-          "| --- | ---: | ---: | ---: | ---: |")
+    print(
+        f"{len(paths)} images, {arguments.model}\n\n"
+        "| precision | cosine, median | cosine, least | same neighbour | neighbour of the same folder |\n"
+        "| --- | ---: | ---: | ---: | ---: |"
+    )
     folders = numpy.array([path.parent.name for path in paths])
     nearest = neighbours(exact)
     print(f"| float32 | 1 | 1 | 100 % | {100 * (folders[nearest] == folders).mean():.1f} % |")
     for precision, found in vectors.items():
         cosines, now = (exact * found).sum(1), neighbours(found)
-        print(f"| {precision} | {numpy.median(cosines):.5f} | {cosines.min():.5f} "
-              f"| {100 * (now == nearest).mean():.1f} % | {100 * (folders[now] == folders).mean():.1f} % |")
+        print(
+            f"| {precision} | {numpy.median(cosines):.5f} | {cosines.min():.5f} "
+            f"| {100 * (now == nearest).mean():.1f} % | {100 * (folders[now] == folders).mean():.1f} % |"
+        )
     others = (exact @ exact.T)[numpy.triu_indices(len(paths), 1)]
     print(f"\ndifferent images: cosine {numpy.median(others):.3f} (median), {others.max():.3f} (greatest)")
 

@@ -27,8 +27,12 @@ def main():
     given = parser.parse_args()
 
     spark = SparkSession.builder.appName("coulis").getOrCreate()
-    images = (spark.read.format("binaryFile").option("recursiveFileLookup", "true").load(given.images)
-              .select("path", F.element_at(F.split("path", "/"), -2).alias("label"), "content"))
+    images = (
+        spark.read.format("binaryFile")
+        .option("recursiveFileLookup", "true")
+        .load(given.images)
+        .select("path", F.element_at(F.split("path", "/"), -2).alias("label"), "content")
+    )
     featurizer = ImageFeaturizer(inputCol="content", outputCol="features", model=given.model)
     featurizer.transform(images).drop("content").write.parquet(f"{given.out}/features")
 

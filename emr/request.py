@@ -18,8 +18,16 @@ import sys
 HERE = pathlib.Path(__file__).parent
 NODE_PYTHON = "/usr/bin/python3"  # in the files beside this
 SIZE = "2xlarge"  # hand-tuned.json is made for nodes of this size, 8 vCPUs and 32 GiB, and for two of them
-UNITS = {"2xlarge": 1, "4xlarge": 2, "8xlarge": 4, "12xlarge": 6, "16xlarge": 8, "24xlarge": 12, "32xlarge": 16,
-         "48xlarge": 24}
+UNITS = {
+    "2xlarge": 1,
+    "4xlarge": 2,
+    "8xlarge": 4,
+    "12xlarge": 6,
+    "16xlarge": 8,
+    "24xlarge": 12,
+    "32xlarge": 16,
+    "48xlarge": 24,
+}
 EXECUTORS = 2  # of four cores in a node of that size
 CORES = 8
 # On Spot the driver, without which a job is lost, stays on core nodes, which are not.
@@ -42,8 +50,10 @@ def units(kind):
     """How many times 8 vCPUs and 32 GiB a node of this type has."""
     family, _, size = kind.partition(".")
     if family[0] not in "mr" or size not in UNITS:
-        sys.exit(f"hand-tuned.json is for types m and r from 2xlarge on, with 4 GiB or more for each vCPU, not {kind}: "
-                 "name another type, or --config maximize.json")
+        sys.exit(
+            f"hand-tuned.json is for types m and r from 2xlarge on, with 4 GiB or more for each vCPU, not {kind}: "
+            "name another type, or --config maximize.json"
+        )
     return UNITS[size]
 
 
@@ -67,8 +77,10 @@ def nodes(primary, core, core_count, task, task_count, spot):
     counts = [("MASTER", primary, 1), ("CORE", core, int(core_count)), ("TASK", task, int(task_count))]
     counts = [(role, kinds.split(","), count) for role, kinds, count in counts if count]
     if not spot:
-        return [{"Name": role.lower(), "InstanceGroupType": role, "InstanceCount": count, "InstanceType": kinds[0]}
-                for role, kinds, count in counts]
+        return [
+            {"Name": role.lower(), "InstanceGroupType": role, "InstanceCount": count, "InstanceType": kinds[0]}
+            for role, kinds, count in counts
+        ]
     result = []
     for role, kinds, count in counts:
         fleet = {"Name": role.lower(), "InstanceFleetType": role}
@@ -76,9 +88,13 @@ def nodes(primary, core, core_count, task, task_count, spot):
         # Each node counts as one, whatever its type: they have the same size.
         fleet["InstanceTypeConfigs"] = [{"InstanceType": kind, "WeightedCapacity": 1} for kind in kinds]
         if role == "TASK":
-            fleet["LaunchSpecifications"] = {"SpotSpecification": {
-                "TimeoutDurationMinutes": 20, "TimeoutAction": "SWITCH_TO_ON_DEMAND",
-                "AllocationStrategy": "capacity-optimized"}}
+            fleet["LaunchSpecifications"] = {
+                "SpotSpecification": {
+                    "TimeoutDurationMinutes": 20,
+                    "TimeoutAction": "SWITCH_TO_ON_DEMAND",
+                    "AllocationStrategy": "capacity-optimized",
+                }
+            }
         result.append(fleet)
     return result
 
@@ -107,8 +123,13 @@ def application(release, architecture, python):
 
 
 def serverless(folder, target, *job):
-    return {"sparkSubmit": {"entryPoint": f"{folder}/job.py", "entryPointArguments": job_arguments(*job),
-                            "sparkSubmitParameters": f"--archives {folder}/{target}/site.tar.gz#site"}}
+    return {
+        "sparkSubmit": {
+            "entryPoint": f"{folder}/job.py",
+            "entryPointArguments": job_arguments(*job),
+            "sparkSubmitParameters": f"--archives {folder}/{target}/site.tar.gz#site",
+        }
+    }
 
 
 def eks(folder, target, python, logs, release):

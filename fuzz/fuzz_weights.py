@@ -39,8 +39,11 @@ NUMBERS = (b"\0", b"\xff", b"\x7f", b"\x80", b"\xff\xff\xff\x7f", b"\xff\xff\xff
 
 
 def state():
-    return {"a.weight": numpy.arange(24, dtype="<f4").reshape(2, 3, 2, 2), "a.bias": numpy.ones(2, "<f2"),
-            "n": numpy.int64(7)}
+    return {
+        "a.weight": numpy.arange(24, dtype="<f4").reshape(2, 3, 2, 2),
+        "a.bias": numpy.ones(2, "<f2"),
+        "n": numpy.int64(7),
+    }
 
 
 # ---- seeds: the part that is damaged, and what makes a file of it ----
@@ -71,9 +74,13 @@ def wheel(data):
 
 def safetensors():
     values = numpy.arange(6, dtype="<f4").tobytes()
-    header = json.dumps({"__metadata__": {"format": "pt"},
-                         "a": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]},
-                         "b": {"dtype": "BF16", "shape": [3], "data_offsets": [24, 30]}}).encode()
+    header = json.dumps(
+        {
+            "__metadata__": {"format": "pt"},
+            "a": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]},
+            "b": {"dtype": "BF16", "shape": [3], "data_offsets": [24, 30]},
+        }
+    ).encode()
     return header, lambda part: struct.pack("<Q", len(part)) + part + values + bytes(6)
 
 
@@ -98,16 +105,21 @@ def onnx():
     from onnx import numpy_helper
 
     shape = numpy_helper.from_array(numpy.array([-1, 4], numpy.int64), "shape")
-    middle = [onnx_small.node("Relu", ["a"], "r"), onnx_small.node("Constant", [], "two", value_float=2.0),
-              onnx_small.node("Add", ["r", "two"], "b")]
+    middle = [
+        onnx_small.node("Relu", ["a"], "r"),
+        onnx_small.node("Constant", [], "two", value_float=2.0),
+        onnx_small.node("Add", ["r", "two"], "b"),
+    ]
     return onnx_small.model(middle, [shape]).SerializeToString()
 
 
 def seeds():
     """{reader: (kind, [(part, function that makes a file of it)])} of what can be read here."""
     zipped = torch_zip_bytes(state())
-    made = {"pth": ("torch", [whole(zipped), in_zip(zipped), whole(LEGACY), whole(wheel(LEGACY))]),
-            "safetensors": ("torch", [safetensors()])}
+    made = {
+        "pth": ("torch", [whole(zipped), in_zip(zipped), whole(LEGACY), whole(wheel(LEGACY))]),
+        "safetensors": ("torch", [safetensors()]),
+    }
     for name, kind, make in (("h5", "keras", h5), ("onnx", "onnx", onnx)):
         try:
             made[name] = (kind, [whole(make())])

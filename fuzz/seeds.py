@@ -44,8 +44,23 @@ def own(folder):
             draw_image(number, (12, 8)).save(top / "images" / f"{number}.png")
         (top / "images" / "broken.png").write_bytes(b"no image")
         shutil.copy(folder / "model" / "convolution", top / "tiny.safetensors")
-        done = subprocess.run([str(ROOT / "build" / "coulis"), "run", "images", "-o", "out", "-k", "2", "--quiet",
-                               "--rows-per-file", "3", "--model", "tiny.safetensors"], cwd=top)
+        done = subprocess.run(
+            [
+                str(ROOT / "build" / "coulis"),
+                "run",
+                "images",
+                "-o",
+                "out",
+                "-k",
+                "2",
+                "--quiet",
+                "--rows-per-file",
+                "3",
+                "--model",
+                "tiny.safetensors",
+            ],
+            cwd=top,
+        )
         assert done.returncode == 3, done
         shutil.copy(top / "out" / "pca.safetensors", folder / "pca" / "of_a_run")
         for number in range(2):
@@ -53,8 +68,11 @@ def own(folder):
         summary = json.loads((top / "out" / "run.json").read_text())
         del summary["root"]
         recipe = {"model": "m", "pictures": 6, "paths_sha256": "00", "components": 2}  # READER_RECIPE in readers.h
-        for name, more in (("complete", {}), ("unfinished", {"complete": False}),
-                           ("other_images", {"recipe": {**recipe, "pictures": 7, "paths_sha256": "11"}})):
+        for name, more in (
+            ("complete", {}),
+            ("unfinished", {"complete": False}),
+            ("other_images", {"recipe": {**recipe, "pictures": 7, "paths_sha256": "11"}}),
+        ):
             (folder / "run_json" / name).write_text(json.dumps({**summary, "recipe": recipe, **more}, indent=1))
     of_spark(folder / "part" / "spark")
     (folder / "list" / "lines").write_bytes(b"\xef\xbb\xbfa/b.jpg\n\nc.png\r\nd e f\n/x/y/z.webp")
@@ -68,20 +86,35 @@ def of_spark(path):
     def whole(name, kind):
         return pyarrow.field(name, kind, nullable=False)
 
-    vector = pyarrow.struct([whole("type", pyarrow.int8()), pyarrow.field("size", pyarrow.int32()),
-                             pyarrow.field("indices", pyarrow.list_(whole("element", pyarrow.int32()))),
-                             pyarrow.field("values", pyarrow.list_(whole("element", pyarrow.float64())))])
+    vector = pyarrow.struct(
+        [
+            whole("type", pyarrow.int8()),
+            pyarrow.field("size", pyarrow.int32()),
+            pyarrow.field("indices", pyarrow.list_(whole("element", pyarrow.int32()))),
+            pyarrow.field("values", pyarrow.list_(whole("element", pyarrow.float64()))),
+        ]
+    )
     rows = [None if i == 2 else {"type": 1, "size": None, "indices": None, "values": [i, 2, 3]} for i in range(5)]
-    parquet.write_table(pyarrow.table({"path": list("abcde"), "features": pyarrow.array(rows, vector)}), path,
-                        compression="snappy", row_group_size=3, write_statistics=False)
+    parquet.write_table(
+        pyarrow.table({"path": list("abcde"), "features": pyarrow.array(rows, vector)}),
+        path,
+        compression="snappy",
+        row_group_size=3,
+        write_statistics=False,
+    )
 
 
 OTHERS = {".jxl": "JXL", ".heic": "HEIF"}  # which Pillow does not know
 # Beside those of WRITTEN in tests/python/test_formats.py.
-MORE = [*[("JPEG", mode, {}) for mode in ("L", "RGB", "CMYK")],
-        ("JPEG", "RGB", {"progressive": True}), ("JPEG", "RGB", {"subsampling": 1}),
-        *[("PNG", mode, {}) for mode in ("1", "L", "LA", "P", "RGB", "RGBA")],
-        ("WEBP", "RGB", {}), ("WEBP", "RGBA", {}), ("WEBP", "RGBA", {"lossless": True})]
+MORE = [
+    *[("JPEG", mode, {}) for mode in ("L", "RGB", "CMYK")],
+    ("JPEG", "RGB", {"progressive": True}),
+    ("JPEG", "RGB", {"subsampling": 1}),
+    *[("PNG", mode, {}) for mode in ("1", "L", "LA", "P", "RGB", "RGBA")],
+    ("WEBP", "RGB", {}),
+    ("WEBP", "RGBA", {}),
+    ("WEBP", "RGBA", {"lossless": True}),
+]
 
 
 def images(folder, data):

@@ -38,8 +38,13 @@ def reports(build):
     with tempfile.TemporaryDirectory() as folder:
         for first in range(0, len(counts), 50):
             chunk = [str(p) for p in counts[first : first + 50]]
-            subprocess.run(["gcov", "--json-format", "--branch-probabilities", "--preserve-paths", *chunk],
-                           cwd=folder, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            subprocess.run(
+                ["gcov", "--json-format", "--branch-probabilities", "--preserve-paths", *chunk],
+                cwd=folder,
+                check=True,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
         for file in pathlib.Path(folder).glob("*.gcov.json.gz"):
             yield json.loads(gzip.decompress(file.read_bytes()))
 

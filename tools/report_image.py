@@ -31,11 +31,16 @@ def take(result, output, selected):
             window.network_off()
             window.open(report.as_uri())
             window.wait("return document.body.dataset.ready == 'yes'", 300)
-            window.run("const box = document.getElementById('search'); box.value = arguments[0];"
-                       "box.dispatchEvent(new Event('input'))", selected)
+            window.run(
+                "const box = document.getElementById('search'); box.value = arguments[0];"
+                "box.dispatchEvent(new Event('input'))",
+                selected,
+            )
             window.wait("return document.querySelectorAll('#list button').length < 10", 60)
-            window.run("document.querySelector('#list button').click(); const box = document.getElementById('search');"
-                       "box.value = ''; box.dispatchEvent(new Event('input'))")
+            window.run(
+                "document.querySelector('#list button').click(); const box = document.getElementById('search');"
+                "box.value = ''; box.dispatchEvent(new Event('input'))"
+            )
             window.wait("return document.querySelectorAll('#list button').length > 10", 60)
             window.run("window.scrollTo(0, 0)")
             window.screenshot(shot)

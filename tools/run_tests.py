@@ -24,8 +24,22 @@ SLOTS = max(1, min(2, os.cpu_count() or 1))  # more would only compete: most tes
 SLOWEST = 12
 TIMES = BUILD / "test-times.json"  # of earlier runs: the longest groups start first, so that no core idles at the end
 UNKNOWN_SECONDS = {
-    "spark": 500, "emr": 400, "sanitize": 390, "neon": 380, "notebooks": 300, "tsan": 300, "keras": 270, "torch": 200,
-    "clang": 120, "wheel": 110, "models": 100, "net": 100, "http": 85, "pca": 60, "sources": 50}
+    "spark": 500,
+    "emr": 400,
+    "sanitize": 390,
+    "neon": 380,
+    "notebooks": 300,
+    "tsan": 300,
+    "keras": 270,
+    "torch": 200,
+    "clang": 120,
+    "wheel": 110,
+    "models": 100,
+    "net": 100,
+    "http": 85,
+    "pca": 60,
+    "sources": 50,
+}
 
 
 def earlier_times():

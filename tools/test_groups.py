@@ -29,12 +29,57 @@ GROUP_SECONDS_MAX = 1500  # a test that hangs ends, and counts as failed
 # Not among the tests before each commit: what needs another compiler, another environment, a server or a browser, and
 # what takes more than some ten seconds. The ordinary run has all of them.
 NOT_QUICK = {
-    "clang", "sanitize", "tsan", "neon", "keras", "spark", "wheel", "types", "emr", "notebooks", "torch",
-    "valgrind", "http", "s3", "s3_large", "s3_output", "sources", "view", "view_remote", "recipes", "sklearn",
-    "install", "image_replay", "net", "models", "models_bounds", "checkpoint", "convert_torch", "onnx", "formats",
-    "guides", "provenance", "kill", "powerloss", "signals", "little_memory", "search_text", "fault_sites",
-    "watching", "grow_safely", "pca", "pca_krylov", "pca_shapes", "pca_sklearn", "reduced", "shards", "archives",
-    "python_jobs", "other_tables", "texts"}
+    "clang",
+    "sanitize",
+    "tsan",
+    "neon",
+    "keras",
+    "spark",
+    "wheel",
+    "types",
+    "emr",
+    "notebooks",
+    "torch",
+    "valgrind",
+    "http",
+    "s3",
+    "s3_large",
+    "s3_output",
+    "sources",
+    "view",
+    "view_remote",
+    "recipes",
+    "sklearn",
+    "install",
+    "image_replay",
+    "net",
+    "models",
+    "models_bounds",
+    "checkpoint",
+    "convert_torch",
+    "onnx",
+    "formats",
+    "guides",
+    "provenance",
+    "kill",
+    "powerloss",
+    "signals",
+    "little_memory",
+    "search_text",
+    "fault_sites",
+    "watching",
+    "grow_safely",
+    "pca",
+    "pca_krylov",
+    "pca_shapes",
+    "pca_sklearn",
+    "reduced",
+    "shards",
+    "archives",
+    "python_jobs",
+    "other_tables",
+    "texts",
+}
 # Groups that mostly wait, for pip and for servers. They run one after the other beside the slots, and two of them may
 # not run beside one another: each makes the wheel in dist/ anew.
 WAITING = {"emr", "wheel"}
@@ -72,8 +117,16 @@ class Job:
         if self.stopped:
             return -signal.SIGTERM, ""
         lines = []
-        self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                                        errors="replace", start_new_session=True, **more)
+        self.process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+            **more,
+        )
         for line in self.process.stdout:
             lines.append(line)
             self.say(line.rstrip("\n"))
@@ -113,10 +166,15 @@ def run_python(job, files, python=sys.executable, environment=None):
     report = BUILD / f"pytest-{job.name}.xml"
     report.unlink(missing_ok=True)
     only = ["-k", job.only] if job.only else []
-    code, _ = job.call([str(python), "-m", "pytest", "-q", "-rs", f"--junitxml={report}", *only,
-                        *(str(f) for f in files)],
-                       env={**os.environ, "COULIS_LIBRARY": str(BUILD / "libcoulis.so"),
-                            "COULIS_COMMAND": str(BUILD / "coulis"), **(environment or {})})
+    code, _ = job.call(
+        [str(python), "-m", "pytest", "-q", "-rs", f"--junitxml={report}", *only, *(str(f) for f in files)],
+        env={
+            **os.environ,
+            "COULIS_LIBRARY": str(BUILD / "libcoulis.so"),
+            "COULIS_COMMAND": str(BUILD / "coulis"),
+            **(environment or {}),
+        },
+    )
     if code == 5 and job.only:  # no test of that name here
         return
     if not report.exists():
@@ -143,9 +201,21 @@ def own_environment(job, name):
         return python
     job.say(f"installing {wanted.relative_to(ROOT)} into {folder.relative_to(ROOT)}")
     base, making, installing = BASES.get(name, (sys.executable, [], []))
-    for step in ([base, "-m", "venv", "--clear", *making, str(folder)],
-                 [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes",
-                  *installing, "-r", str(wanted)]):
+    for step in (
+        [base, "-m", "venv", "--clear", *making, str(folder)],
+        [
+            str(python),
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--require-hashes",
+            *installing,
+            "-r",
+            str(wanted),
+        ],
+    ):
         if job.call(step)[0] != 0:
             job.say(f"the environment of {name} could not be made")
             job.add(0, 1, 0)
@@ -158,8 +228,11 @@ def own_environment(job, name):
 
 def own_groups():
     """Folders of tests/ that run in an environment of their own."""
-    return sorted(p.name for p in (ROOT / "tests").iterdir()
-                  if p.is_dir() and p.name not in SPECIAL and (ROOT / "requirements" / f"{p.name}.txt").exists())
+    return sorted(
+        p.name
+        for p in (ROOT / "tests").iterdir()
+        if p.is_dir() and p.name not in SPECIAL and (ROOT / "requirements" / f"{p.name}.txt").exists()
+    )
 
 
 def run_own(job, name, files=None):
@@ -170,10 +243,23 @@ def run_own(job, name, files=None):
 
 def compile_again(job, folder, options, targets, environment=None):
     """Configures and builds in build/<folder>; True when it went well."""
-    steps = [[str(TOOLS / "cmake"), "-G", "Ninja", "-S", str(ROOT), "-B", str(BUILD / folder),
-              f"-DCMAKE_MAKE_PROGRAM={TOOLS / 'ninja'}", "-DCOULIS_WERROR=ON", "-DCOULIS_TESTS=ON",
-              f"-DCOULIS_CARQUET_DIR={BUILD / 'deps' / 'carquet-0.7.2' / 'native'}", *options],
-             [str(TOOLS / "ninja"), "-C", str(BUILD / folder), *targets]]
+    steps = [
+        [
+            str(TOOLS / "cmake"),
+            "-G",
+            "Ninja",
+            "-S",
+            str(ROOT),
+            "-B",
+            str(BUILD / folder),
+            f"-DCMAKE_MAKE_PROGRAM={TOOLS / 'ninja'}",
+            "-DCOULIS_WERROR=ON",
+            "-DCOULIS_TESTS=ON",
+            f"-DCOULIS_CARQUET_DIR={BUILD / 'deps' / 'carquet-0.7.2' / 'native'}",
+            *options,
+        ],
+        [str(TOOLS / "ninja"), "-C", str(BUILD / folder), *targets],
+    ]
     for step in steps:
         quiet = Job(job.name)  # what a build prints matters only when it fails
         job.process, quiet.stopped = None, job.stopped
@@ -195,14 +281,17 @@ def test_clang(job):
 
 
 def c_tests():
-    return sorted(p.stem[len("test_"):] for p in (ROOT / "tests" / "c").glob("test_*.c"))
+    return sorted(p.stem[len("test_") :] for p in (ROOT / "tests" / "c").glob("test_*.c"))
 
 
 def under_sanitizer(job, folder, sanitizer, tests, environment, targets=()):
     names = [f"test_{name}" for name in tests]
     # -O1: the instrumented kernels take minutes to compile at -O2, and find nothing more.
-    options = [f"-DCOULIS_SANITIZE={sanitizer}", "-DCMAKE_BUILD_TYPE=RelWithDebInfo",
-               "-DCMAKE_C_FLAGS_RELWITHDEBINFO=-O1 -g"]
+    options = [
+        f"-DCOULIS_SANITIZE={sanitizer}",
+        "-DCMAKE_BUILD_TYPE=RelWithDebInfo",
+        "-DCMAKE_C_FLAGS_RELWITHDEBINFO=-O1 -g",
+    ]
     if not compile_again(job, folder, options, [*targets, *names]):
         job.add(0, 1, 0)
         return
@@ -212,19 +301,32 @@ def under_sanitizer(job, folder, sanitizer, tests, environment, targets=()):
 
 def test_sanitize(job):
     """Every C test, among them the odd images, and damaged model files, under AddressSanitizer and UBSan."""
-    under_sanitizer(job, "sanitize", "address,undefined", c_tests(),
-                    {"ASAN_OPTIONS": "detect_leaks=1:allocator_may_return_null=1",
-                     "LSAN_OPTIONS": f"print_suppressions=0:suppressions={ROOT / 'tests' / 'lsan.supp'}",
-                     "UBSAN_OPTIONS": "print_stacktrace=1"}, ["coulis"])
+    under_sanitizer(
+        job,
+        "sanitize",
+        "address,undefined",
+        c_tests(),
+        {
+            "ASAN_OPTIONS": "detect_leaks=1:allocator_may_return_null=1",
+            "LSAN_OPTIONS": f"print_suppressions=0:suppressions={ROOT / 'tests' / 'lsan.supp'}",
+            "UBSAN_OPTIONS": "print_stacktrace=1",
+        },
+        ["coulis"],
+    )
     library = BUILD / "sanitize" / "libcoulis.so"
     if library.exists():
         # Python itself leaks, and its library is loaded too late to bring the sanitizer's runtime with it.
         runtime = subprocess.run(["gcc", "-print-file-name=libasan.so"], capture_output=True, text=True, check=True)
-        run_python(job, [ROOT / "tests" / "python" / f"{name}.py" for name in ("test_model", "test_model_tokens")],
-                   environment={
-            "COULIS_LIBRARY": str(library), "LD_PRELOAD": runtime.stdout.strip(),
-            "ASAN_OPTIONS": "detect_leaks=0:allocator_may_return_null=1",
-            "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1"})
+        run_python(
+            job,
+            [ROOT / "tests" / "python" / f"{name}.py" for name in ("test_model", "test_model_tokens")],
+            environment={
+                "COULIS_LIBRARY": str(library),
+                "LD_PRELOAD": runtime.stdout.strip(),
+                "ASAN_OPTIONS": "detect_leaks=0:allocator_may_return_null=1",
+                "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
+            },
+        )
 
 
 def test_tsan(job):
@@ -232,8 +334,9 @@ def test_tsan(job):
     threaded = ("base", "collection", "eigen", "index", "pca", "pca_krylov", "pca_moments", "pipeline")
     tests = [name for name in threaded if name in c_tests()]
     # One thread of OpenBLAS, whose code is not instrumented, where a test calls it itself to compare.
-    under_sanitizer(job, "tsan", "thread", tests,
-                    {"TSAN_OPTIONS": "halt_on_error=0:exitcode=66", "OPENBLAS_NUM_THREADS": "1"})
+    under_sanitizer(
+        job, "tsan", "thread", tests, {"TSAN_OPTIONS": "halt_on_error=0:exitcode=66", "OPENBLAS_NUM_THREADS": "1"}
+    )
 
 
 # Those that read files, and a job from its images to its table, in seconds even so: (test, those of its names).
@@ -299,13 +402,25 @@ def test_lint(job):
     job.add(int(code == 0), int(code != 0), 0)
 
 
-SPECIAL = {"clang": test_clang, "sanitize": test_sanitize, "tsan": test_tsan, "neon": test_neon, "keras": test_keras,
-           "torch": test_torch, "spark": test_spark, "valgrind": test_valgrind, "lint": test_lint}
+SPECIAL = {
+    "clang": test_clang,
+    "sanitize": test_sanitize,
+    "tsan": test_tsan,
+    "neon": test_neon,
+    "keras": test_keras,
+    "torch": test_torch,
+    "spark": test_spark,
+    "valgrind": test_valgrind,
+    "lint": test_lint,
+}
 
 
 def groups():
-    python = {p.stem[len("test_"):] for p in (ROOT / "tests" / "python").glob("test_*.py")
-              if p not in keras_tests() + torch_tests()}
+    python = {
+        p.stem[len("test_") :]
+        for p in (ROOT / "tests" / "python").glob("test_*.py")
+        if p not in keras_tests() + torch_tests()
+    }
     return sorted(python | set(c_tests())) + own_groups() + list(SPECIAL)
 
 

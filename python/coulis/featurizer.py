@@ -146,8 +146,12 @@ class Featurizer(Estimator):
         for word in ("resize_width", "resize_height", "filter", "center"):  # which the network says
             if recipe.get(word) != featurizer.recipe.get(word):
                 own = featurizer.recipe.get(word)
-                raise InputError(f"{os.fspath(path)}: its images were resized with {word} {recipe.get(word)}, where "
-                                 f"the network here has {own}", "conflict", 16)
+                raise InputError(
+                    f"{os.fspath(path)}: its images were resized with {word} {recipe.get(word)}, where "
+                    f"the network here has {own}",
+                    "conflict",
+                    16,
+                )
         return featurizer
 
     @property
@@ -209,8 +213,10 @@ class Featurizer(Estimator):
             raise ValueError(f"batch_size must be a whole number from 1, not {batch_size!r}")
         items, _ = inputs.items_of(images)
         firsts = range(0, 2**62, int(batch_size))
-        return (self._featurize(batch, len(batch), first)
-                for first, batch in zip(firsts, inputs.batches(items, int(batch_size))))
+        return (
+            self._featurize(batch, len(batch), first)
+            for first, batch in zip(firsts, inputs.batches(items, int(batch_size)))
+        )
 
     def featurize_pixels(self, pixels: numpy.ndarray[Any, Any]) -> numpy.ndarray[Any, Any]:
         """Vectors of images that are decoded and resized already.
@@ -236,8 +242,12 @@ class Featurizer(Estimator):
         values = numpy.empty((len(pixels), self.length), numpy.float32)
         for first in range(0, len(pixels), _CHUNK):
             part, out = pixels[first : first + _CHUNK], values[first : first + _CHUNK]
-            self._call("coulis_featurizer_run_pixels", _library.pointer(part, ctypes.c_uint8), len(part),
-                       _library.pointer(out, ctypes.c_float))
+            self._call(
+                "coulis_featurizer_run_pixels",
+                _library.pointer(part, ctypes.c_uint8),
+                len(part),
+                _library.pointer(out, ctypes.c_float),
+            )
         return values
 
     # ---- scikit-learn ------------------------------------------------------------------
@@ -266,7 +276,10 @@ class Featurizer(Estimator):
             status = result.status[first]
             raise error_of(
                 f"{len(failed)} of {len(result)} images have no vector; image {first}: {result.error[first]} "
-                "(on_error='nan' gives rows of NaN)", status, _library.status_number(status))
+                "(on_error='nan' gives rows of NaN)",
+                status,
+                _library.status_number(status),
+            )
         result.values[failed] = numpy.nan
         return self._contained(result.values, X)
 
@@ -290,8 +303,13 @@ class Featurizer(Estimator):
         return tags
 
     def _more_tags(self) -> dict[str, Any]:  # the same before scikit-learn 1.6
-        return {**super()._more_tags(), "requires_fit": False, "stateless": True, "no_validation": True,
-                "X_types": ["string"]}
+        return {
+            **super()._more_tags(),
+            "requires_fit": False,
+            "stateless": True,
+            "no_validation": True,
+            "X_types": ["string"],
+        }
 
     def __getstate__(self) -> dict[str, Any]:
         with self._lock:
@@ -344,8 +362,8 @@ class Featurizer(Estimator):
         if self._handle and params == self._opened:
             return self._handle
         options = _library.featurizer_options(
-            self.features, self.precision, images.image_options(**{name: params[name] for name in IMAGE}),
-            self.threads)
+            self.features, self.precision, images.image_options(**{name: params[name] for name in IMAGE}), self.threads
+        )
         options.no_sign_request, options.requester_pays = int(self.no_sign_request), int(self.requester_pays)
         self._release()
         how = _library.new(_library.ModelOptions)
@@ -380,8 +398,14 @@ class Featurizer(Estimator):
         done = 0
         for together in inputs.chunks(entries, _CHUNK):
             space = None if values is None else values[done : done + len(together)]
-            parts.append(self._run(together, numpy.zeros((len(together), length), numpy.float32)
-                                   if space is None or len(space) < len(together) else space))
+            parts.append(
+                self._run(
+                    together,
+                    numpy.zeros((len(together), length), numpy.float32)
+                    if space is None or len(space) < len(together)
+                    else space,
+                )
+            )
             done += len(together)
         if values is None or len(values) != done:
             values = numpy.concatenate([numpy.zeros((0, length), numpy.float32), *(part.values for part in parts)])
@@ -392,15 +416,16 @@ class Featurizer(Estimator):
         count = len(entries)
         nothing: list[str | None] = [None] * count
         sides = numpy.zeros((2, count), numpy.int32)
-        result = Result(values, ["ok"] * count, nothing, sides[0], sides[1],
-                        path=[entry.path for entry in entries])
+        result = Result(values, ["ok"] * count, nothing, sides[0], sides[1], path=[entry.path for entry in entries])
         files = [row for row, entry in enumerate(entries) if entry.pixels is None and not entry.failed]
         pixels = [row for row, entry in enumerate(entries) if entry.pixels is not None]
         for row, entry in enumerate(entries):
             if entry.failed:
                 result.status[row], result.error[row] = entry.failed
-        calls = ((files, "coulis_featurizer_run", _library.Input, inputs.fill_input),
-                 (pixels, "coulis_featurizer_run_images", _library.Pixels, inputs.fill_pixels))
+        calls = (
+            (files, "coulis_featurizer_run", _library.Input, inputs.fill_input),
+            (pixels, "coulis_featurizer_run_images", _library.Pixels, inputs.fill_pixels),
+        )
         for rows, name, kind, fill in calls:
             if not rows:
                 continue

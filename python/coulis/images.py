@@ -14,6 +14,7 @@ from .options import ImageOptions, complete, takes
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+
 def max_bytes() -> int:
     """Size of a file at most."""
     return int(_library.new(_library.ImageOptions).max_bytes)
@@ -115,7 +116,7 @@ def load_image(
         if resize_to and (sides[0] < width or (sides[1] or sides[0]) < height):
             raise ValueError(f"resize_to is {resize_to!r}, less than the size {size!r} that is cut out of it")
     elif (filter, resize_to, center) != ("bicubic", None, "even"):
-        raise ValueError("filter, resize_to and center go with resize=\"published\"")
+        raise ValueError('filter, resize_to and center go with resize="published"')
     pixels = numpy.empty((height, width, 3), numpy.uint8)
     rest = (ctypes.byref(native), width, height, _library.pointer(pixels, ctypes.c_uint8), None)
     if isinstance(source, (bytes, bytearray, memoryview)):

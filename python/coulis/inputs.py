@@ -26,11 +26,14 @@ if TYPE_CHECKING:
         def read(self, size: int = ..., /) -> bytes: ...
 
     #: One image.
-    Image = Union[str, os.PathLike[str], bytes, bytearray, memoryview, BinaryFile, PIL.Image.Image,
-                  numpy.ndarray[Any, Any]]
+    Image = Union[
+        str, os.PathLike[str], bytes, bytearray, memoryview, BinaryFile, PIL.Image.Image, numpy.ndarray[Any, Any]
+    ]
 
-WANTED = ("an image is a path, bytes, a binary file object, a PIL image, or a uint8 array of shape (height, width), "
-          "(height, width, 3) or (height, width, 4)")
+WANTED = (
+    "an image is a path, bytes, a binary file object, a PIL image, or a uint8 array of shape (height, width), "
+    "(height, width, 3) or (height, width, 4)"
+)
 _ORIENTATION = 0x0112  # EXIF's tag
 _BYTES_TOGETHER = 1 << 27  # of images that are held in memory at once; those of paths are read by the library
 
@@ -170,8 +173,10 @@ def _columns(given: Any) -> Optional[list[Any]]:
 def _column(table: Any) -> Any:
     names = _columns(table) or []
     if len(names) != 1:
-        raise TypeError(f"cannot featurize a {type(table).__name__} of {len(names)} columns: give the one that holds "
-                        f"images, such as table[{(names or ['image'])[0]!r}]")
+        raise TypeError(
+            f"cannot featurize a {type(table).__name__} of {len(names)} columns: give the one that holds "
+            f"images, such as table[{(names or ['image'])[0]!r}]"
+        )
     return table.iloc[:, 0] if hasattr(table, "iloc") else table[names[0]]
 
 
@@ -203,6 +208,7 @@ def _pixels(image: PIL.Image.Image, scale: bool) -> numpy.ndarray[Any, Any]:
     elif image.mode not in ("L", "RGB", "RGBA"):
         image = image.convert("RGB")
     return numpy.ascontiguousarray(numpy.asarray(image))
+
 
 def fill_input(to: Any, entry: Entry, keep: list[Any]) -> None:
     """``coulis_input`` of an entry; `keep` holds what it points to."""

@@ -290,8 +290,12 @@ class _Given:
         counts = summary["counts"]
         failed = counts["pictures"] - counts["ok"]
         if strict and failed:
-            raise error_of(f"{failed} of {counts['pictures']} images have no vector; see the column 'error' of the "
-                           f"result in {os.fsdecode(arguments[-1])}", "bad_data", 14)
+            raise error_of(
+                f"{failed} of {counts['pictures']} images have no vector; see the column 'error' of the "
+                f"result in {os.fsdecode(arguments[-1])}",
+                "bad_data",
+                14,
+            )
         return summary
 
 

@@ -21,8 +21,13 @@ if TYPE_CHECKING:
 
 
 def choice(
-    label: str, include: str | Sequence[str], exclude: str | Sequence[str], all_files: bool, null: bool,
-    no_sign_request: bool, requester_pays: bool,
+    label: str,
+    include: str | Sequence[str],
+    exclude: str | Sequence[str],
+    all_files: bool,
+    null: bool,
+    no_sign_request: bool,
+    requester_pays: bool,
 ) -> Any:
     """``coulis_source_options`` of these."""
     options = _library.new(_library.SourceOptions)
@@ -85,10 +90,16 @@ class Listing:
         if item.name is None:
             raise StopIteration
         values = item.values if item.values else [None] * len(self.columns)
-        texts = [value.decode("utf-8", "replace") if value is not None else None
-                 for value in (values[i] for i in range(len(self.columns)))]
-        made = Item(os.fsdecode(item.name), label=item.label.decode("utf-8", "replace") if item.label else "",
-                    columns=dict(zip(self.columns, texts)), bytes=None if item.bytes < 0 else item.bytes)
+        texts = [
+            value.decode("utf-8", "replace") if value is not None else None
+            for value in (values[i] for i in range(len(self.columns)))
+        ]
+        made = Item(
+            os.fsdecode(item.name),
+            label=item.label.decode("utf-8", "replace") if item.label else "",
+            columns=dict(zip(self.columns, texts)),
+            bytes=None if item.bytes < 0 else item.bytes,
+        )
         if item.modified != UNKNOWN:
             made.modified = EPOCH + datetime.timedelta(microseconds=item.modified)
         self._last = made.data = _Data(self, item)
@@ -188,6 +199,11 @@ def plan(paths: Path | Iterable[Path], options: Any, output: Path) -> dict[str, 
             items += 1
             size += item.bytes or 0
         left_out = listing.left_out()
-    return {"images": items, "bytes": size, "kinds": dict(kinds), "labels": dict(labels),
-            "left_out": {name: left_out[name] for name in ("system", "hidden", "excluded")},
-            "folders_unreadable": left_out["unreadable"]}
+    return {
+        "images": items,
+        "bytes": size,
+        "kinds": dict(kinds),
+        "labels": dict(labels),
+        "left_out": {name: left_out[name] for name in ("system", "hidden", "excluded")},
+        "folders_unreadable": left_out["unreadable"],
+    }

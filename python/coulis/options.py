@@ -134,8 +134,9 @@ def takes(*kinds: Any, **changed: Any) -> Callable[[F], F]:
     def described(function: F) -> F:
         signature = inspect.signature(function)
         own = [parameter for parameter in signature.parameters.values() if parameter.kind is not parameter.VAR_KEYWORD]
-        more = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=value)
-                for name, value in defaults.items()]
+        more = [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=value) for name, value in defaults.items()
+        ]
         function.__signature__ = signature.replace(parameters=[*own, *more])  # type: ignore[attr-defined]
         function.__option_defaults__ = defaults  # type: ignore[attr-defined]
         return function

@@ -86,12 +86,25 @@ class Result:
         assert self.path is not None
         if isinstance(which, (int, numpy.integer)):
             row = range(len(self))[which]
-            return Row(self.path[row], self.status[row], self.error[row], int(self.width[row]), int(self.height[row]),
-                       self.values[row])
+            return Row(
+                self.path[row],
+                self.status[row],
+                self.error[row],
+                int(self.width[row]),
+                int(self.height[row]),
+                self.values[row],
+            )
         chosen = which if isinstance(which, slice) or len(which) else slice(0)
         rows = numpy.arange(len(self))[chosen].tolist()
-        return Result(self.values[chosen], [self.status[row] for row in rows], [self.error[row] for row in rows],
-                      self.width[chosen], self.height[chosen], self.recipe, [self.path[row] for row in rows])
+        return Result(
+            self.values[chosen],
+            [self.status[row] for row in rows],
+            [self.error[row] for row in rows],
+            self.width[chosen],
+            self.height[chosen],
+            self.recipe,
+            [self.path[row] for row in rows],
+        )
 
     @property
     def ok(self) -> numpy.ndarray[Any, Any]:
@@ -111,8 +124,12 @@ class Result:
         sides = [pyarrow.array(side, pyarrow.int32(), mask=side == 0) for side in (self.width, self.height)]
         texts = [pyarrow.array(column, pyarrow.string()) for column in (self.path, self.status, self.error)]
         table = pyarrow.table(
-            dict(zip(("path", "status", "error", "width", "height", "features"),
-                     [*texts, *sides, pyarrow.chunked_array(pieces, pyarrow.list_(pyarrow.float32()))]))
+            dict(
+                zip(
+                    ("path", "status", "error", "width", "height", "features"),
+                    [*texts, *sides, pyarrow.chunked_array(pieces, pyarrow.list_(pyarrow.float32()))],
+                )
+            )
         )
         return table.replace_schema_metadata({"coulis": json.dumps(self.recipe)} if self.recipe else None)
 
@@ -124,10 +141,13 @@ class Result:
         features = numpy.empty(len(self), dtype=object)
         for row, vector in enumerate(self.values):
             features[row] = vector if ok[row] else None
-        sides = {name: pandas.Series(side, dtype="Int32").mask(side == 0) for name, side in
-                 (("width", self.width), ("height", self.height))}
-        return pandas.DataFrame({"path": self.path, "status": self.status, "error": self.error, **sides,
-                                 "features": features})
+        sides = {
+            name: pandas.Series(side, dtype="Int32").mask(side == 0)
+            for name, side in (("width", self.width), ("height", self.height))
+        }
+        return pandas.DataFrame(
+            {"path": self.path, "status": self.status, "error": self.error, **sides, "features": features}
+        )
 
 
 def _lists(values: numpy.ndarray[Any, Any], ok: numpy.ndarray[Any, Any]) -> Any:

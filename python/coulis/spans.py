@@ -33,17 +33,29 @@ class Span:
         None for the statistics; else `scale` and `vectors` are wanted, too, as :class:`Rows` has them.
     """
 
-    def __init__(self, columns: int, mean: Array | None = None, scale: float = 0, vectors: Array | None = None,
-                 threads: int | None = None) -> None:
+    def __init__(
+        self,
+        columns: int,
+        mean: Array | None = None,
+        scale: float = 0,
+        vectors: Array | None = None,
+        threads: int | None = None,
+    ) -> None:
         self.columns = columns
         # The library reads them until the span is released.
         self.mean = None if mean is None else numpy.ascontiguousarray(mean, numpy.float64)
         self.vectors = None if vectors is None else numpy.ascontiguousarray(vectors, numpy.float32)
         self._handle = Handle("coulis_span_free")
         _library.call(
-            "coulis_span_create", columns, None if self.mean is None else _library.pointer(self.mean, c_double), scale,
+            "coulis_span_create",
+            columns,
+            None if self.mean is None else _library.pointer(self.mean, c_double),
+            scale,
             None if self.vectors is None else _library.pointer(self.vectors, c_float),
-            0 if self.vectors is None else len(self.vectors), _library.threads_number(threads), self._handle.out)
+            0 if self.vectors is None else len(self.vectors),
+            _library.threads_number(threads),
+            self._handle.out,
+        )
 
     def add(self, x: Array) -> None:
         """Adds rows (n, columns) that follow the last one."""
@@ -53,16 +65,25 @@ class Span:
     def statistics(self) -> tuple[Array, Array, Array]:
         """Sum, lowest and highest of each column. Another span may follow."""
         sums, lowest, highest = numpy.empty(self.columns), *numpy.empty((2, self.columns), numpy.float32)
-        _library.call("coulis_span_statistics", self._handle, _library.pointer(sums, c_double),
-                      _library.pointer(lowest, c_float), _library.pointer(highest, c_float))
+        _library.call(
+            "coulis_span_statistics",
+            self._handle,
+            _library.pointer(sums, c_double),
+            _library.pointer(lowest, c_float),
+            _library.pointer(highest, c_float),
+        )
         return sums, lowest, highest
 
     def products(self) -> tuple[Array, Array]:
         """Products (vectors, columns) and squares (columns,). Another span may follow."""
         assert self.vectors is not None
         products, squares = numpy.empty((len(self.vectors), self.columns)), numpy.empty(self.columns)
-        _library.call("coulis_span_products", self._handle, _library.pointer(products, c_double),
-                      _library.pointer(squares, c_double))
+        _library.call(
+            "coulis_span_products",
+            self._handle,
+            _library.pointer(products, c_double),
+            _library.pointer(squares, c_double),
+        )
         return products, squares
 
 
@@ -91,15 +112,27 @@ def fit_spans(rows: Rows, count: int, columns: int, n_components: float | None, 
 
     def products(context: Any, mean: Any, scale: float, vectors: Any, number: int, *out: Any) -> int:
         try:
-            put(out, rows.products(numpy.ctypeslib.as_array(mean, (columns,)), scale,
-                                   numpy.ctypeslib.as_array(vectors, (number, columns))))
+            put(
+                out,
+                rows.products(
+                    numpy.ctypeslib.as_array(mean, (columns,)),
+                    scale,
+                    numpy.ctypeslib.as_array(vectors, (number, columns)),
+                ),
+            )
         except BaseException as error:
             failed.append(error)
         return len(failed)
 
     pca = PCA(n_components, threads=threads, solver="randomized")
-    spans = _library.Spans(ctypes.sizeof(_library.Spans), count, columns, None,
-                           _library.StatisticsFunction(statistics), _library.ProductsFunction(products))
+    spans = _library.Spans(
+        ctypes.sizeof(_library.Spans),
+        count,
+        columns,
+        None,
+        _library.StatisticsFunction(statistics),
+        _library.ProductsFunction(products),
+    )
     handle = Handle("coulis_pca_free")
     try:
         _library.call("coulis_pca_fit_spans", ctypes.byref(spans), ctypes.byref(pca._options()), handle.out)

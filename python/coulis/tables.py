@@ -10,9 +10,7 @@ if TYPE_CHECKING:
     import pyarrow
 
 
-def read_table(
-    directory: str | os.PathLike[str], kind: Literal["reduced", "features"] | None = None
-) -> pyarrow.Table:
+def read_table(directory: str | os.PathLike[str], kind: Literal["reduced", "features"] | None = None) -> pyarrow.Table:
     """A folder of parts as one table. Needs pyarrow.
 
     Parameters

@@ -114,8 +114,9 @@ class TextFeaturizer:
         """Vectors of texts that are tokens already: whole numbers (n, tokens_length)."""
         given = numpy.asarray(tokens)
         if given.dtype.kind not in "iu" or given.ndim != 2 or given.shape[1] != self.tokens_length:
-            raise ValueError(f"tokens must be whole numbers of shape (n, {self.tokens_length}), not {given.dtype} "
-                             f"{given.shape}")
+            raise ValueError(
+                f"tokens must be whole numbers of shape (n, {self.tokens_length}), not {given.dtype} {given.shape}"
+            )
         if given.size and not 0 <= int(given.min()) <= int(given.max()) < self.vocabulary:
             raise InputError(f"tokens must be from 0 to {self.vocabulary - 1}")
         rows = numpy.ascontiguousarray(given, numpy.int32)
@@ -126,8 +127,13 @@ class TextFeaturizer:
             with self._lock:
                 if self._handle is None:
                     raise ValueError("this featurizer of texts is closed")
-                _library.call("coulis_featurizer_run_tokens", self._handle, _library.pointer(part, ctypes.c_int32),
-                              len(part), _library.pointer(out, ctypes.c_float))
+                _library.call(
+                    "coulis_featurizer_run_tokens",
+                    self._handle,
+                    _library.pointer(part, ctypes.c_int32),
+                    len(part),
+                    _library.pointer(out, ctypes.c_float),
+                )
             # The end has the highest number in CLIP's vocabulary; its padding may have the same one.
             at = part.argmax(1) if self._all else numpy.zeros(len(part), numpy.int64)
             values[first : first + _CHUNK] = out[numpy.arange(len(part)), at]
@@ -155,8 +161,9 @@ class TextFeaturizer:
             try:
                 import tokenizers
             except ImportError:
-                raise ImportError("cutting texts into tokens needs the package tokenizers: pip install tokenizers"
-                                  ) from None
+                raise ImportError(
+                    "cutting texts into tokens needs the package tokenizers: pip install tokenizers"
+                ) from None
             try:
                 made = tokenizers.Tokenizer.from_str(self._tokenizer_json.decode())
             except Exception as error:  # it has no exceptions of its own
@@ -164,8 +171,10 @@ class TextFeaturizer:
             made.no_padding()
             made.enable_truncation(self.tokens_length)
             if made.get_vocab_size() > self.vocabulary:
-                raise Error(f"{self._path}: its tokenizer has {made.get_vocab_size()} tokens, the network "
-                            f"{self.vocabulary}", *_BAD_MODEL)
+                raise Error(
+                    f"{self._path}: its tokenizer has {made.get_vocab_size()} tokens, the network {self.vocabulary}",
+                    *_BAD_MODEL,
+                )
             # SigLIP was trained with texts that are filled up with their end; SigLIP 2, whose tokenizer is Gemma's,
             # with a token for it and in lower case. What comes behind the end of a text makes no difference to CLIP.
             self._lower = made.token_to_id("<eos>") is not None
@@ -185,8 +194,11 @@ def _find(model: str | os.PathLike[str]) -> str:
     # A file given by its path is that of texts, or of images alone.
     if "tokens" in _contents(str(path), tokenizer=False)[0]["input"]:
         return str(path)
-    raise Error(f"model '{os.fspath(model)}' has no texts: there is no {beside}. 'coulis models get' brings those of "
-                "CLIP and SigLIP, 'coulis models add' those in a file with a tokenizer.json beside it", *_MISSING)
+    raise Error(
+        f"model '{os.fspath(model)}' has no texts: there is no {beside}. 'coulis models get' brings those of "
+        "CLIP and SigLIP, 'coulis models add' those in a file with a tokenizer.json beside it",
+        *_MISSING,
+    )
 
 
 def _contents(path: str, tokenizer: bool = True) -> tuple[dict[str, Any], bytes]:

@@ -30,8 +30,12 @@ def amazon(tmp_path_factory):
     """Port of a moto server on this machine."""
     port = free_port()
     log = open(tmp_path_factory.mktemp("moto") / "log", "w")
-    process = subprocess.Popen([TOOLS / "moto_server", "-H", "127.0.0.1", "-p", str(port)], stdout=log, stderr=log,
-                               env={**os.environ, "MOTO_IAM_LOAD_MANAGED_POLICIES": "true"})
+    process = subprocess.Popen(
+        [TOOLS / "moto_server", "-H", "127.0.0.1", "-p", str(port)],
+        stdout=log,
+        stderr=log,
+        env={**os.environ, "MOTO_IAM_LOAD_MANAGED_POLICIES": "true"},
+    )
     for _ in range(600):
         try:
             urllib.request.urlopen(f"http://127.0.0.1:{port}/moto-api/", timeout=5)
@@ -85,9 +89,15 @@ def bare(amazon, tmp_path):
     programs.mkdir()
     home.mkdir()
     (programs / "aws").symlink_to(TOOLS / "aws")
-    return {"PATH": f"{programs}:/usr/bin:/bin", "HOME": str(home), "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true",
-            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{amazon}"}
+    return {
+        "PATH": f"{programs}:/usr/bin:/bin",
+        "HOME": str(home),
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{amazon}",
+    }
 
 
 def run(*command, **more):

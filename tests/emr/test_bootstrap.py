@@ -23,11 +23,21 @@ def store(amazon):
     python, version = FOUND
     code, output, error = run(ROOT / "run", "wheel", platform.machine(), cwd=ROOT)
     assert code == 0, output + error
-    variables = {"PATH": f"{TOOLS}:/usr/bin:/bin", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
-                 "AWS_DEFAULT_REGION": "us-east-1", "AWS_ENDPOINT_URL": f"http://127.0.0.1:{amazon}"}
+    variables = {
+        "PATH": f"{TOOLS}:/usr/bin:/bin",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{amazon}",
+    }
     assert run("aws", "s3", "mb", "s3://coulis-test", env=variables)[0] == 0
-    code, output, error = run(ROOT / "emr" / "upload.sh", PREFIX, "--architecture", platform.machine(),
-                             env={**variables, "COULIS_NODE_PYTHON": version})
+    code, output, error = run(
+        ROOT / "emr" / "upload.sh",
+        PREFIX,
+        "--architecture",
+        platform.machine(),
+        env={**variables, "COULIS_NODE_PYTHON": version},
+    )
     assert code == 0, error
     return variables, python
 
@@ -47,8 +57,12 @@ def node(empty_environment, bare, tmp_path):
     shutil.copytree(empty_environment, tmp_path / "node", symlinks=True)  # much faster than making another
 
     def bootstrap(*arguments, **more):
-        variables = {**bare, "COULIS_PYTHON": str(tmp_path / "node" / "bin" / "python"),
-                     "COULIS_FOLDER": str(tmp_path / "opt"), **more}
+        variables = {
+            **bare,
+            "COULIS_PYTHON": str(tmp_path / "node" / "bin" / "python"),
+            "COULIS_FOLDER": str(tmp_path / "opt"),
+            **more,
+        }
         return run("bash", ROOT / "emr" / "bootstrap.sh", *(arguments or [PREFIX]), env=variables, cwd=tmp_path)
 
     bootstrap.python = tmp_path / "node" / "bin" / "python"
@@ -90,8 +104,13 @@ def test_installs_and_is_idempotent(node):
     assert code == 0, error
     assert output.startswith("bootstrap: coulis 0.")
     assert (node.folder / "models" / "efficientnet-lite0.toml").exists()
-    code, output, _ = run(node.python, "-c", "import coulis, pyarrow; print(coulis.__file__); "
-                          "print(coulis.Featurizer().featurize([b'']).status)", env={}, cwd="/")
+    code, output, _ = run(
+        node.python,
+        "-c",
+        "import coulis, pyarrow; print(coulis.__file__); print(coulis.Featurizer().featurize([b'']).status)",
+        env={},
+        cwd="/",
+    )
     assert code == 0 and str(ROOT) not in output and output.endswith("['empty']\n")
     code, output, error = run(node.python, "-m", "pip", "list", "--disable-pip-version-check", env={})
     assert "tensorflow" not in output.lower() and "torch" not in output.lower()
@@ -157,8 +176,15 @@ def test_a_node_of_spark_4(store, node, tmp_path):
     version = "%d.%d" % sys.version_info[:2]
     if version not in ("3.11", "3.12", "3.13"):
         pytest.skip(f"emr/requirements-spark4.txt is for Python 3.11 to 3.13, this is {version}")
-    code, output, error = run(ROOT / "emr" / "upload.sh", PREFIX, "--release", "emr-spark-8.1.0", "--architecture",
-                              platform.machine(), env={**variables, "COULIS_NODE_PYTHON": version})
+    code, output, error = run(
+        ROOT / "emr" / "upload.sh",
+        PREFIX,
+        "--release",
+        "emr-spark-8.1.0",
+        "--architecture",
+        platform.machine(),
+        env={**variables, "COULIS_NODE_PYTHON": version},
+    )
     assert code == 0, error
     assert f"for Python {version} on {platform.machine()} in {PREFIX}/python{version}-{platform.machine()}" in output
     shutil.rmtree(tmp_path / "node")
@@ -167,10 +193,18 @@ def test_a_node_of_spark_4(store, node, tmp_path):
     assert code == 0 and "with NumPy 2." in output, error
 
 
-@pytest.mark.parametrize("wrong", [
-    ["--instance", "nonsense"], ["--architecture", "riscv64"], ["--release", "emr-6.9.0"], ["--release"],
-    ["--what", "1"], ["nothing.safetensors"],
-    ["--architecture", "aarch64" if platform.machine() == "x86_64" else "x86_64"]])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["--instance", "nonsense"],
+        ["--architecture", "riscv64"],
+        ["--release", "emr-6.9.0"],
+        ["--release"],
+        ["--what", "1"],
+        ["nothing.safetensors"],
+        ["--architecture", "aarch64" if platform.machine() == "x86_64" else "x86_64"],
+    ],
+)
 def test_upload_refuses(wrong, store):
     code, output, error = run(ROOT / "emr" / "upload.sh", PREFIX, *wrong, env=store[0])
     assert code == 1 and output == "" and error.startswith("upload: ") and error.count("\n") == 1
@@ -180,10 +214,25 @@ def test_graviton_packages_are_there(tmp_path):
     """What upload.sh fetches for 64-bit ARM: each pinned package has a file for it, and hashes that hold."""
     for file, version in (("requirements.txt", "3.9"), ("requirements-spark4.txt", "3.11")):
         tags = [f"{tag}_aarch64" for tag in ("manylinux_2_28", "manylinux_2_27", "manylinux_2_17", "manylinux2014")]
-        code, _, error = run(sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check",
-                             "--no-deps", "--only-binary", ":all:", "--python-version", version, "--require-hashes",
-                             "--dest", tmp_path / version, *(word for tag in tags for word in ("--platform", tag)),
-                             "-r", ROOT / "emr" / file)
+        code, _, error = run(
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--no-deps",
+            "--only-binary",
+            ":all:",
+            "--python-version",
+            version,
+            "--require-hashes",
+            "--dest",
+            tmp_path / version,
+            *(word for tag in tags for word in ("--platform", tag)),
+            "-r",
+            ROOT / "emr" / file,
+        )
         assert code == 0, error
         assert sorted(path.name.split("-")[0] for path in (tmp_path / version).iterdir()) == ["numpy", "pyarrow"]
         assert all(path.name.endswith("aarch64.whl") for path in (tmp_path / version).iterdir())
@@ -196,6 +245,7 @@ def test_job_folder_of_serverless(store, tmp_path):
     assert code == 0, error
     shutil.unpack_archive(tmp_path / "site.tar.gz", tmp_path / "site")
     program = "import coulis, pyarrow; print(coulis.Featurizer().featurize([b'']).status)"
-    code, output, error = run(python, "-c", program, cwd=tmp_path,
-                              env={"PYTHONPATH": "./site", "COULIS_MODELS": "./site/models"})
+    code, output, error = run(
+        python, "-c", program, cwd=tmp_path, env={"PYTHONPATH": "./site", "COULIS_MODELS": "./site/models"}
+    )
     assert (code, output) == (0, "['empty']\n"), error

@@ -12,18 +12,38 @@ import pytest
 from conftest import ROOT, run
 
 EMR = ROOT / "emr"
-CREATE = [EMR / "create-cluster.sh", "--from", "s3://bucket/coulis", "--logs", "s3://bucket/logs",
-          "--key-name", "my-key"]
+CREATE = [
+    EMR / "create-cluster.sh",
+    "--from",
+    "s3://bucket/coulis",
+    "--logs",
+    "s3://bucket/logs",
+    "--key-name",
+    "my-key",
+]
 JOB = ["--input", "s3://bucket/pictures", "--output", "s3://bucket/out"]
-SERVERLESS = [EMR / "run-serverless.sh", "--from", "s3://bucket/coulis", "--logs", "s3://bucket/logs", "--role",
-              "arn:aws:iam::123456789012:role/coulis", *JOB]
+SERVERLESS = [
+    EMR / "run-serverless.sh",
+    "--from",
+    "s3://bucket/coulis",
+    "--logs",
+    "s3://bucket/logs",
+    "--role",
+    "arn:aws:iam::123456789012:role/coulis",
+    *JOB,
+]
 
 
 @pytest.fixture(scope="module")
 def uploaded(amazon):
     """What upload.sh leaves in s3://bucket/coulis, as far as the scripts look: for three kinds of nodes."""
-    s3 = boto3.client("s3", endpoint_url=f"http://127.0.0.1:{amazon}", region_name="us-east-1",
-                      aws_access_key_id="test", aws_secret_access_key="test")
+    s3 = boto3.client(
+        "s3",
+        endpoint_url=f"http://127.0.0.1:{amazon}",
+        region_name="us-east-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
     s3.create_bucket(Bucket="bucket")
     for kind in ("python3.9-x86_64", "python3.9-aarch64", "python3.11-x86_64"):
         s3.put_object(Bucket="bucket", Key=f"coulis/{kind}/SHA256SUMS", Body=b"")
@@ -69,12 +89,23 @@ def test_cluster_is_created_listed_and_ended(recorded, bare, uploaded):
     assert groups == {"MASTER": 1, "CORE": 2}
     assert request["Instances"]["Ec2KeyName"] == "my-key"
     assert request["BootstrapActions"][0]["ScriptBootstrapAction"] == {
-        "Path": "s3://bucket/coulis/bootstrap.sh", "Args": ["s3://bucket/coulis", "/usr/bin/python3"]}
+        "Path": "s3://bucket/coulis/bootstrap.sh",
+        "Args": ["s3://bucket/coulis", "/usr/bin/python3"],
+    }
     step = request["Steps"][0]["HadoopJarStep"]
     assert step["Jar"] == "command-runner.jar"
-    assert step["Args"] == ["spark-submit", "--deploy-mode", "cluster", "s3://bucket/coulis/job.py",
-                            "s3://bucket/pictures", "s3://bucket/out", "--model", "efficientnet-lite0",
-                            "--components", "7"]
+    assert step["Args"] == [
+        "spark-submit",
+        "--deploy-mode",
+        "cluster",
+        "s3://bucket/coulis/job.py",
+        "s3://bucket/pictures",
+        "s3://bucket/out",
+        "--model",
+        "efficientnet-lite0",
+        "--components",
+        "7",
+    ]
     assert request["Configurations"] == json.loads((EMR / "hand-tuned.json").read_text())
     assert request["ServiceRole"] == "EMR_DefaultRole_V2"
     assert {"Key": "for-use-with-amazon-emr-managed-policies", "Value": "true"} in request["Tags"]
@@ -107,9 +138,13 @@ def settings(request, name):
     return found["Properties"]
 
 
-@pytest.mark.parametrize("more", [
-    ["--config", "maximize.json", "--subnet", "subnet-0123456789abcdef0", "--service-role", "EMR_DefaultRole"],
-    [*JOB, "--end-when-done", "--release", "emr-7.0.0", "--core", "m7i.4xlarge", "--task-count", "3"]])
+@pytest.mark.parametrize(
+    "more",
+    [
+        ["--config", "maximize.json", "--subnet", "subnet-0123456789abcdef0", "--service-role", "EMR_DefaultRole"],
+        [*JOB, "--end-when-done", "--release", "emr-7.0.0", "--core", "m7i.4xlarge", "--task-count", "3"],
+    ],
+)
 def test_every_option_makes_a_valid_request(more, recorded, bare, uploaded):
     request, error = asked_for(recorded, bare, *more)
     assert error == ""
@@ -119,13 +154,17 @@ def test_every_option_makes_a_valid_request(more, recorded, bare, uploaded):
 HADOOP = ["Hadoop", "Spark", "Livy", "JupyterEnterpriseGateway"]
 
 
-@pytest.mark.parametrize("release, python, applications, like", [
-    ("emr-7.13.0", "/usr/bin/python3 3.9", HADOOP, None), ("emr-7.14.0", "/usr/bin/python3 3.9", HADOOP, None),
-    ("emr-7.99.0", "/usr/bin/python3 3.9", HADOOP, "emr-7.13.0"),
-    ("emr-spark-8.0.0", "/usr/bin/python3.11 3.11", HADOOP[1:], None),
-    ("emr-spark-8.1.0", "/usr/bin/python3.11 3.11", HADOOP[1:], None),
-    ("emr-spark-9.0.0", "/usr/bin/python3.11 3.11", HADOOP[1:], "emr-spark-8.1.0"),
-])
+@pytest.mark.parametrize(
+    "release, python, applications, like",
+    [
+        ("emr-7.13.0", "/usr/bin/python3 3.9", HADOOP, None),
+        ("emr-7.14.0", "/usr/bin/python3 3.9", HADOOP, None),
+        ("emr-7.99.0", "/usr/bin/python3 3.9", HADOOP, "emr-7.13.0"),
+        ("emr-spark-8.0.0", "/usr/bin/python3.11 3.11", HADOOP[1:], None),
+        ("emr-spark-8.1.0", "/usr/bin/python3.11 3.11", HADOOP[1:], None),
+        ("emr-spark-9.0.0", "/usr/bin/python3.11 3.11", HADOOP[1:], "emr-spark-8.1.0"),
+    ],
+)
 def test_each_release_has_its_python_and_applications(release, python, applications, like):
     script = f'. {EMR}/checks.sh; release {release}; echo "$node_python $node_version ${{applications[*]}}"'
     code, output, error = run("bash", "-c", script)
@@ -143,8 +182,20 @@ def test_spark_8(recorded, bare, uploaded):
 
 
 def test_graviton_with_task_nodes_on_spot(recorded, bare, uploaded):
-    request, _ = asked_for(recorded, bare, *JOB, "--core", "m7g.4xlarge", "--core-count", "1", "--task-count", "6",
-                           "--task", "m7g.4xlarge,m8g.4xlarge", "--spot")
+    request, _ = asked_for(
+        recorded,
+        bare,
+        *JOB,
+        "--core",
+        "m7g.4xlarge",
+        "--core-count",
+        "1",
+        "--task-count",
+        "6",
+        "--task",
+        "m7g.4xlarge,m8g.4xlarge",
+        "--spot",
+    )
     fleets = {fleet["InstanceFleetType"]: fleet for fleet in request["Instances"]["InstanceFleets"]}
     assert fleets["MASTER"]["InstanceTypeConfigs"] == [{"InstanceType": "m7g.xlarge", "WeightedCapacity": 1}]
     assert fleets["CORE"]["TargetOnDemandCapacity"] == 1 and "LaunchSpecifications" not in fleets["CORE"]
@@ -165,16 +216,35 @@ def test_prefixes_with_blanks(recorded, bare, uploaded):
     assert request["Steps"][0]["HadoopJarStep"]["Args"][4:6] == places
 
 
-@pytest.mark.parametrize("wrong", [
-    ["--release", "emr-6.15.0"], ["--release", "7.13.0"], ["--components", "1.5"], ["--components", "0"],
-    ["--key-name", "two words"], ["--from", "bucket/coulis"], ["--logs", "s3://B/logs"],
-    ["--input", 's3://bucket/a"b', "--output", "s3://bucket/o"],
-    ["--input", "s3://bucket/pictures"], ["--config", "none.json"], ["--end-when-done"], ["--nonsense", "1"],
-    ["--from"], ["--core-count", "0"], ["--core-count", "two"], ["--spot"], ["--task", "m6i.2xlarge"],
-    ["--core", "m7g.2xlarge", "--primary", "m6i.xlarge"], ["--core", "m7g.2xlarge", "--primary", "nonsense"],
-    ["--task-count", "2", "--task", "m7g.2xlarge"], ["--task-count", "2", "--task", "m6i.4xlarge"],
-    ["--task-count", "2", "--task", "m6i.2xlarge,m7i.2xlarge"], ["--core", "c6i.2xlarge"], ["--core", "m6i.large"],
-])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["--release", "emr-6.15.0"],
+        ["--release", "7.13.0"],
+        ["--components", "1.5"],
+        ["--components", "0"],
+        ["--key-name", "two words"],
+        ["--from", "bucket/coulis"],
+        ["--logs", "s3://B/logs"],
+        ["--input", 's3://bucket/a"b', "--output", "s3://bucket/o"],
+        ["--input", "s3://bucket/pictures"],
+        ["--config", "none.json"],
+        ["--end-when-done"],
+        ["--nonsense", "1"],
+        ["--from"],
+        ["--core-count", "0"],
+        ["--core-count", "two"],
+        ["--spot"],
+        ["--task", "m6i.2xlarge"],
+        ["--core", "m7g.2xlarge", "--primary", "m6i.xlarge"],
+        ["--core", "m7g.2xlarge", "--primary", "nonsense"],
+        ["--task-count", "2", "--task", "m7g.2xlarge"],
+        ["--task-count", "2", "--task", "m6i.4xlarge"],
+        ["--task-count", "2", "--task", "m6i.2xlarge,m7i.2xlarge"],
+        ["--core", "c6i.2xlarge"],
+        ["--core", "m6i.large"],
+    ],
+)
 def test_wrong_arguments_are_refused(wrong, recorded, bare):
     bare["AWS_ENDPOINT_URL"] = recorded.url
     code, output, error = run(*CREATE, *wrong, env=bare)
@@ -183,19 +253,29 @@ def test_wrong_arguments_are_refused(wrong, recorded, bare):
     assert recorded.requests == []
 
 
-@pytest.mark.parametrize("types, expected", [
-    ("m6i.2xlarge m7i.4xlarge m6a.xlarge g5.xlarge r5d.metal c7i-flex.large u-3tb1.56xlarge", "x86_64"),
-    ("m6g.2xlarge m7gd.4xlarge m8g.xlarge c7gn.large r8g.metal-24xl g5g.xlarge x2gd.large a1.large im4gn.large",
-     "aarch64")])
+@pytest.mark.parametrize(
+    "types, expected",
+    [
+        ("m6i.2xlarge m7i.4xlarge m6a.xlarge g5.xlarge r5d.metal c7i-flex.large u-3tb1.56xlarge", "x86_64"),
+        (
+            "m6g.2xlarge m7gd.4xlarge m8g.xlarge c7gn.large r8g.metal-24xl g5g.xlarge x2gd.large a1.large im4gn.large",
+            "aarch64",
+        ),
+    ],
+)
 def test_the_processor_of_an_instance_type(types, expected):
     script = f". {EMR}/checks.sh; die() {{ echo no; }}; for name in {types}; do architecture $name; done"
     code, output, _ = run("bash", "-c", script)
     assert (code, output.split()) == (0, [expected] * len(types.split()))
 
 
-@pytest.mark.parametrize("more, kind", [
-    (["--core", "m8g.2xlarge", "--release", "emr-spark-8.1.0"], "Python 3.11 on aarch64"),
-    (["--from", "s3://bucket/elsewhere"], "Python 3.9 on x86_64")])
+@pytest.mark.parametrize(
+    "more, kind",
+    [
+        (["--core", "m8g.2xlarge", "--release", "emr-spark-8.1.0"], "Python 3.11 on aarch64"),
+        (["--from", "s3://bucket/elsewhere"], "Python 3.9 on x86_64"),
+    ],
+)
 def test_what_was_not_uploaded_is_refused_before_it_costs(more, kind, recorded, bare, uploaded):
     bare["AWS_ENDPOINT_URL"] = recorded.url
     code, output, error = run(*CREATE, *more, env=bare)
@@ -214,14 +294,18 @@ def test_configurations(file):
     assert properties(file, "livy-conf") == {"livy.server.session.timeout": "5h"}
     defaults = properties(file, "spark-defaults")
     assert defaults["spark.sql.files.maxRecordsPerFile"] == "10000"
-    pythons = {properties(file, "spark-env")["PYSPARK_PYTHON"], properties(file, "livy-env")["PYSPARK_PYTHON"],
-               *(value for key, value in defaults.items() if "PYTHON" in key.upper())}
+    pythons = {
+        properties(file, "spark-env")["PYSPARK_PYTHON"],
+        properties(file, "livy-env")["PYSPARK_PYTHON"],
+        *(value for key, value in defaults.items() if "PYTHON" in key.upper()),
+    }
     script = (EMR / "bootstrap.sh").read_text()
     assert pythons == set(re.findall(r"COULIS_PYTHON:-\${2:-(\S+)}}", script)) == {"/usr/bin/python3"}
     folders = {value for key, value in defaults.items() if key.endswith("COULIS_MODELS")}
     assert folders == {re.search(r"COULIS_FOLDER:-(\S+)}", script)[1] + "/models"}
     assert (file == "maximize.json") == any(
-        c["Properties"].get("maximizeResourceAllocation") == "true" for c in json.loads((EMR / file).read_text()))
+        c["Properties"].get("maximizeResourceAllocation") == "true" for c in json.loads((EMR / file).read_text())
+    )
 
 
 def mebibytes(text):
@@ -256,9 +340,11 @@ def spark_tasks(count, size, parallelism, open_cost=4 << 20, partition=128 << 20
 
 def test_splits_follow_cost():
     spark = properties("hand-tuned.json", "spark-defaults")
-    tuned = {"parallelism": int(spark["spark.sql.files.minPartitionNum"]),
-             "open_cost": int(spark["spark.sql.files.openCostInBytes"]),
-             "partition": int(spark["spark.sql.files.maxPartitionBytes"])}
+    tuned = {
+        "parallelism": int(spark["spark.sql.files.minPartitionNum"]),
+        "open_cost": int(spark["spark.sql.files.openCostInBytes"]),
+        "partition": int(spark["spark.sql.files.maxPartitionBytes"]),
+    }
     # Spark 4.3 itself gave 374 and 48 for the 11,968 test images of fruits-360.
     assert spark_tasks(11968, 4500, 4) == 374 and spark_tasks(11968, 4500, **tuned) == 48
     assert spark_tasks(12000, 250_000, 4) == math.ceil(12000 / 31)  # 388 tasks of 31 files, whatever they cost
@@ -267,9 +353,14 @@ def test_splits_follow_cost():
     assert 6 < small / large < 9
 
 
-@pytest.mark.parametrize("more, release, architecture, python", [
-    ([], "emr-7.13.0", "X86_64", None), (["--architecture", "aarch64"], "emr-7.13.0", "ARM64", None),
-    (["--release", "emr-spark-8.1.0"], "emr-spark-8.1.0", "X86_64", "/usr/bin/python3.11")])
+@pytest.mark.parametrize(
+    "more, release, architecture, python",
+    [
+        ([], "emr-7.13.0", "X86_64", None),
+        (["--architecture", "aarch64"], "emr-7.13.0", "ARM64", None),
+        (["--release", "emr-spark-8.1.0"], "emr-spark-8.1.0", "X86_64", "/usr/bin/python3.11"),
+    ],
+)
 def test_serverless(more, release, architecture, python, recorded, bare, uploaded, tmp_path):
     tuned = properties("hand-tuned.json", "spark-defaults")
     same = [key for key in tuned if key.startswith(("spark.sql.", "spark.executor.", "spark.driver.mem"))]
@@ -298,12 +389,22 @@ def test_serverless(more, release, architecture, python, recorded, bare, uploade
     assert submit["sparkSubmitParameters"] == f"--archives s3://bucket/coulis/{kind}/site.tar.gz#site"
 
 
-@pytest.mark.parametrize("more, kind, processor", [([], "python3.9-x86_64", "amd64"),
-                                                   (["--architecture", "aarch64"], "python3.9-aarch64", "arm64")])
+@pytest.mark.parametrize(
+    "more, kind, processor",
+    [([], "python3.9-x86_64", "amd64"), (["--architecture", "aarch64"], "python3.9-aarch64", "arm64")],
+)
 def test_job_template_of_eks(more, kind, processor, recorded, bare, uploaded):
     """The template, and a job made of it, checked against Amazon's model; moto has no job templates to make one."""
-    code, output, error = run(EMR / "make-eks-template.sh", "--from", "s3://bucket/coulis", "--logs",
-                              "s3://bucket/logs", *more, "--dry-run", env=bare)
+    code, output, error = run(
+        EMR / "make-eks-template.sh",
+        "--from",
+        "s3://bucket/coulis",
+        "--logs",
+        "s3://bucket/logs",
+        *more,
+        "--dry-run",
+        env=bare,
+    )
     assert code == 0, error
     data = json.loads(output)
     validate("emr-containers", "CreateJobTemplate", {"name": "coulis", "clientToken": "x", "jobTemplateData": data})
@@ -316,8 +417,9 @@ def test_job_template_of_eks(more, kind, processor, recorded, bare, uploaded):
     same = [key for key in tuned if key.startswith(("spark.sql.", "spark.executor.", "spark.driver.mem"))]
     assert {key: defaults[key] for key in same} == {key: tuned[key] for key in same}
     bare["AWS_ENDPOINT_URL"] = recorded.url
-    code, _, error = run(EMR / "make-eks-template.sh", "--from", "s3://bucket/coulis", "--logs", "s3://bucket/logs",
-                         *more, env=bare)
+    code, _, error = run(
+        EMR / "make-eks-template.sh", "--from", "s3://bucket/coulis", "--logs", "s3://bucket/logs", *more, env=bare
+    )
     (sent,) = [body for operation, body in recorded.requests if operation == "POST /jobtemplates"]
     assert sent["jobTemplateData"] == data
 
@@ -347,9 +449,19 @@ def test_batch(bare, tmp_path):
     (tmp_path / "images").mkdir()
     script = script.replace("/tmp/coulis", str(tmp_path / "work"))
     for index in range(2):
-        code, _, error = run(bash, flags, script, tmp_path / "images", tmp_path / "shards", "7",
-                             env={"PATH": f"{programs}:/usr/bin:/bin", "AWS_BATCH_JOB_ARRAY_INDEX": str(index),
-                                  "AWS_BATCH_JOB_ARRAY_SIZE": "2"})
+        code, _, error = run(
+            bash,
+            flags,
+            script,
+            tmp_path / "images",
+            tmp_path / "shards",
+            "7",
+            env={
+                "PATH": f"{programs}:/usr/bin:/bin",
+                "AWS_BATCH_JOB_ARRAY_INDEX": str(index),
+                "AWS_BATCH_JOB_ARRAY_SIZE": "2",
+            },
+        )
         assert code == 0, error
         said = (tmp_path / "shards" / f"shard{index + 1}" / "said").read_text()
         assert said == f"run images -o shard{index + 1} --shard {index + 1}/2 -k 7 --no-progress\n"

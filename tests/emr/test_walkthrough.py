@@ -43,8 +43,9 @@ def png(seed):
     rows = b"".join(b"\0" + line for line in lines)
     header = struct.pack(">IIBBBBB", 40, 30, 8, 2, 0, 0, 0)
     chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(struct.pack(">I", len(data)) + name + data
-                                            + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks
+    )
 
 
 @pytest.fixture
@@ -73,8 +74,10 @@ def test_every_line(bare, checkout):
     lines = commands()
     left_out = [line for line in lines if ONLY in line]
     assert len(lines) > 20 and left_out
-    stand_in = (f"{command} run photos -o made --quiet && mkdir made/pca && mv made/pca.safetensors made/pca/ && "
-                'aws s3 sync --only-show-errors made "s3://$BUCKET/out"\n')
+    stand_in = (
+        f"{command} run photos -o made --quiet && mkdir made/pca && mv made/pca.safetensors made/pca/ && "
+        'aws s3 sync --only-show-errors made "s3://$BUCKET/out"\n'
+    )
     script = "set -euo pipefail\n"
     for number, line in enumerate(lines):
         script += f"echo '+++ {number}'\n"

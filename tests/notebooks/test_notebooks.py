@@ -25,9 +25,14 @@ def read(name):
 def run(name, monkeypatch, tmp_path, **variables):
     """Runs a notebook; gives its outputs as one text, and its plots, which COULIS_PLOTS gets too."""
     notebook = read(name)
-    for key, value in {"COULIS_LIBRARY": ROOT / "build" / "libcoulis.so", "COULIS_MODELS": ROOT / "build" / "models",
-                       "IPYTHONDIR": tmp_path / "ipython", "MPLCONFIGDIR": tmp_path / "matplotlib",
-                       "JUPYTER_PLATFORM_DIRS": "1", **variables}.items():
+    for key, value in {
+        "COULIS_LIBRARY": ROOT / "build" / "libcoulis.so",
+        "COULIS_MODELS": ROOT / "build" / "models",
+        "IPYTHONDIR": tmp_path / "ipython",
+        "MPLCONFIGDIR": tmp_path / "matplotlib",
+        "JUPYTER_PLATFORM_DIRS": "1",
+        **variables,
+    }.items():
         monkeypatch.setenv(key, str(value))
     # The kernel of this environment, whatever others are installed for this user.
     monkeypatch.setenv("JUPYTER_PATH", str(Path(sys.prefix) / "share" / "jupyter"))
@@ -39,8 +44,11 @@ def run(name, monkeypatch, tmp_path, **variables):
 
         for number, plot in enumerate(plots):
             Path(os.environ["COULIS_PLOTS"], f"{name}-{number}.png").write_bytes(base64.b64decode(plot))
-    assert [output for output in outputs if output.output_type == "stream" and output.name == "stderr"
-            and "Error" in output.text] == []
+    assert [
+        output
+        for output in outputs
+        if output.output_type == "stream" and output.name == "stderr" and "Error" in output.text
+    ] == []
     return "\n".join(str(output.get("text", output.get("data", {}).get("text/plain", ""))) for output in outputs), plots
 
 
@@ -93,14 +101,26 @@ def test_cloud_app(monkeypatch, tmp_path):
         (images / "none" / "words.jpg").write_text("no image")
         server.upload(tmp_path / "bucket", "notebook")
         jars = ",".join(str(jar) for jar in sorted((SPARK / "ivy" / "jars").glob("*.jar")))
-        settings = {**server.hadoop(), "spark.jars": jars, "spark.ui.enabled": "false", "spark.driver.memory": "1g",
-                    "spark.ui.showConsoleProgress": "false", "spark.sql.shuffle.partitions": "4"}
+        settings = {
+            **server.hadoop(),
+            "spark.jars": jars,
+            "spark.ui.enabled": "false",
+            "spark.driver.memory": "1g",
+            "spark.ui.showConsoleProgress": "false",
+            "spark.sql.shuffle.partitions": "4",
+        }
         submit = " ".join(f"--conf {key}={value}" for key, value in settings.items())
         (site,) = (SPARK / "driver").glob("lib/python3*/site-packages")
-        text, plots = run("cloud_app", monkeypatch, tmp_path, COULIS_INPUT="s3a://notebook/pictures",
-                          COULIS_OUTPUT="s3a://notebook/out", PYTHONPATH=f"{ROOT / 'python'}:{site}",
-                          PYSPARK_PYTHON=SPARK / "driver" / "bin" / "python",
-                          PYSPARK_SUBMIT_ARGS=f"--master local[2] {submit} pyspark-shell")
+        text, plots = run(
+            "cloud_app",
+            monkeypatch,
+            tmp_path,
+            COULIS_INPUT="s3a://notebook/pictures",
+            COULIS_OUTPUT="s3a://notebook/out",
+            PYTHONPATH=f"{ROOT / 'python'}:{site}",
+            PYSPARK_PYTHON=SPARK / "driver" / "bin" / "python",
+            PYSPARK_SUBMIT_ARGS=f"--master local[2] {submit} pyspark-shell",
+        )
         listed = server.client().list_objects_v2(Bucket="notebook", Prefix="out/")["Contents"]
         written = {item["Key"].split("/")[1] for item in listed if item["Size"]}
     finally:

@@ -42,10 +42,14 @@ def test_it_runs(kept, tmp_path, monkeypatch):
             image = Image.new("RGB", (8, 6))
             image.putdata([tuple(bright + generator.randrange(100) for _ in range(3)) for _ in range(48)])
             image.resize((64, 48), Image.BICUBIC).save(tmp_path / "photos" / kind / f"{number}.png")
-    for key, value in {"COULIS_LIBRARY": ROOT / "build" / "libcoulis.so", "COULIS_MODELS": ROOT / "build" / "models",
-                       "IPYTHONDIR": tmp_path / "ipython", "JUPYTER_PLATFORM_DIRS": "1",
-                       "JUPYTER_PATH": Path(sys.prefix) / "share" / "jupyter",
-                       "PATH": f"{ROOT / 'build'}:{Path(sys.executable).parent}:/usr/bin:/bin"}.items():
+    for key, value in {
+        "COULIS_LIBRARY": ROOT / "build" / "libcoulis.so",
+        "COULIS_MODELS": ROOT / "build" / "models",
+        "IPYTHONDIR": tmp_path / "ipython",
+        "JUPYTER_PLATFORM_DIRS": "1",
+        "JUPYTER_PATH": Path(sys.prefix) / "share" / "jupyter",
+        "PATH": f"{ROOT / 'build'}:{Path(sys.executable).parent}:/usr/bin:/bin",
+    }.items():
         monkeypatch.setenv(key, str(value))
     again = nbformat.from_dict(kept)
     for cell in again.cells:

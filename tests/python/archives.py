@@ -23,8 +23,12 @@ def chunk(kind, body):
 def png(grey):
     """An image of 8 x 8 pixels of one grey."""
     lines = b"".join(b"\0" + bytes([grey] * 8) for _ in range(8))
-    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 8, 8, 8, 0, 0, 0, 0))
-            + chunk(b"IDAT", zlib.compress(lines, 9)) + chunk(b"IEND", b""))
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", struct.pack(">IIBBBBB", 8, 8, 8, 0, 0, 0, 0))
+        + chunk(b"IDAT", zlib.compress(lines, 9))
+        + chunk(b"IEND", b"")
+    )
 
 
 # ---- tar ----
@@ -69,14 +73,18 @@ def tars():
     packed = gzip.compress(good + END, mtime=0)
     return {
         "size_beyond_the_end": (good + tar_header(b"b.png", 1 << 30) + b"short", ["ok", "unreadable"]),
-        "size_of_exabytes": (good + tar_header(b"b.png", size_field=b"\x80" + b"\0" * 3 + b"\x7f" + b"\xff" * 7) + END,
-                             ["ok", "too_large", "unreadable"]),
+        "size_of_exabytes": (
+            good + tar_header(b"b.png", size_field=b"\x80" + b"\0" * 3 + b"\x7f" + b"\xff" * 7) + END,
+            ["ok", "too_large", "unreadable"],
+        ),
         "size_beyond_64_bits": (good + tar_header(b"b.png", size_field=b"\xff" * 12) + END, ["ok", "unreadable"]),
         "size_is_no_number": (good + tar_header(b"b.png", size_field=b"many bytes\0\0") + END, ["ok", "unreadable"]),
         "pax_size_beyond_64_bits": (good + pax(size="9" * 30) + member(b"b.png", png(1)) + END, ["ok", "unreadable"]),
         "pax_size_is_negative": (good + pax(size="-1") + member(b"b.png", png(1)) + END, ["ok", "unreadable"]),
-        "pax_record_longer_than_its_header": (good + member(b"x", b"999 path=a\n", kind=b"x") + END,
-                                              ["ok", "unreadable"]),
+        "pax_record_longer_than_its_header": (
+            good + member(b"x", b"999 path=a\n", kind=b"x") + END,
+            ["ok", "unreadable"],
+        ),
         "pax_record_without_end": (good + member(b"x", b"12 path=abcdefgh", kind=b"x") + END, ["ok", "unreadable"]),
         "pax_length_of_nothing": (good + member(b"x", b"0 a=b\n", kind=b"x") + END, ["ok", "unreadable"]),
         "pax_header_of_megabytes": (good + tar_header(b"x", 1 << 40, kind=b"x") + bytes(512), ["ok", "unreadable"]),
@@ -86,22 +94,37 @@ def tars():
         "cut_in_a_header": (good + tar_header(b"b.png", size)[:300], ["ok", "unreadable"]),
         "cut_in_a_member": (good + member(b"b.png", png(1))[: 512 + 20], ["ok", "unreadable"]),
         "check_sum_is_wrong": (good + bytes([ord("x")]) + member(b"b.png", png(1))[1:] + END, ["ok", "unreadable"]),
-        "climbing_names": (member(b"../../etc/x.png", png(1)) + member(b"/etc/passwd.png", png(2))
-                           + member(b"a/../../y.png", png(3)) + END, ["ok", "ok", "ok"]),
-        "name_without_end": (member(b"n" * 100, png(1)) + member(b"p" * 100, png(2), prefix=b"q" * 155) + END,
-                             ["ok", "ok"]),
-        "devices_and_links": (tar_header(b"fifo", kind=b"6") + tar_header(b"dev", kind=b"3")
-                              + tar_header(b"l", kind=b"2")
-                              + tar_header(b"s", 1 << 20, kind=b"S") + good,
-                              ["unreadable", "unreadable"]),
+        "climbing_names": (
+            member(b"../../etc/x.png", png(1))
+            + member(b"/etc/passwd.png", png(2))
+            + member(b"a/../../y.png", png(3))
+            + END,
+            ["ok", "ok", "ok"],
+        ),
+        "name_without_end": (
+            member(b"n" * 100, png(1)) + member(b"p" * 100, png(2), prefix=b"q" * 155) + END,
+            ["ok", "ok"],
+        ),
+        "devices_and_links": (
+            tar_header(b"fifo", kind=b"6")
+            + tar_header(b"dev", kind=b"3")
+            + tar_header(b"l", kind=b"2")
+            + tar_header(b"s", 1 << 20, kind=b"S")
+            + good,
+            ["unreadable", "unreadable"],
+        ),
         "gzip_cut": (packed[:-20], "is cut short"),
         "gzip_damaged": (packed[:40] + b"\xff\xff\xff\xff" + packed[44:], "gzip"),
         "gzip_with_padding": (packed + bytes(300000), ["ok"]),
         "gzip_with_rubbish": (packed + b"rubbish", ["ok"]),
-        "gzip_that_expands": (gzip.compress(good + tar_header(b"b.png", 30 << 20) + bytes(30 << 20) + END, mtime=0),
-                              ["ok", "unsupported"]),
-        "sample_of_fields_alone": (member(b"1.cls", b"7") + member(b"1.cls", b"8") + member(b"1.json", b"{") + END,
-                                   ["unsupported"]),
+        "gzip_that_expands": (
+            gzip.compress(good + tar_header(b"b.png", 30 << 20) + bytes(30 << 20) + END, mtime=0),
+            ["ok", "unsupported"],
+        ),
+        "sample_of_fields_alone": (
+            member(b"1.cls", b"7") + member(b"1.cls", b"8") + member(b"1.json", b"{") + END,
+            ["unsupported"],
+        ),
     }
 
 
@@ -132,8 +155,29 @@ def entry(name, data, *, method=0, packed=None, offset=0, claimed=None, packed_s
     crc = zlib.crc32(data) if crc is None else crc
     sizes = (len(packed) if packed_size is None else packed_size, len(data) if claimed is None else claimed)
     local = struct.pack("<IHHHHHIIIHH", 0x04034B50, 20, flags, method, 0, 0x505D, crc, *sizes, len(name), 0) + name
-    central = struct.pack("<IHHHHHHIIIHHHHHII", 0x02014B50, 20, 20, flags, method, 0, 0x505D, crc, *sizes, len(name),
-                          len(extra), 0, 0, 0, 0, offset) + name + extra
+    central = (
+        struct.pack(
+            "<IHHHHHHIIIHHHHHII",
+            0x02014B50,
+            20,
+            20,
+            flags,
+            method,
+            0,
+            0x505D,
+            crc,
+            *sizes,
+            len(name),
+            len(extra),
+            0,
+            0,
+            0,
+            0,
+            offset,
+        )
+        + name
+        + extra
+    )
     return local + packed, central
 
 
@@ -141,8 +185,17 @@ def zip_of(*entries, rest=b"", count=None, size=None, offset=None, comment=b""):
     """An archive of members and their directory, whatever the end claims."""
     body, directory = b"".join(e[0] for e in entries) + rest, b"".join(e[1] for e in entries)
     count = len(entries) if count is None else count
-    end = struct.pack("<IHHHHIIH", 0x06054B50, 0, 0, count, count, len(directory) if size is None else size,
-                      len(body) if offset is None else offset, len(comment))
+    end = struct.pack(
+        "<IHHHHIIH",
+        0x06054B50,
+        0,
+        0,
+        count,
+        count,
+        len(directory) if size is None else size,
+        len(body) if offset is None else offset,
+        len(comment),
+    )
     return body + directory + end + comment
 
 
@@ -164,25 +217,40 @@ def zips():
     return {
         "claims_a_gigabyte": (second(method=8, packed=deflate(image), claimed=(1 << 30) - 1), ["ok", "unreadable"]),
         "claims_less_than_it_has": (second(zeros, method=8, packed=bomb, claimed=1000), ["ok", "unreadable"]),
-        "claims_more_than_it_has": (second(method=8, packed=deflate(image), claimed=len(image) + 1),
-                                    ["ok", "unreadable"]),
+        "claims_more_than_it_has": (
+            second(method=8, packed=deflate(image), claimed=len(image) + 1),
+            ["ok", "unreadable"],
+        ),
         "expands_a_thousandfold": (second(zeros, method=8, packed=bomb), ["ok", "unsupported"]),
         "packed_beyond_the_end": (second(packed_size=1 << 30, claimed=1 << 30), ["ok", "unreadable"]),
         "offset_beyond_the_end": (second(offset=1 << 31), ["ok", "unreadable"]),
         "offset_into_a_member": (second(offset=after - 10), ["ok", "unreadable"]),
-        "offset_of_64_bits": (second(offset=0xFFFFFFFF, extra=struct.pack("<HHQ", 1, 8, (1 << 64) - 16)),
-                              ["ok", "unreadable"]),
-        "sizes_of_64_bits": (second(claimed=0xFFFFFFFF, packed_size=0xFFFFFFFF,
-                                    extra=struct.pack("<HHQQ", 1, 16, 1 << 63, 1 << 63)), ["ok", "too_large"]),
+        "offset_of_64_bits": (
+            second(offset=0xFFFFFFFF, extra=struct.pack("<HHQ", 1, 8, (1 << 64) - 16)),
+            ["ok", "unreadable"],
+        ),
+        "sizes_of_64_bits": (
+            second(claimed=0xFFFFFFFF, packed_size=0xFFFFFFFF, extra=struct.pack("<HHQQ", 1, 16, 1 << 63, 1 << 63)),
+            ["ok", "too_large"],
+        ),
         "extra_field_too_long": (second(extra=struct.pack("<HH", 1, 60000)), ["ok", "ok"]),
-        "overlapping": (zip_of(good, entry(b"b.png", image, offset=0), entry(b"c.png", image, offset=0), rest=b"")
-                        .replace(b"\0\0\0\0b.png" * 2, b""), None),
+        "overlapping": (
+            zip_of(good, entry(b"b.png", image, offset=0), entry(b"c.png", image, offset=0), rest=b"").replace(
+                b"\0\0\0\0b.png" * 2, b""
+            ),
+            None,
+        ),
         "encrypted": (second(flags=1), ["ok", "unreadable"]),
         "unknown_method": (second(method=93), ["ok", "unreadable"]),
         "check_sum_is_wrong": (second(crc=5), ["ok", "unreadable"]),
         "damaged_deflate": (second(method=8, packed=b"\xff" * 60), ["ok", "unreadable"]),
-        "climbing_names": (zip_of(entry(b"../../etc/x.png", image), entry(b"..\\..\\y.png", image,
-                                  offset=len(entry(b"../../etc/x.png", image)[0]))), ["ok", "ok"]),
+        "climbing_names": (
+            zip_of(
+                entry(b"../../etc/x.png", image),
+                entry(b"..\\..\\y.png", image, offset=len(entry(b"../../etc/x.png", image)[0])),
+            ),
+            ["ok", "ok"],
+        ),
         "name_with_a_zero": (second(b"x" + image).replace(b"b.png", b"b\0png"), None),
         "empty_name": (zip_of(entry(b"", image), good), None),
         "directory_beyond_the_end": (zip_of(good, size=1 << 30), "outside"),
@@ -193,8 +261,12 @@ def zips():
         "comment_with_a_signature": (zip_of(good, comment=b"PK\5\6" * 4000), ["ok"]),
         "end_alone": (zip_of(), "no images in what was given"),
         "cut": (zip_of(good)[:-5], "its end is missing"),
-        "locator_to_nowhere": (zip_of(good, size=0xFFFFFFFF)[:-22] + struct.pack("<IIQI", 0x07064B50, 0, 1 << 62, 1)
-                               + zip_of(good, size=0xFFFFFFFF)[-22:], "cut short"),
+        "locator_to_nowhere": (
+            zip_of(good, size=0xFFFFFFFF)[:-22]
+            + struct.pack("<IIQI", 0x07064B50, 0, 1 << 62, 1)
+            + zip_of(good, size=0xFFFFFFFF)[-22:],
+            "cut short",
+        ),
     }
 
 
@@ -215,8 +287,11 @@ def good_zips():
 
 
 def good_csvs():
-    return {"quotes": b'\xef\xbb\xbfpath,label,"a ""b"""\r\n"x,1.png",red,"1\n2"\r\n\r\ny.png,,\n',
-            "semicolons": b"path;label\nx.png;red\n", "utf8": "path\tname\nK\u00fcrbis.png\t\u00fc\n".encode()}
+    return {
+        "quotes": b'\xef\xbb\xbfpath,label,"a ""b"""\r\n"x,1.png",red,"1\n2"\r\n\r\ny.png,,\n',
+        "semicolons": b"path;label\nx.png;red\n",
+        "utf8": "path\tname\nK\u00fcrbis.png\t\u00fc\n".encode(),
+    }
 
 
 def csvs():
@@ -240,9 +315,11 @@ def csvs():
 
 
 def good_json_lines():
-    return {"keys": b'\xef\xbb\xbf{"path": "x,1.png", "label": "red", "n": 0.5, "b": true}\r\n\r\n'
-                    b'{"m": -3, "path": "y.png", "n": null, "nested": {"path": [1, {}]}}',
-            "escapes": rb'{"PATH": "K\u00fcrbis\ud83c\udf4e\\u0000.png", "a \"b\"\n": ""}' + b"\n"}
+    return {
+        "keys": b'\xef\xbb\xbf{"path": "x,1.png", "label": "red", "n": 0.5, "b": true}\r\n\r\n'
+        b'{"m": -3, "path": "y.png", "n": null, "nested": {"path": [1, {}]}}',
+        "escapes": rb'{"PATH": "K\u00fcrbis\ud83c\udf4e\\u0000.png", "a \"b\"\n": ""}' + b"\n",
+    }
 
 
 def json_lines():
@@ -271,27 +348,47 @@ def good_images():
     data, names = [png(1), png(2), None], ["a.png", None, "c.png"]
     image = pa.StructArray.from_arrays([pa.array(data), pa.array(names)], ["bytes", "path"])
     pixels = [{"origin": "o", "height": 2, "width": 3, "nChannels": 3, "mode": 16, "data": bytes(range(18))}, None]
-    kind = pa.struct([("origin", pa.string()), ("height", pa.int32()), ("width", pa.int32()), ("nChannels", pa.int32()),
-                      ("mode", pa.int32()), ("data", pa.binary())])
+    kind = pa.struct(
+        [
+            ("origin", pa.string()),
+            ("height", pa.int32()),
+            ("width", pa.int32()),
+            ("nChannels", pa.int32()),
+            ("mode", pa.int32()),
+            ("data", pa.binary()),
+        ]
+    )
     tables = {
         "huggingface": pa.table({"image": image, "label": pa.array(["x", None, "y"]), "n": pa.array([1, 2, None])}),
         "spark": pa.table({"image": pa.array(pixels, kind)}),
-        "content": pa.table({"path": names, "content": pa.array(data, pa.binary()), "f": [0.5, float("nan"), None],
-                             "b": [True, None, False]}),
+        "content": pa.table(
+            {
+                "path": names,
+                "content": pa.array(data, pa.binary()),
+                "f": [0.5, float("nan"), None],
+                "b": [True, None, False],
+            }
+        ),
         "paths": pa.table({"path": ["a.png", "b.png"], "label": ["x", "y"]}),
     }
     found = {}
     for name, table in tables.items():
         out = io.BytesIO()
-        parquet.write_table(table, out, compression="snappy" if name == "spark" else "zstd", row_group_size=2,
-                            store_schema=False)
+        parquet.write_table(
+            table, out, compression="snappy" if name == "spark" else "zstd", row_group_size=2, store_schema=False
+        )
         found[name] = out.getvalue()
     return found
 
 
 def write(folder):
-    for kind, good, bad in (("tar", good_tars(), tars()), ("zip", good_zips(), zips()), ("csv", good_csvs(), csvs()),
-                            ("jsonl", good_json_lines(), json_lines()), ("images", good_images(), {})):
+    for kind, good, bad in (
+        ("tar", good_tars(), tars()),
+        ("zip", good_zips(), zips()),
+        ("csv", good_csvs(), csvs()),
+        ("jsonl", good_json_lines(), json_lines()),
+        ("images", good_images(), {}),
+    ):
         for where, files in (("seeds", good), ("hostile", bad)):
             for name, made in files.items():
                 target = folder / where / kind / name

@@ -9,8 +9,16 @@ import time
 import urllib.error
 import urllib.request
 
-ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-             "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+ARGUMENTS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 def is_here():
@@ -24,12 +32,12 @@ class Browser:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
-        self.driver = subprocess.Popen([shutil.which("chromedriver"), f"--port={self.port}"],
-                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.driver = subprocess.Popen(
+            [shutil.which("chromedriver"), f"--port={self.port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         options = {"binary": shutil.which("chromium"), "args": [*ARGUMENTS, f"--window-size={width},{height}"]}
         self.session = ""
-        capabilities = {"browserName": "chrome", "goog:loggingPrefs": {"browser": "ALL"},
-                        "goog:chromeOptions": options}
+        capabilities = {"browserName": "chrome", "goog:loggingPrefs": {"browser": "ALL"}, "goog:chromeOptions": options}
         session = self.call("POST", "/session", {"capabilities": {"alwaysMatch": capabilities}})
         self.session = f"/session/{session['sessionId']}"
 
@@ -89,8 +97,14 @@ class Browser:
 
     def network_off(self):
         self.call("POST", "/goog/cdp/execute", {"cmd": "Network.enable", "params": {}})
-        self.call("POST", "/goog/cdp/execute", {"cmd": "Network.emulateNetworkConditions", "params": {
-            "offline": True, "latency": 0, "downloadThroughput": 0, "uploadThroughput": 0}})
+        self.call(
+            "POST",
+            "/goog/cdp/execute",
+            {
+                "cmd": "Network.emulateNetworkConditions",
+                "params": {"offline": True, "latency": 0, "downloadThroughput": 0, "uploadThroughput": 0},
+            },
+        )
 
     def console(self):
         """What the page wrote to the console since the last call, errors of loading included. A hint at reading pixels

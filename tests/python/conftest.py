@@ -128,8 +128,14 @@ def coulis(command, tmp_path):
     """Runs the command in an empty folder; gives the finished process."""
 
     def call(*arguments, code=0, cwd=".", **more):
-        done = subprocess.run([str(command), *map(str, arguments)], cwd=tmp_path / cwd, capture_output=True, text=True,
-                              timeout=300, **more)
+        done = subprocess.run(
+            [str(command), *map(str, arguments)],
+            cwd=tmp_path / cwd,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            **more,
+        )
         assert done.returncode == code, f"exit {done.returncode}: {done.stderr}"
         return done
 

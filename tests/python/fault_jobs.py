@@ -60,16 +60,28 @@ def write_model(path):
     from coulis.convert import graph, safetensors_file
 
     nodes = [
-        {"name": "a", "op": "conv", "inputs": ["image"], "weight": "a", "channels": 16, "kernel": [3, 3],
-         "stride": [2, 2], "padding": "same"},
+        {
+            "name": "a",
+            "op": "conv",
+            "inputs": ["image"],
+            "weight": "a",
+            "channels": 16,
+            "kernel": [3, 3],
+            "stride": [2, 2],
+            "padding": "same",
+        },
         {"name": "b", "op": "relu6", "inputs": ["a"]},
         {"name": "f", "op": "conv", "inputs": ["b"], "weight": "f", "channels": 24, "kernel": [1, 1]},
         {"name": "g", "op": "global_average_pool", "inputs": ["f"]},
     ]
     description = {
-        "format": 1, "name": "tiny", "source": "test", "licence": "MIT",
+        "format": 1,
+        "name": "tiny",
+        "source": "test",
+        "licence": "MIT",
         "input": {"width": 8, "height": 8, "channels": "RGB", "mean": [127, 127, 127], "std": [128, 128, 128]},
-        "nodes": nodes, "features": {"map": "f", "pooled": "g"},
+        "nodes": nodes,
+        "features": {"map": "f", "pooled": "g"},
     }
     rng = numpy.random.default_rng(1)
     tensors = {"a": rng.normal(size=(16, 3, 3, 3)).astype("f"), "f": rng.normal(size=(24, 16, 1, 1)).astype("f")}
@@ -129,8 +141,13 @@ class Job:
             own["LD_PRELOAD"] = str(self.interposer)
         said = Path(f"{out}.said")
         with open(said, "w") as file:
-            code = subprocess.Popen([str(a) for a in [self.command, *self.arguments(out), *self.quiet]], env=own,
-                                    stdout=subprocess.DEVNULL, stderr=file, close_fds=False).wait(timeout=120)
+            code = subprocess.Popen(
+                [str(a) for a in [self.command, *self.arguments(out), *self.quiet]],
+                env=own,
+                stdout=subprocess.DEVNULL,
+                stderr=file,
+                close_fds=False,
+            ).wait(timeout=120)
         error = said.read_text(errors="replace")
         said.unlink()
         return code, error
@@ -227,8 +244,20 @@ class Run(Job):
         draw_images(self.folder / "images")
 
     def arguments(self, out):
-        return ["run", self.given / "images", "-o", out, "--model", self.given / "tiny.safetensors", "-k", 3,
-                "--rows-per-file", PER_PART, "--threads", THREADS]
+        return [
+            "run",
+            self.given / "images",
+            "-o",
+            out,
+            "--model",
+            self.given / "tiny.safetensors",
+            "-k",
+            3,
+            "--rows-per-file",
+            PER_PART,
+            "--threads",
+            THREADS,
+        ]
 
 
 class Overwrite(Run):
@@ -252,8 +281,11 @@ class Overwrite(Run):
         summary = out / "run.json"
         if all_bytes(self.before) != self.old:
             return "a file was changed in place"
-        if summary.exists() and summary.read_bytes() == self.old_summary and not all(
-                (out / path).exists() for path in self.old):
+        if (
+            summary.exists()
+            and summary.read_bytes() == self.old_summary
+            and not all((out / path).exists() for path in self.old)
+        ):
             return f"what looks complete is not, after: {error}"
         return super().unfinished(out, error)
 
@@ -281,8 +313,20 @@ class Grow(Run):
         return out, *self.run(out)  # from nothing
 
     def arguments(self, out):
-        return ["run", self.images, "-o", out, "--model", self.given / "tiny.safetensors", "-k", 3,
-                "--rows-per-file", PER_PART, "--threads", THREADS]
+        return [
+            "run",
+            self.images,
+            "-o",
+            out,
+            "--model",
+            self.given / "tiny.safetensors",
+            "-k",
+            3,
+            "--rows-per-file",
+            PER_PART,
+            "--threads",
+            THREADS,
+        ]
 
     def blamed(self, out):
         # Old rows and new ones stand side by side until the replacement is ended.
@@ -305,14 +349,31 @@ class Fit(Job):
         out.mkdir()
 
     def arguments(self, out):
-        return ["fit", self.given / "whole", "-o", out / "pca.safetensors", "-k", 3, "--overwrite",
-                "--threads", THREADS]
+        return [
+            "fit",
+            self.given / "whole",
+            "-o",
+            out / "pca.safetensors",
+            "-k",
+            3,
+            "--overwrite",
+            "--threads",
+            THREADS,
+        ]
 
 
 class Transform(Job):
     def arguments(self, out):
-        return ["transform", self.given / "whole", "--pca", self.given / "whole" / "pca.safetensors", "-o", out,
-                "--threads", THREADS]
+        return [
+            "transform",
+            self.given / "whole",
+            "--pca",
+            self.given / "whole" / "pca.safetensors",
+            "-o",
+            out,
+            "--threads",
+            THREADS,
+        ]
 
 
 class Apply(Job):
@@ -323,8 +384,18 @@ class Apply(Job):
         return {**os.environ, "COULIS_MODELS": str(self.given)}
 
     def arguments(self, out):
-        return ["apply", self.given / "images", "--pca", self.given / "whole", "-o", out, "--rows-per-file", PER_PART,
-                "--threads", THREADS]
+        return [
+            "apply",
+            self.given / "images",
+            "--pca",
+            self.given / "whole",
+            "-o",
+            out,
+            "--rows-per-file",
+            PER_PART,
+            "--threads",
+            THREADS,
+        ]
 
 
 class Verify(Job):
@@ -393,7 +464,18 @@ class List(OfResult):
         return ["list", self.given / "images", "-o", out / "list.parquet"]
 
 
-VERBS = {"run": Run, "overwrite": Overwrite, "grow": Grow, "fit": Fit, "transform": Transform, "apply": Apply,
-         "verify": Verify, "verify_damaged": VerifyDamaged, "dedup": Dedup, "cluster": Cluster, "export": Export,
-         "view": View,
-         "list": List}
+VERBS = {
+    "run": Run,
+    "overwrite": Overwrite,
+    "grow": Grow,
+    "fit": Fit,
+    "transform": Transform,
+    "apply": Apply,
+    "verify": Verify,
+    "verify_damaged": VerifyDamaged,
+    "dedup": Dedup,
+    "cluster": Cluster,
+    "export": Export,
+    "view": View,
+    "list": List,
+}

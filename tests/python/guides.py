@@ -16,8 +16,9 @@ import re
 import subprocess
 import traceback
 
-FENCE = re.compile(r"^(?:<!-- not run: (?P<why>.+?) -->\n)?```(?P<kind>\w*)\n(?P<text>.*?)^```$",
-                   re.DOTALL | re.MULTILINE)
+FENCE = re.compile(
+    r"^(?:<!-- not run: (?P<why>.+?) -->\n)?```(?P<kind>\w*)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE
+)
 
 
 @dataclasses.dataclass
@@ -68,7 +69,7 @@ def run_shell(block, path, without):
             lines[number] = ""
     text = "\n".join(lines)
     # The trap names the line: of a command in a block, counted from its first.
-    code = f'trap \'echo "{path}:$(({block.line - 1} + LINENO - 1)): this command fails" >&2\' ERR\n{text}'
+    code = f"trap 'echo \"{path}:$(({block.line - 1} + LINENO - 1)): this command fails\" >&2' ERR\n{text}"
     if subprocess.run(["bash", "-euEo", "pipefail", "-c", code], check=False).returncode:
         raise SystemExit(f"{path}:{block.line}: this block fails")
 

@@ -30,8 +30,12 @@ class Recording:
         self.root = str(root)
         log.mkdir()
         shutil.copytree(root, log / "before", symlinks=True)
-        env = {**more.pop("env", os.environ), "LD_PRELOAD": str(recorder), "FLUSH_ROOT": self.root,
-               "FLUSH_LOG": str(log)}
+        env = {
+            **more.pop("env", os.environ),
+            "LD_PRELOAD": str(recorder),
+            "FLUSH_ROOT": self.root,
+            "FLUSH_LOG": str(log),
+        }
         # A line with nothing done: the names and identities of what is there before.
         subprocess.run(["rmdir", self.root + "/.none"], env=env, stderr=subprocess.DEVNULL)
         subprocess.run(["sh", "-c", f"mkdir '{self.root}/.none' && rmdir '{self.root}/.none'"], env=env, check=True)
@@ -42,8 +46,11 @@ class Recording:
     def states(self):
         """For each event: the content of flushed files, the names of flushed folders, and the tree as it was seen."""
         first = self.events[1]["tree"]  # after the rmdir
-        contents = {identity: str(self.before) + path[len(self.root):]
-                    for path, identity in first.items() if identity[0] == "f"}
+        contents = {
+            identity: str(self.before) + path[len(self.root) :]
+            for path, identity in first.items()
+            if identity[0] == "f"
+        }
         folders = {identity: _names(first, path) for path, identity in first.items() if identity[0] == "d"}
         for event in self.events[2:]:
             flushed = event.get("flushed")
@@ -68,8 +75,11 @@ class Recording:
         if kind == "names":
             kept = seen
         elif kind == "drawn":
-            kept = {name: entry for name in sorted({*kept, *seen})
-                    if (entry := rng.choice((kept.get(name), seen.get(name))))}
+            kept = {
+                name: entry
+                for name in sorted({*kept, *seen})
+                if (entry := rng.choice((kept.get(name), seen.get(name))))
+            }
         for name, entry in kept.items():
             below = os.path.join(path, name)
             if entry[0] == "d":
@@ -85,5 +95,8 @@ def _names(tree, folder):
     if folder is None:
         return {}
     start = folder + "/"
-    return {path[len(start):]: identity for path, identity in tree.items()
-            if path.startswith(start) and "/" not in path[len(start):]}
+    return {
+        path[len(start) :]: identity
+        for path, identity in tree.items()
+        if path.startswith(start) and "/" not in path[len(start) :]
+    }

@@ -97,9 +97,15 @@ def folder_of(root, ranges=True):
         first, _, last = wanted.removeprefix("bytes=").partition("-")
         if int(first) >= len(body):
             return send(handler, b"", 416, Content_Range=f"bytes */{len(body)}")
-        part = body[int(first):int(last) + 1]
-        return send(handler, part, 206, Last_Modified=modified, ETag=tag,
-                    Content_Range=f"bytes {first}-{int(first) + len(part) - 1}/{len(body)}")
+        part = body[int(first) : int(last) + 1]
+        return send(
+            handler,
+            part,
+            206,
+            Last_Modified=modified,
+            ETag=tag,
+            Content_Range=f"bytes {first}-{int(first) + len(part) - 1}/{len(body)}",
+        )
 
     return handle
 

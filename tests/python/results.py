@@ -9,7 +9,8 @@ import pyarrow.parquet
 def read(folder, what="features"):
     """All parts of a kind as one table."""
     return pyarrow.concat_tables(
-        [pyarrow.parquet.read_table(part) for part in sorted(Path(folder, what).glob("part-*.parquet"))])
+        [pyarrow.parquet.read_table(part) for part in sorted(Path(folder, what).glob("part-*.parquet"))]
+    )
 
 
 def all_bytes(path):
@@ -17,8 +18,11 @@ def all_bytes(path):
     path = Path(path)
     if path.is_file():
         return path.read_bytes()
-    return {str(p.relative_to(path)): p.read_bytes()
-            for p in sorted(path.rglob("*")) if p.is_file() and p.name != "run.json"}
+    return {
+        str(p.relative_to(path)): p.read_bytes()
+        for p in sorted(path.rglob("*"))
+        if p.is_file() and p.name != "run.json"
+    }
 
 
 def assert_same_parts(one, other):

@@ -11,8 +11,12 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVER = ROOT / "build" / "spark" / "bin" / "versitygw"
-KEYS = {"AWS_ACCESS_KEY_ID": "coulis-test", "AWS_SECRET_ACCESS_KEY": "coulis-test-secret", "AWS_REGION": "eu-west-9",
-        "AWS_EC2_METADATA_DISABLED": "true"}
+KEYS = {
+    "AWS_ACCESS_KEY_ID": "coulis-test",
+    "AWS_SECRET_ACCESS_KEY": "coulis-test-secret",
+    "AWS_REGION": "eu-west-9",
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
 NEEDED = [
     pytest.mark.skipif(not SERVER.exists(), reason="no S3 server: ./run test s3 builds it"),
     pytest.mark.skipif(not (ROOT / "build" / "libcoulis_s3.so").exists(), reason="built without s3://"),
@@ -27,9 +31,16 @@ def serve(root, log):
         port = taken.getsockname()[1]
     with open(log, "wb") as out:
         options = ["--port", f"127.0.0.1:{port}", "--region", KEYS["AWS_REGION"]]
-        process = subprocess.Popen([SERVER, *options, "posix", root],
-                                   env={"PATH": os.defpath, "ROOT_ACCESS_KEY": KEYS["AWS_ACCESS_KEY_ID"],
-                                        "ROOT_SECRET_KEY": KEYS["AWS_SECRET_ACCESS_KEY"]}, stdout=out, stderr=out)
+        process = subprocess.Popen(
+            [SERVER, *options, "posix", root],
+            env={
+                "PATH": os.defpath,
+                "ROOT_ACCESS_KEY": KEYS["AWS_ACCESS_KEY_ID"],
+                "ROOT_SECRET_KEY": KEYS["AWS_SECRET_ACCESS_KEY"],
+            },
+            stdout=out,
+            stderr=out,
+        )
         end = time.monotonic() + 60
         while time.monotonic() < end:
             with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
@@ -53,8 +64,13 @@ def caller(command, server, folder):
     """A function that runs the command in `folder` with that server, and holds its exit code against `code`."""
 
     def call(*arguments, code=0, **more):
-        done = subprocess.run([str(command), *map(str, arguments)], cwd=folder, capture_output=True, text=True,
-                              env=environment(server, **more))
+        done = subprocess.run(
+            [str(command), *map(str, arguments)],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            env=environment(server, **more),
+        )
         assert done.returncode == code, done.stderr
         return done
 

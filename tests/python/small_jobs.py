@@ -32,18 +32,32 @@ def write_formats(folder):
     exif[0x0112] = 6  # turned
     sound = encode(1, "JPEG")
     contents = {
-        "cmyk.jpg": encode(2, "JPEG", "CMYK"), "grey.jpg": encode(3, "JPEG", "L"),
-        "turned.jpg": encode(4, "JPEG", exif=exif), "progressive.jpg": encode(5, "JPEG", progressive=True),
-        "large.jpg": encode(6, "JPEG", size=(90, 70)), "cut.jpg": sound[:200],
-        "alpha.png": encode(7, "PNG", "RGBA"), "palette.png": encode(8, "PNG", "P"),
-        "deep.png": encode(9, "PNG", "I;16"), "cut.png": encode(10, "PNG")[:100],
-        "alpha.webp": encode(11, "WEBP", "RGBA"), "lossless.webp": encode(12, "WEBP", lossless=True),
-        "cut.webp": encode(13, "WEBP")[:60], "a.gif": encode(14, "GIF", "P"),
-        "interlaced.gif": encode(15, "GIF", "P", interlace=1), "a.bmp": encode(16, "BMP"),
-        "palette.bmp": encode(17, "BMP", "P"), "plain.tif": encode(18, "TIFF"), "lzw.tif":
-        encode(19, "TIFF", compression="tiff_lzw"), "deflate.tif": encode(20, "TIFF", compression="tiff_adobe_deflate"),
-        "jpeg.tif": encode(21, "TIFF", compression="jpeg"), "a.jp2": encode(22, "JPEG2000"), "a.avif":
-        encode(23, "AVIF"), "a.ppm": encode(24, "PPM"), "empty.jpg": b"", "text.png": b"no image at all",
+        "cmyk.jpg": encode(2, "JPEG", "CMYK"),
+        "grey.jpg": encode(3, "JPEG", "L"),
+        "turned.jpg": encode(4, "JPEG", exif=exif),
+        "progressive.jpg": encode(5, "JPEG", progressive=True),
+        "large.jpg": encode(6, "JPEG", size=(90, 70)),
+        "cut.jpg": sound[:200],
+        "alpha.png": encode(7, "PNG", "RGBA"),
+        "palette.png": encode(8, "PNG", "P"),
+        "deep.png": encode(9, "PNG", "I;16"),
+        "cut.png": encode(10, "PNG")[:100],
+        "alpha.webp": encode(11, "WEBP", "RGBA"),
+        "lossless.webp": encode(12, "WEBP", lossless=True),
+        "cut.webp": encode(13, "WEBP")[:60],
+        "a.gif": encode(14, "GIF", "P"),
+        "interlaced.gif": encode(15, "GIF", "P", interlace=1),
+        "a.bmp": encode(16, "BMP"),
+        "palette.bmp": encode(17, "BMP", "P"),
+        "plain.tif": encode(18, "TIFF"),
+        "lzw.tif": encode(19, "TIFF", compression="tiff_lzw"),
+        "deflate.tif": encode(20, "TIFF", compression="tiff_adobe_deflate"),
+        "jpeg.tif": encode(21, "TIFF", compression="jpeg"),
+        "a.jp2": encode(22, "JPEG2000"),
+        "a.avif": encode(23, "AVIF"),
+        "a.ppm": encode(24, "PPM"),
+        "empty.jpg": b"",
+        "text.png": b"no image at all",
     }
     for name, content in contents.items():
         (folder / name).write_bytes(content)
@@ -63,15 +77,18 @@ def write_sources(ground):
         for path, name in zip(images, names):
             archive.write(path, name)
     labels = pyarrow.array(["a", "b", "a"])
-    pyarrow.parquet.write_table(pyarrow.table({"image": [path.read_bytes() for path in images], "label": labels}),
-                                ground / "contents.parquet")
-    pyarrow.parquet.write_table(pyarrow.table({"path": names, "label": labels, "price": [1.5, None, 2.0]}),
-                                ground / "paths.parquet")
+    pyarrow.parquet.write_table(
+        pyarrow.table({"image": [path.read_bytes() for path in images], "label": labels}), ground / "contents.parquet"
+    )
+    pyarrow.parquet.write_table(
+        pyarrow.table({"path": names, "label": labels, "price": [1.5, None, 2.0]}), ground / "paths.parquet"
+    )
     rows = [f"{name},a,{number}\n" for number, name in enumerate(names)]
     (ground / "paths.csv").write_text('path,label,"a ""number"""\n' + "".join(rows))
     (ground / "paths.tsv").write_text("path\tlabel\n" + "".join(f"{name}\ta\n" for name in names))
-    (ground / "paths.jsonl").write_text("".join(f'{{"path": "{name}", "label": "a", "number": {number}}}\n'
-                                                for number, name in enumerate(names)))
+    (ground / "paths.jsonl").write_text(
+        "".join(f'{{"path": "{name}", "label": "a", "number": {number}}}\n' for number, name in enumerate(names))
+    )
     (ground / "list.txt").write_text("".join(f"{name}\n" for name in names))
     (ground / "list.null").write_text("\0".join(names))
 
@@ -106,8 +123,8 @@ def make_ground(ground, command):
     # Images that are the same in two folders, and some that cannot be read.
     shutil.copytree(ground / "formats", ground / "odd" / "one")
     for name in ("a.bmp", "grey.jpg", "cut.png", "plain.tif"):
-        (ground / "odd" / "two, \"2\"").mkdir(exist_ok=True)
-        shutil.copy(ground / "formats" / name, ground / "odd" / "two, \"2\"" / name)
+        (ground / "odd" / 'two, "2"').mkdir(exist_ok=True)
+        shutil.copy(ground / "formats" / name, ground / "odd" / 'two, "2"' / name)
     run(f"run odd -o doubles -k 2 {COMMON}")
     # A result of other images: one is changed, one gone, one moved.
     shutil.copytree(ground / "images", ground / "grown")
@@ -208,8 +225,14 @@ JOBS = {
 # On a failing disk an image has no thumbnail, and counts as one that cannot be compared; a table of images has one row,
 # which says so.
 FAILING_DISK = ("openat", "EIO"), ("read", "EIO"), ("newfstatat", "EIO"), ("fstat", "EIO"), ("lseek", "EIO")
-EXCUSED = {"view": FAILING_DISK, "parquet_contents": FAILING_DISK, "parquet_paths": FAILING_DISK,
-            "doubles_view": FAILING_DISK, "dry_run": FAILING_DISK, "dry_run_json": FAILING_DISK}
+EXCUSED = {
+    "view": FAILING_DISK,
+    "parquet_contents": FAILING_DISK,
+    "parquet_paths": FAILING_DISK,
+    "doubles_view": FAILING_DISK,
+    "dry_run": FAILING_DISK,
+    "dry_run_json": FAILING_DISK,
+}
 
 
 class SmallJob(Job):
@@ -236,16 +259,31 @@ class SmallJob(Job):
             shutil.copytree(self.ground / self.before, out / "result", copy_function=os.link)
 
     def run(self, out, **environment):
-        own = {**os.environ, "COULIS_MODELS": str(self.ground), "HOME": str(self.ground),
-               "COULIS_FAULT_FRAMES": str(FRAMES), **environment}
+        own = {
+            **os.environ,
+            "COULIS_MODELS": str(self.ground),
+            "HOME": str(self.ground),
+            "COULIS_FAULT_FRAMES": str(FRAMES),
+            **environment,
+        }
         if environment:
             own["LD_PRELOAD"] = str(self.interposer)
         said, told = Path(f"{out}.said"), out / "told"
         words = [word.replace("OUT", f"{out}/result").replace("TOP", str(out)) for word in self.line.split()]
-        with (open(said, "w") as error, open(told, "w") as output,
-              open(self.ground / self.input if self.input else os.devnull) as given):
-            code = subprocess.Popen([self.command, *words], env=own, cwd=self.ground, stdin=given, stdout=output,
-                                    stderr=error, close_fds=False).wait(timeout=120)
+        with (
+            open(said, "w") as error,
+            open(told, "w") as output,
+            open(self.ground / self.input if self.input else os.devnull) as given,
+        ):
+            code = subprocess.Popen(
+                [self.command, *words],
+                env=own,
+                cwd=self.ground,
+                stdin=given,
+                stdout=output,
+                stderr=error,
+                close_fds=False,
+            ).wait(timeout=120)
         error = said.read_text(errors="replace")
         said.unlink()
         if not self.steady:
@@ -282,4 +320,5 @@ class SmallJob(Job):
     def unchanged(self):
         """Whether what the job was given still has its bytes: its files are links to the same copy."""
         return not self.before or self.old == {
-            f"result/{path}": content for path, content in all_bytes(self.ground / self.before).items()}
+            f"result/{path}": content for path, content in all_bytes(self.ground / self.before).items()
+        }

@@ -21,9 +21,14 @@ def cases(kind, wanted):
 
 def run(command, folder, *arguments):
     limit = 3 << 30  # bytes of memory: what a header claims is not asked for
-    return subprocess.run([str(command), "featurize", *arguments, "-o", "out", "--threads", "1"], cwd=folder,
-                          capture_output=True, text=True, timeout=300,
-                          preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)))
+    return subprocess.run(
+        [str(command), "featurize", *arguments, "-o", "out", "--threads", "1"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)),
+    )
 
 
 @pytest.mark.parametrize("kind", MADE)
@@ -106,8 +111,13 @@ def test_a_tar_of_the_folder_itself(command, tmp_path):
     assert run(command, tmp_path, "x.tar").returncode == 0
     table = {row["path"]: row["label"] for row in read(tmp_path / "out").to_pylist()}
     assert table == {"x.tar/red/1.png": "red", "x.tar/2.png": "", "x.tar/blue/deep/3.png": "deep"}
-    done = subprocess.run([str(command), "run", "x.tar", "-o", "y", "--dry-run", "--json", "--label", "first",
-                           "--exclude", "red/*"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [str(command), "run", "x.tar", "-o", "y", "--dry-run", "--json", "--label", "first", "--exclude", "red/*"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert json.loads(done.stdout)["labels"] == {"": 1, "blue": 1}
 
 

@@ -196,14 +196,30 @@ def build_and_run(command, repository, tmp_path):
         (tmp_path / "coulis.h").write_text(header)
         (tmp_path / "program.c").write_text(PROGRAM.replace("PRINT", more))
         program = tmp_path / "program"
-        subprocess.run([COMPILER, "-std=c11", "-Wall", "-Werror", "-O1", f"-I{tmp_path}", str(tmp_path / "program.c"),
-                        "-o", str(program), f"-L{library}", "-lcoulis", f"-Wl,-rpath,{library}"], check=True)
+        subprocess.run(
+            [
+                COMPILER,
+                "-std=c11",
+                "-Wall",
+                "-Werror",
+                "-O1",
+                f"-I{tmp_path}",
+                str(tmp_path / "program.c"),
+                "-o",
+                str(program),
+                f"-L{library}",
+                "-lcoulis",
+                f"-Wl,-rpath,{library}",
+            ],
+            check=True,
+        )
         for number in (1, 2):
             draw_image(number).save(tmp_path / f"{number}.png")
         for made in tmp_path.glob("out*"):
             shutil.rmtree(made) if made.is_dir() else made.unlink()
-        return subprocess.run([program, tmp_path / "1.png", tmp_path / "2.png", tmp_path / "out"],
-                              capture_output=True, text=True)
+        return subprocess.run(
+            [program, tmp_path / "1.png", tmp_path / "2.png", tmp_path / "out"], capture_output=True, text=True
+        )
 
     return run
 
@@ -221,8 +237,13 @@ def test_every_struct_that_grows_is_tried(header):
 
 # More images, a server, shards, rows that are elsewhere, a network of texts: tests of Python and of the command call
 # these.
-ELSEWHERE = ("coulis_cluster", "coulis_check", "coulis_job_merge", "coulis_pca_fit_spans",
-             "coulis_featurizer_run_tokens")
+ELSEWHERE = (
+    "coulis_cluster",
+    "coulis_check",
+    "coulis_job_merge",
+    "coulis_pca_fit_spans",
+    "coulis_featurizer_run_tokens",
+)
 
 
 def test_every_call_that_can_fail_is_tried(header):
@@ -248,8 +269,11 @@ def test_a_program_built_with_a_header_of_the_future(build_and_run, header):
     future = header_of(header, lambda name, fields: [*fields, "\n    int64_t later, much_later"])
     done = build_and_run(future)
     assert done.returncode == 0, done.stdout
-    done = build_and_run(future, "pca_options.it.much_later = 1; int status = coulis_pca_fit(x, 3, 2, &pca_options.it, "
-                         "&pca, &error); printf(\"%d %s\\n\", status, error.message);")
+    done = build_and_run(
+        future,
+        "pca_options.it.much_later = 1; int status = coulis_pca_fit(x, 3, 2, &pca_options.it, "
+        '&pca, &error); printf("%d %s\\n", status, error.message);',
+    )
     assert done.stdout.splitlines()[-1].startswith("10 coulis_pca_options: a field is set that this library")
 
 
@@ -259,5 +283,7 @@ def test_the_header_is_cpp(header, tmp_path):
         pytest.skip("no C++ compiler")
     (tmp_path / "coulis.h").write_text(header)
     (tmp_path / "a.cpp").write_text('#include "coulis.h"\nint main() { coulis_job_options o; (void)o; }\n')
-    subprocess.run([compiler, "-std=c++11", "-Wall", "-Wextra", "-pedantic", "-Werror", "-fsyntax-only",
-                    str(tmp_path / "a.cpp")], check=True)
+    subprocess.run(
+        [compiler, "-std=c++11", "-Wall", "-Wextra", "-pedantic", "-Werror", "-fsyntax-only", str(tmp_path / "a.cpp")],
+        check=True,
+    )

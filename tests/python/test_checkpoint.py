@@ -12,10 +12,14 @@ from weight_makers import torch_state, torch_zip_object
 
 STATE, OURS, _ = torch_state("resnet18", seed=5, classes=10)
 STATE = {name: numpy.asarray(values) for name, values in STATE.items()}
-OPTIMIZER = {"state": {0: {"momentum_buffer": STATE["conv1.weight"], "step": 3}},
-             "param_groups": [{"lr": 0.1, "betas": (0.9, 0.999), "params": [0, 1]}]}
-BFLOAT16 = {name: (values.view("<u4") >> 16).astype("<u2") if values.dtype == "<f4" else values
-            for name, values in STATE.items()}
+OPTIMIZER = {
+    "state": {0: {"momentum_buffer": STATE["conv1.weight"], "step": 3}},
+    "param_groups": [{"lr": 0.1, "betas": (0.9, 0.999), "params": [0, 1]}],
+}
+BFLOAT16 = {
+    name: (values.view("<u4") >> 16).astype("<u2") if values.dtype == "<f4" else values
+    for name, values in STATE.items()
+}
 
 
 class Settings(dict):
@@ -32,21 +36,43 @@ def cast(kind):
 
 CHECKPOINTS = {
     "data parallel": under("module."),
-    "imagenet example": {"epoch": 90, "arch": "resnet18", "state_dict": under("module."),
-                         "best_acc1": numpy.float64(71), "optimizer": OPTIMIZER},
+    "imagenet example": {
+        "epoch": 90,
+        "arch": "resnet18",
+        "state_dict": under("module."),
+        "best_acc1": numpy.float64(71),
+        "optimizer": OPTIMIZER,
+    },
     "nested": {"model_state_dict": STATE, "optimizer_state_dict": OPTIMIZER, "epoch": 3, "loss": 0.5},
-    "lightning": {"epoch": 1, "state_dict": {**under("model."), "criterion.weight": STATE["fc.bias"]},
-                  "optimizer_states": [OPTIMIZER], "hyper_parameters": Settings(lr=0.1),
-                  "callbacks": {"best": pathlib.PurePosixPath("a/b"), "at": datetime.datetime(2020, 1, 1)}},
-    "timm": {"epoch": 2, "arch": "resnet18", "args": argparse.Namespace(lr=1, sets={1, 2}), "model": OPTIMIZER["state"],
-             "state_dict": cast("<f2"), "state_dict_ema": STATE},
-    "mmpretrain": {"meta": {"config": "x = 1", "version": (1, 2)}, "state_dict": {
-        **under("backbone.", {name: values for name, values in STATE.items() if not name.startswith("fc.")}),
-        "head.fc.weight": STATE["fc.weight"]}},
+    "lightning": {
+        "epoch": 1,
+        "state_dict": {**under("model."), "criterion.weight": STATE["fc.bias"]},
+        "optimizer_states": [OPTIMIZER],
+        "hyper_parameters": Settings(lr=0.1),
+        "callbacks": {"best": pathlib.PurePosixPath("a/b"), "at": datetime.datetime(2020, 1, 1)},
+    },
+    "timm": {
+        "epoch": 2,
+        "arch": "resnet18",
+        "args": argparse.Namespace(lr=1, sets={1, 2}),
+        "model": OPTIMIZER["state"],
+        "state_dict": cast("<f2"),
+        "state_dict_ema": STATE,
+    },
+    "mmpretrain": {
+        "meta": {"config": "x = 1", "version": (1, 2)},
+        "state_dict": {
+            **under("backbone.", {name: values for name, values in STATE.items() if not name.startswith("fc.")}),
+            "head.fc.weight": STATE["fc.weight"],
+        },
+    },
     "unknown entry": {"my_weights": {"inner": under("encoder.q.")}, "seed": 3},
     "subclass of a dictionary": Settings(state_dict=Settings(STATE)),
-    "dropout before the classifier": {**{name: values for name, values in STATE.items() if not name.startswith("fc.")},
-                                      "fc.1.weight": STATE["fc.weight"], "fc.1.bias": STATE["fc.bias"]},
+    "dropout before the classifier": {
+        **{name: values for name, values in STATE.items() if not name.startswith("fc.")},
+        "fc.1.weight": STATE["fc.weight"],
+        "fc.1.bias": STATE["fc.bias"],
+    },
 }
 
 
@@ -106,8 +132,14 @@ def test_a_person_can_name_the_entry(tmp_path):
 
 def test_more_layers_in_the_classifier_are_left_out(tmp_path):
     state = {name: values for name, values in STATE.items() if not name.startswith("fc.")}
-    state.update({"fc.0.weight": numpy.zeros((64, 512), "<f4"), "fc.0.bias": numpy.zeros(64, "<f4"),
-                  "fc.2.weight": numpy.zeros((5, 64), "<f4"), "fc.2.bias": numpy.zeros(5, "<f4")})
+    state.update(
+        {
+            "fc.0.weight": numpy.zeros((64, 512), "<f4"),
+            "fc.0.bias": numpy.zeros(64, "<f4"),
+            "fc.2.weight": numpy.zeros((5, 64), "<f4"),
+            "fc.2.bias": numpy.zeros(5, "<f4"),
+        }
+    )
     notes = []
     place = layouts.choose(state, "torch")
     description, _ = layouts.fit(place.chosen, state, place.style, place.prefix, notes)

@@ -29,8 +29,16 @@ def listed(coulis, tmp_path, *arguments, code=0, **more):
     return table["path"].to_pylist(), table["label"].to_pylist()
 
 
-SYSTEM = ["@eaDir/0.jpg/SYNOPHOTO_THUMB_M.jpg", "#recycle/deleted.jpg", "$RECYCLE.BIN/S-1/x.jpg", "__MACOSX/._a.jpg",
-          "lost+found/y.jpg", ".git/z.jpg", "holiday/@eaDir/0.jpg/SYNOPHOTO_THUMB_S.jpg", "holiday/._0.jpg"]
+SYSTEM = [
+    "@eaDir/0.jpg/SYNOPHOTO_THUMB_M.jpg",
+    "#recycle/deleted.jpg",
+    "$RECYCLE.BIN/S-1/x.jpg",
+    "__MACOSX/._a.jpg",
+    "lost+found/y.jpg",
+    ".git/z.jpg",
+    "holiday/@eaDir/0.jpg/SYNOPHOTO_THUMB_S.jpg",
+    "holiday/._0.jpg",
+]
 
 
 def test_what_systems_leave_is_left_out_and_counted(coulis, make, tmp_path):
@@ -47,18 +55,21 @@ def test_what_systems_leave_is_left_out_and_counted(coulis, make, tmp_path):
 
 
 @pytest.mark.quick(4)
-@pytest.mark.parametrize("arguments, expected", [
-    (["--include", "*.jpg"], ["a/1.jpg", "a/b/2.jpg"]),
-    (["--include", "*.jpg", "--include", "*.JPG"], ["3.JPG", "a/1.jpg", "a/b/2.jpg"]),
-    (["--exclude", "b"], ["3.JPG", "a/1.jpg", "a/x.jpeg"]),
-    (["--exclude", "a/b"], ["3.JPG", "a/1.jpg", "a/x.jpeg"]),
-    (["--exclude", "b/*"], ["3.JPG", "a/1.jpg", "a/b/2.jpg", "a/x.jpeg"]),
-    (["--exclude", "**/2.jpg"], ["3.JPG", "a/1.jpg", "a/x.jpeg"]),
-    (["--include", "a/*"], ["a/1.jpg", "a/x.jpeg"]),
-    (["--include", "a/**"], ["a/1.jpg", "a/b/2.jpg", "a/x.jpeg"]),
-    (["--include", "[!0-2]*"], ["3.JPG", "a/x.jpeg"]),
-    (["--include", "?.jpg", "--exclude=2*"], ["a/1.jpg"]),
-])
+@pytest.mark.parametrize(
+    "arguments, expected",
+    [
+        (["--include", "*.jpg"], ["a/1.jpg", "a/b/2.jpg"]),
+        (["--include", "*.jpg", "--include", "*.JPG"], ["3.JPG", "a/1.jpg", "a/b/2.jpg"]),
+        (["--exclude", "b"], ["3.JPG", "a/1.jpg", "a/x.jpeg"]),
+        (["--exclude", "a/b"], ["3.JPG", "a/1.jpg", "a/x.jpeg"]),
+        (["--exclude", "b/*"], ["3.JPG", "a/1.jpg", "a/b/2.jpg", "a/x.jpeg"]),
+        (["--exclude", "**/2.jpg"], ["3.JPG", "a/1.jpg", "a/x.jpeg"]),
+        (["--include", "a/*"], ["a/1.jpg", "a/x.jpeg"]),
+        (["--include", "a/**"], ["a/1.jpg", "a/b/2.jpg", "a/x.jpeg"]),
+        (["--include", "[!0-2]*"], ["3.JPG", "a/x.jpeg"]),
+        (["--include", "?.jpg", "--exclude=2*"], ["a/1.jpg"]),
+    ],
+)
 def test_patterns(coulis, make, tmp_path, arguments, expected):
     make("p/a/1.jpg", "p/a/b/2.jpg", "p/3.JPG", "p/a/x.jpeg")
     assert listed(coulis, tmp_path, "p", *arguments)[0] == [f"p/{name}" for name in expected]
@@ -67,10 +78,24 @@ def test_patterns(coulis, make, tmp_path, arguments, expected):
 
 
 @pytest.mark.quick(4)
-@pytest.mark.parametrize("label, expected", [
-    (None, "images"), ("parent", "images"), ("first", "train"), ("none", ""), ("0", "tiny"), ("1", "train"),
-    ("2", "n0144"), ("3", "images"), ("4", ""), ("-1", "images"), ("-2", "n0144"), ("-3", "train"), ("-4", "tiny"),
-])
+@pytest.mark.parametrize(
+    "label, expected",
+    [
+        (None, "images"),
+        ("parent", "images"),
+        ("first", "train"),
+        ("none", ""),
+        ("0", "tiny"),
+        ("1", "train"),
+        ("2", "n0144"),
+        ("3", "images"),
+        ("4", ""),
+        ("-1", "images"),
+        ("-2", "n0144"),
+        ("-3", "train"),
+        ("-4", "tiny"),
+    ],
+)
 def test_labels(coulis, make, tmp_path, label, expected):
     make("tiny/train/n0144/images/x.JPEG")
     options = ["--label", label] if label else []
@@ -80,10 +105,19 @@ def test_labels(coulis, make, tmp_path, label, expected):
 
 
 @pytest.mark.quick(2)
-@pytest.mark.parametrize("options", [
-    [], ["--all-files"], ["--label", "first"], ["--label", "-2"], ["--label", "2"], ["--label", "none"],
-    ["--include", "*.jpg", "--exclude", "b"], ["--exclude", "holiday/**"],
-])
+@pytest.mark.parametrize(
+    "options",
+    [
+        [],
+        ["--all-files"],
+        ["--label", "first"],
+        ["--label", "-2"],
+        ["--label", "2"],
+        ["--label", "none"],
+        ["--include", "*.jpg", "--exclude", "b"],
+        ["--exclude", "holiday/**"],
+    ],
+)
 def test_archives_are_chosen_from_as_folders_are(coulis, make, tmp_path, options):
     """The same tree in a folder, a tar and a zip: the same rows, labels, and counts of what is left out."""
     make("p/a/b/1.jpg", "p/a/c/2.jpg", *(f"p/{name}" for name in SYSTEM))
@@ -100,8 +134,10 @@ def test_archives_are_chosen_from_as_folders_are(coulis, make, tmp_path, options
         coulis("featurize", name, "-o", "out", "--overwrite", *options, code=code)
         counts = json.loads((tmp_path / "out/run.json").read_text())["counts"]
         rows = read(tmp_path / "out").select(["path", "label", "status"]).to_pylist()
-        found[name] = ([(row["path"].removeprefix(name), row["label"], row["status"]) for row in rows],
-                       counts["left_out_hidden"])
+        found[name] = (
+            [(row["path"].removeprefix(name), row["label"], row["status"]) for row in rows],
+            counts["left_out_hidden"],
+        )
     assert found["p"] == found["p.tar"] == found["p.zip"] and found["p"][0]
 
 
@@ -196,10 +232,18 @@ def test_a_label_behind_the_path_gets_a_hint(coulis, make, tmp_path, separator):
     listed(coulis, tmp_path, "@list.txt", code=3)
 
 
-@pytest.mark.parametrize("line, label", [
-    ("https://127.0.0.1:1/a.jpg\tred", True), ("https://127.0.0.1:1/b/a.PNG red apple", True),
-    ("s3://fruits/a.jpg\tred", True), ("s3://fruits/a.jpg of red.jpg", False), ("s3://fruits/a.jpg old", False),
-    ("https://127.0.0.1:1/a.jpg,w_200", False), ("https://127.0.0.1:1/a b/show", False)])
+@pytest.mark.parametrize(
+    "line, label",
+    [
+        ("https://127.0.0.1:1/a.jpg\tred", True),
+        ("https://127.0.0.1:1/b/a.PNG red apple", True),
+        ("s3://fruits/a.jpg\tred", True),
+        ("s3://fruits/a.jpg of red.jpg", False),
+        ("s3://fruits/a.jpg old", False),
+        ("https://127.0.0.1:1/a.jpg,w_200", False),
+        ("https://127.0.0.1:1/a b/show", False),
+    ],
+)
 def test_a_label_behind_an_address_gets_a_hint(coulis, tmp_path, line, label):
     (tmp_path / "list.txt").write_text(f"{line}\n")
     # --dry-run asks no server.

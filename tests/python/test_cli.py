@@ -43,8 +43,11 @@ def one_sentence(done):
 def result(command, image_folder, tmp_path_factory):
     """A finished job over the generated images, to be read only."""
     out = tmp_path_factory.mktemp("result") / "out"
-    subprocess.run([str(command), "run", str(image_folder), "-o", str(out), "-k", "10", "--rows-per-file", "25"],
-                   check=True, capture_output=True)
+    subprocess.run(
+        [str(command), "run", str(image_folder), "-o", str(out), "-k", "10", "--rows-per-file", "25"],
+        check=True,
+        capture_output=True,
+    )
     return out
 
 
@@ -127,7 +130,7 @@ def test_json_and_quiet(coulis, image_folder):
     assert json.loads(done.stdout)["pca"]["components"] == 5 and done.stderr == ""
     assert coulis("run", image_folder, "-o", "out", "-k", 5, "--quiet").stderr == ""
     with open("/dev/full", "w") as full:
-        coulis_full = subprocess.run([*coulis("version").args, ], stdout=full, stderr=subprocess.PIPE)
+        coulis_full = subprocess.run([*coulis("version").args], stdout=full, stderr=subprocess.PIPE)
     assert coulis_full.returncode == 1
 
 
@@ -203,6 +206,7 @@ def dirty(tmp_path):
     png = bytearray((folder / "b-good.png").read_bytes())
     png[16:24] = (60000).to_bytes(4, "big") * 2  # width and height
     import zlib
+
     png[29:33] = zlib.crc32(png[12:29]).to_bytes(4, "big")
     (folder / "huge.png").write_bytes(png)
     (folder / ".hidden").write_text("passed over")
@@ -215,8 +219,16 @@ def test_every_input_has_its_row(coulis, dirty, tmp_path):
     table = read(tmp_path / "out", "features")
     rows = {os.path.basename(r["path"]): r for r in table.to_pylist()}
     assert {name: row["status"] for name, row in rows.items()} == {
-        "a-good.jpg": "ok", "b-good.png": "ok", "caf%E9.jpg": "ok", "cut.jpg": "unreadable", "empty.jpg": "empty",
-        "notes.txt": "unsupported", "other.ico": "unsupported", "gone.jpg": "missing", "huge.png": "too_large"}
+        "a-good.jpg": "ok",
+        "b-good.png": "ok",
+        "caf%E9.jpg": "ok",
+        "cut.jpg": "unreadable",
+        "empty.jpg": "empty",
+        "notes.txt": "unsupported",
+        "other.ico": "unsupported",
+        "gone.jpg": "missing",
+        "huge.png": "too_large",
+    }
     for row in rows.values():
         good = row["status"] == "ok"
         assert (row["error"] is None) == good and (row["features"] is not None) == good
@@ -240,10 +252,19 @@ def test_vanished_file_in_a_list(coulis, image_folder, tmp_path):
     assert "was/here.jpg" in table["error"].to_pylist()[1] and table["label"].to_pylist()[1] == "was"
 
 
-@pytest.mark.parametrize("arguments", [
-    ["run", ".", "-o", "x", "--wrong"], ["run", ".", "-o", "x", "-k", "2.5"], ["run", ".", "-o", "x", "-k", "nan"],
-    ["run", ".", "-o", "x", "--threads", "none"], ["run", ".", "-o", "x", "--rows-per-file", "0"], ["fit", "x"],
-    ["models", "dance"], ["bench", "x"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["run", ".", "-o", "x", "--wrong"],
+        ["run", ".", "-o", "x", "-k", "2.5"],
+        ["run", ".", "-o", "x", "-k", "nan"],
+        ["run", ".", "-o", "x", "--threads", "none"],
+        ["run", ".", "-o", "x", "--rows-per-file", "0"],
+        ["fit", "x"],
+        ["models", "dance"],
+        ["bench", "x"],
+    ],
+)
 def test_wrong_usage(coulis, arguments):
     done = coulis(*arguments, code=2)
     assert done.stderr.strip() and done.stdout == ""
@@ -338,7 +359,8 @@ def test_another_recipe_is_refused(coulis, image_folder, tmp_path):
 @pytest.mark.quick(0)
 def test_precision_is_part_of_the_recipe(coulis, image_folder, tmp_path):
     assert "float32, bf16 or int8" in one_sentence(
-        coulis("run", image_folder, "-o", "out", "--precision", "half", code=2))
+        coulis("run", image_folder, "-o", "out", "--precision", "half", code=2)
+    )
     coulis("featurize", image_folder, "-o", "out")
     assert "precision" not in json.loads((tmp_path / "out" / "run.json").read_text())["recipe"]  # as before the option
     assert "precision" in one_sentence(coulis("featurize", image_folder, "-o", "out", "--precision", "bf16", code=1))
@@ -358,8 +380,9 @@ def test_output_among_the_images(coulis, tmp_path):
 def test_two_at_once(coulis, command, image_folder, tmp_path):
     for _ in range(5):  # on a busy machine the first may be done before it is stopped
         shutil.rmtree(tmp_path / "out", ignore_errors=True)
-        first = subprocess.Popen([str(command), "run", str(image_folder), "-o", "out"], cwd=tmp_path,
-                                 stderr=subprocess.DEVNULL)
+        first = subprocess.Popen(
+            [str(command), "run", str(image_folder), "-o", "out"], cwd=tmp_path, stderr=subprocess.DEVNULL
+        )
         while first.poll() is None and not (tmp_path / "out" / "run.json").exists():
             time.sleep(0.001)
         os.kill(first.pid, signal.SIGSTOP)

@@ -340,9 +340,19 @@ def test_export_as_lists_of_a_fixed_size(result, tmp_path, dtype):
 def test_float16_of_hard_numbers(tmp_path):
     rng = np.random.default_rng(0)
     x = (rng.standard_normal(6000) * 10.0 ** rng.uniform(-9, 4, 6000)).astype(np.float32)
-    x = np.clip(np.concatenate([x, np.arange(2048, 2060) + 0.5, 2.0 ** np.arange(-26, 15), -(2.0 ** np.arange(-26, 15)),
-                                np.array([65503.9, 65519, 0, -0.0, 6.1e-5, 5.96e-8, 2.98e-8, 2.99e-8])]),
-                -65519, 65519).astype(np.float32)
+    x = np.clip(
+        np.concatenate(
+            [
+                x,
+                np.arange(2048, 2060) + 0.5,
+                2.0 ** np.arange(-26, 15),
+                -(2.0 ** np.arange(-26, 15)),
+                np.array([65503.9, 65519, 0, -0.0, 6.1e-5, 5.96e-8, 2.98e-8, 2.99e-8]),
+            ]
+        ),
+        -65519,
+        65519,
+    ).astype(np.float32)
     folder = write_vectors(tmp_path, np.resize(x, (len(x) // 3 + 1, 3)))
     coulis.export(folder, tmp_path / "x.npy", dtype="float16")
     assert np.load(tmp_path / "x.npy").tobytes() == np.resize(x, (len(x) // 3 + 1, 3)).astype(np.float16).tobytes()
@@ -366,6 +376,7 @@ def test_a_result_without_vectors_is_refused(result, tmp_path, image_folder, lit
     with pytest.raises(coulis.Error, match="--drop-features"):
         coulis.dedup(tmp_path / "out")
     assert coulis.export(tmp_path / "out", tmp_path / "x.npy", what="pca")["dimensions"] == 2
+
 
 # ---- the command ----
 

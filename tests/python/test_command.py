@@ -102,8 +102,10 @@ def test_every_option_is_in_the_man_page(say, options, table):
 
 
 def ask_bash(script, *words):
-    ask = f"{script}\nCOMP_WORDS=({' '.join(map(repr, words))}); COMP_CWORD={len(words) - 1}\n_coulis\n" \
-          'printf "%s\\n" "${COMPREPLY[@]}"'
+    ask = (
+        f"{script}\nCOMP_WORDS=({' '.join(map(repr, words))}); COMP_CWORD={len(words) - 1}\n_coulis\n"
+        'printf "%s\\n" "${COMPREPLY[@]}"'
+    )
     done = subprocess.run(["bash", "-uc", ask], capture_output=True, text=True, check=True)
     assert done.stderr == ""
     return done.stdout.split()
@@ -130,7 +132,7 @@ def test_every_option_is_completed_by_zsh(say, options):
         assert re.search(rf"--{option['name']}[}}\[)]", sections[verb]), (verb, option)
     if shutil.which("zsh"):
         subprocess.run(["zsh", "-n"], input=script, text=True, check=True)
-        asked = 'autoload -U compinit; compinit -D; ' + script
+        asked = "autoload -U compinit; compinit -D; " + script
         done = subprocess.run(["zsh", "-fc", asked], capture_output=True, text=True)
         assert done.returncode == 0 and done.stderr == ""
 
@@ -163,8 +165,12 @@ def test_options_of_python(table):
         if not verb["python"]:
             continue
         tried += 1
-        theirs = {option[2:]: action for action in commands.choices[verb["name"].split()[1]]._actions
-                  for option in action.option_strings if option.startswith("--") and option != "--help"}
+        theirs = {
+            option[2:]: action
+            for action in commands.choices[verb["name"].split()[1]]._actions
+            for option in action.option_strings
+            if option.startswith("--") and option != "--help"
+        }
         assert sorted(theirs) == sorted(option["name"] for option in verb["options"])
         for option in verb["options"]:
             action = theirs[option["name"]]
@@ -204,49 +210,52 @@ def test_every_option_is_in_python(table):
     assert set(NOT_IN_PYTHON) <= known
 
 
-@pytest.mark.parametrize("arguments, words", [
-    (["featurise", "x"], "unknown command 'featurise'; did you mean 'featurize'?"),
-    (["rnu"], "unknown command 'rnu'; did you mean 'run'?"),
-    (["feat"], "did you mean 'featurize'?"),
-    (["modles"], "did you mean 'models'?"),
-    (["models", "lst"], "unknown command 'models lst'; did you mean 'models list'?"),
-    (["help", "trasnform"], "did you mean 'transform'?"),
-    (["dance"], "unknown command 'dance'; see 'coulis help'"),
-    (["run", ".", "-o", "x", "--treads", "2"], "'coulis run' has no option --treads; did you mean --threads?"),
-    (["fit", "x", "-o", "y", "--resize", "crop"], "'coulis fit' has no option --resize; see 'coulis help fit'"),
-    (["run", ".", "-o", "x", "--features", "poled"], "not 'poled'; did you mean 'pooled'?"),
-    (["run", ".", "-o", "x", "-k", "1.0"], "1 or 0.999…"),
-    (["run", ".", "-o", "x", "-k", "0"], "whole number from 1, or a share"),
-    (["run", ".", "-o", "out.csv"], "--output out.csv: looks like a file"),
-    (["featurize", ".", "-o", "a/b.parquet"], "--output a/b.parquet: looks like a file"),
-    (["run"], "'coulis run' needs at least one PATH; usage: coulis run PATH... -o DIR"),
-    (["run", "."], "'coulis run' needs -o DIR: folder of the result"),
-    (["fit", "a", "b", "-o", "x"], "'coulis fit' does not take 'b'"),
-    (["transform", "x", "-o", "y"], "'coulis transform' needs --pca PCA"),
-    (["run", ".", "-o"], "-o needs a value"),
-    (["run", ".", "-o", "x", "--json=1"], "--json takes no value"),
-    (["run", ".", "-o", "x", "--threads", "0x2"], "--threads must be a whole number from 1 to 1024, not '0x2'"),
-    (["completion", "csh"], "only for bash, zsh and fish"),
-    ([], "no command given; see 'coulis help'"),
-    (["run", ".", "-o", ""], "--output must not be empty"),
-    (["run", ".", "-o", "x", "--like", "photoshop"], "--like must be pillow, not 'photoshop'"),
-    (["run", ".", "-o", "x", "--include", ""], "a pattern must not be empty"),
-    (["run", ".", "-o", "x", "--shard", "3/2"], "--shard 3/2: must be I/N"),
-    (["run", ".", "-o", "x", "--shard", "0/2"], "must be I/N"),
-    (["run", ".", "-o", "x", "--shard", "1/200000"], "must be I/N"),
-    (["run", ".", "-o", "x", "--shard", "1/2x"], "must be I/N"),
-    (["run", ".", "-o", "x", "-k", "2.5"], "whole number from 1, or a share"),
-    (["run", ".", "-o", "x", "-k", "1e12"], "whole number from 1, or a share"),
-    (["run", ".", "-o", "x", "-k", "3x"], "whole number from 1, or a share"),
-    (["run", ".", "-o", "x", "--threads", "2.5"], "--threads must be a whole number"),
-    (["run", ".", "-o", "x", "--threads", ""], "--threads must be a whole number"),
-    (["run", ".", "-o", "x", "--threads", "5000"], "--threads must be a whole number"),
-    (["bench", "--seconds", "nan"], "--seconds must be a number from 0.1"),
-    (["search", "x"], "search: needs a DIR and a QUERY, or --text WORDS"),
-    (["search", "x", "y", "--text", "a cat"], "search: images or --text, not both"),
-    (["verify"], "'coulis verify' needs"),
-    (["models", "path"], "'coulis models path' needs"),
-])
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["featurise", "x"], "unknown command 'featurise'; did you mean 'featurize'?"),
+        (["rnu"], "unknown command 'rnu'; did you mean 'run'?"),
+        (["feat"], "did you mean 'featurize'?"),
+        (["modles"], "did you mean 'models'?"),
+        (["models", "lst"], "unknown command 'models lst'; did you mean 'models list'?"),
+        (["help", "trasnform"], "did you mean 'transform'?"),
+        (["dance"], "unknown command 'dance'; see 'coulis help'"),
+        (["run", ".", "-o", "x", "--treads", "2"], "'coulis run' has no option --treads; did you mean --threads?"),
+        (["fit", "x", "-o", "y", "--resize", "crop"], "'coulis fit' has no option --resize; see 'coulis help fit'"),
+        (["run", ".", "-o", "x", "--features", "poled"], "not 'poled'; did you mean 'pooled'?"),
+        (["run", ".", "-o", "x", "-k", "1.0"], "1 or 0.999…"),
+        (["run", ".", "-o", "x", "-k", "0"], "whole number from 1, or a share"),
+        (["run", ".", "-o", "out.csv"], "--output out.csv: looks like a file"),
+        (["featurize", ".", "-o", "a/b.parquet"], "--output a/b.parquet: looks like a file"),
+        (["run"], "'coulis run' needs at least one PATH; usage: coulis run PATH... -o DIR"),
+        (["run", "."], "'coulis run' needs -o DIR: folder of the result"),
+        (["fit", "a", "b", "-o", "x"], "'coulis fit' does not take 'b'"),
+        (["transform", "x", "-o", "y"], "'coulis transform' needs --pca PCA"),
+        (["run", ".", "-o"], "-o needs a value"),
+        (["run", ".", "-o", "x", "--json=1"], "--json takes no value"),
+        (["run", ".", "-o", "x", "--threads", "0x2"], "--threads must be a whole number from 1 to 1024, not '0x2'"),
+        (["completion", "csh"], "only for bash, zsh and fish"),
+        ([], "no command given; see 'coulis help'"),
+        (["run", ".", "-o", ""], "--output must not be empty"),
+        (["run", ".", "-o", "x", "--like", "photoshop"], "--like must be pillow, not 'photoshop'"),
+        (["run", ".", "-o", "x", "--include", ""], "a pattern must not be empty"),
+        (["run", ".", "-o", "x", "--shard", "3/2"], "--shard 3/2: must be I/N"),
+        (["run", ".", "-o", "x", "--shard", "0/2"], "must be I/N"),
+        (["run", ".", "-o", "x", "--shard", "1/200000"], "must be I/N"),
+        (["run", ".", "-o", "x", "--shard", "1/2x"], "must be I/N"),
+        (["run", ".", "-o", "x", "-k", "2.5"], "whole number from 1, or a share"),
+        (["run", ".", "-o", "x", "-k", "1e12"], "whole number from 1, or a share"),
+        (["run", ".", "-o", "x", "-k", "3x"], "whole number from 1, or a share"),
+        (["run", ".", "-o", "x", "--threads", "2.5"], "--threads must be a whole number"),
+        (["run", ".", "-o", "x", "--threads", ""], "--threads must be a whole number"),
+        (["run", ".", "-o", "x", "--threads", "5000"], "--threads must be a whole number"),
+        (["bench", "--seconds", "nan"], "--seconds must be a number from 0.1"),
+        (["search", "x"], "search: needs a DIR and a QUERY, or --text WORDS"),
+        (["search", "x", "y", "--text", "a cat"], "search: images or --text, not both"),
+        (["verify"], "'coulis verify' needs"),
+        (["models", "path"], "'coulis models path' needs"),
+    ],
+)
 def test_what_is_wrong_is_said(say, arguments, words):
     said = say(*arguments, code=2)
     assert words in said and said.startswith("coulis: ") and said.count("\n") == 1

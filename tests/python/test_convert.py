@@ -245,8 +245,11 @@ def test_every_recipe_can_be_read(repository):
         description = graph.describe(found, layouts.build(found)[0])
         outputs, _ = graph.shapes(description)
         # A style of names may lack a head, as timm's of CLIP does.
-        kinds = {kind: len(outputs[node]) for kind, node in description["features"].items()
-                 if kind != "default" and node in outputs}
+        kinds = {
+            kind: len(outputs[node])
+            for kind, node in description["features"].items()
+            if kind != "default" and node in outputs
+        }
         assert kinds and kinds == {kind: {"map": 3, "tokens": 3}.get(kind, 1) for kind in kinds}
 
 
@@ -322,11 +325,7 @@ def test_networks_have_the_published_size(name, published):
 
 
 def test_graph_is_deterministic_and_needs_no_library(tmp_path, repository):
-    environment = {
-        **os.environ,
-        "COULIS_LIBRARY": str(tmp_path / "none.so"),
-        "PYTHONPATH": str(repository / "python"),
-    }
+    environment = {**os.environ, "COULIS_LIBRARY": str(tmp_path / "none.so"), "PYTHONPATH": str(repository / "python")}
     for name in ("one", "two"):
         command = [sys.executable, "-m", "coulis.convert", "graph", "resnet50", "-o", str(tmp_path / name)]
         subprocess.run(command, check=True, env=environment, cwd=tmp_path)

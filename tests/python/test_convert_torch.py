@@ -120,7 +120,8 @@ def test_layout_agrees_with_a_graph_written_apart(name, tmp_path):
     prepared = ((pixels / 255.0 - mean) / std).transpose(0, 3, 1, 2).astype(numpy.float32)
     net, outputs = NETS[name](state)
     assert sorted(net.used.keys() - {"constant 0.0", "constant 6.0"}) == sorted(
-        key for key in state if not key.endswith("num_batches_tracked"))
+        key for key in state if not key.endswith("num_batches_tracked")
+    )
     for features, wanted in zip(("map", "pooled", "logits"), net.run(outputs, prepared)):
         with coulis.Featurizer(path, features, threads=2) as featurizer:
             found = featurizer.featurize_pixels(pixels).astype(numpy.float64)
@@ -190,8 +191,13 @@ def test_how_images_are_prepared_can_be_said(tmp_path):
     given = onnx_import.Options(preprocessing="caffe", std=[2, 2, 2], width=96, height=64, licence="CC0", source="me")
     description, _ = add.convert(source, "n", "torch", None, given)
     assert description["input"] == {
-        "width": 96, "height": 64, "channels": "BGR", "mean": (103.939, 116.779, 123.68), "std": [2, 2, 2],
-        "resize": {"size": 256 * 96 // 224, "filter": "bilinear", "default": False}}
+        "width": 96,
+        "height": 64,
+        "channels": "BGR",
+        "mean": (103.939, 116.779, 123.68),
+        "std": [2, 2, 2],
+        "resize": {"size": 256 * 96 // 224, "filter": "bilinear", "default": False},
+    }
     assert (description["licence"], description["source"], description["name"]) == ("CC0", "me", "n")
 
 

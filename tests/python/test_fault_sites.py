@@ -20,10 +20,29 @@ pytest.importorskip("pyarrow")
 
 # The error of each kind of call: what a machine out of something says, or a failing disk.
 ERRORS = {
-    "memory": "ENOMEM", "thread": "EAGAIN", "openat": "EMFILE", "read": "EIO", "write": "ENOSPC", "fsync": "EIO",
-    "rename": "ENOSPC", "close": "EIO", "mkdir": "ENOSPC", "newfstatat": "ENOMEM", "fstat": "ENOMEM",
-    "access": "ENOMEM", "faccessat": "ENOMEM", "getdents": "EIO", "lseek": "EIO", "pread": "EIO", "flock": "ENOMEM",
-    "unlink": "EIO", "link": "EPERM", "unlinkat": "EIO", "rmdir": "EIO", "fcntl": "ENOMEM", "ftruncate": "EIO",
+    "memory": "ENOMEM",
+    "thread": "EAGAIN",
+    "openat": "EMFILE",
+    "read": "EIO",
+    "write": "ENOSPC",
+    "fsync": "EIO",
+    "rename": "ENOSPC",
+    "close": "EIO",
+    "mkdir": "ENOSPC",
+    "newfstatat": "ENOMEM",
+    "fstat": "ENOMEM",
+    "access": "ENOMEM",
+    "faccessat": "ENOMEM",
+    "getdents": "EIO",
+    "lseek": "EIO",
+    "pread": "EIO",
+    "flock": "ENOMEM",
+    "unlink": "EIO",
+    "link": "EPERM",
+    "unlinkat": "EIO",
+    "rmdir": "EIO",
+    "fcntl": "ENOMEM",
+    "ftruncate": "EIO",
 }
 PLUS = os.environ.get("COULIS_TEST_PLUS", "")  # "+": every later call of the kind fails, too
 # The number of a call differs a little from run to run, as threads take turns.
@@ -63,7 +82,10 @@ def test_each_call_site(top, ground, server, command, tried, name):
     job = SmallJob(name, top / name, copy, interposer, folder, server)
     new = {key: first for key, first in job.counts.items() if key not in tried and key[0] in ERRORS}
     tried.update(new)
-    faults = [f"{kind}:{max(1, first - EARLIER)}@{site}{PLUS}:{ERRORS[kind]}" for (kind, site), first in new.items()
-              if (kind, ERRORS[kind]) not in job.excused and kind + PLUS != "write+"]  # who cannot write cannot tell
-    assert not job.try_all(faults[::job.every])
+    faults = [
+        f"{kind}:{max(1, first - EARLIER)}@{site}{PLUS}:{ERRORS[kind]}"
+        for (kind, site), first in new.items()
+        if (kind, ERRORS[kind]) not in job.excused and kind + PLUS != "write+"
+    ]  # who cannot write cannot tell
+    assert not job.try_all(faults[:: job.every])
     assert job.unchanged()

@@ -112,7 +112,8 @@ def test_joblib(featurizer, images):
     global _shared
     _shared = featurizer
     rows = joblib.Parallel(n_jobs=2, backend="multiprocessing", timeout=SECONDS)(
-        joblib.delayed(_one)(path) for path in images)
+        joblib.delayed(_one)(path) for path in images
+    )
     assert numpy.array_equal(numpy.vstack(rows), expected)
 
 

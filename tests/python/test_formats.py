@@ -265,7 +265,7 @@ def test_a_library_that_is_not_installed(tmp_path):
         "int main(int count, char **paths) {\n"
         "    static unsigned char rgb[3]; coulis_error error;\n"
         "    for (int i = 1; i < count; i++)\n"
-        "        printf(\"%d %s\\n\", coulis_image_load(paths[i], NULL, 1, 1, rgb, NULL, &error), error.message);\n"
+        '        printf("%d %s\\n", coulis_image_load(paths[i], NULL, 1, 1, rgb, NULL, &error), error.message);\n'
         "}\n"
     )
     library = Path(os.environ.get("COULIS_LIBRARY", Path(__file__).parents[2] / "build" / "libcoulis.so"))
@@ -282,6 +282,7 @@ def test_a_library_that_is_not_installed(tmp_path):
 
 def cmyk_profile():
     """An ICC profile of CMYK: a table of two points for each ink, to CIELAB (ICC.1, lut8Type)."""
+
     def be(number, size=4):
         return int(number).to_bytes(size, "big")
 
@@ -376,8 +377,9 @@ def test_progressive_images_cut_short():
     than the 3.2 in Pillow's wheel."""
     own = sorted(Path(Image.__file__).parents[1].glob("pillow.libs/libjpeg-*.so.62*"))
     for preload in [{}, {"LD_PRELOAD": str(own[0])}] if own else [{}]:
-        done = subprocess.run([sys.executable, "-c", PROGRESSIVE], capture_output=True, text=True,
-                              env={**os.environ, **preload})
+        done = subprocess.run(
+            [sys.executable, "-c", PROGRESSIVE], capture_output=True, text=True, env={**os.environ, **preload}
+        )
         assert done.returncode == 0, done.stderr
         rows = [tuple(map(float, line.split())) for line in done.stdout.splitlines()]
         assert len(rows) >= 38

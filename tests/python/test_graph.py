@@ -260,12 +260,7 @@ def random_network(seed):
         elif op in ("max_pool", "average_pool"):
             fields = {"count_include_pad": bool(pick(True, False))} if op == "average_pool" else {}
             node = net.pool(
-                op,
-                source,
-                (int(pick(1, 2, 3)), int(pick(2, 3))),
-                (int(pick(1, 2)), int(pick(1, 2))),
-                "same",
-                **fields,
+                op, source, (int(pick(1, 2, 3)), int(pick(2, 3))), (int(pick(1, 2)), int(pick(1, 2))), "same", **fields
             )
         elif op == "batch_norm":
             node = net(op, source, epsilon=1e-3)

@@ -46,8 +46,14 @@ CHANGES = {
     "renamed": (lambda: os.rename("images/a/10.png", "images/a/zzz.png"), {"moved": 1}),
     "moved": (lambda: os.rename("images/a", "images/c"), {"moved": 12, "new": 1, "gone": 1, "failed": 0}),
     "copied": (lambda: shutil.copy("images/a/10.png", "images/b/ten.png"), {"moved": 1}),
-    "swapped": (lambda: [os.rename("images/a/10.png", "x"), os.rename("images/b/11.png", "images/a/10.png"),
-                         os.rename("x", "images/b/11.png")], {"changed": 2}),
+    "swapped": (
+        lambda: [
+            os.rename("images/a/10.png", "x"),
+            os.rename("images/b/11.png", "images/a/10.png"),
+            os.rename("x", "images/b/11.png"),
+        ],
+        {"changed": 2},
+    ),
     "touched": (touch, {"touched": 1}),
     "all touched": (restore_times, {"touched": IMAGES}),
     "copied as a whole": (copy_all, {}),
@@ -65,7 +71,14 @@ def test_is_that_of_a_run_from_nothing(run, change):
     before = all_bytes("out")
     plan = run(dry_run=True)["plan"]
     assert {name: plan[name] for name in ("new", "changed", "gone", "moved", "touched", "failed")} == {
-        "new": 0, "changed": 0, "gone": 0, "moved": 0, "touched": 0, "failed": 1, **expected}
+        "new": 0,
+        "changed": 0,
+        "gone": 0,
+        "moved": 0,
+        "touched": 0,
+        "failed": 1,
+        **expected,
+    }
     assert all_bytes("out") == before and not Path("out/.next").exists()
     run()
     run(out="fresh")
@@ -116,8 +129,10 @@ def test_what_failed_is_tried_again(run):
 
 def test_labels_and_columns_are_those_of_now(run):
     def manifest(word):
-        Path("list.csv").write_text("path,label,note\n" + "".join(
-            f"images/a/{n:02}.png,{word}{n % 3},{word} {n}\n" for n in range(0, IMAGES, 2)))
+        Path("list.csv").write_text(
+            "path,label,note\n"
+            + "".join(f"images/a/{n:02}.png,{word}{n % 3},{word} {n}\n" for n in range(0, IMAGES, 2))
+        )
 
     manifest("one")
     run("list.csv")

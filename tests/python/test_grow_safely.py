@@ -58,9 +58,13 @@ def test_another_recipe_is_refused(run, tmp_path):
     run()
     draw_image(100).save("images/a/000.png")
     before = all_bytes("out")
-    for more, name in [(dict(components=2), "components"), (dict(resize="crop"), "resize"),
-                       (dict(rows_per_file=4), "rows_per_file"), (dict(max_pixels=10**6), "max_pixels"),
-                       (dict(features="map"), "features")]:
+    for more, name in [
+        (dict(components=2), "components"),
+        (dict(resize="crop"), "resize"),
+        (dict(rows_per_file=4), "rows_per_file"),
+        (dict(max_pixels=10**6), "max_pixels"),
+        (dict(features="map"), "features"),
+    ]:
         assert f"another recipe (other {name})" in refusal("conflict", run, **more)
     with pytest.raises(coulis.Error, match="kind of job"):
         run(function=coulis.featurize)
@@ -212,7 +216,15 @@ def test_command(run, command, model):
     said = "2 new, 2 changed, 1 gone, 1 moved, 1 touched; 22 of 26 vectors carried over"
     assert said in call("--dry-run").stdout
     assert json.loads(call("--dry-run", "--json").stdout)["plan"] == {
-        "images": 26, "new": 2, "changed": 2, "failed": 0, "moved": 1, "touched": 1, "gone": 1, "carried": 22}
+        "images": 26,
+        "new": 2,
+        "changed": 2,
+        "failed": 0,
+        "moved": 1,
+        "touched": 1,
+        "gone": 1,
+        "carried": 22,
+    }
     assert said in call().stderr
     run(out="fresh")
     same()

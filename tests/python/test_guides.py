@@ -34,11 +34,19 @@ def folder(tmp_path, monkeypatch, command):
 
 @pytest.mark.parametrize("guide", WALKED)
 def test_every_line_works(guide, repository, folder, lite0_path, command):
-    variables = {**os.environ, "PATH": f"{command.parent}:{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}",
-                 "PYTHONPATH": str(repository / "python")}
+    variables = {
+        **os.environ,
+        "PATH": f"{command.parent}:{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PYTHONPATH": str(repository / "python"),
+    }
     without = [word for pattern in WALKED[guide] for word in ("--without", pattern)]
-    done = subprocess.run([sys.executable, guides.__file__, *without, repository / guide], env=variables,
-                          capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, guides.__file__, *without, repository / guide],
+        env=variables,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
     assert int(done.stdout.split()[-4]) >= 2
     assert done.stdout.count(": left out") == len(WALKED[guide])

@@ -18,8 +18,24 @@ VALUES = {
     "float": ctypes.c_float,
     "coulis_status": ctypes.c_int32,
 }
-OPTIONS = ("features", "precision", "resize", "filter", "center", "orient", "alpha", "decode", "truncated", "depth",
-           "cmyk", "solver", "stage", "what", "dtype", "map")
+OPTIONS = (
+    "features",
+    "precision",
+    "resize",
+    "filter",
+    "center",
+    "orient",
+    "alpha",
+    "decode",
+    "truncated",
+    "depth",
+    "cmyk",
+    "solver",
+    "stage",
+    "what",
+    "dtype",
+    "map",
+)
 
 
 @pytest.fixture(scope="module")
@@ -149,8 +165,11 @@ def test_every_enum_has_its_words(header):
 def test_variables_of_the_environment_are_named(repository):
     """The header says which the library reads."""
     header = (repository / "include" / "coulis.h").read_text()
-    asked = {name for path in (repository / "src").rglob("*.c")
-             for name in re.findall(r'getenv\("(\w+)"\)', path.read_text())}
+    asked = {
+        name
+        for path in (repository / "src").rglob("*.c")
+        for name in re.findall(r'getenv\("(\w+)"\)', path.read_text())
+    }
     assert len(asked) > 5
     for name in asked:
         assert name in header or (name.startswith("AWS_") and "AWS_..." in header), name

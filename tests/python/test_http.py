@@ -101,8 +101,13 @@ def test_manifests_lists_and_archives_elsewhere(coulis, images, paths, expected,
             rows = csv.writer(file)
             rows.writerows([["path", "label"], *zip(addresses, expected["label"].to_pylist())])
         (served / "all.txt").write_text("\n".join(addresses))
-        for place in (f"{other.url}/all.csv", f"@{other.url}/all.txt", f"{other.url}/all.zip", f"{other.url}/all.tar",
-                      f"{other.url}/all.parquet"):
+        for place in (
+            f"{other.url}/all.csv",
+            f"@{other.url}/all.txt",
+            f"{other.url}/all.zip",
+            f"{other.url}/all.tar",
+            f"{other.url}/all.parquet",
+        ):
             coulis("featurize", place, "-o", "out", "--overwrite")
             check(tmp_path / "out", expected)
         coulis("list", f"{other.url}/all.csv", "-o", "list.csv")
@@ -156,12 +161,20 @@ def test_what_a_server_says_of_an_image_is_its_row(coulis, paths, tmp_path):
 
     with Server(handle) as server:
         wanted = {
-            "good": ("ok", None), "good?a=b/c&d": ("ok", None), "moved": ("ok", None), "busy": ("ok", None),
-            "404": ("missing", "404 (Not Found)"), "410": ("missing", "410 (Gone)"),
-            "403": ("unreadable", "403 (Forbidden)"), "401": ("unreadable", "401 (Unauthorized)"),
-            "500": ("unreadable", "500 (Internal Server Error), in 6 tries"), "empty": ("empty", "is empty"),
-            "cut": ("unreadable", "its bytes do not arrive, in 6 tries"), "418": ("unreadable", "418"),
-            "circle": ("unreadable", "more than 10 times"), "file": ("unreadable", "file:///etc/passwd"),
+            "good": ("ok", None),
+            "good?a=b/c&d": ("ok", None),
+            "moved": ("ok", None),
+            "busy": ("ok", None),
+            "404": ("missing", "404 (Not Found)"),
+            "410": ("missing", "410 (Gone)"),
+            "403": ("unreadable", "403 (Forbidden)"),
+            "401": ("unreadable", "401 (Unauthorized)"),
+            "500": ("unreadable", "500 (Internal Server Error), in 6 tries"),
+            "empty": ("empty", "is empty"),
+            "cut": ("unreadable", "its bytes do not arrive, in 6 tries"),
+            "418": ("unreadable", "418"),
+            "circle": ("unreadable", "more than 10 times"),
+            "file": ("unreadable", "file:///etc/passwd"),
             "endless": ("too_large", "more bytes than the limit of 100000"),
             "huge": ("too_large", f"has {1 << 62} bytes"),
         }
@@ -179,8 +192,9 @@ WAYS = [(500, True), (None, False)] + ([(503, False), (500, False)] if os.enviro
 
 
 @pytest.mark.parametrize("code, from_the_start", WAYS)
-def test_a_server_that_goes_away_ends_the_job_which_is_resumed(code, from_the_start, coulis, images, paths, expected,
-                                                               tmp_path):
+def test_a_server_that_goes_away_ends_the_job_which_is_resumed(
+    code, from_the_start, coulis, images, paths, expected, tmp_path
+):
     """What belongs to the network is no row: neither an answer nor bytes that are cut (None)."""
     gone, back = [True] if from_the_start else [], []
 
@@ -220,8 +234,12 @@ def test_one_address_that_fails_for_ever_is_a_row(coulis, images, paths, tmp_pat
     with Server(handle) as server:
         for name, good in (("alone", []), ("among", paths[:3])):
             asked.clear()
-            (tmp_path / "list.txt").write_text("".join(f"{line}\n" for line in [
-                *(address(server, images, path) for path in good), f"{server.url}/broken.jpg"]))
+            (tmp_path / "list.txt").write_text(
+                "".join(
+                    f"{line}\n"
+                    for line in [*(address(server, images, path) for path in good), f"{server.url}/broken.jpg"]
+                )
+            )
             coulis("featurize", "@list.txt", "-o", name, code=3)
             rows = read(tmp_path / name)
             assert rows["status"].to_pylist() == ["ok"] * len(good) + ["unreadable"]
@@ -245,9 +263,29 @@ def test_nobody_there_is_no_row_but_an_unknown_server_among_others_is(coulis, se
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tls")
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "key.pem", "-out",
-                    "cert.pem", "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"],
-                   cwd=folder, check=True, capture_output=True)
+    subprocess.run(
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-keyout",
+            "key.pem",
+            "-out",
+            "cert.pem",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=localhost",
+            "-addext",
+            "subjectAltName=IP:127.0.0.1",
+        ],
+        cwd=folder,
+        check=True,
+        capture_output=True,
+    )
     both = folder / "both.pem"
     both.write_text((folder / "key.pem").read_text() + (folder / "cert.pem").read_text())
     return folder / "cert.pem", both
@@ -283,8 +321,12 @@ def test_memory_is_bounded(command, tmp_path):
 
     with Server(handle) as server:
         (tmp_path / "list.txt").write_text("".join(f"{server.url}/{n}.jpg\n" for n in range(60)))
-        done = subprocess.Popen([str(command), "featurize", "@list.txt", "-o", "out", "--threads", "1"], cwd=tmp_path,
-                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        done = subprocess.Popen(
+            [str(command), "featurize", "@list.txt", "-o", "out", "--threads", "1"],
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
         most = 0
         while done.poll() is None:
             try:
@@ -307,8 +349,12 @@ def test_an_interrupt_does_not_wait_for_a_server(command, paths, tmp_path):
 
     with Server(handle) as server:
         (tmp_path / "list.txt").write_text("".join(f"{server.url}/{name}\n" for name in ["good"] * 30 + ["slow"] * 40))
-        job = subprocess.Popen([str(command), "featurize", "@list.txt", "-o", "out", "--rows-per-file", "10"],
-                               cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        job = subprocess.Popen(
+            [str(command), "featurize", "@list.txt", "-o", "out", "--rows-per-file", "10"],
+            cwd=tmp_path,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         deadline = time.monotonic() + 60
         while not (tmp_path / "out/features/part-00001.parquet").exists() and time.monotonic() < deadline:
             time.sleep(0.05)

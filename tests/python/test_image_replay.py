@@ -20,8 +20,18 @@ def test_replay_with_sanitizers(odd_images, more_formats, repository, tmp_path):
         pytest.skip("no C compiler")
     source = repository / "src"
     sources = [*sorted((source / "image").glob("*.c")), *sorted((source / "kernels" / "resize").glob("*.c"))]
-    base = ("disk.c", "error.c", "memory.c", "files.c", "library.c", "sha256.c", "sized.c", "sync.c",
-            "text.c", "words.c")
+    base = (
+        "disk.c",
+        "error.c",
+        "memory.c",
+        "files.c",
+        "library.c",
+        "sha256.c",
+        "sized.c",
+        "sync.c",
+        "text.c",
+        "words.c",
+    )
     sources += [source / "base" / name for name in base] + [source / "cpu" / "cpu.c"]
     sources.append(repository / "fuzz" / "fuzz_image.c")
     x86 = platform.machine() in ("x86_64", "AMD64")

@@ -43,8 +43,10 @@ def test_pixels_give_the_vector_of_their_png(options, lite0_path):
 @pytest.mark.parametrize("depth", ["pillow", "scale"])
 def test_pil_images_give_the_vector_of_their_file(depth, lite0_path):
     generator = numpy.random.default_rng(2)
-    images = {mode: Image.fromarray(drawn(3, (30, 40, 4))).convert("RGB" if mode == "CMYK" else mode).convert(mode)
-              for mode in ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK")}
+    images = {
+        mode: Image.fromarray(drawn(3, (30, 40, 4))).convert("RGB" if mode == "CMYK" else mode).convert(mode)
+        for mode in ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK")
+    }
     images["I;16"] = Image.fromarray(generator.integers(0, 2**16, (30, 40), dtype=numpy.uint16))
     data = {mode: encoded(image, "TIFF" if mode == "CMYK" else "PNG") for mode, image in images.items()}
     with coulis.Featurizer(lite0_path, depth=depth) as featurizer:
@@ -82,10 +84,20 @@ def test_mixed_with_failures_each_keeps_its_place(featurizer, tmp_path):
     cut = Image.open(io.BytesIO(files[2][:-300]))
     with open(tmp_path / "1.png", "rb") as opened, zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.writestr("inner.png", files[2])
-        result = featurizer.featurize([
-            pixels[0], tmp_path / "nowhere.png", opened, archive.open("inner.png"), cut, Image.fromarray(pixels[3]),
-            numpy.zeros((0, 5, 3), numpy.uint8), str(tmp_path / "1.png"), memoryview(files[0]), b"",
-        ])
+        result = featurizer.featurize(
+            [
+                pixels[0],
+                tmp_path / "nowhere.png",
+                opened,
+                archive.open("inner.png"),
+                cut,
+                Image.fromarray(pixels[3]),
+                numpy.zeros((0, 5, 3), numpy.uint8),
+                str(tmp_path / "1.png"),
+                memoryview(files[0]),
+                b"",
+            ]
+        )
     expected = featurizer.featurize(files).values
     assert result.status == ["ok", "missing", "ok", "ok", "unreadable", "ok", "unreadable", "ok", "ok", "empty"]
     for row, wanted in ((0, 0), (2, 1), (3, 2), (5, 3), (7, 1), (8, 0)):
@@ -114,10 +126,23 @@ def test_columns_iterators_and_arrays(featurizer, tmp_path):
     table = polars.DataFrame({"file": paths})
     stack = numpy.stack([drawn(seed, (224, 224, 3)) for seed in range(3)])
     for several in (
-        tuple(paths), iter(paths), (path for path in paths), map(pathlib.Path, paths), frame["file"], frame[["file"]],
-        frame["file"].astype(object), table["file"], table, pyarrow.table({"file": paths}), pyarrow.array(paths),
-        pyarrow.chunked_array([paths[:1], paths[1:]]), numpy.array(paths), numpy.array(paths, object)[:, None],
-        stack, list(stack), pandas.Series([open(path, "rb").read() for path in paths]),
+        tuple(paths),
+        iter(paths),
+        (path for path in paths),
+        map(pathlib.Path, paths),
+        frame["file"],
+        frame[["file"]],
+        frame["file"].astype(object),
+        table["file"],
+        table,
+        pyarrow.table({"file": paths}),
+        pyarrow.array(paths),
+        pyarrow.chunked_array([paths[:1], paths[1:]]),
+        numpy.array(paths),
+        numpy.array(paths, object)[:, None],
+        stack,
+        list(stack),
+        pandas.Series([open(path, "rb").read() for path in paths]),
         [Image.fromarray(entry) for entry in stack],
     ):
         assert featurizer.featurize(several).values.tobytes() == expected, type(several)

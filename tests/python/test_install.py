@@ -91,8 +91,17 @@ def test_consumer_of_the_static_library_by_pkg_config(prefix, tmp_path):
 def test_consumer_by_find_package(prefix, tmp_path):
     (tmp_path / "program.c").write_text(PROGRAM)
     (tmp_path / "CMakeLists.txt").write_text(LISTS)
-    run(TOOLS / "cmake", "-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={TOOLS / 'ninja'}", "-S", tmp_path, "-B",
-        tmp_path / "build", f"-DCMAKE_PREFIX_PATH={prefix}")
+    run(
+        TOOLS / "cmake",
+        "-G",
+        "Ninja",
+        f"-DCMAKE_MAKE_PROGRAM={TOOLS / 'ninja'}",
+        "-S",
+        tmp_path,
+        "-B",
+        tmp_path / "build",
+        f"-DCMAKE_PREFIX_PATH={prefix}",
+    )
     run(TOOLS / "ninja", "-C", tmp_path / "build")
     check(tmp_path / "build" / "shared", prefix)
     assert "libcoulis" not in run("ldd", tmp_path / "build" / "static")
@@ -103,10 +112,12 @@ def test_the_installed_command(prefix):
     assert run(program, "version", env=environment(prefix)).startswith(f"coulis {_library.version()} (")
     assert "efficientnet-lite0" in run(program, "models", env=environment(prefix))
     share = prefix / "share"
-    for page, made in [("man/man1/coulis.1", ["help", "--man"]),
-                       ("bash-completion/completions/coulis", ["completion", "bash"]),
-                       ("zsh/site-functions/_coulis", ["completion", "zsh"]),
-                       ("fish/vendor_completions.d/coulis.fish", ["completion", "fish"])]:
+    for page, made in [
+        ("man/man1/coulis.1", ["help", "--man"]),
+        ("bash-completion/completions/coulis", ["completion", "bash"]),
+        ("zsh/site-functions/_coulis", ["completion", "zsh"]),
+        ("fish/vendor_completions.d/coulis.fish", ["completion", "fish"]),
+    ]:
         assert (share / page).read_text() == run(program, *made)
     if shutil.which("man"):
         shown = run("man", "-M", share / "man", "coulis", env={**os.environ, "MANWIDTH": "100"})
@@ -118,6 +129,14 @@ def test_nothing_else_is_installed(prefix):
     assert headers == ["coulis.h"]
     assert {p.name for p in prefix.iterdir()} == {"bin", "include", "lib", "share"}
     s3 = ["libcoulis_s3.so"] if (ROOT / "build" / "libcoulis_s3.so").exists() else []
-    assert sorted(p.name for p in library(prefix).iterdir()) == sorted([
-        "cmake", "libcoulis.a", "libcoulis.so", f"libcoulis.so.{_library.version()}", "libcoulis.so.1", "pkgconfig",
-        *s3])
+    assert sorted(p.name for p in library(prefix).iterdir()) == sorted(
+        [
+            "cmake",
+            "libcoulis.a",
+            "libcoulis.so",
+            f"libcoulis.so.{_library.version()}",
+            "libcoulis.so.1",
+            "pkgconfig",
+            *s3,
+        ]
+    )

@@ -36,16 +36,19 @@ def test_rescaling_is_found():
     assert rescaling(file_of([within])) == (2, 0)
 
 
-@pytest.mark.parametrize(("layers", "reason"), [
-    ([layer("Normalization")], "a layer Normalization"),
-    ([layer("Lambda")], "a layer Lambda"),
-    ([layer("InputLayer"), layer("BatchNormalization"), layer("Conv2D")], "a layer BatchNormalization"),
-    ([layer("Rescaling"), layer("Rescaling")], "more than once"),
-    ([layer("Rescaling", scale=[1, 2, 3])], "factors for each channel"),
-    ([layer("Rescaling", scale=0)], "factors for each channel"),
-    ("no JSON", "damaged"),
-    ([3], "damaged"),
-])
+@pytest.mark.parametrize(
+    ("layers", "reason"),
+    [
+        ([layer("Normalization")], "a layer Normalization"),
+        ([layer("Lambda")], "a layer Lambda"),
+        ([layer("InputLayer"), layer("BatchNormalization"), layer("Conv2D")], "a layer BatchNormalization"),
+        ([layer("Rescaling"), layer("Rescaling")], "more than once"),
+        ([layer("Rescaling", scale=[1, 2, 3])], "factors for each channel"),
+        ([layer("Rescaling", scale=0)], "factors for each channel"),
+        ("no JSON", "damaged"),
+        ([3], "damaged"),
+    ],
+)
 def test_what_would_be_lost_is_refused(layers, reason):
     with pytest.raises(ValueError, match=f"it.h5: .*{reason}"):
         rescaling(file_of(layers), "it.h5")

@@ -61,9 +61,16 @@ def save(model, path, style):
 def add_by_command(command, path, name, folder, code=0):
     done = subprocess.run(
         [command, "models", "add", path, "--name", name, "--from", "keras"],
-        env={**os.environ, "COULIS_PYTHON": sys.executable, "COULIS_MODELS": str(folder),
-             "PYTHONPATH": os.path.dirname(os.path.dirname(coulis.__file__))},
-        capture_output=True, text=True, timeout=300)
+        env={
+            **os.environ,
+            "COULIS_PYTHON": sys.executable,
+            "COULIS_MODELS": str(folder),
+            "PYTHONPATH": os.path.dirname(os.path.dirname(coulis.__file__)),
+        },
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
     assert done.returncode == code, done.stderr
     return done.stdout.strip() if code == 0 else done.stderr
 
@@ -138,8 +145,14 @@ def test_names_of_earlier_releases(network, tmp_path):
     network.save(tmp_path / "new.h5")
     wanted = add.convert(tmp_path / "new.h5", "n", "keras")[1]
     state = h5_file.read((tmp_path / "new.h5").read_bytes())
-    first = {"kernel": "W", "bias": "b", "gamma": "gamma", "beta": "beta", "moving_mean": "running_mean",
-             "moving_variance": "running_std"}
+    first = {
+        "kernel": "W",
+        "bias": "b",
+        "gamma": "gamma",
+        "beta": "beta",
+        "moving_mean": "running_mean",
+        "moving_variance": "running_std",
+    }
     ways = {"old.h5": lambda layer, part: part, "oldest.h5": lambda layer, part: f"{layer}_{first[part]}_1"}
     for file, way in ways.items():
         with h5py.File(tmp_path / file, "w") as made:
@@ -156,9 +169,12 @@ def test_what_lies_in_front_of_and_behind_the_network(network, tmp_path):
 
     inner = keras.Model(network.input, network.get_layer("conv5_block3_out").output)
     layers = keras.layers
-    front = {"rescaling": layers.Rescaling(1 / 127.5, offset=-1), "flip": layers.RandomFlip(),
-             "normalization": layers.Normalization(mean=[1.0, 2, 3], variance=[4.0, 4, 4]),
-             "batch": layers.BatchNormalization()}
+    front = {
+        "rescaling": layers.Rescaling(1 / 127.5, offset=-1),
+        "flip": layers.RandomFlip(),
+        "normalization": layers.Normalization(mean=[1.0, 2, 3], variance=[4.0, 4, 4]),
+        "batch": layers.BatchNormalization(),
+    }
     for ending in (".keras", ".h5"):
         for name, layer in front.items():
             image = keras.Input((224, 224, 3))
@@ -179,8 +195,9 @@ def test_what_lies_in_front_of_and_behind_the_network(network, tmp_path):
 
 def test_other_networks_of_keras_are_refused(tmp_path, command):
     keras = pytest.importorskip("keras", reason="no keras: the group `keras` has an environment with it")
-    model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3), keras.layers.Flatten(),
-                              keras.layers.Dense(2)])
+    model = keras.Sequential(
+        [keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3), keras.layers.Flatten(), keras.layers.Dense(2)]
+    )
     model.save(tmp_path / "small.h5")
     said = add_by_command(command, tmp_path / "small.h5", "own", tmp_path / "models", code=1)
     assert "none of the names of a known layout" in said and "ONNX" in said

@@ -77,8 +77,22 @@ def kill_often(job, out, expected, before=None, kept=None):
 @pytest.fixture
 def run(command, place):
     def arguments(out, rows, *more):
-        return [str(command), "run", str(place / "images"), "--model", str(place / "tiny.safetensors"), "-o", str(out),
-                "-k", "3", "--threads", "2", "--rows-per-file", str(rows), *more]
+        return [
+            str(command),
+            "run",
+            str(place / "images"),
+            "--model",
+            str(place / "tiny.safetensors"),
+            "-o",
+            str(out),
+            "-k",
+            "3",
+            "--threads",
+            "2",
+            "--rows-per-file",
+            str(rows),
+            *more,
+        ]
 
     return arguments
 
@@ -91,8 +105,9 @@ def test_run(run, tmp_path):
 def test_overwrite(run, tmp_path):
     subprocess.run(run(tmp_path / "before", 4), check=True, capture_output=True)
     subprocess.run(run(tmp_path / "whole", 5), check=True, capture_output=True)
-    kill_often(run(tmp_path / "out", 5, "--overwrite"), tmp_path / "out", all_bytes(tmp_path / "whole"),
-               tmp_path / "before")
+    kill_often(
+        run(tmp_path / "out", 5, "--overwrite"), tmp_path / "out", all_bytes(tmp_path / "whole"), tmp_path / "before"
+    )
 
 
 def test_grow(command, run, place, tmp_path):
@@ -106,8 +121,13 @@ def test_grow(command, run, place, tmp_path):
     (images / "30.png").rename(images / "zz.png")
     try:
         subprocess.run(run(tmp_path / "whole", 5), check=True, capture_output=True)
-        kill_often(run(tmp_path / "out", 5), tmp_path / "out", all_bytes(tmp_path / "whole"), tmp_path / "before",
-                   all_bytes(tmp_path / "before"))
+        kill_often(
+            run(tmp_path / "out", 5),
+            tmp_path / "out",
+            all_bytes(tmp_path / "whole"),
+            tmp_path / "before",
+            all_bytes(tmp_path / "before"),
+        )
     finally:
         shutil.rmtree(images)
         after.rename(images)

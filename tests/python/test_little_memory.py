@@ -21,8 +21,13 @@ def serial(command):
 def limited(arguments, mebibytes):
     """Exit code, what was said, and the seconds it took, with so much address space."""
     began = time.monotonic()
-    done = subprocess.run([str(a) for a in arguments], capture_output=True, text=True, timeout=60,
-                          preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (mebibytes * MIB,) * 2))
+    done = subprocess.run(
+        [str(a) for a in arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (mebibytes * MIB,) * 2),
+    )
     return done.returncode, done.stderr, time.monotonic() - began
 
 
@@ -33,8 +38,10 @@ def test_steps(command, serial, lite0_path, tmp_path):
         draw_image(number).save(images / f"{number}.jpg")
     codes = []
     for mebibytes in [40, 50, 60, 70, 80, 90, 100, 110, 120, 130, 140, 160, 180, 200, 250, 300, 400, 600]:
-        code, said, seconds = limited([command, "run", images, "-o", tmp_path / f"out{mebibytes}", "-k", "2",
-                                       "--threads", "2", "--quiet"], mebibytes)
+        code, said, seconds = limited(
+            [command, "run", images, "-o", tmp_path / f"out{mebibytes}", "-k", "2", "--threads", "2", "--quiet"],
+            mebibytes,
+        )
         assert seconds < 30, f"{mebibytes} MiB: {seconds:.0f} s"
         if said.startswith(f"{command}: error while loading shared libraries"):
             assert code == 127 and mebibytes < 80, said  # the loader, before anything of coulis runs

@@ -9,6 +9,7 @@ from coulis.convert import graph, safetensors_file
 from net_helpers import Tiny
 from random_weights import random_tensors
 
+
 def damaged(change, tmp_path):
     """Opens a file of which `change(nodes, tensors, description)` has altered parts."""
     description = test_transformers.net_like_siglip(Tiny())
@@ -161,7 +162,7 @@ def test_two_hundred_files_with_other_bytes(tmp_path):
     for number in range(200):
         data = bytearray(good)
         if number % 10 == 0:
-            data = data[:generator.integers(len(data))]
+            data = data[: generator.integers(len(data))]
         for _ in range(number % 10):
             place = generator.integers(header) + 8 if number % 3 else generator.integers(len(data))
             data[place] = data[place] ^ 1 << generator.integers(8) if number % 2 else generator.integers(256)

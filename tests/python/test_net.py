@@ -57,8 +57,7 @@ def test_100_generated_images_agree_with_onnx_runtime(kind, lite0, lite0_path):
 
 
 @pytest.mark.parametrize(
-    "name, label",
-    [("Apple Granny Smith/71_100.jpg", 948), ("Strawberry/62_100.jpg", 949), ("Banana/103_100.jpg", 954)],
+    "name, label", [("Apple Granny Smith/71_100.jpg", 948), ("Strawberry/62_100.jpg", 949), ("Banana/103_100.jpg", 954)]
 )
 def test_fruits_are_recognised(name, label, lite0_path, fruits):
     with coulis.Featurizer(lite0_path, "logits") as featurizer:

@@ -36,9 +36,13 @@ class Net:
 
     def model(self, end, opset):
         value = helper.make_tensor_value_info
-        graph = helper.make_graph(self.nodes, "g", [value("x", TensorProto.FLOAT, ["n", 3, SIDE, SIDE])],
-                                  [value(end, TensorProto.FLOAT, None)],
-                                  [numpy_helper.from_array(array, name) for name, array in self.tensors.items()])
+        graph = helper.make_graph(
+            self.nodes,
+            "g",
+            [value("x", TensorProto.FLOAT, ["n", 3, SIDE, SIDE])],
+            [value(end, TensorProto.FLOAT, None)],
+            [numpy_helper.from_array(array, name) for name, array in self.tensors.items()],
+        )
         return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=9)
 
 
@@ -49,8 +53,12 @@ def gem(net, x):
 
 CASES = {
     "Sum of three": (17, lambda net, x: net.pooled(net.op("Sum", net.conv(x, 8, 8), x, net.conv(x, 8, 8)))),
-    "PRelu": (17, lambda net, x: net.pooled(net.op("PRelu", net.conv(x, 8, 8), net.constant(
-        GENERATOR.uniform(0.1, 0.4, (8, 1, 1)))))),
+    "PRelu": (
+        17,
+        lambda net, x: net.pooled(
+            net.op("PRelu", net.conv(x, 8, 8), net.constant(GENERATOR.uniform(0.1, 0.4, (8, 1, 1))))
+        ),
+    ),
     "Gelu": (20, lambda net, x: net.pooled(net.op("Gelu", net.conv(x, 8, 8)))),
     "Gelu, tanh": (20, lambda net, x: net.pooled(net.op("Gelu", net.conv(x, 8, 8), approximate="tanh"))),
     "Tanh": (17, lambda net, x: net.pooled(net.op("Tanh", net.conv(x, 8, 8)))),

@@ -276,8 +276,11 @@ def net_like_resnet_v2(net):
     for _ in range(2):
         ahead = net("relu", net.norm(node))
         inner = net.conv_norm(net.conv_norm(ahead, 16, 1), 16, 3)
-        node = net("add", net("conv", ahead, channels=48, kernel=1, bias=True),
-                   net("conv", inner, channels=48, kernel=1, bias=True))
+        node = net(
+            "add",
+            net("conv", ahead, channels=48, kernel=1, bias=True),
+            net("conv", inner, channels=48, kernel=1, bias=True),
+        )
     return net.end(net("relu", net.norm(node)))
 
 

@@ -10,9 +10,14 @@ pq = pytest.importorskip("pyarrow.parquet")
 X = np.random.default_rng(1).normal(size=(500, 16)).astype(np.float32)
 LISTS = list(X)
 # What Spark's VectorUDT is in Parquet.
-VECTOR = pa.struct([pa.field("type", pa.int8(), False), pa.field("size", pa.int32()),
-                    pa.field("indices", pa.list_(pa.field("element", pa.int32(), False))),
-                    pa.field("values", pa.list_(pa.field("element", pa.float64(), False)))])
+VECTOR = pa.struct(
+    [
+        pa.field("type", pa.int8(), False),
+        pa.field("size", pa.int32()),
+        pa.field("indices", pa.list_(pa.field("element", pa.int32(), False))),
+        pa.field("values", pa.list_(pa.field("element", pa.float64(), False))),
+    ]
+)
 
 
 def dense(vector):
@@ -28,16 +33,20 @@ def components(path, folder):
     return coulis.PCA.load(folder / "pca.safetensors").components_
 
 
-@pytest.mark.parametrize("columns", [
-    {"features": pa.array(LISTS, pa.list_(pa.float32()))},
-    {"features": pa.array(LISTS, pa.list_(pa.float64()))},
-    {"features": pa.array(LISTS, pa.list_(pa.float32(), 16))},
-    {"features": pa.array(LISTS, pa.large_list(pa.float64()))},
-    {"features": pa.array([dense(v) for v in X], VECTOR)},
-    {"embedding": pa.array(LISTS, pa.list_(pa.float32())), "id": range(500), "names": [["a", "b"]] * 500},
-    {"features": LISTS, "other": LISTS},
-    {"features": LISTS, "status": ["ok"] * 500, "error": [None] * 500, "width": pa.array([7] * 500, pa.int64())},
-], ids=["float", "double", "fixed", "large", "spark", "only one", "by name", "pandas"])
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"features": pa.array(LISTS, pa.list_(pa.float32()))},
+        {"features": pa.array(LISTS, pa.list_(pa.float64()))},
+        {"features": pa.array(LISTS, pa.list_(pa.float32(), 16))},
+        {"features": pa.array(LISTS, pa.large_list(pa.float64()))},
+        {"features": pa.array([dense(v) for v in X], VECTOR)},
+        {"embedding": pa.array(LISTS, pa.list_(pa.float32())), "id": range(500), "names": [["a", "b"]] * 500},
+        {"features": LISTS, "other": LISTS},
+        {"features": LISTS, "status": ["ok"] * 500, "error": [None] * 500, "width": pa.array([7] * 500, pa.int64())},
+    ],
+    ids=["float", "double", "fixed", "large", "spark", "only one", "by name", "pandas"],
+)
 def test_any_column_of_vectors(columns, tmp_path):
     pq.write_table(pa.table(columns), tmp_path / "vectors.parquet", row_group_size=170)
     assert np.array_equal(components(tmp_path / "vectors.parquet", tmp_path), coulis.PCA(3).fit(X).components_)
@@ -70,19 +79,25 @@ def test_rows_without_a_vector(kind, tmp_path):
     assert done["error"][7].as_py() == "it has no vector" and done["pca"][7].as_py() is None
 
 
-@pytest.mark.parametrize("columns, reason", [
-    ({"features": pa.array([sparse(v) if i == 9 else dense(v) for i, v in enumerate(X)], VECTOR)}, "sparse vectors"),
-    ({"features": pa.array([sparse(v) for v in X], VECTOR)}, "sparse vectors"),
-    ({"a": LISTS, "b": LISTS}, "several columns of vectors, 'a' and 'b'"),
-    ({"features": range(500)}, "no column of vectors"),
-    ({"features": [["a"]] * 500}, "no column of vectors"),
-    ({"features": [[v] for v in LISTS]}, "no column of vectors"),
-    ({"features": pa.array([{"x": {"values": v}} for v in X.tolist()])}, "no column of vectors"),
-    ({"features": pa.array([{"values": v} for v in X.tolist()])}, "neither a list nor a vector of Spark"),
-    ({"features": [v[:15] if i == 300 else v for i, v in enumerate(LISTS)]}, "differ in length"),
-    ({"features": [[*v[:15], None] if i == 300 else v for i, v in enumerate(LISTS)]}, "null in it"),
-    ({"features": [np.full(16, 1e300) if i == 300 else v.astype(float) for i, v in enumerate(LISTS)]}, "infinite"),
-])
+@pytest.mark.parametrize(
+    "columns, reason",
+    [
+        (
+            {"features": pa.array([sparse(v) if i == 9 else dense(v) for i, v in enumerate(X)], VECTOR)},
+            "sparse vectors",
+        ),
+        ({"features": pa.array([sparse(v) for v in X], VECTOR)}, "sparse vectors"),
+        ({"a": LISTS, "b": LISTS}, "several columns of vectors, 'a' and 'b'"),
+        ({"features": range(500)}, "no column of vectors"),
+        ({"features": [["a"]] * 500}, "no column of vectors"),
+        ({"features": [[v] for v in LISTS]}, "no column of vectors"),
+        ({"features": pa.array([{"x": {"values": v}} for v in X.tolist()])}, "no column of vectors"),
+        ({"features": pa.array([{"values": v} for v in X.tolist()])}, "neither a list nor a vector of Spark"),
+        ({"features": [v[:15] if i == 300 else v for i, v in enumerate(LISTS)]}, "differ in length"),
+        ({"features": [[*v[:15], None] if i == 300 else v for i, v in enumerate(LISTS)]}, "null in it"),
+        ({"features": [np.full(16, 1e300) if i == 300 else v.astype(float) for i, v in enumerate(LISTS)]}, "infinite"),
+    ],
+)
 def test_refused(columns, reason, tmp_path):
     pq.write_table(pa.table(columns), tmp_path / "vectors.parquet")
     with pytest.raises(coulis.Error) as caught:

@@ -39,19 +39,28 @@ def test_debian_builds_with_what_run_installs():
 
 def test_conda_has_a_package_for_each_library():
     recipe = (RECIPES / "conda" / "recipe.yaml").read_text()
-    host = set(re.findall(r"^    - ([\w-]+)", recipe[recipe.index("  host:"):recipe.index("  run:")], re.M))
-    names = {"libjpeg-dev": "libjpeg-turbo", "libwebp-dev": "libwebp-base", "libtiff-dev": "libtiff",
-             "libavif-dev": "libavif", "libopenjp2-7-dev": "openjpeg", "liblcms2-dev": "lcms2",
-             "libopenblas-serial-dev": "libopenblas", "liblapacke-dev": "liblapacke", "libzstd-dev": "zstd",
-             "liblz4-dev": "lz4-c", "zlib1g-dev": "zlib", "libcjson-dev": "cjson"}
+    host = set(re.findall(r"^    - ([\w-]+)", recipe[recipe.index("  host:") : recipe.index("  run:")], re.M))
+    names = {
+        "libjpeg-dev": "libjpeg-turbo",
+        "libwebp-dev": "libwebp-base",
+        "libtiff-dev": "libtiff",
+        "libavif-dev": "libavif",
+        "libopenjp2-7-dev": "openjpeg",
+        "liblcms2-dev": "lcms2",
+        "libopenblas-serial-dev": "libopenblas",
+        "liblapacke-dev": "liblapacke",
+        "libzstd-dev": "zstd",
+        "liblz4-dev": "lz4-c",
+        "zlib1g-dev": "zlib",
+        "libcjson-dev": "cjson",
+    }
     assert {names[library] for library in libraries() - {"libc6-dev", "libssl-dev", "libjs-leaflet"}} <= host
 
 
 def test_wheel_says_what_it_is():
     with open(ROOT / "pyproject.toml", "rb") as file:
         project = tomllib.load(file)["project"]
-    versions = [int(found[1]) for text in project["classifiers"]
-                if (found := re.search(r":: 3\.(\d+)$", text))]
+    versions = [int(found[1]) for text in project["classifiers"] if (found := re.search(r":: 3\.(\d+)$", text))]
     assert versions == list(range(9, versions[-1] + 1)) and project["requires-python"] == ">=3.9"
     for name in ("readme", "license", "license-files", "authors", "keywords", "scripts", "optional-dependencies"):
         assert project[name], name

@@ -111,13 +111,11 @@ def test_in_a_column_transformer():
 def test_searched_by_its_own_score():
     x = data(200, 12, seed=3)
     found = model_selection.GridSearchCV(coulis.PCA(), {"n_components": [1, 4, 8]}, cv=3).fit(x)
-    theirs = model_selection.GridSearchCV(
-        decomposition.PCA(svd_solver="full"), {"n_components": [1, 4, 8]}, cv=3
-    ).fit(x.astype(float))
-    # logarithms of densities, sums over 12 columns of squares known to 1e-7
-    np.testing.assert_allclose(
-        found.cv_results_["mean_test_score"], theirs.cv_results_["mean_test_score"], rtol=1e-6
+    theirs = model_selection.GridSearchCV(decomposition.PCA(svd_solver="full"), {"n_components": [1, 4, 8]}, cv=3).fit(
+        x.astype(float)
     )
+    # logarithms of densities, sums over 12 columns of squares known to 1e-7
+    np.testing.assert_allclose(found.cv_results_["mean_test_score"], theirs.cv_results_["mean_test_score"], rtol=1e-6)
 
 
 @pytest.mark.parametrize("k", [1, 4, 11, 12, None, 0.9])
@@ -172,10 +170,7 @@ def test_import_does_not_bring_scikit_learn():
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == [
-        "this PCA is not fitted yet: call fit or partial_fit first",
-        "False",
-    ]
+    assert done.stdout.splitlines() == ["this PCA is not fitted yet: call fit or partial_fit first", "False"]
 
 
 # ---- what goes in ----------------------------------------------------------------------------------
@@ -185,8 +180,16 @@ def test_kinds_of_input():
     whole = np.random.default_rng(2).integers(-50, 50, (60, 20))
     wanted = coulis.PCA(4).fit(whole.astype(np.float32))
     strided = np.repeat(np.repeat(whole, 2, 0), 3, 1)[::2, ::3]
-    for other in (whole, whole.astype(np.int8), whole.astype(float), np.asfortranarray(whole), strided,
-                  whole.tolist(), whole.astype(object), whole.astype(">f8")):
+    for other in (
+        whole,
+        whole.astype(np.int8),
+        whole.astype(float),
+        np.asfortranarray(whole),
+        strided,
+        whole.tolist(),
+        whole.astype(object),
+        whole.astype(">f8"),
+    ):
         assert coulis.PCA(4).fit(other).components_.tobytes() == wanted.components_.tobytes()
         assert wanted.transform(other).tobytes() == wanted.transform(whole).tobytes()
 

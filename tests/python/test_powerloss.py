@@ -63,15 +63,29 @@ def check(recording, again, expected, root, claims=None):
 
 
 def arguments(command, inputs, out, *more):
-    return [str(command), "run", str(inputs / "images"), "--model", str(inputs / "tiny.safetensors"), "-o", str(out),
-            "--threads", "1", "-k", "2", *more]
+    return [
+        str(command),
+        "run",
+        str(inputs / "images"),
+        "--model",
+        str(inputs / "tiny.safetensors"),
+        "-o",
+        str(out),
+        "--threads",
+        "1",
+        "-k",
+        "2",
+        *more,
+    ]
 
 
 def sound(out):
     """No false success: what says that it is complete, is."""
+
     def claims():
         if (out / "run.json").exists() and json.loads((out / "run.json").read_text())["complete"]:
             coulis.verify(out)
+
     return claims
 
 
@@ -98,8 +112,9 @@ def test_run_without_features(command, recorder, inputs, tmp_path):
 def test_overwrite(command, recorder, inputs, tmp_path):
     out = tmp_path / "out"
     subprocess.run(arguments(command, inputs, out, "--rows-per-file", "3"), check=True, capture_output=True)
-    subprocess.run(arguments(command, inputs, tmp_path / "whole", "--rows-per-file", "4"), check=True,
-                   capture_output=True)
+    subprocess.run(
+        arguments(command, inputs, tmp_path / "whole", "--rows-per-file", "4"), check=True, capture_output=True
+    )
     job = arguments(command, inputs, out, "--rows-per-file", "4", "--overwrite")
     recording = Recording(recorder, job, out, tmp_path / "log")
     check(recording, job, all_bytes(tmp_path / "whole"), out, sound(out))
@@ -114,8 +129,11 @@ def test_grow(command, recorder, inputs, tmp_path):
     draw_image(100).save(images / "05b.png")
     draw_image(101).save(images / "07.png")
     (images / "02.png").unlink()
-    subprocess.run(arguments(command, tmp_path / "inputs", tmp_path / "whole", "--rows-per-file", "4"), check=True,
-                   capture_output=True)
+    subprocess.run(
+        arguments(command, tmp_path / "inputs", tmp_path / "whole", "--rows-per-file", "4"),
+        check=True,
+        capture_output=True,
+    )
     recording = Recording(recorder, job, out, tmp_path / "log")
     check(recording, job, all_bytes(tmp_path / "whole"), out, sound(out))
 
@@ -127,8 +145,9 @@ def test_after_a_lost_overwrite(command, recorder, inputs, tmp_path, rows):
     subprocess.run(arguments(command, inputs, out, "--rows-per-file", "3"), check=True, capture_output=True)
     wanted = arguments(command, inputs, tmp_path / "whole", "--rows-per-file", rows)
     subprocess.run(wanted, check=True, capture_output=True)
-    recording = Recording(recorder, arguments(command, inputs, out, "--rows-per-file", "4", "--overwrite"), out,
-                          tmp_path / "log")
+    recording = Recording(
+        recorder, arguments(command, inputs, out, "--rows-per-file", "4", "--overwrite"), out, tmp_path / "log"
+    )
     expected, refused = all_bytes(tmp_path / "whole"), 0
     for number, state, kind in list(kinds(recording))[::STEP]:
         recording.restore(state, kind, seed=number)
@@ -179,7 +198,7 @@ def test_models(own, server, weights, recorder, tmp_path, verb):  # noqa: F811
     (own.folder / "mine.pth").write_bytes(weights)
     server.files["f"] = weights
     own.publish(name, weights)
-    more = (["mine.pth", "--name", name, "--from", "torch"] if verb == "add" else [name, "--url", server.url("f")])
+    more = ["mine.pth", "--name", name, "--from", "torch"] if verb == "add" else [name, "--url", server.url("f")]
     own.models.mkdir(parents=True)
     environment = {**own.environment, "PYTHONDONTWRITEBYTECODE": "1"}
     job = [str(own.command), "models", verb, *more]

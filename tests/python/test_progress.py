@@ -9,8 +9,9 @@ import terminal
 
 def on_terminal(command, *arguments, cwd, **variables):
     """What the command writes to a terminal."""
-    return terminal.on_terminal([command, *map(str, arguments)], cwd=cwd,
-                                env={**os.environ, "TERM": "xterm", **variables})
+    return terminal.on_terminal(
+        [command, *map(str, arguments)], cwd=cwd, env={**os.environ, "TERM": "xterm", **variables}
+    )
 
 
 @pytest.fixture
@@ -34,8 +35,7 @@ def test_each_stage_is_told(command, mixed, tmp_path):
 
 
 @pytest.mark.quick(1)
-@pytest.mark.parametrize("arguments, variables", [
-    (["--no-progress"], {}), (["--quiet"], {}), ([], {"TERM": "dumb"})])
+@pytest.mark.parametrize("arguments, variables", [(["--no-progress"], {}), (["--quiet"], {}), ([], {"TERM": "dumb"})])
 def test_no_line_where_none_is_wanted(command, mixed, tmp_path, arguments, variables):
     code, said = on_terminal(command, "featurize", "@list.txt", "-o", "out", *arguments, cwd=tmp_path, **variables)
     assert code == 3 and "\x1b" not in said and "images/s  " not in said

@@ -41,8 +41,14 @@ def refusal(status, function, *arguments, **options):
 
 def interrupted(images, out, after=4, **options):
     """A job that is stopped once it has made so many vectors."""
-    refusal("interrupted", coulis.run, images, out, **{**OPTIONS, **options},
-            progress=lambda state: state.stage == "featurize" and state.done >= after)
+    refusal(
+        "interrupted",
+        coulis.run,
+        images,
+        out,
+        **{**OPTIONS, **options},
+        progress=lambda state: state.stage == "featurize" and state.done >= after,
+    )
 
 
 # ---- what is written down ----
@@ -61,8 +67,9 @@ def test_parts_are_in_the_summary(result):
     pca = (result / "pca.safetensors").read_bytes()
     assert summary["pca"]["bytes"] == len(pca) and summary["pca"]["sha256"] == hashlib.sha256(pca).hexdigest()
     assert not [p for p in result.rglob("*") if p.name.startswith(".")]
-    assert coulis.verify(result) == dict(verified=True, output=str(result), files=7, rows=10,
-                                         bytes=sum(p["bytes"] for p in summary["parts"]) + len(pca))
+    assert coulis.verify(result) == dict(
+        verified=True, output=str(result), files=7, rows=10, bytes=sum(p["bytes"] for p in summary["parts"]) + len(pca)
+    )
 
 
 def test_dropped_features_are_not_in_the_summary(images, tmp_path, lite0_path):
@@ -128,8 +135,9 @@ FOUND = {
     "counts": lambda out: edit(out / "run.json", counts={"pictures": 11, "ok": 11}),
     "a time": lambda out: edit(out / "run.json", threads=77),
     "recipe": lambda out: edit(out / "run.json", recipe={"model": "another"}),
-    "a part too many": lambda out: shutil.copy(out / "features" / "part-00000.parquet",
-                                               out / "features" / "part-00003.parquet"),
+    "a part too many": lambda out: shutil.copy(
+        out / "features" / "part-00000.parquet", out / "features" / "part-00003.parquet"
+    ),
     "run.json deleted": lambda out: (out / "run.json").unlink(),
     "run.json cut": lambda out: cut(out / "run.json"),
 }
@@ -255,8 +263,10 @@ def test_vectors_of_another_recipe_are_refused(images, tmp_path, lite0_path):
     assert "paths_sha256" not in recipe
     coulis.transform(tmp_path / "squash", pca, tmp_path / "ok")
     message = refusal("conflict", coulis.transform, tmp_path / "crop", pca, tmp_path / "refused")
-    assert f"{pca}: was fitted to vectors of another recipe: their resize is squash, that of these vectors is crop; " \
+    assert (
+        f"{pca}: was fitted to vectors of another recipe: their resize is squash, that of these vectors is crop; "
         in message
+    )
     assert not (tmp_path / "refused").exists()
     coulis.transform(tmp_path / "crop", pca, tmp_path / "allowed", allow_other_recipe=True)
     with coulis.Featurizer(lite0_path) as featurizer:
@@ -318,9 +328,15 @@ def vectors_table(folder, x):
     """A table without a recipe, as another program writes it."""
     folder.mkdir(exist_ok=True)
     rows = len(x)
-    columns = {"path": [f"{i}.jpg" for i in range(rows)], "label": [""] * rows, "status": ["ok"] * rows,
-               "error": pa.nulls(rows, pa.string()), "width": pa.nulls(rows, pa.int32()),
-               "height": pa.nulls(rows, pa.int32()), "features": pa.array(list(x), pa.list_(pa.float32()))}
+    columns = {
+        "path": [f"{i}.jpg" for i in range(rows)],
+        "label": [""] * rows,
+        "status": ["ok"] * rows,
+        "error": pa.nulls(rows, pa.string()),
+        "width": pa.nulls(rows, pa.int32()),
+        "height": pa.nulls(rows, pa.int32()),
+        "features": pa.array(list(x), pa.list_(pa.float32())),
+    }
     pq.write_table(pa.table(columns), folder / "part-00000.parquet")
 
 
@@ -386,8 +402,9 @@ def test_in_the_command(command, result, images, tmp_path):
     assert f"{result}/features/part-00000.parquet" in call("verify", result, code=1).stderr
 
 
-@pytest.mark.parametrize("name", ["features/part-00007.parquet", "reduced/part-00000.parquet", "pca.safetensors",
-                                  "run.json"])
+@pytest.mark.parametrize(
+    "name", ["features/part-00007.parquet", "reduced/part-00000.parquet", "pca.safetensors", "run.json"]
+)
 def test_overwrite_removes_only_what_coulis_wrote(images, tmp_path, lite0_path, name):
     out = tmp_path / "out"
     (out / name).parent.mkdir(parents=True)
@@ -410,7 +427,11 @@ def test_a_lock_that_cannot_be_had_ends_the_job(command, images, tmp_path):
     source.write_text("#include <errno.h>\nint flock(int fd, int how) { errno = ENOLCK; return -1; }\n")
     compiler = shutil.which("cc") or pytest.skip("no C compiler")
     subprocess.run([compiler, "-shared", "-fPIC", source, "-o", tmp_path / "flock.so"], check=True)
-    done = subprocess.run([command, "run", images, "-o", tmp_path / "out"], capture_output=True, text=True,
-                          env={**os.environ, "LD_PRELOAD": str(tmp_path / "flock.so")})
+    done = subprocess.run(
+        [command, "run", images, "-o", tmp_path / "out"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "LD_PRELOAD": str(tmp_path / "flock.so")},
+    )
     assert done.returncode == 1 and "cannot be locked: No locks available" in done.stderr
     assert list((tmp_path / "out").iterdir()) == []

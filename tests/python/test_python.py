@@ -47,11 +47,7 @@ def test_errors_can_be_pickled():
 
 def test_a_library_that_is_not_there_is_named(tmp_path, repository):
     code = "import coulis\ntry:\n    coulis.load_image('x')\nexcept ImportError as error:\n    print(error)"
-    environment = {
-        **os.environ,
-        "COULIS_LIBRARY": str(tmp_path / "none.so"),
-        "PYTHONPATH": str(repository / "python"),
-    }
+    environment = {**os.environ, "COULIS_LIBRARY": str(tmp_path / "none.so"), "PYTHONPATH": str(repository / "python")}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert str(tmp_path / "none.so") in done.stdout
 
@@ -78,18 +74,14 @@ def test_models_are_listed_and_found(tmp_path, repository):
     lines = done.stdout.splitlines()
     models = eval(lines[0])
     assert list(models) == sorted(models)
-    assert models["a"] == lines[1] == str(tmp_path / "a.safetensors") and models["b"] == str(
-        tmp_path / "b.graph.json"
-    )
+    assert models["a"] == lines[1] == str(tmp_path / "a.safetensors") and models["b"] == str(tmp_path / "b.graph.json")
     with pytest.raises(coulis.Error) as caught:
         coulis.find_model("no-such-network")
     assert caught.value.status == "missing" and "no-such-network" in str(caught.value)
 
 
 def test_the_installed_command_is_handed_the_arguments(tmp_path, repository):
-    shutil.copytree(
-        repository / "python" / "coulis", tmp_path / "coulis", ignore=shutil.ignore_patterns("lib*", "bin")
-    )
+    shutil.copytree(repository / "python" / "coulis", tmp_path / "coulis", ignore=shutil.ignore_patterns("lib*", "bin"))
     call = [sys.executable, "-c", "from coulis._command import main; main()", "run", "a b", "--json"]
     missing = subprocess.run(call, cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True)
     assert missing.returncode == 1 and str(tmp_path / "coulis" / "bin" / "coulis") in missing.stderr
@@ -194,9 +186,7 @@ def test_load_image_arguments():
 def test_featurize_mixes_sources_and_reports_each(featurizer, tmp_path):
     data = [small_image(seed)[0] for seed in range(3)]
     (tmp_path / "a.png").write_bytes(data[1])
-    result = featurizer.featurize(
-        [data[0], tmp_path / "a.png", b"", "nowhere.png", data[2][:200], bytearray(data[2])]
-    )
+    result = featurizer.featurize([data[0], tmp_path / "a.png", b"", "nowhere.png", data[2][:200], bytearray(data[2])])
     assert len(result) == 6 and result.status == ["ok", "ok", "empty", "missing", "unreadable", "ok"]
     assert result.values.shape == (6, featurizer.length) and result.values.dtype == numpy.float32
     assert [message is None for message in result.error] == [True, True, False, False, False, True]

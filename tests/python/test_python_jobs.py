@@ -57,8 +57,14 @@ def test_run_writes_what_the_steps_write(folder, tmp_path, lite0_path):
 def test_run_options_reach_the_library(folder, tmp_path, lite0_path):
     pytest.importorskip("pyarrow")
     options = dict(
-        components=0.5, model=lite0_path, features="logits", resize="crop", decode="fast", rows_per_file=2,
-        precision="bf16", drop_features=True,
+        components=0.5,
+        model=lite0_path,
+        features="logits",
+        resize="crop",
+        decode="fast",
+        rows_per_file=2,
+        precision="bf16",
+        drop_features=True,
     )
     coulis.run([folder / "apple", folder / "pear"], tmp_path / "out", **options)
     assert not list((tmp_path / "out").glob("features/*"))

@@ -96,8 +96,15 @@ def test_faults_of_items_are_rows(paths, tmp_path, lite0_path):
         raise coulis.Error("torn in two", "unreadable", 1)
 
     data = paths[0].read_bytes()
-    items = [("good", data), ("empty", b""), ("none", None), ("text", b"words"), ("torn", refuse),
-             ("gone", (tmp_path / "gone").read_bytes), ("same", data)]
+    items = [
+        ("good", data),
+        ("empty", b""),
+        ("none", None),
+        ("text", b"words"),
+        ("torn", refuse),
+        ("gone", (tmp_path / "gone").read_bytes),
+        ("same", data),
+    ]
     coulis.featurize(items, tmp_path / "out", model=lite0_path)
     table = coulis.read_table(tmp_path / "out")
     assert table["status"].to_pylist() == ["ok", "empty", "missing", "unsupported", "unreadable", "missing", "ok"]
@@ -130,15 +137,18 @@ def test_what_a_source_raises_comes_out(paths, tmp_path, lite0_path, where, kind
     assert not (tmp_path / "out" / "pca.safetensors").exists()
 
 
-@pytest.mark.parametrize("items, kind, words", [
-    ([("a", 7)], TypeError, "data must be bytes"),
-    ([7], TypeError, "an item of a source is"),
-    ([{"data": b""}], ValueError, "no 'name'"),
-    ([{"name": "a", "data": b"", "n": 1}, {"name": "b", "data": b"", "m": 1}], ValueError, "a column 'm'"),
-    ([{"name": "a", "data": b"", "status": 1}], coulis.Error, "called as one of the result"),
-    ([("a\0b", b"")], ValueError, "null character"),
-    (coulis.Source([("a", b"x")], count=2), coulis.Error, "gave 1 items instead of the 2"),
-])
+@pytest.mark.parametrize(
+    "items, kind, words",
+    [
+        ([("a", 7)], TypeError, "data must be bytes"),
+        ([7], TypeError, "an item of a source is"),
+        ([{"data": b""}], ValueError, "no 'name'"),
+        ([{"name": "a", "data": b"", "n": 1}, {"name": "b", "data": b"", "m": 1}], ValueError, "a column 'm'"),
+        ([{"name": "a", "data": b"", "status": 1}], coulis.Error, "called as one of the result"),
+        ([("a\0b", b"")], ValueError, "null character"),
+        (coulis.Source([("a", b"x")], count=2), coulis.Error, "gave 1 items instead of the 2"),
+    ],
+)
 def test_items_that_make_no_sense(tmp_path, lite0_path, items, kind, words):
     with pytest.raises(kind, match=words):
         coulis.featurize(items, tmp_path / "out", model=lite0_path)
@@ -149,6 +159,7 @@ def test_only_a_source_with_an_identity_is_resumed(paths, tmp_path, lite0_path):
 
     def items(count=COUNT):
         for path in paths[:count]:
+
             def read(path=path):
                 made.append(path)
                 return path.read_bytes()
@@ -256,8 +267,12 @@ def test_options_of_paths_reach_the_library(folder, tmp_path, lite0_path, comman
     (folder.parent / "more" / "README").write_text("x")
     given = [folder, folder.parent / "more"]
     plan = coulis.run(given, tmp_path / "out", dry_run=True, label="0", exclude="red")
-    said = subprocess.run([command, "run", *given, "-o", tmp_path / "out", "--dry-run", "--json", "--label", "0",
-                           "--exclude", "red"], capture_output=True, text=True, check=True).stdout
+    said = subprocess.run(
+        [command, "run", *given, "-o", tmp_path / "out", "--dry-run", "--json", "--label", "0", "--exclude", "red"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
     assert plan == json.loads(said) and plan["images"] == 9 and not (tmp_path / "out").exists()
     summary = coulis.featurize(given, tmp_path / "out", model=lite0_path, all_files=True, include=["*.png"])
     assert summary["counts"]["pictures"] == COUNT + 1 and summary["counts"]["left_out_excluded"] == 1

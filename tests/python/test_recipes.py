@@ -49,8 +49,10 @@ def sections(repository):
     page = (repository / "docs" / "recipes.md").read_text()
     starts = [*re.finditer(r"^## (.+)$", page, re.MULTILINE)]
     ends = [start.start() for start in starts[1:]] + [len(page)]
-    return {start[1]: "\n" * page.count("\n", 0, start.start()) + page[start.start() : end]
-            for start, end in zip(starts, ends)}
+    return {
+        start[1]: "\n" * page.count("\n", 0, start.start()) + page[start.start() : end]
+        for start, end in zip(starts, ends)
+    }
 
 
 @pytest.fixture(scope="module")
@@ -76,8 +78,14 @@ def exported(tmp_path_factory, repository, command, lite0_path):
         place.parent.mkdir(parents=True, exist_ok=True)
         draw_image(number).save(place)
     (folder / "page.md").write_text(sections(repository)["Export once"])
-    done = subprocess.run([sys.executable, guides.__file__, "page.md"], cwd=folder, capture_output=True, text=True,
-                          env={**os.environ, "PATH": f"{command.parent}:{os.environ['PATH']}"}, check=False)
+    done = subprocess.run(
+        [sys.executable, guides.__file__, "page.md"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PATH": f"{command.parent}:{os.environ['PATH']}"},
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     first = coulis.read_table(folder / "out" / "features")["path"][0].as_py()
     return folder, [first, *(match["path"] for match in coulis.search(folder / "out", 0, k=3))]
@@ -106,8 +114,10 @@ def database(folder):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     (folder / "mongo").mkdir()
-    server = subprocess.Popen(["mongod", "--dbpath", folder / "mongo", "--port", str(port), "--bind_ip", "127.0.0.1"],
-                              stdout=subprocess.DEVNULL)
+    server = subprocess.Popen(
+        ["mongod", "--dbpath", folder / "mongo", "--port", str(port), "--bind_ip", "127.0.0.1"],
+        stdout=subprocess.DEVNULL,
+    )
     try:
         yield {"FIFTYONE_DATABASE_URI": f"mongodb://127.0.0.1:{port}", "FIFTYONE_DO_NOT_TRACK": "true"}
     finally:
@@ -136,9 +146,14 @@ def test_recipe(title, exported, environment, repository, tmp_path):
     programs = os.pathsep.join([str(pathlib.Path(environment).parent), os.environ["PATH"]])
     variables = {**os.environ, "PYTHONPATH": path, "HOME": str(tmp_path), "PATH": programs}
     with database(tmp_path) if title == "FiftyOne" else contextlib.nullcontext({}) as more:
-        done = subprocess.run([environment, "-c", WALK, "page.md", without], cwd=tmp_path, capture_output=True,
-                              text=True, env={**variables, **more},
-                              check=False)
+        done = subprocess.run(
+            [environment, "-c", WALK, "page.md", without],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            env={**variables, **more},
+            check=False,
+        )
     assert done.returncode == 0, done.stdout[-1000:] + done.stderr[-3000:]
     assert done.stdout.split("nearest\n")[1].splitlines() == nearest
 

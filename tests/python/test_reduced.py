@@ -66,8 +66,12 @@ def test_without_the_instructions_vectors_are_those_of_float32(lite0_path, tmp_p
     for level in ("scalar", "avx2"):
         environment = {**os.environ, "COULIS_CPU": level, "PYTHONPATH": os.pathsep.join(sys.path)}
         found = [
-            subprocess.run([sys.executable, "-c", CHILD, str(lite0_path), precision, str(tmp_path / "pixels.npy")],
-                           env=environment, check=True, capture_output=True).stdout
+            subprocess.run(
+                [sys.executable, "-c", CHILD, str(lite0_path), precision, str(tmp_path / "pixels.npy")],
+                env=environment,
+                check=True,
+                capture_output=True,
+            ).stdout
             for precision in ("float32", "bf16", "int8")
         ]
         assert len(found[0]) == 3 * 1280 * 4 and found[0] == found[1] == found[2], level

@@ -43,8 +43,13 @@ def cut(image, width, height, center):
 def test_pillows_bytes(name, size):
     image = image_of(*size)
     data = png(image)
-    for wanted, side, center in (((224, 224), 256, "even"), ((224, 224), 224, "down"), ((224, 224), 255, "down"),
-                                 ((64, 48), 64, "even"), ((160, 160), 182, "even")):
+    for wanted, side, center in (
+        ((224, 224), 256, "even"),
+        ((224, 224), 224, "down"),
+        ((224, 224), 255, "down"),
+        ((64, 48), 64, "even"),
+        ((160, 160), 182, "even"),
+    ):
         found = coulis.load_image(data, wanted, resize="published", filter=name, resize_to=side, center=center)
         assert (found == numpy.asarray(cut(shorter(image, side, FILTERS[name]), *wanted, center))).all()
     for wanted, both in (((224, 224), (224, 224)), ((224, 200), (256, 231)), ((50, 300), (51, 303))):
@@ -84,7 +89,7 @@ def test_without_antialiasing(size):
     width, height = image.size
     whole = (64, int(64 * height / width)) if width <= height else (int(64 * width / height), 64)
     left, top = (round((whole[0] - 48) / 2), round((whole[1] - 40) / 2))
-    assert abs(found - plain(image, *whole)[top:top + 40, left:left + 48]).max() < 0.85
+    assert abs(found - plain(image, *whole)[top : top + 40, left : left + 48]).max() < 0.85
 
 
 def test_what_does_not_fit_is_refused():

@@ -22,8 +22,19 @@ def parts(folder):
 @pytest.fixture
 def start(command, image_folder, tmp_path):
     def begin(out):
-        arguments = [str(command), "run", str(image_folder), "-o", out, "-k", "5", "--rows-per-file", "4",
-                     "--threads", "2"]
+        arguments = [
+            str(command),
+            "run",
+            str(image_folder),
+            "-o",
+            out,
+            "-k",
+            "5",
+            "--rows-per-file",
+            "4",
+            "--threads",
+            "2",
+        ]
         return subprocess.Popen(arguments, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
 
     return begin

@@ -15,8 +15,9 @@ def script(repository, tmp_path):
 
 
 def asked(script, *arguments):
-    done = subprocess.run([script, *arguments], capture_output=True, text=True, timeout=30,
-                          env={"PATH": "/usr/bin:/bin"}, check=False)
+    done = subprocess.run(
+        [script, *arguments], capture_output=True, text=True, timeout=30, env={"PATH": "/usr/bin:/bin"}, check=False
+    )
     assert [path.name for path in script.parent.iterdir()] == ["run"], arguments
     return done
 

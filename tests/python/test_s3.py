@@ -54,7 +54,8 @@ def check(out, expected, root):
         assert table[name].to_pylist() == expected[name].to_pylist(), name
     local = str(root / "pictures") + "/"
     assert [path.partition("://")[2] for path in table["path"].to_pylist()] == [
-        f"pictures/{path.removeprefix(local)}" for path in expected["path"].to_pylist()]
+        f"pictures/{path.removeprefix(local)}" for path in expected["path"].to_pylist()
+    ]
     seconds = [int(moment.timestamp()) for moment in expected["modified"].to_pylist()]
     assert [int(moment.timestamp()) for moment in table["modified"].to_pylist()] == seconds
 
@@ -90,15 +91,25 @@ def test_lists_manifests_and_single_objects(coulis, expected, root, tmp_path):
 
 def test_objects_are_chosen_as_files_are(coulis, root, tmp_path):
     """The same rows, labels and counts as from the folder that the server serves."""
-    for options in ([], ["--all-files"], ["--label", "first"], ["--label", "-2"], ["--label", "1"],
-                    ["--include", "red/**", "--exclude", "*1*"]):
+    for options in (
+        [],
+        ["--all-files"],
+        ["--label", "first"],
+        ["--label", "-2"],
+        ["--label", "1"],
+        ["--include", "red/**", "--exclude", "*1*"],
+    ):
         found = []
         for place, out in ((PLACE, "remote"), (root / "pictures" / "all", "local")):
             coulis("featurize", place, "-o", out, "--overwrite", "--rows-per-file", 1000, *options)
             rows = read(tmp_path / out).select(["path", "label", "sha256"]).to_pylist()
             counts = json.loads((tmp_path / out / "run.json").read_text())["counts"]
-            found.append(([(row["path"].partition("/all/")[2], row["label"], row["sha256"]) for row in rows],
-                          counts["left_out_system"]))
+            found.append(
+                (
+                    [(row["path"].partition("/all/")[2], row["label"], row["sha256"]) for row in rows],
+                    counts["left_out_system"],
+                )
+            )
         assert found[0] == found[1] and found[0][0], options
 
 
@@ -119,8 +130,16 @@ def test_changed_objects_alone_are_made_again(coulis, server, root, tmp_path):
 
     def run(out, code=0):
         with Faults(server, share=0) as between:
-            coulis("featurize", "s3://pictures/changing", "-o", out, "--rows-per-file", 2, code=code,
-                   AWS_ENDPOINT_URL=between.url)
+            coulis(
+                "featurize",
+                "s3://pictures/changing",
+                "-o",
+                out,
+                "--rows-per-file",
+                2,
+                code=code,
+                AWS_ENDPOINT_URL=between.url,
+            )
         return sorted({path.rpartition("/")[2] for _, path, _ in between.asked if path.endswith(".png")})
 
     everything = [f"{number}.png" for number in range(6)]
@@ -162,11 +181,15 @@ def test_a_bucket_elsewhere_is_found(coulis, tmp_path):
         region = handler.headers.get("Authorization", "").split("/")[2:3]
         regions.extend(region)
         if region != ["ap-south-2"]:
-            return send(handler, b"<Error><Code>AuthorizationHeaderMalformed</Code><Region>ap-south-2</Region></Error>",
-                        400)
+            return send(
+                handler, b"<Error><Code>AuthorizationHeaderMalformed</Code><Region>ap-south-2</Region></Error>", 400
+            )
         if "list-type" in handler.path:
-            return send(handler, b"<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>a.jpg</Key>"
-                                 b"<Size>3</Size></Contents></ListBucketResult>")
+            return send(
+                handler,
+                b"<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>a.jpg</Key>"
+                b"<Size>3</Size></Contents></ListBucketResult>",
+            )
         return send(handler, b"abc")
 
     with Server(handle) as other:
@@ -191,21 +214,30 @@ def test_without_keys_and_paying(coulis, tmp_path):
 
 def test_every_step_of_a_check(coulis, root):
     lines = coulis("check", PLACE).stdout.splitlines()
-    assert [line.split()[:2] for line in lines] == [["ok", name] for name in
-                                                   ("keys", "region", "list", "read", "write", "delete")]
+    assert [line.split()[:2] for line in lines] == [
+        ["ok", name] for name in ("keys", "region", "list", "read", "write", "delete")
+    ]
     assert lines[3].endswith("bytes") and f"{MANY + 1}" in lines[2] or "1000 or more" in lines[2]
     assert not list((root / "pictures" / "all").glob("coulis-check-*"))
 
 
-@pytest.mark.parametrize("place, changes, done, words", [
-    (PLACE, {"AWS_ACCESS_KEY_ID": "wrong"}, 2, "the access key is not known"),
-    (PLACE, {"AWS_SECRET_ACCESS_KEY": "wrong"}, 2, "the secret key does not belong to the access key"),
-    (PLACE, {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}, 0, "there are no keys: set AWS_ACCESS_KEY_ID"),
-    (PLACE, {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, 2, "nobody answers"),
-    ("s3://coulis-nowhere/pictures", {}, 2, "there is no bucket 'coulis-nowhere'"),
-    ("s3://Not_A_Bucket/", {}, 2, "'Not_A_Bucket' cannot be the name of a bucket"),
-    ("pictures", {}, 0, "is no address in S3; it should look like s3://bucket/folder"),
-])
+@pytest.mark.parametrize(
+    "place, changes, done, words",
+    [
+        (PLACE, {"AWS_ACCESS_KEY_ID": "wrong"}, 2, "the access key is not known"),
+        (PLACE, {"AWS_SECRET_ACCESS_KEY": "wrong"}, 2, "the secret key does not belong to the access key"),
+        (
+            PLACE,
+            {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None},
+            0,
+            "there are no keys: set AWS_ACCESS_KEY_ID",
+        ),
+        (PLACE, {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, 2, "nobody answers"),
+        ("s3://coulis-nowhere/pictures", {}, 2, "there is no bucket 'coulis-nowhere'"),
+        ("s3://Not_A_Bucket/", {}, 2, "'Not_A_Bucket' cannot be the name of a bucket"),
+        ("pictures", {}, 0, "is no address in S3; it should look like s3://bucket/folder"),
+    ],
+)
 def test_what_is_wrong_is_a_sentence(coulis, place, changes, done, words):
     said = coulis("check", place, code=1, **changes)
     assert len(said.stdout.splitlines()) == done, said.stdout
@@ -214,11 +246,14 @@ def test_what_is_wrong_is_a_sentence(coulis, place, changes, done, words):
         assert words in coulis("featurize", place, "-o", "out", code=1, **changes).stderr
 
 
-@pytest.mark.parametrize("code, status, words", [
-    ("RequestTimeTooSkewed", 403, "the clock of this machine is wrong"),
-    ("ExpiredToken", 400, "the session has expired"),
-    ("AccessDenied", 403, "can allow it in the policy"),
-])
+@pytest.mark.parametrize(
+    "code, status, words",
+    [
+        ("RequestTimeTooSkewed", 403, "the clock of this machine is wrong"),
+        ("ExpiredToken", 400, "the session has expired"),
+        ("AccessDenied", 403, "can allow it in the policy"),
+    ],
+)
 def test_what_other_servers_answer(coulis, code, status, words):
     def handle(handler):
         return send(handler, f"<Error><Code>{code}</Code><Message>No.</Message></Error>".encode(), status)

@@ -73,8 +73,9 @@ def expected(command, root, tmp_path_factory):
 def test_parts_at_the_same_time_and_through_faults(coulis, server, expected, tmp_path):
     with Faults(server, share=0.25, stall=0.3, seed=1) as faults:
         for name in NAMES:
-            coulis("featurize", f"s3://large/{name}", "-o", f"{name}.out", "--label", "none",
-                   AWS_ENDPOINT_URL=faults.url)
+            coulis(
+                "featurize", f"s3://large/{name}", "-o", f"{name}.out", "--label", "none", AWS_ENDPOINT_URL=faults.url
+            )
             assert read(tmp_path / f"{name}.out").equals(expected[name]), name
         assert min(faults.made.values()) > 0, faults.made
         ranges = {name: {asked[2] for asked in faults.asked if asked[1].endswith(name)} for name in NAMES}
@@ -120,8 +121,15 @@ def test_a_large_result(coulis, server, root, tmp_path):
         draw_image(number, (30, 30)).save(tmp_path / f"{number:02}.png")
     (root / "results").mkdir(exist_ok=True)
     with Faults(server, stall=0.2, once=True) as faults:
-        coulis("featurize", *tmp_path.glob("*.png"), "-o", "s3://results/map", "--features", "map",
-               AWS_ENDPOINT_URL=faults.url)
+        coulis(
+            "featurize",
+            *tmp_path.glob("*.png"),
+            "-o",
+            "s3://results/map",
+            "--features",
+            "map",
+            AWS_ENDPOINT_URL=faults.url,
+        )
         assert min(faults.made.values()) > 0, faults.made
         assert any("partNumber=2" in asked[1] for asked in faults.asked)
     coulis("featurize", *tmp_path.glob("*.png"), "-o", "map", "--features", "map")
@@ -138,8 +146,9 @@ class Recorder(Server):
         give = folder_of(root)
 
         def handle(handler):
-            self.headers.append((handler.path, handler.headers.get("Authorization"),
-                                 handler.headers.get("x-amz-request-payer")))
+            self.headers.append(
+                (handler.path, handler.headers.get("Authorization"), handler.headers.get("x-amz-request-payer"))
+            )
             return give(handler)
 
         super().__init__(handle)
@@ -161,8 +170,9 @@ def test_archives_and_tables_as_the_options_say(coulis, root, tmp_path, name):
 def test_featurizers_are_given_addresses(server, root, expected, monkeypatch):
     for variable, value in environment(server).items():
         monkeypatch.setenv(variable, value)
-    found = package.Featurizer(resize="squash").featurize(["s3://large/one.bmp", "s3://large/none.bmp",
-                                                           str(root / "large" / "one.bmp")])
+    found = package.Featurizer(resize="squash").featurize(
+        ["s3://large/one.bmp", "s3://large/none.bmp", str(root / "large" / "one.bmp")]
+    )
     assert list(found.status) == ["ok", "missing", "ok"]
     assert np.array_equal(found.values[0], found.values[2])
     assert found.values[0].tolist() == expected["one.bmp"][0].as_py()
@@ -171,8 +181,10 @@ def test_featurizers_are_given_addresses(server, root, expected, monkeypatch):
 def test_featurizers_pay_or_do_not_sign(root, monkeypatch):
     for variable, value in environment("").items():
         monkeypatch.setenv(variable, value)
-    for options, signed, payer in (({"no_sign_request": True}, False, None),
-                                   ({"requester_pays": True}, True, "requester")):
+    for options, signed, payer in (
+        ({"no_sign_request": True}, False, None),
+        ({"requester_pays": True}, True, "requester"),
+    ):
         with Recorder(root) as asked:
             monkeypatch.setenv("AWS_ENDPOINT_URL", asked.url)
             assert package.Featurizer(**options).featurize(["s3://large/one.bmp"]).status[0] == "ok"

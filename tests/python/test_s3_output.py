@@ -59,8 +59,11 @@ def expected(command, images, tmp_path_factory):
 def digests(folder):
     """Every file of a result but run.json, whose seconds differ; of that one the list of parts."""
     run = json.loads((folder / "run.json").read_text())
-    found = {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-             for path in folder.rglob("*") if path.is_file() and path.name != "run.json" and ".sgwtmp" not in str(path)}
+    found = {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != "run.json" and ".sgwtmp" not in str(path)
+    }
     listed = {part["name"]: part["sha256"] for part in run["parts"]}
     assert run["complete"]
     assert listed.items() <= found.items()
@@ -138,8 +141,11 @@ def test_killed_at_any_moment(command, server, images, expected, there, tmp_path
     kills = 0
     for attempt in range(100):
         cache = tmp_path / (f"machine{attempt}" if elsewhere else "machine")
-        process = subprocess.Popen([command, "run", images, "-o", OUT, "--quiet", *map(str, JOB)],
-                                   env=environment(server, XDG_CACHE_HOME=str(cache)), stderr=subprocess.PIPE)
+        process = subprocess.Popen(
+            [command, "run", images, "-o", OUT, "--quiet", *map(str, JOB)],
+            env=environment(server, XDG_CACHE_HOME=str(cache)),
+            stderr=subprocess.PIPE,
+        )
         try:
             process.wait(drawn.uniform(0.05, 0.25) * (1 + attempt / 5))
         except subprocess.TimeoutExpired:
@@ -208,10 +214,17 @@ def test_every_verb(coulis, images, there, root, tmp_path):
         coulis("run", images, "-o", f"s3://results/shard{shard}", "--shard", f"{shard}/2", *JOB)
     coulis("merge", "s3://results/shard1", "s3://results/shard2", "-o", "s3://results/merged")
     assert digests(root / "results/merged") == digests(there)
-    assert "is one of the shards" in coulis("merge", "s3://results/shard1", "s3://results/shard2", "-o",
-                                            "s3://results/shard1", "--overwrite", code=1).stderr
-    for verb, name, more in (("export", "x.npy", ()), ("dedup", "groups.csv", ("--threshold", "0.5")),
-                             ("view", "report.html", ())):
+    assert (
+        "is one of the shards"
+        in coulis(
+            "merge", "s3://results/shard1", "s3://results/shard2", "-o", "s3://results/shard1", "--overwrite", code=1
+        ).stderr
+    )
+    for verb, name, more in (
+        ("export", "x.npy", ()),
+        ("dedup", "groups.csv", ("--threshold", "0.5")),
+        ("view", "report.html", ()),
+    ):
         coulis(verb, OUT, "-o", f"s3://results/{name}", *more)
         coulis(verb, there, "-o", name, *more)
         assert (root / "results" / name).stat().st_size > 0
@@ -260,8 +273,12 @@ def test_from_python(server, images, there, expected, tmp_path, monkeypatch):
 
 def test_another_writer_is_noticed(command, server, images, there, tmp_path):
     """Where two machines write one result, the one that finds the other's run.json gives up."""
-    process = subprocess.Popen([command, "run", images, "-o", OUT, *map(str, JOB)], stderr=subprocess.PIPE, text=True,
-                               env=environment(server, XDG_CACHE_HOME=str(tmp_path / "one")))
+    process = subprocess.Popen(
+        [command, "run", images, "-o", OUT, *map(str, JOB)],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(server, XDG_CACHE_HOME=str(tmp_path / "one")),
+    )
     while not (there / "features/part-00000.parquet").exists():
         time.sleep(0.01)
     process.send_signal(signal.SIGSTOP)
@@ -277,14 +294,19 @@ def test_without_the_library(command, server, images, tmp_path):
     """A copy of the command beside no libcoulis_s3.so says what is missing."""
     for name in ("coulis", "libcoulis.so.1"):
         shutil.copy(os.path.realpath(command.parent / name), tmp_path / name)
-    done = subprocess.run([tmp_path / "coulis", "run", images, "-o", OUT], capture_output=True, text=True,
-                          env=environment(server, XDG_CACHE_HOME=str(tmp_path / "cache")))
+    done = subprocess.run(
+        [tmp_path / "coulis", "run", images, "-o", OUT],
+        capture_output=True,
+        text=True,
+        env=environment(server, XDG_CACHE_HOME=str(tmp_path / "cache")),
+    )
     assert done.returncode == 1 and "libcoulis_s3" in done.stderr and done.stderr.count("\n") == 1
 
 
 def test_a_key_that_may_not_write(coulis, images):
     def handle(handler):
         from remote_servers import send
+
         if handler.command == "PUT":
             return send(handler, b"<Error><Code>AccessDenied</Code><Message>No.</Message></Error>", 403)
         if "list-type" in handler.path:

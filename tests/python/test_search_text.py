@@ -15,10 +15,19 @@ pytest.importorskip("pyarrow")
 
 WORDS = ["apple", "pear", "plum"]
 TOKENIZER = {
-    "version": "1.0", "truncation": None, "padding": None, "added_tokens": [], "normalizer": None,
-    "pre_tokenizer": {"type": "Whitespace"}, "post_processor": None, "decoder": None,
-    "model": {"type": "WordLevel", "unk_token": "?",
-              "vocab": {"?": 0, **{word: place + 1 for place, word in enumerate(WORDS)}}},
+    "version": "1.0",
+    "truncation": None,
+    "padding": None,
+    "added_tokens": [],
+    "normalizer": None,
+    "pre_tokenizer": {"type": "Whitespace"},
+    "post_processor": None,
+    "decoder": None,
+    "model": {
+        "type": "WordLevel",
+        "unk_token": "?",
+        "vocab": {"?": 0, **{word: place + 1 for place, word in enumerate(WORDS)}},
+    },
 }
 
 
@@ -32,8 +41,11 @@ def result(tmp_path_factory):
     description = test_texts.network(causal=False)
     tensors = random_tensors(description, 1)
     tokenizer = np.frombuffer(json.dumps(TOKENIZER).encode(), np.uint8)
-    test_texts.safetensors_file.write(folder / "texts" / "tiny.safetensors", {**tensors, "tokenizer": tokenizer},
-                                      test_texts.graph.metadata(description))
+    test_texts.safetensors_file.write(
+        folder / "texts" / "tiny.safetensors",
+        {**tensors, "tokenizer": tokenizer},
+        test_texts.graph.metadata(description),
+    )
     (folder / "images").mkdir()
     for number in range(12):
         draw_image(number).save(folder / "images" / f"{number:02}.png")
@@ -61,8 +73,9 @@ def nearest(result, tokens, k):
 
 def test_words_find_their_images(result, monkeypatch):
     # Cutting into tokens is the package tokenizers', and tested where that is installed.
-    monkeypatch.setattr(coulis.TextFeaturizer, "tokens",
-                        lambda self, text: np.array([[1 + WORDS.index(text)] + [0] * 10]))
+    monkeypatch.setattr(
+        coulis.TextFeaturizer, "tokens", lambda self, text: np.array([[1 + WORDS.index(text)] + [0] * 10])
+    )
     for number, word in enumerate(WORDS):
         found = coulis.search(result / "out", text=word, k=5)
         paths, similarity, rows = nearest(result, [number + 1] + [0] * 10, 5)

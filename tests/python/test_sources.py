@@ -86,7 +86,8 @@ def test_tar(coulis, images, paths, expected, tmp_path, kind, form):
     assert table["path"].to_pylist() == [f"images.{kind}/{path.relative_to(images)}" for path in paths]
     assert table["bytes"].to_pylist() == expected["bytes"].to_pylist()
     assert [time.timestamp() for time in table["modified"].to_pylist()] == pytest.approx(
-        [path.stat().st_mtime for path in paths], abs=1)
+        [path.stat().st_mtime for path in paths], abs=1
+    )
     coulis("featurize", f"images.{kind}", "-o", "again", "--threads", 5)
     assert_same_parts(tmp_path / "out", tmp_path / "again")
 
@@ -107,9 +108,11 @@ def test_webdataset(coulis, paths, expected, tmp_path):
         with tarfile.open(tmp_path / f"shard-{shard}.tar", "w") as archive:
             for number, path in enumerate(some):
                 image = (f"{shard}{number:05}.jpg", path.read_bytes())
-                fields = [(f"{shard}{number:05}.cls", f"{number % 7}\n".encode()),
-                          (f"{shard}{number:05}.json", json.dumps({"n": number}).encode()),
-                          (f"{shard}{number:05}.txt", f"caption {number}".encode())]
+                fields = [
+                    (f"{shard}{number:05}.cls", f"{number % 7}\n".encode()),
+                    (f"{shard}{number:05}.json", json.dumps({"n": number}).encode()),
+                    (f"{shard}{number:05}.txt", f"caption {number}".encode()),
+                ]
                 order = [image, *fields] if number % 2 else [*fields[:2], image, fields[2]]
                 for name, data in order:
                     add(archive, name, data)
@@ -150,11 +153,20 @@ def test_damaged_archives_are_rows(coulis, paths, tmp_path):
         link = tarfile.TarInfo("link.jpg")
         link.type, link.linkname = tarfile.SYMTYPE, "0.jpg"
         archive.addfile(link)
-    (tmp_path / "cut.tar").write_bytes((tmp_path / "b.tar").read_bytes()[:len(paths[0].read_bytes()) + 2000])
+    (tmp_path / "cut.tar").write_bytes((tmp_path / "b.tar").read_bytes()[: len(paths[0].read_bytes()) + 2000])
     coulis("featurize", "a.zip", "b.tar", "cut.tar", paths[0], "-o", "out", code=3)
     table = read(tmp_path / "out").to_pylist()
-    assert [row["status"] for row in table] == ["ok", "unreadable", "ok", "ok", "ok", "unreadable", "ok", "unreadable",
-                                                "ok"]
+    assert [row["status"] for row in table] == [
+        "ok",
+        "unreadable",
+        "ok",
+        "ok",
+        "ok",
+        "unreadable",
+        "ok",
+        "unreadable",
+        "ok",
+    ]
     assert "check sum" in table[1]["error"] and "link" in table[5]["error"] and "cut short" in table[7]["error"]
     (tmp_path / "no.tar").write_bytes(b"no archive" * 100)
     (tmp_path / "no.zip").write_bytes(b"no archive" * 100)
@@ -187,8 +199,13 @@ def test_manifest(coulis, paths, expected, tmp_path):
 
 def test_json_lines(coulis, paths, expected, tmp_path):
     """Rows are those that Python's own reader of JSON finds."""
-    fifths = [{"label": "ä \"quoted\"\n\U0001f34e", "size": 0.1}, {"label": 7, "size": 3}, {"label": True, "ok": False},
-              {"label": "x", "nested": {"size": 9}, "list": [1]}, {"status": "", "size": None, "label": "nine"}]
+    fifths = [
+        {"label": 'ä "quoted"\n\U0001f34e', "size": 0.1},
+        {"label": 7, "size": 3},
+        {"label": True, "ok": False},
+        {"label": "x", "nested": {"size": 9}, "list": [1]},
+        {"status": "", "size": None, "label": "nine"},
+    ]
     rows = [{"path": str(path), **fifths[number % 5]} for number, path in enumerate(paths)]
     lines = [json.dumps(row, ensure_ascii=number % 2 == 0) for number, row in enumerate(rows)]
     (tmp_path / "list.jsonl").write_bytes(b"\xef\xbb\xbf" + "\r\n \n".join(lines).encode())
@@ -245,7 +262,8 @@ def test_a_stopped_manifest_keeps_its_columns(coulis, command, paths, tmp_path):
     coulis("featurize", "list.csv", "-o", "whole")
     assert read(tmp_path / "out")["n"].to_pylist() == [str(n) for n in range(len(some))]
     assert (tmp_path / "out/features/part-00000.parquet").read_bytes() == (
-        tmp_path / "whole/features/part-00000.parquet").read_bytes()
+        tmp_path / "whole/features/part-00000.parquet"
+    ).read_bytes()
 
 
 def parquet_tables(paths):
@@ -254,10 +272,23 @@ def parquet_tables(paths):
     image = pa.StructArray.from_arrays([pa.array(files), pa.array(names)], ["bytes", "path"])
     return {
         "huggingface": pa.table({"image": image, "label": labels, "split": ["train"] * len(files)}),
-        "binaryFile": pa.table({"path": names, "modificationTime": pa.array([0] * len(files), pa.timestamp("us")),
-                                "length": [len(f) for f in files], "content": pa.array(files, pa.binary())}),
-        "img2dataset": pa.table({"key": [f"{n:05}" for n in range(len(files))], "url": names, "label": labels,
-                                 "jpg": pa.array(files, pa.binary()), "width": [100] * len(files)}),
+        "binaryFile": pa.table(
+            {
+                "path": names,
+                "modificationTime": pa.array([0] * len(files), pa.timestamp("us")),
+                "length": [len(f) for f in files],
+                "content": pa.array(files, pa.binary()),
+            }
+        ),
+        "img2dataset": pa.table(
+            {
+                "key": [f"{n:05}" for n in range(len(files))],
+                "url": names,
+                "label": labels,
+                "jpg": pa.array(files, pa.binary()),
+                "width": [100] * len(files),
+            }
+        ),
         "paths": pa.table({"path": names, "label": labels}),
     }
 
@@ -288,14 +319,30 @@ def test_sparks_image_struct(coulis, paths, tmp_path):
 
     rng = np.random.default_rng(5)
     pixels = [rng.integers(0, 256, (30, 40, 3), dtype=np.uint8), rng.integers(0, 256, (20, 20), dtype=np.uint8)]
-    rows = [{"origin": f"file:/x/{n}.png", "height": p.shape[0], "width": p.shape[1],
-             "nChannels": 3 if p.ndim == 3 else 1, "mode": 16,
-             "data": (p[..., ::-1] if p.ndim == 3 else p).tobytes()} for n, p in enumerate(pixels)]
+    rows = [
+        {
+            "origin": f"file:/x/{n}.png",
+            "height": p.shape[0],
+            "width": p.shape[1],
+            "nChannels": 3 if p.ndim == 3 else 1,
+            "mode": 16,
+            "data": (p[..., ::-1] if p.ndim == 3 else p).tobytes(),
+        }
+        for n, p in enumerate(pixels)
+    ]
     (tmp_path / "png").mkdir()
     for number, p in enumerate(pixels):
         Image.fromarray(p).save(tmp_path / "png" / f"{number}.png")
-    kind = pa.struct([("origin", pa.string()), ("height", pa.int32()), ("width", pa.int32()), ("nChannels", pa.int32()),
-                      ("mode", pa.int32()), ("data", pa.binary())])
+    kind = pa.struct(
+        [
+            ("origin", pa.string()),
+            ("height", pa.int32()),
+            ("width", pa.int32()),
+            ("nChannels", pa.int32()),
+            ("mode", pa.int32()),
+            ("data", pa.binary()),
+        ]
+    )
     parquet.write_table(pa.table({"image": pa.array(rows, kind)}), tmp_path / "t.parquet")
     coulis("featurize", "t.parquet", "-o", "out")
     coulis("featurize", "png", "-o", "png-out")
@@ -328,6 +375,7 @@ def test_archives_are_resumed(coulis, command, images, paths, tmp_path):
 def test_an_archive_that_changes_under_way_ends_the_job(command, images, paths, tmp_path, how):
     """Its rows would be of another state than the recipe names. It changes after it was listed, as standard input,
     which is listed behind it, is waited for."""
+
     def write(chosen):
         with tarfile.open(tmp_path / "a.tar", "w") as archive:
             for path in chosen:
@@ -335,8 +383,13 @@ def test_an_archive_that_changes_under_way_ends_the_job(command, images, paths, 
 
     write(paths[:9])
     before = (tmp_path / "a.tar").stat()
-    running = subprocess.Popen([command, "featurize", "a.tar", "@-", "-o", "out", "--quiet"], cwd=tmp_path, text=True,
-                               stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+    running = subprocess.Popen(
+        [command, "featurize", "a.tar", "@-", "-o", "out", "--quiet"],
+        cwd=tmp_path,
+        text=True,
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
     time.sleep(2)
     if how == "other images":
         write(paths[9:20])
@@ -364,8 +417,9 @@ def test_list_is_a_manifest(coulis, images, paths, expected, tmp_path):
         assert table.column_names == ["path", "label", "bytes", "modified"]
         assert table["path"].to_pylist() == [str(path) for path in paths]
         assert table["bytes"].to_pylist() == [path.stat().st_size for path in paths]
-        assert table["modified"].to_pylist() == [t.as_py().replace(tzinfo=table["modified"].to_pylist()[0].tzinfo)
-                                                  for t in expected["modified"]]
+        assert table["modified"].to_pylist() == [
+            t.as_py().replace(tzinfo=table["modified"].to_pylist()[0].tzinfo) for t in expected["modified"]
+        ]
         coulis("featurize", name, "-o", f"{name}-out")
         check(tmp_path / f"{name}-out", expected)
     assert "is not served" in coulis("list", images, "-o", "gs://bucket/x.csv", code=1).stderr

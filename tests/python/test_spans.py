@@ -26,9 +26,9 @@ class Elsewhere:
         found = {}
         span = Span(self.x.shape[1], *given, threads=self.threads)
         for first in reversed(range(0, len(self.x), size)):
-            rows = self.x[first:first + size]
+            rows = self.x[first : first + size]
             for at in range(0, len(rows), self.step):
-                span.add(rows[at:at + self.step])
+                span.add(rows[at : at + self.step])
             found[first] = span.products() if given else span.statistics()
         self.readings += 1
         return [found[first] for first in sorted(found)]

@@ -31,9 +31,12 @@ def network(causal=True, tokens=TOKENS):
     if not causal:
         node = net.add("last", "take", [node], first=tokens - 1, count=1)
     net.dense("projected", node, 17)
-    facts = {"name": "texts", "source": {"title": "a test", "licence": "none"},
-             "input": {"tokens": tokens, "vocabulary": VOCABULARY},
-             "features": {"projected": "projected", "default": "projected"}}
+    facts = {
+        "name": "texts",
+        "source": {"title": "a test", "licence": "none"},
+        "input": {"tokens": tokens, "vocabulary": VOCABULARY},
+        "features": {"projected": "projected", "default": "projected"},
+    }
     return graph.describe(facts, net.nodes)
 
 
@@ -93,8 +96,10 @@ def test_what_goes_beyond(tmp_path):
 def test_images_and_texts_are_kept_apart(tmp_path):
     write(tmp_path / "t.safetensors", network())
     images = coulis.Featurizer(tmp_path / "t.safetensors")
-    for call in (lambda: images.featurize([numpy.zeros((20, 20, 3), numpy.uint8)]),
-                 lambda: images.featurize_pixels(numpy.zeros((1, TOKENS, 1, 3), numpy.uint8))):
+    for call in (
+        lambda: images.featurize([numpy.zeros((20, 20, 3), numpy.uint8)]),
+        lambda: images.featurize_pixels(numpy.zeros((1, TOKENS, 1, 3), numpy.uint8)),
+    ):
         with pytest.raises(coulis.Error, match="model 'texts' reads texts, not images"):
             call()
     (tmp_path / "photos").mkdir()

@@ -39,8 +39,15 @@ def keras_file(weights_only):
     return data.getvalue()
 
 
-DESCRIPTION = {"class_name": "Functional", "config": {"layers": [
-    {"class_name": name, "config": {"name": name.lower(), "scale": 0.5}} for name in ("Rescaling", "Conv2D", "Dense")]}}
+DESCRIPTION = {
+    "class_name": "Functional",
+    "config": {
+        "layers": [
+            {"class_name": name, "config": {"name": name.lower(), "scale": 0.5}}
+            for name in ("Rescaling", "Conv2D", "Dense")
+        ]
+    },
+}
 
 
 def archive():
@@ -72,16 +79,24 @@ def by_onnx(path):
 KINDS = {  # file, its bytes, what reads it
     "pth": ("net.pth", lambda folder: saved(), by_torch),
     "legacy pth": ("net.pt", lambda folder: saved(_use_new_zipfile_serialization=False), by_torch),
-    "safetensors": ("net.safetensors", lambda folder: safetensors.torch.save({"a.weight": torch.randn(8, 8)}),
-                    by_torch),
+    "safetensors": (
+        "net.safetensors",
+        lambda folder: safetensors.torch.save({"a.weight": torch.randn(8, 8)}),
+        by_torch,
+    ),
     "keras": ("net.keras", lambda folder: archive(), by_keras),
     "h5": ("net.h5", lambda folder: keras_file(True), by_keras),
     "onnx": ("net.onnx", exported, by_onnx),
-    "config": ("config.json", lambda folder: transformers.CLIPConfig().to_json_string().encode(),
-               lambda path: config.read([path])),
-    "preprocessor": ("preprocessor_config.json",
-                     lambda folder: transformers.CLIPImageProcessor().to_json_string().encode(),
-                     lambda path: config.read([path])),
+    "config": (
+        "config.json",
+        lambda folder: transformers.CLIPConfig().to_json_string().encode(),
+        lambda path: config.read([path]),
+    ),
+    "preprocessor": (
+        "preprocessor_config.json",
+        lambda folder: transformers.CLIPImageProcessor().to_json_string().encode(),
+        lambda path: config.read([path]),
+    ),
 }
 
 
@@ -106,10 +121,10 @@ def test_bytes(kind, tmp_path):
     for number in range(EACH):
         data = bytearray(good)
         if number % 5 == 0:
-            data = data[:generator.integers(len(data))]
+            data = data[: generator.integers(len(data))]
         elif number % 5 == 1:  # a run of bytes in another place
             start, end, place = generator.integers(len(data), size=3)
-            data[place:place] = data[min(start, end):max(start, end)][:4096]
+            data[place:place] = data[min(start, end) : max(start, end)][:4096]
         else:  # near the beginning, or the end, where a file says what it holds
             for _ in range(1 + number % 4):
                 place = generator.integers(min(len(data), 600)) * (-1 if number % 2 else 1)

@@ -53,8 +53,9 @@ def seeded(net, seed=3):
         for name, values in net.named_parameters():
             if name.endswith(("gamma", "lambda1", "layer_scale", "layer_scale_parameter")):
                 draw(values, 0.5, 0.1)
-            elif name.endswith(("_embed", "embeddings", "token", "class_embedding", "position_embedding.weight",
-                                "probe")):
+            elif name.endswith(
+                ("_embed", "embeddings", "token", "class_embedding", "position_embedding.weight", "probe")
+            ):
                 draw(values, 0, 0.5)
             elif values.ndim == 1 and name.endswith("bias") and values.abs().max() == 0:
                 draw(values, 0, 0.1)
@@ -96,49 +97,105 @@ def of(name, **more):
 
 NETS = {
     "dinov2 518 -> 224": ("dinov2-vits14", lambda: larger_dino("vit_small_patch14_dinov2"), headless),
-    "dinov2 registers 518 -> 224": ("dinov2-vits14-reg", lambda: larger_dino("vit_small_patch14_reg4_dinov2"),
-                                    headless),
+    "dinov2 registers 518 -> 224": (
+        "dinov2-vits14-reg",
+        lambda: larger_dino("vit_small_patch14_reg4_dinov2"),
+        headless,
+    ),
     "dinov2 224": ("dinov2-vits14", of("vit_small_patch14_dinov2", img_size=224), headless),
-    "dinov2 of transformers": ("dinov2-vits14", lambda: (seeded(transformers.Dinov2Model(transformers.Dinov2Config(
-        hidden_size=384, num_attention_heads=6, image_size=518, patch_size=14))), None),
-        lambda net, x: net(x).pooler_output),
-    "clip b/32": ("clip-vit-b-32", lambda: (seeded(transformers.CLIPVisionModelWithProjection(
-        transformers.CLIPVisionConfig(patch_size=32))), None), lambda net, x: net(x).image_embeds),
-    "clip b/16 with its texts": ("clip-vit-b-16", lambda: (seeded(transformers.CLIPModel(transformers.CLIPConfig(
-        vision_config={"patch_size": 16}))), None), lambda net, x: net.get_image_features(x)),
+    "dinov2 of transformers": (
+        "dinov2-vits14",
+        lambda: (
+            seeded(
+                transformers.Dinov2Model(
+                    transformers.Dinov2Config(hidden_size=384, num_attention_heads=6, image_size=518, patch_size=14)
+                )
+            ),
+            None,
+        ),
+        lambda net, x: net(x).pooler_output,
+    ),
+    "clip b/32": (
+        "clip-vit-b-32",
+        lambda: (
+            seeded(transformers.CLIPVisionModelWithProjection(transformers.CLIPVisionConfig(patch_size=32))),
+            None,
+        ),
+        lambda net, x: net(x).image_embeds,
+    ),
+    "clip b/16 with its texts": (
+        "clip-vit-b-16",
+        lambda: (seeded(transformers.CLIPModel(transformers.CLIPConfig(vision_config={"patch_size": 16}))), None),
+        lambda net, x: net.get_image_features(x),
+    ),
     "clip of timm": ("clip-vit-b-32-laion2b", of("vit_base_patch32_clip_224", num_classes=0), headless),
-    "siglip": ("siglip-vit-b-16", lambda: (seeded(transformers.SiglipVisionModel(transformers.SiglipVisionConfig())),
-                                           None), lambda net, x: net(x).pooler_output),
+    "siglip": (
+        "siglip-vit-b-16",
+        lambda: (seeded(transformers.SiglipVisionModel(transformers.SiglipVisionConfig())), None),
+        lambda net, x: net(x).pooler_output,
+    ),
     "siglip of timm": ("siglip-vit-b-16", of("vit_base_patch16_siglip_224"), headless),
     "deit": ("deit-s", of("deit_small_patch16_224"), headless),
-    "vit of transformers": ("vit-s-16-augreg", lambda: (seeded(transformers.ViTModel(transformers.ViTConfig(
-        hidden_size=384, num_attention_heads=6, intermediate_size=1536))), None),
-        lambda net, x: net(x).last_hidden_state[:, 0]),
+    "vit of transformers": (
+        "vit-s-16-augreg",
+        lambda: (
+            seeded(
+                transformers.ViTModel(
+                    transformers.ViTConfig(hidden_size=384, num_attention_heads=6, intermediate_size=1536)
+                )
+            ),
+            None,
+        ),
+        lambda net, x: net(x).last_hidden_state[:, 0],
+    ),
     "convnext": ("convnext-tiny", of("convnext_tiny"), headless),
-    "convnext of torchvision": ("convnext-tiny", lambda: (seeded(torchvision.models.convnext_tiny()), None),
-                                lambda net, x: net.classifier[1](net.classifier[0](net.avgpool(net.features(x))))),
-    "convnext of transformers": ("convnext-tiny", lambda: (seeded(transformers.ConvNextModel(
-        transformers.ConvNextConfig())), None), lambda net, x: net(x).pooler_output),
+    "convnext of torchvision": (
+        "convnext-tiny",
+        lambda: (seeded(torchvision.models.convnext_tiny()), None),
+        lambda net, x: net.classifier[1](net.classifier[0](net.avgpool(net.features(x)))),
+    ),
+    "convnext of transformers": (
+        "convnext-tiny",
+        lambda: (seeded(transformers.ConvNextModel(transformers.ConvNextConfig())), None),
+        lambda net, x: net(x).pooler_output,
+    ),
     "resnet50 of timm": ("resnet50-torchvision", of("resnet50"), headless),
-    "resnet50 of transformers": ("resnet50-torchvision", lambda: (seeded(
-        transformers.ResNetForImageClassification(transformers.ResNetConfig())), None),
-        lambda net, x: net.resnet(x).pooler_output.flatten(1)),
+    "resnet50 of transformers": (
+        "resnet50-torchvision",
+        lambda: (seeded(transformers.ResNetForImageClassification(transformers.ResNetConfig())), None),
+        lambda net, x: net.resnet(x).pooler_output.flatten(1),
+    ),
     "dinov2 registers 224": ("dinov2-vits14-reg", of("vit_small_patch14_reg4_dinov2", img_size=224), headless),
     "vit s/16": ("vit-s-16-augreg", of("vit_small_patch16_224"), headless),
-    "squeezenet": ("squeezenet1-1", lambda: (seeded(torchvision.models.squeezenet1_1()), None),
-                   lambda net, x: net.features(x).mean((2, 3))),
-    "mobilenet v2": ("mobilenet-v2", lambda: (seeded(torchvision.models.mobilenet_v2()), None),
-                     lambda net, x: net.features(x).mean((2, 3))),
+    "squeezenet": (
+        "squeezenet1-1",
+        lambda: (seeded(torchvision.models.squeezenet1_1()), None),
+        lambda net, x: net.features(x).mean((2, 3)),
+    ),
+    "mobilenet v2": (
+        "mobilenet-v2",
+        lambda: (seeded(torchvision.models.mobilenet_v2()), None),
+        lambda net, x: net.features(x).mean((2, 3)),
+    ),
     "mobilenet v2 of timm": ("mobilenet-v2", of("mobilenetv2_100"), headless),
-    "efficientnet b0": ("efficientnet-b0", lambda: (seeded(torchvision.models.efficientnet_b0()), None),
-                        lambda net, x: net.features(x).mean((2, 3))),
+    "efficientnet b0": (
+        "efficientnet-b0",
+        lambda: (seeded(torchvision.models.efficientnet_b0()), None),
+        lambda net, x: net.features(x).mean((2, 3)),
+    ),
     "efficientnet b0 of timm": ("efficientnet-b0", of("efficientnet_b0"), headless),
 }
 
 
 # A sample in the ordinary run: each takes seconds to make and to convert.
-SAMPLE = ("dinov2 registers 518 -> 224", "clip b/32", "siglip", "convnext", "resnet50 of transformers",
-          "efficientnet b0")
+SAMPLE = (
+    "dinov2 registers 518 -> 224",
+    "clip b/32",
+    "siglip",
+    "convnext",
+    "resnet50 of transformers",
+    "efficientnet b0",
+)
 
 
 @pytest.mark.parametrize("name", NETS if os.environ.get("COULIS_TEST_LONG") else SAMPLE)
@@ -161,8 +218,9 @@ def test_vectors_are_those_of_the_network_itself(name, tmp_path):
 
 
 def test_a_config_tells_what_tensors_do_not(tmp_path):
-    net = transformers.CLIPVisionModelWithProjection(transformers.CLIPVisionConfig(
-        patch_size=32, num_hidden_layers=12, hidden_act="quick_gelu"))
+    net = transformers.CLIPVisionModelWithProjection(
+        transformers.CLIPVisionConfig(patch_size=32, num_hidden_layers=12, hidden_act="quick_gelu")
+    )
     path = tmp_path / "model.pth"
     torch.save(net.state_dict(), path)
     with pytest.raises(ValueError, match="several layouts.*clip-vit-b-32.*clip-vit-b-32-laion2b"):

@@ -13,8 +13,14 @@ from timm.models.convnext import ConvNeXt
 from timm.models.vision_transformer import VisionTransformer
 
 SIDE = 64
-SMALL = {"hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 3, "intermediate_size": 96,
-         "image_size": SIDE, "patch_size": 16}
+SMALL = {
+    "hidden_size": 48,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 3,
+    "intermediate_size": 96,
+    "image_size": SIDE,
+    "patch_size": 16,
+}
 
 
 class Whole(torch.nn.Module):
@@ -40,13 +46,15 @@ def export(net, run, path, opset=17, side=SIDE, open_batch=True):
     names = {"input_names": ["image"], "output_names": ["vector"]}
     if open_batch:
         names["dynamic_axes"] = {"image": {0: "images"}, "vector": {0: "images"}}
-    torch.onnx.export(Whole(plain_padding(net), run).eval(), torch.zeros(1, 3, side, side), str(path),
-                      opset_version=opset, **names)
+    torch.onnx.export(
+        Whole(plain_padding(net), run).eval(), torch.zeros(1, 3, side, side), str(path), opset_version=opset, **names
+    )
 
 
 def vit(**more):
-    return VisionTransformer(**{"img_size": SIDE, "patch_size": 16, "embed_dim": 48, "depth": 2, "num_heads": 3,
-                                "num_classes": 0, **more})
+    return VisionTransformer(
+        **{"img_size": SIDE, "patch_size": 16, "embed_dim": 48, "depth": 2, "num_heads": 3, "num_classes": 0, **more}
+    )
 
 
 def larger_places(net):
@@ -96,9 +104,9 @@ class Formulas(torch.nn.Module):
         mean = x.mean(-1, keepdim=True)
         factor = torch.rsqrt(((x - mean) ** 2).mean(-1, keepdim=True) + 1e-3) * self.scale
         x = x * factor + (self.shift - mean * factor)  # as TensorFlow has it
-        x = 0.5 * x * (1 + torch.tanh((2 / torch.pi) ** 0.5 * (x + 0.044715 * x ** 3)))
+        x = 0.5 * x * (1 + torch.tanh((2 / torch.pi) ** 0.5 * (x + 0.044715 * x**3)))
         x = self.second(x)
-        x = x * (torch.erf(x / 2 ** 0.5) + 1) * 0.5 + x * torch.sigmoid(1.3 * x)
+        x = x * (torch.erf(x / 2**0.5) + 1) * 0.5 + x * torch.sigmoid(1.3 * x)
         x = x.clamp(min=1e-6).pow(3).mean((1, 2)).pow(1 / 3)
         return x / x.pow(2).sum(-1, keepdim=True).sqrt()
 
@@ -125,36 +133,73 @@ NETS = {
     "vit, mean of tokens": of(lambda: vit(global_pool="avg", class_token=False)),
     "vit, pooled by attention": of(lambda: vit(global_pool="map", class_token=False)),
     "vit with norms of q and k": of(lambda: vit(qk_norm=False, pre_norm=True)),
-    "vit of torchvision": of(lambda: torchvision.models.VisionTransformer(SIDE, 16, 2, 3, 48, 96, num_classes=5),
-                             lambda net, x: net.encoder(torch.cat([net.class_token.expand(x.shape[0], -1, -1),
-                                                                   net._process_input(x)], 1))[:, 0]),
-    "vit of transformers": of(lambda: transformers.ViTModel(transformers.ViTConfig(**SMALL)),
-                              lambda net, x: net(x).last_hidden_state[:, 0]),
-    "dinov2": of(lambda: larger_places(transformers.Dinov2Model(transformers.Dinov2Config(**SMALL))),
-                 lambda net, x: net(x).pooler_output),
-    "dinov2 with SwiGLU": of(lambda: transformers.Dinov2Model(transformers.Dinov2Config(**SMALL, use_swiglu_ffn=True)),
-                             lambda net, x: net(x).pooler_output),
-    "clip": of(lambda: transformers.CLIPVisionModelWithProjection(transformers.CLIPVisionConfig(**SMALL)),
-               lambda net, x: net(x).image_embeds),
-    "clip of length 1": of(lambda: transformers.CLIPVisionModelWithProjection(transformers.CLIPVisionConfig(**SMALL)),
-                           normalised),
-    "siglip": of(lambda: transformers.SiglipVisionModel(transformers.SiglipVisionConfig(**SMALL)),
-                 lambda net, x: net(x).pooler_output),
-    "beit's pooling": of(lambda: transformers.DeiTModel(transformers.DeiTConfig(**SMALL)),
-                         lambda net, x: net(x).pooler_output),
+    "vit of torchvision": of(
+        lambda: torchvision.models.VisionTransformer(SIDE, 16, 2, 3, 48, 96, num_classes=5),
+        lambda net, x: net.encoder(torch.cat([net.class_token.expand(x.shape[0], -1, -1), net._process_input(x)], 1))[
+            :, 0
+        ],
+    ),
+    "vit of transformers": of(
+        lambda: transformers.ViTModel(transformers.ViTConfig(**SMALL)), lambda net, x: net(x).last_hidden_state[:, 0]
+    ),
+    "dinov2": of(
+        lambda: larger_places(transformers.Dinov2Model(transformers.Dinov2Config(**SMALL))),
+        lambda net, x: net(x).pooler_output,
+    ),
+    "dinov2 with SwiGLU": of(
+        lambda: transformers.Dinov2Model(transformers.Dinov2Config(**SMALL, use_swiglu_ffn=True)),
+        lambda net, x: net(x).pooler_output,
+    ),
+    "clip": of(
+        lambda: transformers.CLIPVisionModelWithProjection(transformers.CLIPVisionConfig(**SMALL)),
+        lambda net, x: net(x).image_embeds,
+    ),
+    "clip of length 1": of(
+        lambda: transformers.CLIPVisionModelWithProjection(transformers.CLIPVisionConfig(**SMALL)), normalised
+    ),
+    "siglip": of(
+        lambda: transformers.SiglipVisionModel(transformers.SiglipVisionConfig(**SMALL)),
+        lambda net, x: net(x).pooler_output,
+    ),
+    "beit's pooling": of(
+        lambda: transformers.DeiTModel(transformers.DeiTConfig(**SMALL)), lambda net, x: net(x).pooler_output
+    ),
     "convnext": of(lambda: ConvNeXt(num_classes=0, depths=(1, 1, 2, 1), dims=(8, 12, 16, 24))),
-    "convnext v2": of(lambda: responding(ConvNeXt(num_classes=0, depths=(1, 1, 2, 1), dims=(8, 12, 16, 24),
-                                                  use_grn=True, ls_init_value=None))),
-    "convnext v2, convolutions": of(lambda: responding(ConvNeXt(num_classes=0, depths=(1, 1, 2, 1), use_grn=True,
-                                                                dims=(8, 12, 16, 24), ls_init_value=None,
-                                                                conv_mlp=True))),
-    "convnext v2 of transformers": of(lambda: responding(transformers.ConvNextV2Model(transformers.ConvNextV2Config(
-        depths=[1, 1, 2, 1], hidden_sizes=[8, 12, 16, 24], image_size=SIDE))), lambda net, x: net(x).pooler_output),
-    "convnext of transformers": of(lambda: transformers.ConvNextModel(transformers.ConvNextConfig(
-        depths=[1, 1, 2, 1], hidden_sizes=[8, 12, 16, 24])), lambda net, x: net(x).pooler_output),
-    "shufflenet": of(lambda: torchvision.models.shufflenet_v2_x0_5(),
-                     lambda net, x: net.conv5(net.stage4(net.stage3(net.stage2(net.maxpool(net.conv1(x)))))).mean(
-                         (2, 3))),
+    "convnext v2": of(
+        lambda: responding(
+            ConvNeXt(num_classes=0, depths=(1, 1, 2, 1), dims=(8, 12, 16, 24), use_grn=True, ls_init_value=None)
+        )
+    ),
+    "convnext v2, convolutions": of(
+        lambda: responding(
+            ConvNeXt(
+                num_classes=0,
+                depths=(1, 1, 2, 1),
+                use_grn=True,
+                dims=(8, 12, 16, 24),
+                ls_init_value=None,
+                conv_mlp=True,
+            )
+        )
+    ),
+    "convnext v2 of transformers": of(
+        lambda: responding(
+            transformers.ConvNextV2Model(
+                transformers.ConvNextV2Config(depths=[1, 1, 2, 1], hidden_sizes=[8, 12, 16, 24], image_size=SIDE)
+            )
+        ),
+        lambda net, x: net(x).pooler_output,
+    ),
+    "convnext of transformers": of(
+        lambda: transformers.ConvNextModel(
+            transformers.ConvNextConfig(depths=[1, 1, 2, 1], hidden_sizes=[8, 12, 16, 24])
+        ),
+        lambda net, x: net(x).pooler_output,
+    ),
+    "shufflenet": of(
+        lambda: torchvision.models.shufflenet_v2_x0_5(),
+        lambda net, x: net.conv5(net.stage4(net.stage3(net.stage2(net.maxpool(net.conv1(x)))))).mean((2, 3)),
+    ),
     "attention in later exports": of(Tokens, sdpa),
     "formulas": of(Formulas),
 }
@@ -177,8 +222,9 @@ def test_small_networks_of_every_kind(name, opset, tmp_path):
     with torch.no_grad():
         wanted = (run or headless)(net.eval(), x).double().numpy()
     export(net, run or (lambda net, x: net(x)), tmp_path / "net.onnx", opset, open_batch=opset == 14)
-    stored = add.put("n", lambda: onnx_import.convert(tmp_path / "net.onnx", "n", onnx_import.Options("torch")),
-                     tmp_path)
+    stored = add.put(
+        "n", lambda: onnx_import.convert(tmp_path / "net.onnx", "n", onnx_import.Options("torch")), tmp_path
+    )
     description, _ = onnx_import.convert(tmp_path / "net.onnx", "n", onnx_import.Options("torch"))
     expected = {"attention", "attention_pool", "layer_norm", "gelu"} if name == "vit, pooled by attention" else set()
     expected |= {"grn"} if name.startswith("convnext v2") else set()

@@ -32,7 +32,7 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 def real_files(count, folder):
     """Photographs and fruits; where the test data are not, coloured squares of different sizes and shapes."""
     photos, fruits = sorted((DATA / "fruits-360" / "photos").glob("*.jpg")), fruit_images()
-    found = photos[:count // 2] + fruits[:: max(1, len(fruits) // count)][:count - count // 2]
+    found = photos[: count // 2] + fruits[:: max(1, len(fruits) // count)][: count - count // 2]
     if len(found) == count:
         return found
     for place in range(count):
@@ -50,8 +50,9 @@ def published(size, filter="bicubic"):
         given = {"input_size": [3, 224, 224], "mean": MEAN, "std": STD, "crop_pct": 224 / size, "interpolation": filter}
         (folder / "onnx").mkdir()
         (folder / "onnx" / "config.json").write_text(json.dumps({"architecture": "none", "pretrained_cfg": given}))
-        return steps.Compose([steps.Resize(size, WAYS(filter)), steps.CenterCrop(224), steps.ToTensor(),
-                              steps.Normalize(MEAN, STD)])
+        return steps.Compose(
+            [steps.Resize(size, WAYS(filter)), steps.CenterCrop(224), steps.ToTensor(), steps.Normalize(MEAN, STD)]
+        )
 
     return prepare
 
@@ -82,14 +83,20 @@ PROOF = {
     "dinov2 s/14 with registers, 518 -> 224": ("dinov2 registers 518 -> 224", published(256), "pth"),
     "clip b/32": ("clip b/32", processor(transformers.CLIPImageProcessor), "safetensors"),
     "clip b/16": ("clip b/16 with its texts", processor(transformers.CLIPImageProcessor), "pth"),
-    "siglip b/16": ("siglip", processor(lambda: transformers.SiglipImageProcessor(
-        size={"height": 224, "width": 224})), "safetensors"),
+    "siglip b/16": (
+        "siglip",
+        processor(lambda: transformers.SiglipImageProcessor(size={"height": 224, "width": 224})),
+        "safetensors",
+    ),
     "vit-s/16": ("vit s/16", configured, "safetensors"),
     "deit-s": ("deit", published(256), "pth"),
     "convnext-t": ("convnext of torchvision", published(236, "bilinear"), "pth"),
     "resnet50 of timm": ("resnet50 of timm", configured, "safetensors"),
-    "resnet50 of transformers": ("resnet50 of transformers", processor(lambda: transformers.ConvNextImageProcessor(
-        crop_pct=0.875, size={"shortest_edge": 224})), "safetensors"),
+    "resnet50 of transformers": (
+        "resnet50 of transformers",
+        processor(lambda: transformers.ConvNextImageProcessor(crop_pct=0.875, size={"shortest_edge": 224})),
+        "safetensors",
+    ),
     "mobilenet v2": ("mobilenet v2", published(256, "bilinear"), "pth"),
     "efficientnet b0": ("efficientnet b0", published(256), "pth"),
     "squeezenet": ("squeezenet", published(256, "bilinear"), "pth"),

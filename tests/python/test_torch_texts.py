@@ -43,9 +43,18 @@ def clip_vocabulary(folder):
 
 def clip_model(vocabulary, act="quick_gelu", vision=VISION):
     end = vocabulary - 1
-    text = transformers.CLIPTextConfig(vocab_size=vocabulary, hidden_size=128, intermediate_size=512, hidden_act=act,
-                                       num_hidden_layers=3, num_attention_heads=2, max_position_embeddings=40,
-                                       projection_dim=512, eos_token_id=end, bos_token_id=end - 1)
+    text = transformers.CLIPTextConfig(
+        vocab_size=vocabulary,
+        hidden_size=128,
+        intermediate_size=512,
+        hidden_act=act,
+        num_hidden_layers=3,
+        num_attention_heads=2,
+        max_position_embeddings=40,
+        projection_dim=512,
+        eos_token_id=end,
+        bos_token_id=end - 1,
+    )
     vision = transformers.CLIPVisionConfig(hidden_act=act, **vision)
     net = seeded(transformers.CLIPModel(transformers.CLIPConfig.from_text_vision_configs(text, vision)))
     net.text_model.half().float()  # as what is published in float16
@@ -67,8 +76,17 @@ def test_clip_as_transformers_saves_it(tmp_path, monkeypatch):
     transformers.CLIPTokenizerFast(tmp_path / "vocab.json", tmp_path / "merges.txt").save_pretrained(published)
     transformers.CLIPImageProcessor().save_pretrained(published)
     monkeypatch.setenv("COULIS_MODELS", str(tmp_path / "models"))
-    command = [sys.executable, "-m", "coulis.convert", "add", str(published / "model.safetensors"), "--name", "mine",
-               "--from", "torch"]
+    command = [
+        sys.executable,
+        "-m",
+        "coulis.convert",
+        "add",
+        str(published / "model.safetensors"),
+        "--name",
+        "mine",
+        "--from",
+        "torch",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ})
     assert done.returncode == 0, done.stderr
     with coulis.TextFeaturizer("mine", threads=2) as featurizer:
@@ -90,7 +108,7 @@ def test_clip_as_transformers_saves_it(tmp_path, monkeypatch):
         assert coulis.TextFeaturizer("mine", threads).featurize(TEXTS).tobytes() == found.tobytes()
     with pytest.raises(ValueError, match="closed"):
         featurizer.featurize("a cat")
-    assert list(coulis.list_models()) .count("mine") == 1
+    assert list(coulis.list_models()).count("mine") == 1
     # A network of the same name without texts does not keep these.
     torch.save(torchvision.models.squeezenet1_1().state_dict(), tmp_path / "other.pth")
     add.put("mine", lambda: add.convert(tmp_path / "other.pth", "mine", "torch"), tmp_path / "models", True)
@@ -107,10 +125,16 @@ def as_published(state):
         if not name.startswith("text_model.") or "position_ids" in name:
             continue
         name = name.removeprefix("text_model.")
-        for old, new in (("embeddings.token_embedding", "token_embedding"), ("final_layer_norm", "ln_final"),
-                         ("embeddings.position_embedding.weight", "positional_embedding"),
-                         ("encoder.layers", "transformer.resblocks"), ("self_attn.out_proj", "attn.out_proj"),
-                         ("layer_norm", "ln_"), ("mlp.fc1", "mlp.c_fc"), ("mlp.fc2", "mlp.c_proj")):
+        for old, new in (
+            ("embeddings.token_embedding", "token_embedding"),
+            ("final_layer_norm", "ln_final"),
+            ("embeddings.position_embedding.weight", "positional_embedding"),
+            ("encoder.layers", "transformer.resblocks"),
+            ("self_attn.out_proj", "attn.out_proj"),
+            ("layer_norm", "ln_"),
+            ("mlp.fc1", "mlp.c_fc"),
+            ("mlp.fc2", "mlp.c_proj"),
+        ):
             name = name.replace(old, new)
         made[name] = values
     for name in [name for name in made if ".self_attn.q_proj." in name]:
@@ -156,8 +180,14 @@ def siglip_tokenizer(folder, gemma=False):
 def test_siglip(name, tmp_path):
     gemma = name.startswith("siglip2")
     made, pad, vocabulary = siglip_tokenizer(tmp_path, gemma)
-    text = transformers.SiglipTextConfig(vocab_size=vocabulary, hidden_size=192, intermediate_size=768,
-                                         num_hidden_layers=2, num_attention_heads=3, max_position_embeddings=16)
+    text = transformers.SiglipTextConfig(
+        vocab_size=vocabulary,
+        hidden_size=192,
+        intermediate_size=768,
+        num_hidden_layers=2,
+        num_attention_heads=3,
+        max_position_embeddings=16,
+    )
     net = seeded(transformers.SiglipTextModel(text))
     safetensors.torch.save_file(net.state_dict(), tmp_path / "model.safetensors")
     state = safetensors.torch.load_file(tmp_path / "model.safetensors")
@@ -204,4 +234,5 @@ def test_damage_is_refused_with_a_sentence(tmp_path):
             featurizer.featurize("a cat")
     with pytest.raises(coulis.Error, match="reads texts, not images"):
         coulis.Featurizer(texts.path_of(tmp_path / "n.safetensors")).featurize_pixels(
-            numpy.zeros((1, 40, 1, 3), numpy.uint8))
+            numpy.zeros((1, 40, 1, 3), numpy.uint8)
+        )

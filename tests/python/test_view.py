@@ -24,7 +24,7 @@ def result(tmp_path_factory, lite0_path):
     """90 images of three labels; one that cannot be read, one file twice, and a name that could end a script."""
     folder = tmp_path_factory.mktemp("images")
     for number in range(90):
-        label = ("pear", "plum", "fig </script> & \"x\"")[number % 3].replace("/", "")
+        label = ("pear", "plum", 'fig </script> & "x"')[number % 3].replace("/", "")
         (folder / label).mkdir(exist_ok=True)
         draw_image(number, (90, 70)).save(folder / label / f"{number:03}.png")
     (folder / "plum" / "twice.png").write_bytes((folder / "pear" / "000.png").read_bytes())
@@ -67,7 +67,7 @@ def test_the_same_result_gives_the_same_report(result, report, tmp_path):
 def test_nothing_is_fetched(report):
     text = re.sub(r"http://www\.w3\.org/\d+/(svg|xlink|xmlns/?)", "", report.read_text())
     assert not re.search(r'(src|href)="(https?:)?//', text.replace('href="https://leafletjs.com"', ""))
-    assert "@import" not in text and "<link rel=\"stylesheet\"" not in text
+    assert "@import" not in text and '<link rel="stylesheet"' not in text
 
 
 def test_the_data_are_the_results(result, report):
@@ -294,8 +294,13 @@ def test_map_by_the_command(command, result, by_tsne, tmp_path):
     environment = {**os.environ, "COULIS_PYTHON": sys.executable}
 
     def view(*words):
-        return subprocess.run([command, "view", result, "-o", tmp_path / "c.html", *words], capture_output=True,
-                              text=True, env=environment, check=False)
+        return subprocess.run(
+            [command, "view", result, "-o", tmp_path / "c.html", *words],
+            capture_output=True,
+            text=True,
+            env=environment,
+            check=False,
+        )
 
     done = view("--map", "tsne")
     assert done.returncode == 0 and "91 images" in done.stderr, done.stderr
@@ -309,8 +314,10 @@ def test_map_by_the_command(command, result, by_tsne, tmp_path):
     # Where the package is missing, a sentence says what to install.
     (tmp_path / "umap.py").write_text("raise ImportError")
     done = view("--map", "umap")
-    assert done.returncode == 1 and done.stderr == "coulis: map='umap' needs the package umap-learn: pip install " \
-                                                   "umap-learn\n"
+    assert (
+        done.returncode == 1
+        and done.stderr == "coulis: map='umap' needs the package umap-learn: pip install umap-learn\n"
+    )
 
 
 # ---- what a search found, as a page ----
@@ -318,8 +325,12 @@ def test_map_by_the_command(command, result, by_tsne, tmp_path):
 
 def test_contact_sheet(result, command, tmp_path):
     found = coulis.search(result, 3, k=40, output=tmp_path / "sheet.html")
-    done = subprocess.run([command, "search", result, "3", "-k", "40", "-o", tmp_path / "again.html", "--json"],
-                          capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [command, "search", result, "3", "-k", "40", "-o", tmp_path / "again.html", "--json"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert json.loads(done.stdout) == found and len(found) == 40
     text = (tmp_path / "sheet.html").read_text()
     assert (tmp_path / "again.html").read_text() == text
@@ -334,8 +345,10 @@ def test_contact_sheet(result, command, tmp_path):
               line.querySelector('b').textContent, line.querySelector('div').getAttribute('aria-label')]);""")
         assert shown == [[m["path"], f"{m['similarity']:.4f}", m["path"]] for m in found]
         # The 34th is the second thumbnail of the second sheet, and shows the image itself.
-        style = window.run("const s = getComputedStyle(document.querySelectorAll('li div')[33]); "
-                           "return [s.backgroundImage, s.backgroundPositionX]")
+        style = window.run(
+            "const s = getComputedStyle(document.querySelectorAll('li div')[33]); "
+            "return [s.backgroundImage, s.backgroundPositionX]"
+        )
         sheet = Image.open(io.BytesIO(base64.b64decode(style[0].split("base64,")[1].split('"')[0])))
         assert style[1] == "-160px" and sheet.size == (32 * 160, 160)
         original = ImageOps.fit(Image.open(found[33]["path"]).convert("RGB"), (160, 160), Image.Resampling.BICUBIC)
@@ -347,7 +360,7 @@ def test_contact_sheet_of_odd_names(tmp_path, lite0_path):
     folder = tmp_path / "a&b <i>"
     folder.mkdir()
     for number in range(3):
-        draw_image(number).save(folder / f"{number}\".png")
+        draw_image(number).save(folder / f'{number}".png')
     coulis.featurize(folder, tmp_path / "out")
     coulis.search(tmp_path / "out", [0, 1], output=tmp_path / "s.html")
     assert "nearest to 0 and 1 more" in (tmp_path / "s.html").read_text()

@@ -92,12 +92,17 @@ def test_addresses_have_the_thumbnails_of_files(images, expected, served, tmp_pa
     assert sheets(tmp_path / "report.html") == sheets(expected / "report.html")
     ours, theirs = data(tmp_path / "report.html"), data(expected / "report.html")
     assert [path.partition("/all/")[2] for path in ours["paths"]] == [
-        path.partition("/all/")[2] for path in theirs["paths"]]
+        path.partition("/all/")[2] for path in theirs["paths"]
+    ]
     for threads in 1, 3:
         coulis.view(out, tmp_path / "again.html", threads=threads)
         assert (tmp_path / "again.html").read_bytes() == (tmp_path / "report.html").read_bytes()
-    done = subprocess.run([command, "search", out, "0", "-k", "40", "-o", tmp_path / "sheet.html"], capture_output=True,
-                          text=True, check=True)
+    done = subprocess.run(
+        [command, "search", out, "0", "-k", "40", "-o", tmp_path / "sheet.html"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert done.stderr == "" and sheets(tmp_path / "sheet.html") == sheets(expected / "sheet.html")
 
 
@@ -112,14 +117,24 @@ def test_what_is_gone_or_refused_is_told(images, served, tmp_path, command):
         gone[asked_for(server, paths[row])] = status
     pages = []
     for threads in 1, 4:
-        done = subprocess.run([command, "view", out, "-o", tmp_path / "r.html", "--quiet", "--threads", str(threads)],
-                              capture_output=True, text=True, check=True)
-        assert done.stderr == (f"coulis: 3 of {COUNT + 1} images could not be read again and have no thumbnail; the "
-                               f"first: {paths[3]}: the server answers 404 (Not Found)\n")
+        done = subprocess.run(
+            [command, "view", out, "-o", tmp_path / "r.html", "--quiet", "--threads", str(threads)],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stderr == (
+            f"coulis: 3 of {COUNT + 1} images could not be read again and have no thumbnail; the "
+            f"first: {paths[3]}: the server answers 404 (Not Found)\n"
+        )
         pages.append((tmp_path / "r.html").read_bytes())
     assert pages[0] == pages[1]
-    done = subprocess.run([command, "search", out, "0", "-k", str(COUNT), "-o", tmp_path / "s.html", "--json"],
-                          capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [command, "search", out, "0", "-k", str(COUNT), "-o", tmp_path / "s.html", "--json"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert len(json.loads(done.stdout)) == COUNT and f"coulis: 3 of {COUNT} images could not be read" in done.stderr
     with pytest.warns(UserWarning, match="3 of 71 images"):
         assert coulis.view(out, tmp_path / "r.html")["thumbnails_missing"] == 3
@@ -127,7 +142,7 @@ def test_what_is_gone_or_refused_is_told(images, served, tmp_path, command):
 
 def asked_for(server, address):
     """The path that the server is asked for."""
-    return urllib.parse.quote(address[len(server.url):], safe="/&")
+    return urllib.parse.quote(address[len(server.url) :], safe="/&")
 
 
 def test_a_server_that_is_down_ends_it(images, served, tmp_path, command):
@@ -140,8 +155,9 @@ def test_a_server_that_is_down_ends_it(images, served, tmp_path, command):
         assert ("--no-thumbnails" in done.stderr) == (verb[0] == "view") and not (tmp_path / "r.html").exists()
     with pytest.raises(coulis.Error, match="cannot be reached"):
         coulis.view(out, tmp_path / "r.html")
-    done = subprocess.run([command, "view", out, "-o", tmp_path / "r.html", "--no-thumbnails"], capture_output=True,
-                          text=True, check=True)
+    done = subprocess.run(
+        [command, "view", out, "-o", tmp_path / "r.html", "--no-thumbnails"], capture_output=True, text=True, check=True
+    )
     assert data(tmp_path / "r.html")["paths"][0].startswith(server.url) and "do not fit" not in done.stderr
 
 

@@ -57,17 +57,17 @@ class Net:
             self.nodes,
             "net",
             [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", *pixels.shape[1:]])],
-            [helper.make_tensor_value_info(name, TensorProto.FLOAT, [None] * rank)
-             for name, rank in zip(outputs, (4, 2, 2))],
+            [
+                helper.make_tensor_value_info(name, TensorProto.FLOAT, [None] * rank)
+                for name, rank in zip(outputs, (4, 2, 2))
+            ],
             [numpy_helper.from_array(values, name) for name, values in self.used.items()],
         )
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
         onnx.checker.check_model(model)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
-        session = onnxruntime.InferenceSession(
-            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
+        session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
         found = session.run(list(outputs), {"image": pixels})
         found[0] = found[0].transpose(0, 2, 3, 1)
         return [values.reshape(len(pixels), -1) for values in found]
@@ -96,8 +96,23 @@ def resnet(state, blocks, bottleneck):
 
 
 # stride, hard swish, of torchvision's InvertedResidualConfig
-MOBILE = [(1, 0), (2, 0), (1, 0), (2, 0), (1, 0), (1, 0), (2, 1), (1, 1), (1, 1), (1, 1), (1, 1), (1, 1), (2, 1),
-          (1, 1), (1, 1)]
+MOBILE = [
+    (1, 0),
+    (2, 0),
+    (1, 0),
+    (2, 0),
+    (1, 0),
+    (1, 0),
+    (2, 1),
+    (1, 1),
+    (1, 1),
+    (1, 1),
+    (1, 1),
+    (1, 1),
+    (2, 1),
+    (1, 1),
+    (1, 1),
+]
 
 
 def mobilenet_v3_large(state):

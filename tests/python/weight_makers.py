@@ -15,8 +15,13 @@ import numpy
 from coulis.convert import graph, layouts, recipe
 from random_weights import random_tensors
 
-TORCH_TYPES = {"<f4": "FloatStorage", "<f2": "HalfStorage", "<f8": "DoubleStorage", "<i8": "LongStorage",
-               "<u2": "BFloat16Storage"}  # NumPy has no bfloat16: its bits, as whole numbers
+TORCH_TYPES = {
+    "<f4": "FloatStorage",
+    "<f2": "HalfStorage",
+    "<f8": "DoubleStorage",
+    "<i8": "LongStorage",
+    "<u2": "BFloat16Storage",
+}  # NumPy has no bfloat16: its bits, as whole numbers
 
 
 def random_state(name, seed=1, classes=1000):
@@ -63,7 +68,13 @@ class _Pickler(pickle.Pickler):
             strides.insert(0, size)
             size *= length
         return self.modules["torch._utils"]._rebuild_tensor_v2, (
-            identity, 0, item.shape, tuple(strides), False, OrderedDict())
+            identity,
+            0,
+            item.shape,
+            tuple(strides),
+            False,
+            OrderedDict(),
+        )
 
 
 @contextlib.contextmanager
@@ -149,7 +160,7 @@ class Server:
             return
         data, start = self.files[name], 0
         if asked and self.ranges:
-            start = int(asked[len("bytes="):].rstrip("-"))
+            start = int(asked[len("bytes=") :].rstrip("-"))
             if start >= len(data):
                 request.send_error(416)
                 return

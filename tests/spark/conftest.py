@@ -83,7 +83,7 @@ def expected(image_folder, tmp_path_factory):
     rows = {}
     for kind, column in (("features", "features"), ("reduced", "pca")):
         for row in coulis.read_table(output, kind).to_pylist():
-            rows.setdefault(row["path"][len(str(image_folder)) + 1:], {"status": row["status"]})[column] = row[column]
+            rows.setdefault(row["path"][len(str(image_folder)) + 1 :], {"status": row["status"]})[column] = row[column]
     return rows, coulis.PCA.load(output / "pca.safetensors")
 
 

@@ -49,8 +49,13 @@ class Process:
         self.log = Path(log)
         with open(log, "wb") as output:
             self.process = subprocess.Popen(
-                [str(part) for part in command], stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-                env=environment, start_new_session=True, preexec_fn=end_with_parent,
+                [str(part) for part in command],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                env=environment,
+                start_new_session=True,
+                preexec_fn=end_with_parent,
             )
 
     def said(self, pattern):
@@ -90,15 +95,25 @@ class S3:
 
     def environment(self, **changes):
         """What a person sets for every tool that talks to S3."""
-        values = {"AWS_ACCESS_KEY_ID": self.access_key, "AWS_SECRET_ACCESS_KEY": self.secret_key,
-                  "AWS_REGION": self.region, "AWS_ENDPOINT_URL": self.endpoint, "AWS_EC2_METADATA_DISABLED": "true"}
+        values = {
+            "AWS_ACCESS_KEY_ID": self.access_key,
+            "AWS_SECRET_ACCESS_KEY": self.secret_key,
+            "AWS_REGION": self.region,
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
         return {name: value for name, value in {**values, **changes}.items() if value is not None}
 
     def client(self):
         import boto3
 
-        return boto3.client("s3", endpoint_url=self.endpoint, region_name=self.region,
-                            aws_access_key_id=self.access_key, aws_secret_access_key=self.secret_key)
+        return boto3.client(
+            "s3",
+            endpoint_url=self.endpoint,
+            region_name=self.region,
+            aws_access_key_id=self.access_key,
+            aws_secret_access_key=self.secret_key,
+        )
 
     def upload(self, folder, bucket):
         """Makes a bucket of a folder's files."""
@@ -132,10 +147,17 @@ class Cluster:
     def __init__(self, home, java_options, folder, workers=3, memory="1g"):
         self.home, self.folder, self.memory = Path(home), Path(folder), memory
         # Nothing of this process's Python reaches the executors: they have their own.
-        self.environment = {name: value for name, value in os.environ.items()
-                            if not name.startswith(("PYTHON", "COULIS", "SPARK", "PYSPARK", "AWS"))}
-        self.environment.update(SPARK_HOME=str(self.home), SPARK_DAEMON_MEMORY="256m",
-                                SPARK_DAEMON_JAVA_OPTS=java_options, SPARK_LOCAL_IP="127.0.0.1")
+        self.environment = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("PYTHON", "COULIS", "SPARK", "PYSPARK", "AWS"))
+        }
+        self.environment.update(
+            SPARK_HOME=str(self.home),
+            SPARK_DAEMON_MEMORY="256m",
+            SPARK_DAEMON_JAVA_OPTS=java_options,
+            SPARK_LOCAL_IP="127.0.0.1",
+        )
         self.master = self._start("master", "org.apache.spark.deploy.master.Master", "--port", "0")
         self.url = self.master.said(r"Starting Spark master at (spark://\S+)")[1]
         self.workers = [self._worker(number) for number in range(workers)]
@@ -147,8 +169,17 @@ class Cluster:
         return Process(command, self.folder / f"{name}.log", self.environment)
 
     def _worker(self, number):
-        return self._start(f"worker{number}", "org.apache.spark.deploy.worker.Worker", "--cores", "1", "--memory",
-                           self.memory, "--work-dir", self.folder / f"work{number}", self.url)
+        return self._start(
+            f"worker{number}",
+            "org.apache.spark.deploy.worker.Worker",
+            "--cores",
+            "1",
+            "--memory",
+            self.memory,
+            "--work-dir",
+            self.folder / f"work{number}",
+            self.url,
+        )
 
     def kill_worker(self, number):
         """kill -9 of a worker and the executor it runs, and another worker in its place."""

@@ -28,7 +28,7 @@ def job(spark, source, output):
 
 
 def rows_of(spark, path, source):
-    return {row["path"][len(source) + 1:]: row for row in spark.read.parquet(path).collect()}
+    return {row["path"][len(source) + 1 :]: row for row in spark.read.parquet(path).collect()}
 
 
 def same(numbers, others):

@@ -47,8 +47,19 @@ def test_what_cannot_be_is_a_sentence(spark, options):
 
 
 def test_getters_and_setters_as_pyspark_has_them():
-    values = {"Resize": "crop", "Orient": "ignore", "Alpha": "drop", "Decode": "fast", "Precision": "bf16",
-              "Like": "pillow", "StatusCol": "s", "ErrorCol": "e", "MaxPixels": 9, "Model": "m", "Features": "pooled"}
+    values = {
+        "Resize": "crop",
+        "Orient": "ignore",
+        "Alpha": "drop",
+        "Decode": "fast",
+        "Precision": "bf16",
+        "Like": "pillow",
+        "StatusCol": "s",
+        "ErrorCol": "e",
+        "MaxPixels": 9,
+        "Model": "m",
+        "Features": "pooled",
+    }
     stage = ImageFeaturizer()
     for name, value in values.items():
         assert getattr(stage, f"set{name}")(value) is stage and getattr(stage, f"get{name}")() == value

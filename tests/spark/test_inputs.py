@@ -26,8 +26,10 @@ def expected(folder):
     paths = sorted(folder.rglob("*.jpg"))
     with coulis.Featurizer() as featurizer:
         result = featurizer.featurize(paths)
-    return {str(path.relative_to(folder)): vector.tobytes() if ok else None
-            for path, vector, ok in zip(paths, result.values, result.ok)}
+    return {
+        str(path.relative_to(folder)): vector.tobytes() if ok else None
+        for path, vector, ok in zip(paths, result.values, result.ok)
+    }
 
 
 def found(frame, column="features"):
@@ -35,8 +37,9 @@ def found(frame, column="features"):
     import numpy
 
     rows = frame.select("path", column).collect()
-    return {path.partition("/listed/")[2]: vector and numpy.array(vector, numpy.float32).tobytes()
-            for path, vector in rows}
+    return {
+        path.partition("/listed/")[2]: vector and numpy.array(vector, numpy.float32).tobytes() for path, vector in rows
+    }
 
 
 def test_small_images_make_few_tasks(spark, folder, expected):
@@ -57,8 +60,12 @@ def test_small_images_make_few_tasks(spark, folder, expected):
 @pytest.mark.parametrize("kind", ["parquet", "csv", "jsonl"])
 def test_a_list_of_the_command_is_the_input(spark, s3, folder, expected, tmp_path, kind):
     listed = tmp_path / f"paths.{'csv' if kind == 'jsonl' else kind}"
-    done = subprocess.run([REPOSITORY / "build" / "coulis", "list", f"s3://{BUCKET}-listed/listed", "-o", listed],
-                          env=s3.environment(PATH="/usr/bin"), capture_output=True, text=True)
+    done = subprocess.run(
+        [REPOSITORY / "build" / "coulis", "list", f"s3://{BUCKET}-listed/listed", "-o", listed],
+        env=s3.environment(PATH="/usr/bin"),
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr
     if kind == "jsonl":  # which other programs write
         rows = csv.DictReader(listed.read_text().splitlines())
@@ -93,13 +100,24 @@ def test_images_as_they_come(spark, folder, expected, tmp_path):
     with coulis.Featurizer() as featurizer:
         model = PCAModel(coulis.PCA(2).fit(featurizer.featurize(sorted(folder.glob("green/*.jpg")))))
     still = spark.read.format("binaryFile").load(f"file://{folder}/red")
-    stream = (spark.readStream.format("binaryFile").schema(still.schema).option("maxFilesPerTrigger", 10)
-              .option("recursiveFileLookup", "true").load(f"file://{folder}"))
+    stream = (
+        spark.readStream.format("binaryFile")
+        .schema(still.schema)
+        .option("maxFilesPerTrigger", 10)
+        .option("recursiveFileLookup", "true")
+        .load(f"file://{folder}")
+    )
     scored = model.transform(ImageFeaturizer().transform(stream).drop("content"))
-    query = (scored.writeStream.format("parquet").option("path", f"file://{tmp_path}/out")
-             .option("checkpointLocation", f"file://{tmp_path}/state").trigger(availableNow=True).start())
+    query = (
+        scored.writeStream.format("parquet")
+        .option("path", f"file://{tmp_path}/out")
+        .option("checkpointLocation", f"file://{tmp_path}/state")
+        .trigger(availableNow=True)
+        .start()
+    )
     query.awaitTermination()
     written = spark.read.parquet(f"file://{tmp_path}/out")
     assert found(written) == expected
-    assert found(written, "pca") == found(model.transform(ImageFeaturizer().transform(
-        read_pictures(spark, f"file://{folder}"))), "pca")
+    assert found(written, "pca") == found(
+        model.transform(ImageFeaturizer().transform(read_pictures(spark, f"file://{folder}"))), "pca"
+    )

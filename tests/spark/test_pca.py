@@ -74,8 +74,10 @@ def test_without_a_path_rows_are_ordered_by_content(many, either_way):
     frame, x = many
     order = sorted(range(len(x)), key=lambda i: x[i].tobytes())
     assert_same(PCA(k=3).fit(frame.drop("path")).pca, coulis.PCA(3).fit(x[order]))
-    assert_same(PCA(k=3, orderCol="features").fit(frame.limit(0).union(frame)).pca, PCA(k=3, orderCol="features").fit(
-        frame.repartition(3)).pca)
+    assert_same(
+        PCA(k=3, orderCol="features").fit(frame.limit(0).union(frame)).pca,
+        PCA(k=3, orderCol="features").fit(frame.repartition(3)).pca,
+    )
 
 
 def test_fewer_rows_than_columns(spark, either_way):
@@ -160,18 +162,21 @@ def test_a_copy_of_a_model_may_have_other_parameters(many):
     assert numpy.allclose(numpy.array(row.other) - numpy.array(row.pca), shift, atol=1e-5)
 
 
-@pytest.mark.parametrize("make_it, words", [
-    (lambda f: PCA(k=0), "number of components"),
-    (lambda f: PCA(k=1.5), "number of components"),
-    (lambda f: PCA(outputType="list"), "must be one of"),
-    (lambda f: PCA(inputCol="nothing").fit(f), "no column 'nothing'"),
-    (lambda f: PCA(orderCol="nothing").fit(f), "no column 'nothing'"),
-    (lambda f: PCA(inputCol="path").fit(f), "must hold vectors"),
-    (lambda f: PCA(k=13).fit(f), "13"),
-    (lambda f: PCA().fit(f.limit(1)), "at least two vectors"),
-    (lambda f: PCAModel(coulis.PCA(2).fit(make(9, 5)))._set(outputCol="path").transform(f), "exists already"),
-    (lambda f: PCAModel(coulis.PCA(2).fit(make(9, 5))).transform(f).collect(), "12 numbers"),
-])
+@pytest.mark.parametrize(
+    "make_it, words",
+    [
+        (lambda f: PCA(k=0), "number of components"),
+        (lambda f: PCA(k=1.5), "number of components"),
+        (lambda f: PCA(outputType="list"), "must be one of"),
+        (lambda f: PCA(inputCol="nothing").fit(f), "no column 'nothing'"),
+        (lambda f: PCA(orderCol="nothing").fit(f), "no column 'nothing'"),
+        (lambda f: PCA(inputCol="path").fit(f), "must hold vectors"),
+        (lambda f: PCA(k=13).fit(f), "13"),
+        (lambda f: PCA().fit(f.limit(1)), "at least two vectors"),
+        (lambda f: PCAModel(coulis.PCA(2).fit(make(9, 5)))._set(outputCol="path").transform(f), "exists already"),
+        (lambda f: PCAModel(coulis.PCA(2).fit(make(9, 5))).transform(f).collect(), "12 numbers"),
+    ],
+)
 def test_what_cannot_be_is_a_sentence(many, make_it, words):
     with pytest.raises(Exception) as caught:
         make_it(many[0].where("features is not null"))

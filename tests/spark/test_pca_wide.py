@@ -66,8 +66,9 @@ def test_tasks_that_fail_are_tried_again(spark, as_if_wide):
 
 def test_few_spans_of_wide_rows(spark, as_if_wide):
     x = make(600, 500)
-    assert_same(PCA(k=5).fit(frame_of(spark, x, [f"{i:04}" for i in range(600)])).pca,
-                coulis.PCA(5, solver="randomized").fit(x))
+    assert_same(
+        PCA(k=5).fit(frame_of(spark, x, [f"{i:04}" for i in range(600)])).pca, coulis.PCA(5, solver="randomized").fit(x)
+    )
 
 
 def test_each_span_has_a_partition_of_its_own(spark):
@@ -102,7 +103,8 @@ def make_spectrum(rows, columns, rank):
                 flat = pyarrow.array((left @ right).astype(numpy.float32).reshape(-1))
                 ends = pyarrow.array(numpy.arange(len(ids) + 1, dtype=numpy.int32) * columns)
                 yield pyarrow.RecordBatch.from_arrays(
-                    [*piece.columns, pyarrow.ListArray.from_arrays(ends, flat)], [*piece.schema.names, "features"])
+                    [*piece.columns, pyarrow.ListArray.from_arrays(ends, flat)], [*piece.schema.names, "features"]
+                )
 
     return work
 

@@ -4,10 +4,13 @@ import pytest
 from conftest import BUCKET
 
 
-@pytest.mark.parametrize("option, value, place, words", [
-    ("fs.s3a.secret.key", "wrong", BUCKET, "AccessDenied.*Forbidden"),
-    (None, None, "coulis-nowhere", "coulis-nowhere"),
-])
+@pytest.mark.parametrize(
+    "option, value, place, words",
+    [
+        ("fs.s3a.secret.key", "wrong", BUCKET, "AccessDenied.*Forbidden"),
+        (None, None, "coulis-nowhere", "coulis-nowhere"),
+    ],
+)
 def test_spark_fails_soon_and_names_the_place(spark, image_folder, option, value, place, words):
     """Without the cache, the next file system is opened with the settings of the moment."""
     hadoop = spark.sparkContext._jsc.hadoopConfiguration()

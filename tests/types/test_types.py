@@ -14,8 +14,15 @@ PROGRAM = pathlib.Path(__file__).with_name("program.py")
 
 def mypy(*arguments, **more):
     environment = {**os.environ, "MYPYPATH": str(ROOT / "python")}
-    done = subprocess.run([sys.executable, "-m", "mypy", *map(str, arguments)], cwd=ROOT, env=environment,
-                          capture_output=True, text=True, check=False, **more)
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", *map(str, arguments)],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        **more,
+    )
     return done.returncode, done.stdout + done.stderr
 
 

@@ -19,15 +19,19 @@ from test_wheel import PROGRAM
 
 LONG = os.environ.get("COULIS_TEST_LONG")
 # The oldest in every run, beside the one that runs the tests; the others with COULIS_TEST_LONG=1.
-VERSIONS = [pytest.param(f"3.{minor}", marks=pytest.mark.skipif(minor != 9 and not LONG, reason="long"))
-            for minor in range(9, 15)]
+VERSIONS = [
+    pytest.param(f"3.{minor}", marks=pytest.mark.skipif(minor != 9 and not LONG, reason="long"))
+    for minor in range(9, 15)
+]
 
 
 def interpreter(version):
     """A Python of this version: in PATH, or one of pyenv's or uv's."""
     name = f"python{version}"
-    places = [*pathlib.Path.home().glob(f".pyenv/versions/{version}.*/bin/{name}"),
-              *pathlib.Path.home().glob(f".local/share/uv/python/cpython-{version}.*/bin/{name}")]
+    places = [
+        *pathlib.Path.home().glob(f".pyenv/versions/{version}.*/bin/{name}"),
+        *pathlib.Path.home().glob(f".local/share/uv/python/cpython-{version}.*/bin/{name}"),
+    ]
     for found in (shutil.which(name), *places):
         if found and subprocess.run([found, "-c", "import venv, ensurepip"], capture_output=True).returncode == 0:
             return found
@@ -63,8 +67,11 @@ def test_nothing_of_one_python_is_in_it(wheel):
             libraries += 1
             file = ELFFile(io.BytesIO(data))  # of the archive's own file, each step back would unpack it anew
             needed = [tag.needed for tag in file.get_section_by_name(".dynamic").iter_tags("DT_NEEDED")]
-            symbols = [symbol.name for symbol in file.get_section_by_name(".dynsym").iter_symbols()
-                       if symbol["st_shndx"] == "SHN_UNDEF"]
+            symbols = [
+                symbol.name
+                for symbol in file.get_section_by_name(".dynsym").iter_symbols()
+                if symbol["st_shndx"] == "SHN_UNDEF"
+            ]
             assert not [library for library in needed if "python" in library.lower()], name
             assert not [symbol for symbol in symbols if re.match(r"_?Py[A-Z_]", symbol)], name
         metadata = archive.read(next(name for name in names if name.endswith(".dist-info/METADATA"))).decode()
@@ -85,8 +92,8 @@ def png(seed, base, width=60, height=40):
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
     return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-        for name, data in chunks)
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks
+    )
 
 
 @pytest.fixture
@@ -102,14 +109,20 @@ def folder(clean_python, tmp_path):
 
 
 # In README.md, ./run makes what is in the wheel, and a table is read by pyarrow, which the wheel does not need.
-@pytest.mark.parametrize("guide, without", [("docs/tutorial.md", []),
-                                            ("README.md", [r"^\./run\b", r"^pip install\b", r"\bpq\b"])])
+@pytest.mark.parametrize(
+    "guide, without", [("docs/tutorial.md", []), ("README.md", [r"^\./run\b", r"^pip install\b", r"\bpq\b"])]
+)
 def test_guides_run_with_nothing_but_the_wheel(guide, without, clean_python, folder):
     packages = run(clean_python, "-m", "pip", "list", "--format=freeze", "--disable-pip-version-check")
     assert {line.split("==")[0] for line in packages.split()} <= {"coulis", "numpy", "pip", "setuptools"}
     words = [word for pattern in without for word in ("--without", pattern)]
-    done = subprocess.run([clean_python, ROOT / "tests" / "python" / "guides.py", *words, ROOT / guide], cwd=folder,
-                          env={"PATH": f"{clean_python.parent}:/usr/bin:/bin"}, capture_output=True, text=True)
+    done = subprocess.run(
+        [clean_python, ROOT / "tests" / "python" / "guides.py", *words, ROOT / guide],
+        cwd=folder,
+        env={"PATH": f"{clean_python.parent}:/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
     assert int(re.search(r"^(\d+) blocks were run$", done.stdout, re.MULTILINE)[1]) >= 4
     assert sys.prefix not in done.stdout

@@ -60,13 +60,31 @@ def emulated(arm64_wheel, tmp_path_factory):
     root = ROOT / "build" / "arm64" / "python"
     run(ROOT / "tools" / "arm64_sysroot.sh", root, "python3", "libssl3", "libgcc-s1", "libstdc++6", "zlib1g")
     (python,) = root.glob("usr/bin/python3.*[0-9]")
-    version = python.name[len("python"):]
+    version = python.name[len("python") :]
     folder = tmp_path_factory.mktemp("arm64")
-    platforms = [word for name in ("manylinux_2_34", "manylinux_2_28", "manylinux_2_27", "manylinux2014")
-                 for word in ("--platform", f"{name}_aarch64")]
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps",
-           "--only-binary", ":all:", "--implementation", "cp", "--python-version", version, *platforms,
-           "--target", folder / "site"]
+    platforms = [
+        word
+        for name in ("manylinux_2_34", "manylinux_2_28", "manylinux_2_27", "manylinux2014")
+        for word in ("--platform", f"{name}_aarch64")
+    ]
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-deps",
+        "--only-binary",
+        ":all:",
+        "--implementation",
+        "cp",
+        "--python-version",
+        version,
+        *platforms,
+        "--target",
+        folder / "site",
+    ]
     run(*pip, "--require-hashes", "-r", pinned_numpy(folder))
     run(*pip, "--no-index", arm64_wheel)
     return ["qemu-aarch64", "-L", root, "-E", f"PYTHONPATH={folder / 'site'}", python], folder / "site"
@@ -95,7 +113,7 @@ def test_same_vectors(emulated, clean_python, tmp_path):
     assert here["pixels"] == there["pixels"]
     for a, b in zip(here["vectors"], there["vectors"]):
         product, squares = sum(x * y for x, y in zip(a, b)), sum(x * x for x in a) * sum(y * y for y in b)
-        assert product / squares ** 0.5 > 0.999999
+        assert product / squares**0.5 > 0.999999
     assert there["components"] == pytest.approx(here["components"], rel=1e-4)
     assert here["version"] == there["version"]
     assert any(path.startswith(str(site / "coulis.libs" / "libavif")) for path in there["loaded"])

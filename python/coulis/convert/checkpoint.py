@@ -4,8 +4,24 @@ from .pickles import Opaque, Tensor
 
 # Where training programs keep the weights; of a run that keeps an average of them, too, that one comes first, as in
 # timm: it is what is evaluated.
-ENTRIES = ("state_dict_ema", "model_ema", "ema_state_dict", "params_ema", "ema", "state_dict", "model_state_dict",
-           "model_state", "model", "net", "network", "module", "weights", "params", "teacher", "student")
+ENTRIES = (
+    "state_dict_ema",
+    "model_ema",
+    "ema_state_dict",
+    "params_ema",
+    "ema",
+    "state_dict",
+    "model_state_dict",
+    "model_state",
+    "model",
+    "net",
+    "network",
+    "module",
+    "weights",
+    "params",
+    "teacher",
+    "student",
+)
 NESTED_MAX = 6  # a checkpoint in a checkpoint has 3
 MODULES_MAX = 100  # modules within modules
 VISITS_MAX = 100_000  # of modules; one that is shared is visited under each of its names
@@ -41,10 +57,11 @@ def tensors(loaded, entry=None):
         found, path = _find(loaded, (), NESTED_MAX, set())
     if not found:
         entries = _entries(loaded)
-        raise ValueError(f"it holds no tensors by name, but {_listed(entries)}; write them with "
-                         "torch.save(model.state_dict(), FILE)" if entries else
-                         "it does not hold a dictionary of tensors; write one with "
-                         "torch.save(model.state_dict(), FILE)")
+        raise ValueError(
+            f"it holds no tensors by name, but {_listed(entries)}; write them with torch.save(model.state_dict(), FILE)"
+            if entries
+            else "it does not hold a dictionary of tensors; write one with torch.save(model.state_dict(), FILE)"
+        )
     return found, ".".join(path)
 
 

@@ -88,8 +88,14 @@ def _described(sides, mean, std, resize, factor=255.0):
     numbers = [float(number) for number in (*mean, *std)]
     if len(numbers) != 6 or not all(map(math.isfinite, numbers)) or not all(numbers[3:]):
         raise ValueError("mean and std are not three numbers each")
-    return {"width": sides[1], "height": sides[0], "channels": "RGB", "mean": [n * factor for n in numbers[:3]],
-            "std": [n * factor for n in numbers[3:]], "resize": resize}
+    return {
+        "width": sides[1],
+        "height": sides[0],
+        "channels": "RGB",
+        "mean": [n * factor for n in numbers[:3]],
+        "std": [n * factor for n in numbers[3:]],
+        "resize": resize,
+    }
 
 
 def _hugging_face(given):
@@ -142,5 +148,6 @@ def _open_clip(given):
     filter = how.get("interpolation") or "bicubic"
     if mode not in ("shortest", "squash") or filter not in ("bicubic", "bilinear"):
         raise ValueError(f"its resize_mode {mode!r:.20} or interpolation {filter!r:.20} is not done here")
-    return _described(sides, how["mean"], how["std"], {"size": sides if mode == "squash" else min(sides),
-                                                       "filter": filter})
+    return _described(
+        sides, how["mean"], how["std"], {"size": sides if mode == "squash" else min(sides), "filter": filter}
+    )

@@ -16,21 +16,28 @@ VARIANTS = {
 EPSILON = 1e-6
 _NAMES = {
     "timm": {
-        "stem": ("stem.0", "stem.1"), "down": ("stages.{stage}.downsample.1", "stages.{stage}.downsample.0"),
-        "block": "stages.{stage}.blocks.{block}", "parts": ("conv_dw", "norm", "mlp.fc1", "mlp.fc2", "gamma"),
-        "norm": "head.norm", "head": "head.fc",
+        "stem": ("stem.0", "stem.1"),
+        "down": ("stages.{stage}.downsample.1", "stages.{stage}.downsample.0"),
+        "block": "stages.{stage}.blocks.{block}",
+        "parts": ("conv_dw", "norm", "mlp.fc1", "mlp.fc2", "gamma"),
+        "norm": "head.norm",
+        "head": "head.fc",
     },
     "torchvision": {
-        "stem": ("features.0.0", "features.0.1"), "down": ("features.{even}.1", "features.{even}.0"),
-        "block": "features.{odd}.{block}", "parts": ("block.0", "block.2", "block.3", "block.5", "layer_scale"),
-        "norm": "classifier.0", "head": "classifier.2",
+        "stem": ("features.0.0", "features.0.1"),
+        "down": ("features.{even}.1", "features.{even}.0"),
+        "block": "features.{odd}.{block}",
+        "parts": ("block.0", "block.2", "block.3", "block.5", "layer_scale"),
+        "norm": "classifier.0",
+        "head": "classifier.2",
     },
     "transformers": {
         "stem": ("embeddings.patch_embeddings", "embeddings.layernorm"),
         "down": ("encoder.stages.{stage}.downsampling_layer.1", "encoder.stages.{stage}.downsampling_layer.0"),
         "block": "encoder.stages.{stage}.layers.{block}",
         "parts": ("dwconv", "layernorm", "pwconv1", "pwconv2", "layer_scale_parameter"),
-        "norm": "layernorm", "head": "classifier",
+        "norm": "layernorm",
+        "head": "classifier",
     },
 }
 STYLES = tuple(_NAMES)
@@ -66,7 +73,8 @@ def build(variant, classes=1000, style="timm"):
         for block in range(blocks):
             name, start = f"stage{stage}.{block}", node
             depthwise, normalise, widen, narrow, scale = (
-                f"{own['block'].format(block=block, **where)}.{part}" for part in own["parts"])
+                f"{own['block'].format(block=block, **where)}.{part}" for part in own["parts"]
+            )
             node = conv(f"{name}.depthwise", node, depthwise, channels, 7, 1, padding=[3] * 4, groups=channels)
             node = norm(f"{name}.norm", node, normalise)
             node = placed(graph.dense(f"{name}.widen", node, 4 * channels), widen)
@@ -77,8 +85,9 @@ def build(variant, classes=1000, style="timm"):
             node = graph.add(f"{name}.add", "add", [node, start])
     node = graph.add("mean", "global_average_pool", [node])
     # transformers takes the epsilon of its configuration, 1e-12, for the last norm alone.
-    node = placed(graph.layer_norm("pool", node, 1e-12 if style == "transformers" else EPSILON), own["norm"],
-                  ("scale", "shift"))
+    node = placed(
+        graph.layer_norm("pool", node, 1e-12 if style == "transformers" else EPSILON), own["norm"], ("scale", "shift")
+    )
     if classes:
         placed(graph.dense("head", node, classes), own["head"])
     return graph.nodes, names

@@ -94,8 +94,10 @@ def build(variant, classes=1000):
 def _block_names(block, timm, expands):
     """Names of convolution and normalisation of the three layers of a block."""
     if not timm:
-        return tuple((f"{block}._{part}_conv", f"{block}._bn{index}")
-                     for index, part in enumerate(("expand", "depthwise", "project")))
+        return tuple(
+            (f"{block}._{part}_conv", f"{block}._bn{index}")
+            for index, part in enumerate(("expand", "depthwise", "project"))
+        )
     parts = ("conv_pw", "conv_dw", "conv_pwl") if expands else (None, "conv_dw", "conv_pw")
     return tuple((f"{block}.{part}", f"{block}.bn{index + expands}") for index, part in enumerate(parts))
 

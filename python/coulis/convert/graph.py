@@ -63,9 +63,7 @@ class Graph:
 
     def layer_norm(self, name, source, epsilon):
         """Layer normalisation over the channels of each token or pixel."""
-        return self.add(
-            name, "layer_norm", [source], scale=f"{name}.scale", shift=f"{name}.shift", epsilon=epsilon
-        )
+        return self.add(name, "layer_norm", [source], scale=f"{name}.scale", shift=f"{name}.shift", epsilon=epsilon)
 
     def tokens(self, name, source, before=0, position=True):
         """The pixels of a map as tokens, after `before` tokens of their own; `position`: with position embeddings."""

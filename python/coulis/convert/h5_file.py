@@ -41,8 +41,10 @@ def read(data, name="the file"):
     try:
         with h5py.File(BytesIO(data), "r") as file:
             if "layers" in file and "model_weights" not in file:
-                raise ValueError("it is of Keras 3's .weights.h5 kind, which names no layers; load it in Keras and "
-                                 "write the model with model.save('model.h5')")
+                raise ValueError(
+                    "it is of Keras 3's .weights.h5 kind, which names no layers; load it in Keras and "
+                    "write the model with model.save('model.h5')"
+                )
             return _Walk(h5py, len(data)).tensors(file)
     except ValueError as error:
         raise ValueError(f"{name} cannot be read as Keras' weights: {error}") from None
@@ -95,14 +97,17 @@ def rescaling(text, name="the file"):
         elif kind not in BEFORE and not kind.startswith("Random"):
             other = other or kind
     if other or len(found) > 1:
-        raise ValueError(f"{name}: it has a layer {other or 'Rescaling more than once'} in front of the network, which "
-                         "is not read from a file of this kind; export it as ONNX")
+        raise ValueError(
+            f"{name}: it has a layer {other or 'Rescaling more than once'} in front of the network, which "
+            "is not read from a file of this kind; export it as ONNX"
+        )
     if not found:
         return None
     numbers = [found[0].get("scale", 1.0), found[0].get("offset", 0.0)]
     if not all(type(number) in (int, float) and math.isfinite(number) for number in numbers) or numbers[0] == 0:
-        raise ValueError(f"{name}: its layer Rescaling has factors for each channel, which are not read; export it "
-                         "as ONNX")
+        raise ValueError(
+            f"{name}: its layer Rescaling has factors for each channel, which are not read; export it as ONNX"
+        )
     return tuple(map(float, numbers))
 
 
@@ -115,8 +120,7 @@ def _layers(config, depth):
 
 
 def numbered(data, name="the file"):
-    """Of a model.weights.h5 of Keras 3: (path of groups, tensors in order, the layer's own name or None) of each layer.
-    """
+    """Of a model.weights.h5 of Keras 3: (path of groups, tensors, the layer's own name or None) of each layer."""
     try:
         import h5py
     except ImportError:
@@ -130,8 +134,10 @@ def numbered(data, name="the file"):
                 *groups, last, number = path.split("/")
                 if last == "vars" and number.isdigit():
                     places.setdefault(tuple(groups), {})[int(number)] = values
-            return [(groups, [values[number] for number in sorted(values)], _own_name(file, groups))
-                    for groups, values in places.items()]
+            return [
+                (groups, [values[number] for number in sorted(values)], _own_name(file, groups))
+                for groups, values in places.items()
+            ]
     except ValueError as error:
         raise ValueError(f"{name} cannot be read as Keras' weights: {error}") from None
     except (OSError, RuntimeError, KeyError, TypeError, UnicodeError, OverflowError, AttributeError) as error:
@@ -174,7 +180,7 @@ class _Walk:
             if kind is self.h5py.Group:
                 self.group(group[key], (*path, key))
             elif kind is self.h5py.Dataset:
-                self.dataset(group[key], place, (*path, key)[0 if self.whole else -2:])
+                self.dataset(group[key], place, (*path, key)[0 if self.whole else -2 :])
             else:
                 raise ValueError(f"{place} is neither a group nor a dataset")
 

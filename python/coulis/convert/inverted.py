@@ -10,10 +10,24 @@ from .efficientnet_lite import torch_norm
 from .graph import Graph
 
 Net = namedtuple("Net", "stages stem head activation gated epsilon same")
-_MOBILE = ((1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (3, 3, 2, 6, 32), (4, 3, 2, 6, 64), (3, 3, 1, 6, 96), (3, 3, 2, 6, 160),
-           (1, 3, 1, 6, 320))  # repeats, kernel, stride, expansion, channels
-_B0 = ((1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80), (3, 5, 1, 6, 112), (4, 5, 2, 6, 192),
-       (1, 3, 1, 6, 320))
+_MOBILE = (
+    (1, 3, 1, 1, 16),
+    (2, 3, 2, 6, 24),
+    (3, 3, 2, 6, 32),
+    (4, 3, 2, 6, 64),
+    (3, 3, 1, 6, 96),
+    (3, 3, 2, 6, 160),
+    (1, 3, 1, 6, 320),
+)  # repeats, kernel, stride, expansion, channels
+_B0 = (
+    (1, 3, 1, 1, 16),
+    (2, 3, 2, 6, 24),
+    (2, 5, 2, 6, 40),
+    (3, 3, 2, 6, 80),
+    (3, 5, 1, 6, 112),
+    (4, 5, 2, 6, 192),
+    (1, 3, 1, 6, 320),
+)
 # "tf": weights that Google trained in TensorFlow, with its padding and epsilon, as timm has them under tf_.
 VARIANTS = {
     "mobilenet-v2": Net(_MOBILE, 32, 1280, "relu6", False, 1e-5, False),
@@ -59,8 +73,9 @@ def build(variant, classes=1000, style="torchvision"):
     timm, blocks = style == "timm", sum(stage[0] for stage in VARIANTS[variant].stages)
 
     def layer(name, source, place, activation=True, *, kernel, **conv):
-        node = graph.conv(f"{name}.conv", source, kernel=kernel, padding="same" if net.same else [kernel // 2] * 4,
-                          **conv)
+        node = graph.conv(
+            f"{name}.conv", source, kernel=kernel, padding="same" if net.same else [kernel // 2] * 4, **conv
+        )
         names[f"{node}.weight"] = f"{place[0]}.weight"
         node = graph.batch_norm(f"{name}.norm", node, net.epsilon)
         names.update(torch_norm(node, place[1]))
@@ -72,8 +87,11 @@ def build(variant, classes=1000, style="torchvision"):
         return node
 
     last = len(net.stages) + 1 if net.gated else blocks + 1
-    stem, head = ((("conv_stem", "bn1"), ("conv_head", "bn2")) if timm else
-                  (("features.0.0", "features.0.1"), (f"features.{last}.0", f"features.{last}.1")))
+    stem, head = (
+        (("conv_stem", "bn1"), ("conv_head", "bn2"))
+        if timm
+        else (("features.0.0", "features.0.1"), (f"features.{last}.0", f"features.{last}.1"))
+    )
     node, channels, number = layer("stem", "image", stem, channels=net.stem, kernel=3, stride=2), net.stem, 0
     for stage, (repeats, kernel, stride, expansion, out) in enumerate(net.stages):
         for repeat in range(repeats):
@@ -82,8 +100,9 @@ def build(variant, classes=1000, style="torchvision"):
             step = stride if repeat == 0 else 1
             if expansion > 1:
                 node = layer(f"{name}.expand", node, layers[0], channels=inner, kernel=1)
-            node = layer(f"{name}.depthwise", node, layers[-2], channels=inner, kernel=kernel, stride=step,
-                         groups=inner)
+            node = layer(
+                f"{name}.depthwise", node, layers[-2], channels=inner, kernel=kernel, stride=step, groups=inner
+            )
             if net.gated:
                 side = graph.add(f"{name}.squeeze", "global_average_pool", [node])
                 side = dense(f"{name}.reduce", side, gate[0], max(1, channels // 4))

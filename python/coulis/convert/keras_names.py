@@ -22,7 +22,7 @@ def _layer(name):
 
 def _part(layer, name):
     if name.startswith(layer + "_"):
-        name = re.sub(r"_\d+$", "", name[len(layer) + 1:])
+        name = re.sub(r"_\d+$", "", name[len(layer) + 1 :])
     return _PARTS.get(name, name)
 
 

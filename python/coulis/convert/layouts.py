@@ -47,8 +47,11 @@ def styles(chosen):
 
 def _classifier(chosen, style):
     family = FAMILIES[chosen["family"]]
-    return family.classifier(chosen["variant"], style) if hasattr(family, "STYLES") else family.classifier(
-        chosen["variant"])
+    return (
+        family.classifier(chosen["variant"], style)
+        if hasattr(family, "STYLES")
+        else family.classifier(chosen["variant"])
+    )
 
 
 def _sources(name):
@@ -79,15 +82,20 @@ def fit(chosen, state, style=None, prefix="", notes=None):
     family, keras = FAMILIES[chosen["family"]], chosen["from"] == "keras"
     style = style or styles(chosen)[0]
     notes = [] if notes is None else notes
-    inside = {name[len(prefix):]: values for name, values in state.items() if name.startswith(prefix)}
+    inside = {name[len(prefix) :]: values for name, values in state.items() if name.startswith(prefix)}
     if hasattr(family, "arrange"):
         inside = family.arrange(inside, notes)
     inside = {name: values for name, values in inside.items() if values.ndim and values.dtype.kind == "f"}
     classifier, bare = _classifier(chosen, style), build(chosen, 0, style)[1].values()
     if prefix:  # transformers has the network under a prefix and the classifier beside it
         root = classifier.split(".")[0] + "."
-        inside.update({name: values for name, values in state.items()
-                       if name.startswith(root) and name not in inside and values.ndim})
+        inside.update(
+            {
+                name: values
+                for name, values in state.items()
+                if name.startswith(root) and name not in inside and values.ndim
+            }
+        )
     inside, classes = _head(classifier, {source for name in bare for source in _sources(name)}, inside, keras, notes)
     nodes, names = build(chosen, classes, style)
     description = describe(chosen, nodes)
@@ -118,8 +126,11 @@ def _head(classifier, others, state, keras, notes):
     """
     weight, bias = ("/kernel", "/bias") if keras else (".weight", ".bias")
     root = classifier.split(".")[0]
-    head = {name: values for name, values in state.items()
-            if name.startswith((root + ".", root + "/")) and name not in others}
+    head = {
+        name: values
+        for name, values in state.items()
+        if name.startswith((root + ".", root + "/")) and name not in others
+    }
     if classifier + weight in head and (classifier + bias in head or "." in classifier):
         values = head[classifier + weight]
         more = [name for name in head if not name.startswith(classifier) and "." not in classifier]
@@ -134,8 +145,9 @@ def _head(classifier, others, state, keras, notes):
         if set(head) == {own + weight, own + bias}:
             rest.update({classifier + weight: head[own + weight], classifier + bias: head[own + bias]})
             return rest, head[own + weight].shape[1 if keras else 0]
-    notes.append("left out: the classifier, which is not a single layer with a bias "
-                 f"({', '.join(sorted(head)[:3])} ...)")
+    notes.append(
+        f"left out: the classifier, which is not a single layer with a bias ({', '.join(sorted(head)[:3])} ...)"
+    )
     return rest, 0
 
 
@@ -156,8 +168,10 @@ def tensor(name, shape, state, prefix, keras):
     else:
         made = _as_ours(found[0], len(shape), keras)
     if made.shape != shape:
-        raise ValueError(f"the tensor {prefix}{source} should be float32 {_text(shape)}, but is {found[0].dtype} "
-                         f"{_text(found[0].shape)}")
+        raise ValueError(
+            f"the tensor {prefix}{source} should be float32 {_text(shape)}, but is {found[0].dtype} "
+            f"{_text(found[0].shape)}"
+        )
     return made.astype("<f4")
 
 
@@ -201,12 +215,17 @@ def _overlap(chosen, style, state, prefixes):
     sources = {source for name in names.values() for source in _sources(name)}
     best = (0.0, 0, len(sources), "")
     for prefix in prefixes:
-        there = sum(prefix + source in state and sizes.get(source, state[prefix + source].size)
-                    == state[prefix + source].size for source in sources)
+        there = sum(
+            prefix + source in state and sizes.get(source, state[prefix + source].size) == state[prefix + source].size
+            for source in sources
+        )
         if there:
             inside = sum(name.startswith(prefix) for name in state)
-            best = max(best, (there / (len(sources) + inside - there), there, len(sources), prefix),
-                       key=lambda found: (found[0], -len(found[3])))
+            best = max(
+                best,
+                (there / (len(sources) + inside - there), there, len(sources), prefix),
+                key=lambda found: (found[0], -len(found[3])),
+            )
     return best
 
 
@@ -262,23 +281,33 @@ def choose(state, kind, published=lambda chosen: False, layout=None, notes=None,
     if told:
         notes = None
     # Recipes of one graph that prepare images alike differ in nothing but where their weights come from.
-    same = {str([place.chosen[key] for key in ("family", "variant", "input")] + [place.chosen.get("resize")]): place
-            for place in reversed(list(alike.values()))}
+    same = {
+        str([place.chosen[key] for key in ("family", "variant", "input")] + [place.chosen.get("resize")]): place
+        for place in reversed(list(alike.values()))
+    }
     if len(same) == 1 and alike:
         alike = dict([next(iter(alike.items()))])
     if len(alike) == 1:
         (found,) = alike.values()
         if notes is not None and layout is None:
-            notes.append(f"taken for {found.chosen['name']}; names and shapes of tensors do not tell another stride or "
-                         "activation (--layout names the network)")
+            notes.append(
+                f"taken for {found.chosen['name']}; names and shapes of tensors do not tell another stride or "
+                "activation (--layout names the network)"
+            )
         return found
     if alike:
         names = sorted(alike, key=recipe.names().index)
-        raise ValueError("its tensors fit several layouts, which differ in padding, in an activation or in how images "
-                         f"are prepared; say --layout with one of {', '.join(names)}")
+        raise ValueError(
+            "its tensors fit several layouts, which differ in padding, in an activation or in how images "
+            f"are prepared; say --layout with one of {', '.join(names)}"
+        )
     likeness, there, count, place, reason = max(tried, key=lambda item: item[0])
     if not likeness:
-        raise ValueError("its tensors have none of the names of a known layout ('coulis models get' lists them); it "
-                         f"begins with {', '.join(list(state)[:3])}. Any other network comes in as ONNX")
-    raise ValueError(f"its tensors fit no known layout. The nearest is {place.chosen['name']}, of which it has {there} "
-                     f"of {count} tensors: {reason}. Any other network comes in as ONNX")
+        raise ValueError(
+            "its tensors have none of the names of a known layout ('coulis models get' lists them); it "
+            f"begins with {', '.join(list(state)[:3])}. Any other network comes in as ONNX"
+        )
+    raise ValueError(
+        f"its tensors fit no known layout. The nearest is {place.chosen['name']}, of which it has {there} "
+        f"of {count} tensors: {reason}. Any other network comes in as ONNX"
+    )

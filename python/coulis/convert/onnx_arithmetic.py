@@ -71,8 +71,13 @@ def loose_arithmetic(c, op, first, second):
     if not all(isinstance(given, (Value, Loose)) for given in (first, second)):
         return None
     first, second = (Loose.of(given, c.builder.batch) for given in (first, second))
-    if first.axes != second.axes or first.map.size != second.map.size or first.first or second.first or (
-            first.scores or second.scores):
+    if (
+        first.axes != second.axes
+        or first.map.size != second.map.size
+        or first.first
+        or second.first
+        or (first.scores or second.scores)
+    ):
         return None
     return first.with_map(c.emit(op, [first.map, second.map], first.map.size)).settled()
 
@@ -138,8 +143,11 @@ def power(c):
     if exponent is None or not 0 < exponent <= FIELD_MAX:
         raise Refused(f"its exponent {exponent} is not positive")
     made = c.builder.producer(value.map)
-    if made is None or not (made["op"] in ("relu", "relu6", "sigmoid", "power", "softmax") or made.get("low", -1) >= 0
-                            or _of_positive(c, made)):
+    if made is None or not (
+        made["op"] in ("relu", "relu6", "sigmoid", "power", "softmax")
+        or made.get("low", -1) >= 0
+        or _of_positive(c, made)
+    ):
         return onnx_formulas.power(c, exponent)
     return c.same_size("power", value, exponent=exponent)
 
@@ -147,8 +155,11 @@ def power(c):
 def _of_positive(c, made):
     """Whether a pooling's input has no negative numbers."""
     source = c.builder.producer(Map(made["inputs"][0], c.builder.sizes[made["inputs"][0]]))
-    return made["op"] in ("global_average_pool", "global_max_pool") and source is not None and (
-        source["op"] in ("relu", "relu6", "power") or source.get("low", -1) >= 0)
+    return (
+        made["op"] in ("global_average_pool", "global_max_pool")
+        and source is not None
+        and (source["op"] in ("relu", "relu6", "power") or source.get("low", -1) >= 0)
+    )
 
 
 def gelu(c):
@@ -167,8 +178,11 @@ def layer_normalization(c):
         if c.constant(place, what) is not None:
             parts[what] = Loose.of(value, c.builder.batch).over_channels(c.constant(place, what))
     loose = Loose.of(value, c.builder.batch)
-    if None in [None if part is None else 1 for part in parts.values()] or loose.first or (
-            loose.shape[-1] != loose.map.size[CHANNEL]):
+    if (
+        None in [None if part is None else 1 for part in parts.values()]
+        or loose.first
+        or (loose.shape[-1] != loose.map.size[CHANNEL])
+    ):
         raise Refused("it is not over the channels")
     return c.same_size("layer_norm", value, parts, epsilon=c.number("epsilon", 1e-5))
 

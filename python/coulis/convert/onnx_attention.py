@@ -85,8 +85,12 @@ def _heads(lead, each, other_lead, other_each):
         raise Refused("its inputs are not queries and keys of the same heads")
     parts = [way for way in ways if isinstance(way, Part)]
     length = each[0].length if each else 1
-    if set(ways) - {BATCH, *parts} or len(parts) > 1 or (each and each[0].stride != 1) or (
-            parts and parts[0].stride != length):
+    if (
+        set(ways) - {BATCH, *parts}
+        or len(parts) > 1
+        or (each and each[0].stride != 1)
+        or (parts and parts[0].stride != length)
+    ):
         raise Refused("its heads are not channels one after another")
     return parts[0].length if parts else 1
 
@@ -158,15 +162,15 @@ class _Rows:
         if channels > value.map.size[CHANNEL] - value.first:
             raise Refused("its queries, keys and values are not of the same length")
         self.builder, map, first = builder, value.map, value.first
-        self.scale = numpy.ones(channels) if map.scale is None else map.scale[first:first + channels].copy()
-        self.shift = numpy.zeros(channels) if map.scale is None else map.shift[first:first + channels].copy()
+        self.scale = numpy.ones(channels) if map.scale is None else map.scale[first : first + channels].copy()
+        self.shift = numpy.zeros(channels) if map.scale is None else map.shift[first : first + channels].copy()
         source = builder.node(map.source)
         while source and source["op"] in ("slice", "batch_norm"):
             inner = source["inputs"][0]
             if source["op"] == "slice":
                 first += source["first"]
             else:  # a factor and a summand that had to be written: its mean is 0 and its variance 1
-                scale, shift = (builder.tensors[source[part]][first:first + channels] for part in ("scale", "shift"))
+                scale, shift = (builder.tensors[source[part]][first : first + channels] for part in ("scale", "shift"))
                 self.shift += self.scale * shift
                 self.scale *= scale
             source = builder.node(inner) or {"name": inner, "op": ""}
@@ -196,8 +200,9 @@ class _Rows:
         size = (*c.builder.sizes[self.source["name"]][:2], self.channels)
         name = self.source["name"]
         if self.channels != c.builder.sizes[name][CHANNEL]:
-            name = c.builder.emit(f"{c.name}.part", "slice", [name], size, first=self.first,
-                                  channels=self.channels).source
+            name = c.builder.emit(
+                f"{c.name}.part", "slice", [name], size, first=self.first, channels=self.channels
+            ).source
         map = c.builder.affine(f"{c.name}.affine", Map(name, size), self.scale, self.shift)
         return c.builder.written(map)
 
@@ -206,8 +211,13 @@ def _joined(c, parts, name):
     """One map of all parts: one dense layer with their rows where they read the same, else their channels joined."""
     builder, first = c.builder, parts[0]
     count = sum(part.channels for part in parts)
-    whole = all(part.source is first.source and part.first == place * first.channels and (part.scale == 1).all()
-                and not part.shift.any() for place, part in enumerate(parts))
+    whole = all(
+        part.source is first.source
+        and part.first == place * first.channels
+        and (part.scale == 1).all()
+        and not part.shift.any()
+        for place, part in enumerate(parts)
+    )
     if whole and builder.sizes[first.source["name"]][CHANNEL] == count:
         return Map(first.source["name"], builder.sizes[first.source["name"]])
     if all(part.reads == first.reads for part in parts) and first.reads[0]:

@@ -161,8 +161,13 @@ def _reduce(function):
 
 def _matmul(inputs, attributes, opset):
     first, second = inputs
-    _limited([*numpy.broadcast_shapes(first.shape[:-2], second.shape[:-2]), first.shape[-2] if first.ndim > 1 else 1,
-              second.shape[-1]])
+    _limited(
+        [
+            *numpy.broadcast_shapes(first.shape[:-2], second.shape[:-2]),
+            first.shape[-2] if first.ndim > 1 else 1,
+            second.shape[-1],
+        ]
+    )
     return numpy.matmul(first.astype(numpy.float64), second).astype(first.dtype)
 
 

@@ -32,8 +32,12 @@ def find(model, builder, options, outputs):
     end = written[0]
     pooled = found.get("pooled")
     scores = _dense(by_name, builder, _scores(by_name, end))
-    if not pooled and end in by_name and builder.sizes[end][:2] == (1, 1) and (
-            not scores or _projects(by_name, builder, scores)):
+    if (
+        not pooled
+        and end in by_name
+        and builder.sizes[end][:2] == (1, 1)
+        and (not scores or _projects(by_name, builder, scores))
+    ):
         pooled = end  # what the graph gives is a vector, and no classifier made it
     pooled = pooled or _last_pooling(builder, end) or _token(by_name, builder, scores)
     if "map" not in found:
@@ -160,8 +164,11 @@ def _token(by_name, builder, scores):
         if by_name[name]["op"] == "dense":
             break
     start, node = name, by_name[name]
-    while node and builder.sizes[node["name"]][:2] == (1, 1) and node["op"] in ("layer_norm", "batch_norm", "dense",
-                                                                              "tanh", "take", "attention_pool"):
+    while (
+        node
+        and builder.sizes[node["name"]][:2] == (1, 1)
+        and node["op"] in ("layer_norm", "batch_norm", "dense", "tanh", "take", "attention_pool")
+    ):
         if node["op"] in ("take", "attention_pool"):
             return start
         node = by_name.get(node["inputs"][0])

@@ -63,8 +63,10 @@ class Formula:
     @property
     def described(self):
         """What a sentence says of it."""
-        return (f"what {self.made} made: a formula that is none of those known here, as layer norms and GELUs are, or "
-                "a power of what may be negative")
+        return (
+            f"what {self.made} made: a formula that is none of those known here, as layer norms and GELUs are, or "
+            "a power of what may be negative"
+        )
 
     def whole(self, builder, name):
         """The Value of a square; None for anything else."""
@@ -72,7 +74,7 @@ class Formula:
         square, twice = (self.terms.get(key, numpy.zeros(count)) for key in ((X, X), (X,)))
         if set(self.terms) - {(X, X), (X,), ()} or not (square > 0).all():
             return None
-        scale = square ** 0.5
+        scale = square**0.5
         root = self.like({(X,): scale, (): twice / scale / 2})
         if not self.near(root.times(root)):
             return None
@@ -110,8 +112,15 @@ class Formula:
 
     def function(self, kind, number=None):
         """A function of this sum."""
-        key = (kind, number, tuple(sorted(((tuple(map(_order, key)), factor.astype("<f4").tobytes())
-                                           for key, factor in self.terms.items()))))
+        key = (
+            kind,
+            number,
+            tuple(
+                sorted(
+                    ((tuple(map(_order, key)), factor.astype("<f4").tobytes()) for key, factor in self.terms.items())
+                )
+            ),
+        )
         if key not in self.functions:
             self.functions[key] = Function(kind, self, number)
         return self.like({(self.functions[key],): numpy.ones(self.value.map.size[CHANNEL])})
@@ -180,8 +189,9 @@ def _as_multiple(formula, whole, key):
 
 def _small(rest, formula):
     """Whether nothing but rounding is left beside the constant."""
-    return all((abs(factor) <= NEAR * abs(formula.terms.get(key, 0.0))).all()
-               for key, factor in rest.terms.items() if key)
+    return all(
+        (abs(factor) <= NEAR * abs(formula.terms.get(key, 0.0))).all() for key, factor in rest.terms.items() if key
+    )
 
 
 def _gelu(c, formula, function, form):
@@ -197,7 +207,7 @@ def _gelu(c, formula, function, form):
     if form == "erf":
         if set(inner) - {(X,), ()} or (X,) not in inner:
             return None
-        scale = inner[X,] * 2 ** 0.5
+        scale = inner[X,] * 2**0.5
     else:
         if (X, X, X) not in inner:
             return None
@@ -206,7 +216,7 @@ def _gelu(c, formula, function, form):
     shift = y.get((function,), numpy.zeros(size)) * scale / y[product]
     x = formula.like({(X,): scale, (): shift})
     if form == "erf":
-        wanted = x.times(x.like({(): numpy.full(size, 0.5 ** 0.5)}))
+        wanted = x.times(x.like({(): numpy.full(size, 0.5**0.5)}))
     else:
         cube = x.power(3)
         wanted = x.plus(cube.times(cube.like({(): numpy.full(size, 0.044715)})))
@@ -268,9 +278,12 @@ def _response(c, formula, function):
         return None
     product, ones = tuple(sorted((X, length, function), key=_order)), numpy.ones(size)
     plain = {key: factor for key, factor in formula.terms.items() if key not in (product, ())}
-    if (product not in formula.terms or not formula.like(plain).near(formula.like({(X,): ones}))
-            or not function.inner.near(formula.like({(means[0],): ones, (): epsilon * ones}))
-            or not length.inner.near(formula.like({(X, X): ones}))):
+    if (
+        product not in formula.terms
+        or not formula.like(plain).near(formula.like({(X,): ones}))
+        or not function.inner.near(formula.like({(means[0],): ones, (): epsilon * ones}))
+        or not length.inner.near(formula.like({(X, X): ones}))
+    ):
         return None
     tensors = {"scale": formula.terms[product], "shift": formula.terms.get((), 0 * ones)}
     value = formula.value
@@ -308,8 +321,11 @@ def _length(c, formula, function):
     return _affine(c, made, *found)
 
 
-_KNOWN = {"erf": lambda c, formula, function: _gelu(c, formula, function, "erf"),
-          "tanh": lambda c, formula, function: _gelu(c, formula, function, "tanh"), "power": _layer_norm}
+_KNOWN = {
+    "erf": lambda c, formula, function: _gelu(c, formula, function, "erf"),
+    "tanh": lambda c, formula, function: _gelu(c, formula, function, "tanh"),
+    "power": _layer_norm,
+}
 
 
 # ---- operators -----------------------------------------------------------------------------------
@@ -331,8 +347,9 @@ def arithmetic(c, op, first, second):
         if isinstance(given, numpy.ndarray):
             pair[place] = take(c, pair[1 - place]).constant(given)
             if pair[place] is None:
-                raise Refused(f"its constant of shape {list(given.shape)} is neither one number nor one for each "
-                              "channel")
+                raise Refused(
+                    f"its constant of shape {list(given.shape)} is neither one number nor one for each channel"
+                )
         else:
             pair[place] = take(c, given)
     first, second = pair

@@ -206,8 +206,11 @@ def _finish(model, builder, name, features, options):
                 "sha256": model.sha256,
             },
             "input": {"width": builder.sizes["image"][1], "height": builder.sizes["image"][0], **preprocessing},
-            **({"resize": options.resize[0]} if options.resize and options.resize[1:] == builder.sizes["image"][:2]
-               else {}),
+            **(
+                {"resize": options.resize[0]}
+                if options.resize and options.resize[1:] == builder.sizes["image"][:2]
+                else {}
+            ),
             "features": features,
         },
         nodes,
@@ -239,8 +242,10 @@ def _join_biases(builder, nodes, features):
             renamed[node["name"]] = source["name"]
         elif node["op"] == "batch_norm" and source and source["op"] == "layer_norm" and count[source["name"]] == 1:
             scale, shift = (builder.tensors[node[part]].astype(numpy.float64) for part in ("scale", "shift"))
-            own = [builder.tensors[source[part]] if part in source else default
-                   for part, default in (("scale", 1.0), ("shift", 0.0))]
+            own = [
+                builder.tensors[source[part]] if part in source else default
+                for part, default in (("scale", 1.0), ("shift", 0.0))
+            ]
             for part, values in (("scale", own[0] * scale), ("shift", own[1] * scale + shift)):
                 source[part] = f"{source['name']}.{part}"
                 builder.tensors[source[part]] = values.astype("<f4")

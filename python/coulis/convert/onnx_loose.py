@@ -152,14 +152,14 @@ class Loose:
         if len(ways) > 1 or ways and not isinstance(ways[0], Part):
             return None
         first = self.first + (ways[0].stride * number if ways else 0)
-        return self.with_axes([*self.axes[:axis], *([()] if keep else []), *self.axes[axis + 1:]], first)
+        return self.with_axes([*self.axes[:axis], *([()] if keep else []), *self.axes[axis + 1 :]], first)
 
     def ranged(self, axis, numbers):
         """Neighbours along an axis of channels; None where the axis, or what is taken, is something else."""
         ways, first = self.axes[axis], numbers[0]
         if len(ways) != 1 or not isinstance(ways[0], Part) or list(numbers) != list(range(first, first + len(numbers))):
             return None
-        axes = [*self.axes[:axis], (Part(ways[0].stride, len(numbers)),), *self.axes[axis + 1:]]
+        axes = [*self.axes[:axis], (Part(ways[0].stride, len(numbers)),), *self.axes[axis + 1 :]]
         return self.with_axes(axes, self.first + ways[0].stride * first)
 
     def whole(self, builder, name):
@@ -172,10 +172,15 @@ class Loose:
         height, width, _ = self.map.size
         if len(parts) == 1 and parts[0].stride == 1:
             count = parts[0].length
-            map = builder.emit(name, "slice", [builder.written(self.map)], (height, width, count), first=self.first,
-                               channels=count)
-        elif len(parts) == 2 and parts[0].stride == 1 and parts[1].stride == parts[0].length and (
-                prod(part.length for part in parts) == channels):
+            map = builder.emit(
+                name, "slice", [builder.written(self.map)], (height, width, count), first=self.first, channels=count
+            )
+        elif (
+            len(parts) == 2
+            and parts[0].stride == 1
+            and parts[1].stride == parts[0].length
+            and (prod(part.length for part in parts) == channels)
+        ):
             map = builder.emit(name, "shuffle", [builder.written(self.map)], self.map.size, groups=parts[1].length)
         else:
             return None

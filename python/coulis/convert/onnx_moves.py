@@ -184,8 +184,10 @@ def reshaped(c, shape):
     loose = _loose(c)
     found = loose.reshaped(shape)
     if found is None:
-        raise Refused(f"it makes {list(shape)} of {list(loose.shape)}: only whole dimensions, and channels, can be "
-                      "joined or taken apart")
+        raise Refused(
+            f"it makes {list(shape)} of {list(loose.shape)}: only whole dimensions, and channels, can be "
+            "joined or taken apart"
+        )
     return found.settled()
 
 

@@ -6,6 +6,7 @@ from . import onnx_formulas
 from .onnx_graph import Refused
 from .onnx_values import CHANNEL, HEIGHT, WIDTH, Map, Value
 
+
 def pool(kind):
     def work(c):
         value, kernel = c.nchw(), c.attributes.get("kernel_shape")

@@ -8,8 +8,11 @@ from . import positions
 def resize(data, scales, sizes, attributes):
     """`data` interpolated along every dimension whose scale is not 1; ValueError for ways that are not done here."""
     mode = attributes.get("mode", b"nearest").decode()
-    if len(scales) != data.ndim or attributes.get("keep_aspect_ratio_policy", b"stretch") != b"stretch" or (
-            mode not in ("linear", "cubic") or attributes.get("exclude_outside", 0)):
+    if (
+        len(scales) != data.ndim
+        or attributes.get("keep_aspect_ratio_policy", b"stretch") != b"stretch"
+        or (mode not in ("linear", "cubic") or attributes.get("exclude_outside", 0))
+    ):
         raise ValueError(f"its way to resize, {mode}, is not done here")
     a = attributes.get("cubic_coeff_a", -0.75)
     for axis, scale in enumerate(scales):

@@ -16,8 +16,12 @@ def area(map):
 
 def is_sequence(value):
     """Whether the dimensions are (image, pixel or token, channel)."""
-    return isinstance(value, Value) and len(value.axes) == 2 and value.axes[0] == area(value.map) and (
-        value.map.size[CHANNEL] == value.dims[1])
+    return (
+        isinstance(value, Value)
+        and len(value.axes) == 2
+        and value.axes[0] == area(value.map)
+        and (value.map.size[CHANNEL] == value.dims[1])
+    )
 
 
 def _made(c, map):
@@ -73,7 +77,7 @@ def joined(c, axis):
             prefix, position, source = _made(c, made)
             first, count = node["first"], node["count"]
             if first + count <= len(prefix):
-                pieces.append(prefix[first:first + count])
+                pieces.append(prefix[first : first + count])
                 continue
             if not len(prefix) or first > len(prefix) or first + count != made.size[HEIGHT] * made.size[WIDTH]:
                 return None
@@ -97,7 +101,7 @@ def taken(c, value, axis, numbers, keep):
     if list(numbers) != list(range(first, first + count)):
         raise Refused("it takes tokens that are no neighbours")
     map = c.emit("take", [loose.map], (count, 1, loose.map.size[CHANNEL]), first=first, count=count)
-    axes = [*loose.axes[:axis], *([(HEIGHT,) if count > 1 else ()] if keep else []), *loose.axes[axis + 1:]]
+    axes = [*loose.axes[:axis], *([(HEIGHT,) if count > 1 else ()] if keep else []), *loose.axes[axis + 1 :]]
     return Loose(map, loose.batch, axes, loose.first).settled()
 
 

@@ -33,11 +33,59 @@ _TENSORS = ("torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_tensor")
 _PARAMETERS = ("torch._utils._rebuild_parameter", "torch._utils._rebuild_parameter_with_state")
 # Modules that act on the machine. A file that names one was made to do harm; that it cannot do any here is no reason
 # to take its weights.
-_HARMFUL = {"os", "posix", "nt", "sys", "subprocess", "pty", "socket", "shutil", "ctypes", "runpy", "importlib", "code",
-            "codeop", "pickle", "_pickle", "webbrowser", "asyncio", "multiprocessing", "signal", "pip", "commands",
-            "marshal", "bdb", "pdb", "timeit", "cProfile", "profile", "imp", "zipimport", "operator"}
-_BUILTINS = {"set", "frozenset", "slice", "range", "complex", "bytearray", "bytes", "list", "dict", "tuple", "int",
-             "float", "bool", "str", "object", "type", "unicode", "long", "xrange"}
+_HARMFUL = {
+    "os",
+    "posix",
+    "nt",
+    "sys",
+    "subprocess",
+    "pty",
+    "socket",
+    "shutil",
+    "ctypes",
+    "runpy",
+    "importlib",
+    "code",
+    "codeop",
+    "pickle",
+    "_pickle",
+    "webbrowser",
+    "asyncio",
+    "multiprocessing",
+    "signal",
+    "pip",
+    "commands",
+    "marshal",
+    "bdb",
+    "pdb",
+    "timeit",
+    "cProfile",
+    "profile",
+    "imp",
+    "zipimport",
+    "operator",
+}
+_BUILTINS = {
+    "set",
+    "frozenset",
+    "slice",
+    "range",
+    "complex",
+    "bytearray",
+    "bytes",
+    "list",
+    "dict",
+    "tuple",
+    "int",
+    "float",
+    "bool",
+    "str",
+    "object",
+    "type",
+    "unicode",
+    "long",
+    "xrange",
+}
 
 Storage = namedtuple("Storage", "key dtype count")
 Tensor = namedtuple("Tensor", "storage offset shape strides")
@@ -45,12 +93,48 @@ _MARK = object()
 
 _CONSTANTS = {"NONE": lambda: None, "NEWTRUE": lambda: True, "NEWFALSE": lambda: False}
 _EMPTY = {"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple, "EMPTY_SET": list}
-_LITERALS = {"BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8",
-             "BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8", "BINSTRING", "SHORT_BINSTRING"}
+_LITERALS = {
+    "BININT",
+    "BININT1",
+    "BININT2",
+    "LONG1",
+    "BINFLOAT",
+    "BINUNICODE",
+    "SHORT_BINUNICODE",
+    "BINUNICODE8",
+    "BINBYTES",
+    "SHORT_BINBYTES",
+    "BINBYTES8",
+    "BYTEARRAY8",
+    "BINSTRING",
+    "SHORT_BINSTRING",
+}
 _TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
-_OTHERS = {"PROTO", "FRAME", "MARK", "TUPLE", "FROZENSET", "BINPUT", "LONG_BINPUT", "MEMOIZE", "BINGET", "LONG_BINGET",
-           "GLOBAL", "STACK_GLOBAL", "REDUCE", "NEWOBJ", "NEWOBJ_EX", "BINPERSID", "SETITEM", "SETITEMS", "APPEND",
-           "APPENDS", "ADDITEMS", "BUILD", "STOP"}
+_OTHERS = {
+    "PROTO",
+    "FRAME",
+    "MARK",
+    "TUPLE",
+    "FROZENSET",
+    "BINPUT",
+    "LONG_BINPUT",
+    "MEMOIZE",
+    "BINGET",
+    "LONG_BINGET",
+    "GLOBAL",
+    "STACK_GLOBAL",
+    "REDUCE",
+    "NEWOBJ",
+    "NEWOBJ_EX",
+    "BINPERSID",
+    "SETITEM",
+    "SETITEMS",
+    "APPEND",
+    "APPENDS",
+    "ADDITEMS",
+    "BUILD",
+    "STOP",
+}
 _OPCODES = {*_CONSTANTS, *_EMPTY, *_LITERALS, *_TUPLES, *_OTHERS}
 
 

@@ -8,8 +8,13 @@ from .efficientnet_lite import torch_norm
 from .graph import Graph
 
 # variant -> blocks of each stage, and how many times wider a block's output is than its inside
-VARIANTS = {"18": ((2, 2, 2, 2), 1), "34": ((3, 4, 6, 3), 1), "50": ((3, 4, 6, 3), 4), "101": ((3, 4, 23, 3), 4),
-            "152": ((3, 8, 36, 3), 4)}
+VARIANTS = {
+    "18": ((2, 2, 2, 2), 1),
+    "34": ((3, 4, 6, 3), 1),
+    "50": ((3, 4, 6, 3), 4),
+    "101": ((3, 4, 23, 3), 4),
+    "152": ((3, 8, 36, 3), 4),
+}
 EPSILON = 1e-5  # PyTorch's default
 STYLES = ("torchvision", "transformers")  # timm's names are torchvision's
 
@@ -43,8 +48,11 @@ def build(variant, classes=1000, style="torchvision"):
         names.update(torch_norm(node, norm_name))
         return graph.add(f"{name}.relu", "relu", [node]) if activation else node
 
-    stem = ("conv1", "bn1") if style == "torchvision" else (
-        "embedder.embedder.convolution", "embedder.embedder.normalization")
+    stem = (
+        ("conv1", "bn1")
+        if style == "torchvision"
+        else ("embedder.embedder.convolution", "embedder.embedder.normalization")
+    )
     node = layer("stem", "image", *stem, channels=64, kernel=7, stride=2)
     node = graph.add("stem.pool", "max_pool", [node], kernel=[3, 3], stride=[2, 2], padding=[1, 1, 1, 1])
     channels = 64

@@ -64,12 +64,19 @@ def arrange(state, notes):
             others.setdefault(layer, {})[part] = values
     dense = [layer for layer, parts in others.items() if "kernel" in parts and parts["kernel"].ndim == 2]
     # What stands before the network sees three colours, and is not left out.
-    behind = [layer for layer, parts in others.items()
-              if layer in dense and len(parts["kernel"]) > COLOURS_MAX
-              or set(parts) == set(NORM.values()) and parts["gamma"].size > COLOURS_MAX]
+    behind = [
+        layer
+        for layer, parts in others.items()
+        if layer in dense
+        and len(parts["kernel"]) > COLOURS_MAX
+        or set(parts) == set(NORM.values())
+        and parts["gamma"].size > COLOURS_MAX
+    ]
     if len(others) == 1 == len(dense) and len(others[dense[0]]["kernel"]) == EXPANSION * STAGES[-1][0]:
-        return {"predictions/" + name.rpartition("/")[2] if name.rpartition("/")[0] == dense[0] else name: values
-                for name, values in state.items()}
+        return {
+            "predictions/" + name.rpartition("/")[2] if name.rpartition("/")[0] == dense[0] else name: values
+            for name, values in state.items()
+        }
     if not behind or len(behind) != len(others):
         return state
     notes.append(f"left out: {len(behind)} layers behind the network ({', '.join(sorted(behind)[:3])})")

@@ -114,8 +114,10 @@ def parse(data, path):
     except (KeyError, TypeError, AttributeError, UnicodeError, RecursionError, ValueError) as error:
         raise ValueError(f"the header of {path} is damaged: {error}") from None
     if unknown:
-        raise ValueError(f"{path}: the tensor {unknown[0][0]!r:.100} is {unknown[0][1]!r:.20}; what can be read is "
-                         f"{', '.join((*TYPES, BFLOAT16))}")
+        raise ValueError(
+            f"{path}: the tensor {unknown[0][0]!r:.100} is {unknown[0][1]!r:.20}; what can be read is "
+            f"{', '.join((*TYPES, BFLOAT16))}"
+        )
     if start + end != len(data):
         raise ValueError(f"{path} has {len(data) - start - end} bytes that belong to no tensor")
     return {name: tensors[name] for name, *_ in entries}, metadata

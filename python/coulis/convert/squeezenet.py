@@ -40,15 +40,18 @@ def build(variant, classes=1000, size=(224, 224)):
     for place, fire in enumerate(layers, 2):
         if fire is P:
             (below, height), (right, width) = map(_after, sides)
-            node = graph.add(f"pool{place}", "max_pool", [node], kernel=[3, 3], stride=[2, 2],
-                             padding=[0, 0, below, right])
+            node = graph.add(
+                f"pool{place}", "max_pool", [node], kernel=[3, 3], stride=[2, 2], padding=[0, 0, below, right]
+            )
             sides = [height, width]
             continue
         squeezed, wide = fire
         start = f"features.{place}"
         node = layer(f"fire{place}.squeeze", node, f"{start}.squeeze", squeezed, 1, 0)
-        both = [layer(f"fire{place}.expand{kernel}", node, f"{start}.expand{kernel}x{kernel}", wide, kernel,
-                      kernel // 2) for kernel in (1, 3)]
+        both = [
+            layer(f"fire{place}.expand{kernel}", node, f"{start}.expand{kernel}x{kernel}", wide, kernel, kernel // 2)
+            for kernel in (1, 3)
+        ]
         node = graph.add(f"fire{place}", "concat", both)
     graph.add("pool", "global_average_pool", [node])
     if classes:

@@ -24,8 +24,10 @@ def folder():
 def check_name(name):
     """Raise ValueError for what is no name of a network."""
     if not NAME.fullmatch(name):
-        raise ValueError(f"{name!r:.120} is no name for a network: letters, digits, '.', '-' and '_', at most 100 of "
-                         "them, beginning with a letter or digit")
+        raise ValueError(
+            f"{name!r:.120} is no name for a network: letters, digits, '.', '-' and '_', at most 100 of "
+            "them, beginning with a letter or digit"
+        )
 
 
 def path_of(name, where):
@@ -43,8 +45,9 @@ def refuse_existing(name, where, elsewhere=False):
 
         found = list_models().get(name, "")
         if found.endswith(path.suffix):
-            raise ValueError(f"there is a network {name!r} already, {found}: with --overwrite, the new one is taken "
-                             "in its place")
+            raise ValueError(
+                f"there is a network {name!r} already, {found}: with --overwrite, the new one is taken in its place"
+            )
 
 
 @contextlib.contextmanager
@@ -101,5 +104,6 @@ def _check(path):
     except Error as error:
         raise ValueError(f"the converted network is refused: {error}") from None
     if not numpy.isfinite(values).all():
-        raise ValueError("the converted network gives numbers that are not finite: its weights are damaged, or its "
-                         "layout is another")
+        raise ValueError(
+            "the converted network gives numbers that are not finite: its weights are damaged, or its layout is another"
+        )

@@ -22,17 +22,29 @@ _LAYER = "text_model.encoder.layers.{}"
 _TRANSFORMERS = {
     "table": "text_model.embeddings.token_embedding.weight",
     "position": "text_model.embeddings.position_embedding.weight",
-    "n1": f"{_LAYER}.layer_norm1", "qkv": tuple(f"{_LAYER}.self_attn.{part}_proj" for part in "qkv"),
-    "proj": f"{_LAYER}.self_attn.out_proj", "n2": f"{_LAYER}.layer_norm2", "fc1": f"{_LAYER}.mlp.fc1",
-    "fc2": f"{_LAYER}.mlp.fc2", "norm": "text_model.final_layer_norm",
-    "clip": "text_projection.weight", "siglip": "text_model.head",
+    "n1": f"{_LAYER}.layer_norm1",
+    "qkv": tuple(f"{_LAYER}.self_attn.{part}_proj" for part in "qkv"),
+    "proj": f"{_LAYER}.self_attn.out_proj",
+    "n2": f"{_LAYER}.layer_norm2",
+    "fc1": f"{_LAYER}.mlp.fc1",
+    "fc2": f"{_LAYER}.mlp.fc2",
+    "norm": "text_model.final_layer_norm",
+    "clip": "text_projection.weight",
+    "siglip": "text_model.head",
 }
 _BLOCK = "transformer.resblocks.{}"
 _ORIGINAL = {
-    "table": "token_embedding.weight", "position": "positional_embedding",
-    "n1": f"{_BLOCK}.ln_1", "qkv": f"{_BLOCK}.attn.in_proj_", "proj": f"{_BLOCK}.attn.out_proj", "n2": f"{_BLOCK}.ln_2",
-    "fc1": f"{_BLOCK}.mlp.c_fc", "fc2": f"{_BLOCK}.mlp.c_proj", "norm": "ln_final",
-    "clip": "text_projection", "siglip": "text_projection",
+    "table": "token_embedding.weight",
+    "position": "positional_embedding",
+    "n1": f"{_BLOCK}.ln_1",
+    "qkv": f"{_BLOCK}.attn.in_proj_",
+    "proj": f"{_BLOCK}.attn.out_proj",
+    "n2": f"{_BLOCK}.ln_2",
+    "fc1": f"{_BLOCK}.mlp.c_fc",
+    "fc2": f"{_BLOCK}.mlp.c_proj",
+    "norm": "ln_final",
+    "clip": "text_projection",
+    "siglip": "text_projection",
 }
 
 
@@ -79,8 +91,9 @@ def tower(chosen, state):
     first = parts["n1"] + ".weight"
     depth = next(i for i in range(LAYERS_MAX + 1) if prefix + first.format(i) not in state or i == LAYERS_MAX)
     form = net.activation if clip else "tanh" if parts is _TRANSFORMERS else "erf"
-    writer = vit.Writer(net._replace(channels=channels, heads=channels // HEAD, depth=depth), parts,
-                        1e-5 if clip else 1e-6, form)
+    writer = vit.Writer(
+        net._replace(channels=channels, heads=channels // HEAD, depth=depth), parts, 1e-5 if clip else 1e-6, form
+    )
     node = writer.graph.embed("tokens", channels)
     writer.names.update({"tokens.weight": parts["table"], "tokens.position": parts["position"]})
     for index in range(depth):
@@ -94,12 +107,18 @@ def tower(chosen, state):
     else:
         node = writer.graph.add("last", "take", [node], first=tokens - 1, count=1)
         writer.dense("projected", node, "siglip", _shape(state, f"{prefix}{parts['siglip']}.weight", 2)[0])
-    facts = {"name": chosen["name"], "source": chosen["source"], "features": {"projected": "projected",
-             "default": "projected"}, "input": {"tokens": tokens, "vocabulary": vocabulary}}
+    facts = {
+        "name": chosen["name"],
+        "source": chosen["source"],
+        "features": {"projected": "projected", "default": "projected"},
+        "input": {"tokens": tokens, "vocabulary": vocabulary},
+    }
     description = graph.describe(facts, writer.graph.nodes)
-    inside = {name[len(prefix):]: values for name, values in state.items() if name.startswith(prefix)}
-    tensors = {name: layouts.tensor(writer.names[name], shape, inside, prefix, False)
-               for name, shape in graph.shapes(description)[1].items()}
+    inside = {name[len(prefix) :]: values for name, values in state.items() if name.startswith(prefix)}
+    tensors = {
+        name: layouts.tensor(writer.names[name], shape, inside, prefix, False)
+        for name, shape in graph.shapes(description)[1].items()
+    }
     return description, tensors
 
 
@@ -144,8 +163,12 @@ def store(model, description, tensors, data, check):
     """
     path = path_of(model)
     path.parent.mkdir(exist_ok=True)
-    safetensors_file.write(path, {**tensors, "tokenizer": numpy.frombuffer(data, numpy.uint8)},
-                           graph.metadata(description), _check if check else None)
+    safetensors_file.write(
+        path,
+        {**tensors, "tokenizer": numpy.frombuffer(data, numpy.uint8)},
+        graph.metadata(description),
+        _check if check else None,
+    )
 
 
 def _check(path):

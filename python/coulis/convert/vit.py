@@ -40,61 +40,133 @@ VARIANTS = {
 PROJECTED = {768: 512, 1024: 768}  # CLIP's width to the length of what images and texts share
 STYLES = ("timm", "transformers", "original", "torchvision")
 # What may lie beside the tower in the same file: the tower of texts, and what training needs.
-BESIDE = ("text_model.", "text_projection.", "logit_scale", "logit_bias", "mask_token", "embeddings.mask_token",
-          "pooler.", "embeddings.position_ids", "vision_model.embeddings.position_ids", "text.", "transformer.",
-          "token_embedding.", "positional_embedding", "ln_final.", "text_projection")
+BESIDE = (
+    "text_model.",
+    "text_projection.",
+    "logit_scale",
+    "logit_bias",
+    "mask_token",
+    "embeddings.mask_token",
+    "pooler.",
+    "embeddings.position_ids",
+    "vision_model.embeddings.position_ids",
+    "text.",
+    "transformer.",
+    "token_embedding.",
+    "positional_embedding",
+    "ln_final.",
+    "text_projection",
+)
 
 # Every part of a network under the name that timm, transformers and the others have for it. A tuple: q, k and v apart.
 _TIMM = {
-    "patch": "patch_embed.proj", "cls": "cls_token", "registers": "reg_token", "position": "pos_embed",
+    "patch": "patch_embed.proj",
+    "cls": "cls_token",
+    "registers": "reg_token",
+    "position": "pos_embed",
     "pre": "norm_pre",
-    "n1": "blocks.{}.norm1", "qkv": "blocks.{}.attn.qkv", "proj": "blocks.{}.attn.proj", "ls1": "blocks.{}.ls1.gamma",
-    "n2": "blocks.{}.norm2", "fc1": "blocks.{}.mlp.fc1", "fc2": "blocks.{}.mlp.fc2", "ls2": "blocks.{}.ls2.gamma",
-    "norm": "norm", "head": "head", "probe": "attn_pool.latent", "pool_q": "attn_pool.q", "pool_kv": "attn_pool.kv",
-    "pool_proj": "attn_pool.proj", "pool_norm": "attn_pool.norm", "pool_fc1": "attn_pool.mlp.fc1",
+    "n1": "blocks.{}.norm1",
+    "qkv": "blocks.{}.attn.qkv",
+    "proj": "blocks.{}.attn.proj",
+    "ls1": "blocks.{}.ls1.gamma",
+    "n2": "blocks.{}.norm2",
+    "fc1": "blocks.{}.mlp.fc1",
+    "fc2": "blocks.{}.mlp.fc2",
+    "ls2": "blocks.{}.ls2.gamma",
+    "norm": "norm",
+    "head": "head",
+    "probe": "attn_pool.latent",
+    "pool_q": "attn_pool.q",
+    "pool_kv": "attn_pool.kv",
+    "pool_proj": "attn_pool.proj",
+    "pool_norm": "attn_pool.norm",
+    "pool_fc1": "attn_pool.mlp.fc1",
     "pool_fc2": "attn_pool.mlp.fc2",
 }
 _TRANSFORMERS = {
-    "patch": "embeddings.patch_embeddings.projection", "cls": "embeddings.cls_token",
-    "registers": "embeddings.register_tokens", "position": "embeddings.position_embeddings",
+    "patch": "embeddings.patch_embeddings.projection",
+    "cls": "embeddings.cls_token",
+    "registers": "embeddings.register_tokens",
+    "position": "embeddings.position_embeddings",
     "n1": "encoder.layer.{}.layernorm_before",
     "qkv": tuple(f"encoder.layer.{{}}.attention.attention.{part}" for part in ("query", "key", "value")),
-    "proj": "encoder.layer.{}.attention.output.dense", "n2": "encoder.layer.{}.layernorm_after",
-    "fc1": "encoder.layer.{}.intermediate.dense", "fc2": "encoder.layer.{}.output.dense", "norm": "layernorm",
+    "proj": "encoder.layer.{}.attention.output.dense",
+    "n2": "encoder.layer.{}.layernorm_after",
+    "fc1": "encoder.layer.{}.intermediate.dense",
+    "fc2": "encoder.layer.{}.output.dense",
+    "norm": "layernorm",
     "head": "classifier",
 }
-_TRANSFORMERS_DINO = {**_TRANSFORMERS, "n1": "encoder.layer.{}.norm1", "n2": "encoder.layer.{}.norm2",
-                      "ls1": "encoder.layer.{}.layer_scale1.lambda1", "ls2": "encoder.layer.{}.layer_scale2.lambda1",
-                      "fc1": "encoder.layer.{}.mlp.fc1", "fc2": "encoder.layer.{}.mlp.fc2"}
+_TRANSFORMERS_DINO = {
+    **_TRANSFORMERS,
+    "n1": "encoder.layer.{}.norm1",
+    "n2": "encoder.layer.{}.norm2",
+    "ls1": "encoder.layer.{}.layer_scale1.lambda1",
+    "ls2": "encoder.layer.{}.layer_scale2.lambda1",
+    "fc1": "encoder.layer.{}.mlp.fc1",
+    "fc2": "encoder.layer.{}.mlp.fc2",
+}
 _LAYER = "vision_model.encoder.layers.{}"
 _TRANSFORMERS_CLIP = {
-    "patch": "vision_model.embeddings.patch_embedding", "cls": "vision_model.embeddings.class_embedding",
-    "position": "vision_model.embeddings.position_embedding.weight", "pre": "vision_model.pre_layrnorm",
-    "n1": f"{_LAYER}.layer_norm1", "qkv": tuple(f"{_LAYER}.self_attn.{part}_proj" for part in "qkv"),
-    "proj": f"{_LAYER}.self_attn.out_proj", "n2": f"{_LAYER}.layer_norm2", "fc1": f"{_LAYER}.mlp.fc1",
-    "fc2": f"{_LAYER}.mlp.fc2", "norm": "vision_model.post_layernorm", "projection": "visual_projection.weight",
-    "probe": "vision_model.head.probe", "pool_in": "vision_model.head.attention.in_proj_",
-    "pool_proj": "vision_model.head.attention.out_proj", "pool_norm": "vision_model.head.layernorm",
-    "pool_fc1": "vision_model.head.mlp.fc1", "pool_fc2": "vision_model.head.mlp.fc2",
+    "patch": "vision_model.embeddings.patch_embedding",
+    "cls": "vision_model.embeddings.class_embedding",
+    "position": "vision_model.embeddings.position_embedding.weight",
+    "pre": "vision_model.pre_layrnorm",
+    "n1": f"{_LAYER}.layer_norm1",
+    "qkv": tuple(f"{_LAYER}.self_attn.{part}_proj" for part in "qkv"),
+    "proj": f"{_LAYER}.self_attn.out_proj",
+    "n2": f"{_LAYER}.layer_norm2",
+    "fc1": f"{_LAYER}.mlp.fc1",
+    "fc2": f"{_LAYER}.mlp.fc2",
+    "norm": "vision_model.post_layernorm",
+    "projection": "visual_projection.weight",
+    "probe": "vision_model.head.probe",
+    "pool_in": "vision_model.head.attention.in_proj_",
+    "pool_proj": "vision_model.head.attention.out_proj",
+    "pool_norm": "vision_model.head.layernorm",
+    "pool_fc1": "vision_model.head.mlp.fc1",
+    "pool_fc2": "vision_model.head.mlp.fc2",
 }
 _BLOCK = "transformer.resblocks.{}"
 _ORIGINAL_CLIP = {
-    "patch": "conv1", "cls": "class_embedding", "position": "positional_embedding", "pre": "ln_pre",
-    "n1": f"{_BLOCK}.ln_1", "qkv": f"{_BLOCK}.attn.in_proj_", "proj": f"{_BLOCK}.attn.out_proj", "n2": f"{_BLOCK}.ln_2",
-    "fc1": f"{_BLOCK}.mlp.c_fc", "fc2": f"{_BLOCK}.mlp.c_proj", "norm": "ln_post", "projection": "proj",
+    "patch": "conv1",
+    "cls": "class_embedding",
+    "position": "positional_embedding",
+    "pre": "ln_pre",
+    "n1": f"{_BLOCK}.ln_1",
+    "qkv": f"{_BLOCK}.attn.in_proj_",
+    "proj": f"{_BLOCK}.attn.out_proj",
+    "n2": f"{_BLOCK}.ln_2",
+    "fc1": f"{_BLOCK}.mlp.c_fc",
+    "fc2": f"{_BLOCK}.mlp.c_proj",
+    "norm": "ln_post",
+    "projection": "proj",
 }
 _ENCODER = "encoder.layers.encoder_layer_{}"
 _TORCHVISION = {
-    "patch": "conv_proj", "cls": "class_token", "position": "encoder.pos_embedding", "n1": f"{_ENCODER}.ln_1",
-    "qkv": f"{_ENCODER}.self_attention.in_proj_", "proj": f"{_ENCODER}.self_attention.out_proj",
-    "n2": f"{_ENCODER}.ln_2", "fc1": f"{_ENCODER}.mlp.0", "fc2": f"{_ENCODER}.mlp.3", "norm": "encoder.ln",
+    "patch": "conv_proj",
+    "cls": "class_token",
+    "position": "encoder.pos_embedding",
+    "n1": f"{_ENCODER}.ln_1",
+    "qkv": f"{_ENCODER}.self_attention.in_proj_",
+    "proj": f"{_ENCODER}.self_attention.out_proj",
+    "n2": f"{_ENCODER}.ln_2",
+    "fc1": f"{_ENCODER}.mlp.0",
+    "fc2": f"{_ENCODER}.mlp.3",
+    "norm": "encoder.ln",
     "head": "heads.head",
 }
 NAMES = {
-    ("plain", "timm"): _TIMM, ("dino", "timm"): _TIMM, ("siglip", "timm"): _TIMM, ("clip", "timm"): _TIMM,
-    ("plain", "transformers"): _TRANSFORMERS, ("dino", "transformers"): _TRANSFORMERS_DINO,
-    ("clip", "transformers"): _TRANSFORMERS_CLIP, ("siglip", "transformers"): _TRANSFORMERS_CLIP,
-    ("dino", "original"): {**_TIMM, "registers": "register_tokens"}, ("clip", "original"): _ORIGINAL_CLIP,
+    ("plain", "timm"): _TIMM,
+    ("dino", "timm"): _TIMM,
+    ("siglip", "timm"): _TIMM,
+    ("clip", "timm"): _TIMM,
+    ("plain", "transformers"): _TRANSFORMERS,
+    ("dino", "transformers"): _TRANSFORMERS_DINO,
+    ("clip", "transformers"): _TRANSFORMERS_CLIP,
+    ("siglip", "transformers"): _TRANSFORMERS_CLIP,
+    ("dino", "original"): {**_TIMM, "registers": "register_tokens"},
+    ("clip", "original"): _ORIGINAL_CLIP,
     ("plain", "torchvision"): _TORCHVISION,
 }
 
@@ -181,7 +253,8 @@ class _Images(Writer):
         node = self.graph.tokens("tokens", source, before)
         with_class = before and not (net.registers and self.style == "timm")
         how = {"timm": "antialias", "torchvision": "corners", "transformers": "offset"}.get(
-            self.style, "antialias" if net.registers or net.kind == "clip" else "offset")
+            self.style, "antialias" if net.registers or net.kind == "clip" else "offset"
+        )
         height, width = self.grid
 
         def place(values):

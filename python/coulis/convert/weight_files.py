@@ -52,8 +52,10 @@ def _member(data, path):
             if len(found) != 1 or found[0].file_size > SIZE_MAX:
                 raise ValueError(f"{path} is an archive without one .pth file of PyTorch in it")
             if found[0].file_size > UNPACKED_MAX * len(data):
-                raise ValueError(f"{path} would be unpacked to {found[0].file_size} bytes, more than {UNPACKED_MAX} "
-                                 "times its own: no weights are")
+                raise ValueError(
+                    f"{path} would be unpacked to {found[0].file_size} bytes, more than {UNPACKED_MAX} "
+                    "times its own: no weights are"
+                )
             if found[0].compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                 raise ValueError(f"{path} is packed in another way than archives of Python are")
             with archive.open(found[0]) as file:
@@ -77,8 +79,9 @@ def check_published(path, source):
     if "md5" not in source and "sha256" not in source:
         return
     digest = hashlib.md5(usedforsecurity=False) if "md5" in source else hashlib.sha256()
-    kind, wanted = ("MD5", source["md5"]) if "md5" in source else (
-        "SHA-256", source.get("file_sha256", source.get("sha256")))
+    kind, wanted = (
+        ("MD5", source["md5"]) if "md5" in source else ("SHA-256", source.get("file_sha256", source.get("sha256")))
+    )
     with open(path, "rb") as file:
         for block in iter(lambda: file.read(1 << 20), b""):
             digest.update(block)

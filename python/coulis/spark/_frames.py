@@ -121,8 +121,12 @@ def with_recipe(frame, name, recipe):
         return frame
     metadata = {**frame.schema[name].metadata, RECIPE: json.dumps(recipe, sort_keys=True)}
     # withMetadata would take a dot in the name for a field of a struct.
-    return frame.select(*(column_of(frame, other).alias(other, **({"metadata": metadata} if other == name else {}))
-                          for other in frame.columns))
+    return frame.select(
+        *(
+            column_of(frame, other).alias(other, **({"metadata": metadata} if other == name else {}))
+            for other in frame.columns
+        )
+    )
 
 
 def recipe_of(frame, name):
@@ -188,6 +192,7 @@ def with_mapped(frame, name, column, function, kind, row_bytes):
     Spark 4.1 and later send that column alone to Python, and the others stay where they are.
     """
     if hasattr(functions, "arrow_udf"):
+
         def mapped(arrays: Iterator[pyarrow.Array]) -> Iterator[pyarrow.Array]:
             return function(arrays)
 

@@ -124,7 +124,7 @@ def ship(session, data):
 def write_file(session, data, path, name):
     """Writes `data` as a file of this name; with Connect, whose client can write no file, as a table in ``data``."""
     if is_connect(session):
-        rows = [(at, data[at:at + ROWS_BYTES]) for at in range(0, len(data), ROWS_BYTES)]
+        rows = [(at, data[at : at + ROWS_BYTES]) for at in range(0, len(data), ROWS_BYTES)]
         session.createDataFrame(rows, "at long, bytes binary").coalesce(1).write.parquet(os.path.join(path, "data"))
         return
     with tempfile.TemporaryDirectory() as folder:

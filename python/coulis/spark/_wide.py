@@ -17,8 +17,14 @@ SLICE_BYTES = 2 << 20  # of sums in one row
 SORTED_BYTES = 256 << 20  # of rows in a partition while they are sorted
 # What is done with two slices of an array: (type, function of both into the first).
 _FOLDS = (("<f8", numpy.add), ("<f4", numpy.minimum), ("<f4", numpy.maximum))
-_SUMS = StructType([StructField("slice", IntegerType()), StructField("span", LongType()),
-                    StructField("fold", IntegerType()), StructField("bytes", BinaryType())])
+_SUMS = StructType(
+    [
+        StructField("slice", IntegerType()),
+        StructField("span", LongType()),
+        StructField("fold", IntegerType()),
+        StructField("bytes", BinaryType()),
+    ]
+)
 _TOTALS = StructType([StructField("slice", IntegerType()), StructField("bytes", BinaryType())])
 
 
@@ -83,9 +89,9 @@ class Sums:
         for fold, array in arrays:
             data = array.reshape(-1).view(numpy.uint8)
             for first in range(0, len(data), SLICE_BYTES):
-                rows.append((len(rows), number, fold, data[first:first + SLICE_BYTES].tobytes()))
+                rows.append((len(rows), number, fold, data[first : first + SLICE_BYTES].tobytes()))
         for first in range(0, len(rows), 8):
-            yield _batch(rows[first:first + 8], _SUMS)
+            yield _batch(rows[first : first + 8], _SUMS)
 
 
 class Fold:
@@ -118,8 +124,9 @@ class Fold:
 
 def _batch(rows, schema):
     types = {"integer": pyarrow.int32(), "long": pyarrow.int64(), "binary": pyarrow.binary()}
-    arrays = [pyarrow.array(values, types[field.dataType.typeName()])
-              for values, field in zip(zip(*rows), schema.fields)]
+    arrays = [
+        pyarrow.array(values, types[field.dataType.typeName()]) for values, field in zip(zip(*rows), schema.fields)
+    ]
     return pyarrow.RecordBatch.from_arrays(arrays, schema.names)
 
 
@@ -169,9 +176,12 @@ class WideRows:
         first = _of_list(starts, functions.shiftright(place, 33))
         number = first + place.bitwiseAND(functions.lit((1 << 33) - 1))
         span = functions.floor(functions.col("number") / size).cast("int")
-        self.frame = (numbered.select(number.alias("number"), "vector")
-                      .repartition(self.spans, _of_list(keys_of_partitions(self.spans), span))
-                      .sortWithinPartitions("number").persist(StorageLevel.DISK_ONLY))
+        self.frame = (
+            numbered.select(number.alias("number"), "vector")
+            .repartition(self.spans, _of_list(keys_of_partitions(self.spans), span))
+            .sortWithinPartitions("number")
+            .persist(StorageLevel.DISK_ONLY)
+        )
 
     def statistics(self):
         return self._ask(None, (("<f8", self.columns), ("<f4", self.columns), ("<f4", self.columns)))
@@ -211,5 +221,6 @@ class WideRows:
 
 def _of_list(values, place):
     """The value of a list at a place, counted from 0, for each row."""
-    return functions.element_at(functions.array(*(functions.lit(value) for value in values)),
-                                (place + functions.lit(1)).cast("int"))
+    return functions.element_at(
+        functions.array(*(functions.lit(value) for value in values)), (place + functions.lit(1)).cast("int")
+    )

@@ -60,8 +60,11 @@ class Featurize:
 
     def _piece(self, batch, featurizer):
         result = featurize_values(featurizer, batch.column(batch.schema.get_field_index(self.column)))
-        columns = [vectors_array(result.values, result.ok), pyarrow.array(result.status, pyarrow.string()),
-                   pyarrow.array(result.error, pyarrow.string())]
+        columns = [
+            vectors_array(result.values, result.ok),
+            pyarrow.array(result.status, pyarrow.string()),
+            pyarrow.array(result.error, pyarrow.string()),
+        ]
         return pyarrow.RecordBatch.from_arrays([*batch.columns, *columns], [*batch.schema.names, *self.names])
 
 
@@ -76,8 +79,11 @@ class Vectors:
         rows = max(1, min(IMAGES, BATCH_BYTES // (4 * featurizer.length)))
         for values in arrays:
             pieces = [self._piece(values.slice(first, rows), featurizer) for first in range(0, len(values), rows)]
-            yield pyarrow.concat_arrays(pieces) if pieces else vectors_array(
-                numpy.zeros((0, featurizer.length), numpy.float32), numpy.ones(0, bool))
+            yield (
+                pyarrow.concat_arrays(pieces)
+                if pieces
+                else vectors_array(numpy.zeros((0, featurizer.length), numpy.float32), numpy.ones(0, bool))
+            )
 
     def _piece(self, values, featurizer):
         result = featurize_values(featurizer, values)
@@ -95,8 +101,10 @@ def checked_featurizer(options, recipe):
     mine = recipe_of(featurizer)
     for key in sorted({*mine, *recipe}) if recipe is not None else ():
         if mine.get(key) != recipe.get(key):
-            raise ValueError(f"this executor would give other vectors than the driver says: {key} is "
-                             f"{mine.get(key)!r} here and {recipe.get(key)!r} there")
+            raise ValueError(
+                f"this executor would give other vectors than the driver says: {key} is "
+                f"{mine.get(key)!r} here and {recipe.get(key)!r} there"
+            )
     return featurizer
 
 
@@ -256,7 +264,8 @@ def pack(batches):
         data = numpy.ascontiguousarray(matrix, "<f4")
         ends = numpy.arange(len(data) + 1, dtype=numpy.int32) * (4 * data.shape[1])
         packed = pyarrow.Array.from_buffers(
-            pyarrow.binary(), len(data), [None, pyarrow.py_buffer(ends), pyarrow.py_buffer(data)])
+            pyarrow.binary(), len(data), [None, pyarrow.py_buffer(ends), pyarrow.py_buffer(data)]
+        )
         yield pyarrow.RecordBatch.from_arrays([*batch.columns[:-1], packed], batch.schema.names)
 
 

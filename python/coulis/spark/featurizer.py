@@ -15,8 +15,23 @@ from . import _frames, _reading, _worker
 _IMAGE_BYTES = 1 << 18  # of a usual image file: what a row of images is taken to weigh
 
 
-@_frames.with_accessors("model", "features", "resize", "orient", "alpha", "decode", "like", "truncated", "depth",
-                        "cmyk", "maxPixels", "precision", "statusCol", "errorCol", "randomWeights")
+@_frames.with_accessors(
+    "model",
+    "features",
+    "resize",
+    "orient",
+    "alpha",
+    "decode",
+    "like",
+    "truncated",
+    "depth",
+    "cmyk",
+    "maxPixels",
+    "precision",
+    "statusCol",
+    "errorCol",
+    "randomWeights",
+)
 class ImageFeaturizer(
     Transformer, HasInputCol, HasOutputCol, _frames.HasOutputType, DefaultParamsReadable, DefaultParamsWritable
 ):
@@ -163,8 +178,10 @@ class ImageFeaturizer(
     def _options(self):
         """What :class:`coulis.Featurizer` is given on the executors."""
         value = self.getOrDefault
-        options = {name: value(name) for name in
-                   ("model", "features", "resize", "decode", "truncated", "depth", "cmyk", "precision")}
+        options = {
+            name: value(name)
+            for name in ("model", "features", "resize", "decode", "truncated", "depth", "cmyk", "precision")
+        }
         if self.isDefined(self.like):
             options["like"] = value(self.like)
         if self.isDefined(self.maxPixels):

@@ -61,8 +61,9 @@ def read_manifest(spark, path, images_per_task=TASK_IMAGES):
     """
     if path.endswith((".csv", ".tsv")):
         # As RFC 4180 has it: a quote is doubled, and a cell may hold the end of a line.
-        rows = spark.read.csv(path, header=True, sep="\t" if path.endswith(".tsv") else ",", quote='"', escape='"',
-                              multiLine=True)
+        rows = spark.read.csv(
+            path, header=True, sep="\t" if path.endswith(".tsv") else ",", quote='"', escape='"', multiLine=True
+        )
     elif path.endswith((".jsonl", ".ndjson")):
         rows = spark.read.json(path)
     else:

@@ -38,8 +38,14 @@ PART_LEAVES = 4  # a task makes moments of at least so many leaves: the driver a
 RANGE_BYTES = 256  # of a vector, by which rows without a key are spread; equal ones stay together
 _ROW_BYTES = 1 << 18  # of vectors whose length is not known yet: such as 65,536 numbers have
 _FILE = "pca.safetensors"
-_DEFAULTS = {"k": 0.99, "inputCol": "features", "outputCol": "pca", "centred": True, "outputType": "array",
-             "allowOtherRecipe": False}
+_DEFAULTS = {
+    "k": 0.99,
+    "inputCol": "features",
+    "outputCol": "pca",
+    "centred": True,
+    "outputType": "array",
+    "allowOtherRecipe": False,
+}
 
 
 def _components(value):
@@ -115,14 +121,26 @@ class PCA(Estimator, _PCAParams, DefaultParamsReadable, DefaultParamsWritable):
     orderCol = _frames.text_param("orderCol", "column that orders the rows; unset: path, where there is one")
 
     def __init__(
-        self, *, k=None, inputCol=None, outputCol=None, orderCol=None, centred=None, outputType=None,
-        allowOtherRecipe=None
+        self,
+        *,
+        k=None,
+        inputCol=None,
+        outputCol=None,
+        orderCol=None,
+        centred=None,
+        outputType=None,
+        allowOtherRecipe=None,
     ):
         super().__init__()
         self._setDefault(**_DEFAULTS)
         self.setParams(
-            k=k, inputCol=inputCol, outputCol=outputCol, orderCol=orderCol, centred=centred, outputType=outputType,
-            allowOtherRecipe=allowOtherRecipe
+            k=k,
+            inputCol=inputCol,
+            outputCol=outputCol,
+            orderCol=orderCol,
+            centred=centred,
+            outputType=outputType,
+            allowOtherRecipe=allowOtherRecipe,
         )
 
     def setParams(self, **params):

@@ -24,10 +24,19 @@ def main() -> int:
     for flag in ("no_sign_request", "requester_pays"):
         parser.add_argument(flag, type=int)
     given = parser.parse_args()
-    return answer(given.form, lambda: coulis.search(
-        given.folder, text=given.text, k=given.count, output=given.output or None,
-        no_sign_request=given.no_sign_request != 0, requester_pays=given.requester_pays != 0,
-        threads=given.threads or None), show)
+    return answer(
+        given.form,
+        lambda: coulis.search(
+            given.folder,
+            text=given.text,
+            k=given.count,
+            output=given.output or None,
+            no_sign_request=given.no_sign_request != 0,
+            requester_pays=given.requester_pays != 0,
+            threads=given.threads or None,
+        ),
+        show,
+    )
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ if(DEFINED SKBUILD)
     set_target_properties(coulis_command PROPERTIES INSTALL_RPATH "${COULIS_ORIGIN}/..")
     install(TARGETS coulis_command RUNTIME DESTINATION coulis/bin)
   endif()
-  file(GLOB COULIS_MODEL_FILES CONFIGURE_DEPENDS models/*.toml
+  file(GLOB COULIS_MODEL_FILES CONFIGURE_DEPENDS models/*.json
        build/models/efficientnet-lite0.safetensors build/models/*.graph.json)
   install(FILES ${COULIS_MODEL_FILES} DESTINATION coulis/models)
   # Those of the libraries that the wheel brings along, and the list of them for programs; ./run wheel gathers them.
@@ -53,7 +53,7 @@ else()
   install(FILES "${COULIS_PAGES}/_coulis" DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
   install(FILES "${COULIS_PAGES}/coulis.fish" DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
   # Recipes, and the networks that ./run build has converted.
-  file(GLOB COULIS_MODEL_FILES CONFIGURE_DEPENDS models/*.toml build/models/*.safetensors build/models/*.graph.json)
+  file(GLOB COULIS_MODEL_FILES CONFIGURE_DEPENDS models/*.json build/models/*.safetensors build/models/*.graph.json)
   install(FILES ${COULIS_MODEL_FILES} DESTINATION ${CMAKE_INSTALL_DATADIR}/coulis/models)
   install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
 endif()

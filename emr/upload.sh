@@ -63,7 +63,7 @@ for tag in manylinux_2_34 manylinux_2_28 manylinux_2_27 manylinux_2_17 manylinux
 # Without hashes: bootstrap.sh has checked every file by SHA256SUMS, and pip wants all hashes or none.
 sed -n 's/^\([A-Za-z0-9_-]*==[^ ;]*\).*/\1/p' "emr/$packages" >"$FOLDER/wheels/requirements.txt"
 for model in "${models[@]}"; do cp "$model" "$FOLDER/models/"; done
-cp models/*.toml "$FOLDER/models/" # S3 has no empty folders; the recipes also say what licence a model has
+cp models/*.json "$FOLDER/models/" # S3 has no empty folders; the recipes also say what licence a model has
 # The same as one folder to put on PYTHONPATH: EMR Serverless and EMR on EKS unpack it for a job, as there is no node to
 # install on.
 "$PYTHON" -m pip install "${node[@]}" --no-index --target "$FOLDER/site" "$FOLDER"/wheels/*.whl

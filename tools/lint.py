@@ -296,7 +296,7 @@ def words_are_plain():
 
 def spelling_is_right():
     """codespell finds nothing"""
-    paths = of_kind(".md", ".ipynb", ".c", ".h", ".py", ".sh", ".toml", ".cmake")
+    paths = of_kind(".md", ".ipynb", ".c", ".h", ".py", ".sh", ".toml", ".json", ".cmake")
     # SIZ is a marker of JPEG 2000; the others are parts of words and mistakes that tests are about.
     done = subprocess.run(
         [sys.executable, "-m", "codespell_lib", "--ignore-words-list", "siz,caf,ecret,fo,modles,trasnform", *paths],

@@ -103,7 +103,7 @@ def test_installs_and_is_idempotent(node):
     code, output, error = node()
     assert code == 0, error
     assert output.startswith("bootstrap: coulis 0.")
-    assert (node.folder / "models" / "efficientnet-lite0.toml").exists()
+    assert (node.folder / "models" / "efficientnet-lite0.json").exists()
     code, output, _ = run(
         node.python,
         "-c",

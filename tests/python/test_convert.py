@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import struct
 import subprocess
 import sys
@@ -240,7 +241,7 @@ def test_every_recipe_can_be_read(repository):
         assert found["name"] == name and found["from"] in ("keras", "torch")
         assert found["input"]["channels"] in ("RGB", "BGR") and len(found["input"]["mean"]) == 3
         assert len({"url", "package"} & set(found["source"])) == 1
-        stated = "states no hash" not in (repository / "models" / f"{name}.toml").read_text()
+        stated = "states no hash" not in (repository / "models" / f"{name}.json").read_text()
         assert stated == bool({"md5", "sha256"} & set(found["source"])), name
         description = graph.describe(found, layouts.build(found)[0])
         outputs, _ = graph.shapes(description)
@@ -253,34 +254,52 @@ def test_every_recipe_can_be_read(repository):
         assert kinds and kinds == {kind: {"map": 3, "tokens": 3}.get(kind, 1) for kind in kinds}
 
 
-def test_recipes_mean_what_toml_means(repository):
-    tomllib = pytest.importorskip("tomllib", reason="Python before 3.11 has no tomllib")
-    paths = sorted((repository / "models").glob("*.toml"))
-    assert sorted(path.stem for path in paths) == sorted(recipe.names())
+def test_recipes_are_read_as_they_are_written(repository):
+    paths = sorted((repository / "models").glob("*.json"))
+    assert sorted(path.stem for path in paths) == recipe.names()
     for path in paths:
-        assert recipe.parse(path.read_text(), path.name) == tomllib.loads(path.read_text())
+        written = json.loads(path.read_text())
+        for part in (written, *(part for part in written.values() if isinstance(part, dict))):
+            part.pop("about", None)
+        assert recipe.read(path.stem) == written
+
+
+A_RECIPE = (
+    '{"about": ["a"], "name": "n", "from": "torch", "family": "vit", "variant": "s16",\n'
+    '"source": {"title": "t", "licence": "MIT"},\n'
+    '"input": {"about": "b", "width": 1, "height": 1, "channels": "RGB", "mean": [1, 2.5, 3], "std": [1, 1, 1]},\n'
+    '"features": {}}\n'
+)
 
 
 @pytest.mark.parametrize(
-    "line",
+    "old, new, said",
     [
-        "x",
-        "x = y",
-        'x = "a\\n"',
-        "x = [1, [2]]",
-        "x = []",
-        "x = {}",
-        "[a.b]",
-        "[[a]]",
-        'x = "',
-        "x = 1 # one",
-        "x = 1_0",
-        "a = 2",
+        ('"s16",', '"s16"', "n.json, line 2, column 1: Expecting ',' delimiter"),
+        ('"features": {}', '"features": {', "n.json, line 5, column 1: "),
+        (A_RECIPE, "", "n.json, line 1, column 1: "),
+        (A_RECIPE, "[]", "n.json: a recipe is no object"),
+        ('"variant": "s16"', '"variant": "s16", "variants": "s16"', "n.json: the key variants is not known"),
+        ('"family": "vit"', '"family": "vit", "family": "vit"', "n.json: the key family is there twice"),
+        ('"width": 1', '"width": 1, "width": 1', "n.json: the key width is there twice"),
+        ('"title": "t"', '"title": "t", "hash": "0"', "n.json: the key hash in source is not known"),
+        ('"title": "t", ', "", "n.json: the key title is missing in source"),
+        ('"family": "vit", ', "", "n.json: the key family is missing"),
+        (',\n"features": {}', "", "n.json: the key features is missing"),
+        ('"features": {}', '"features": []', "n.json: features is no object"),
+        ('"licence": "MIT"', '"licence": ["MIT"]', "n.json: licence in source is no text"),
+        ('"height": 1', '"height": "1"', "n.json: height in input is no number"),
+        ('"height": 1', '"height": true', "n.json: height in input is no number"),
+        ("[1, 2.5, 3]", "[]", "n.json: mean in input is no number"),
+        ("[1, 2.5, 3]", "[1, [2.5], 3]", "n.json: mean in input is no number"),
+        ("[1, 2.5, 3]", "NaN", "n.json: mean in input is no number"),
     ],
 )
-def test_recipe_lines_that_are_not_understood_are_refused(line):
-    with pytest.raises(ValueError, match="models.toml, line 2: "):
-        recipe.parse("a = 1\n" + line, "models.toml")
+def test_broken_recipes_are_refused(old, new, said):
+    assert recipe.parse(A_RECIPE, "n.json")["input"]["mean"] == [1, 2.5, 3]
+    assert A_RECIPE.count(old) == 1
+    with pytest.raises(ValueError, match="^" + re.escape(said)):
+        recipe.parse(A_RECIPE.replace(old, new), "n.json")
 
 
 def parameters(description):

@@ -1,8 +1,8 @@
 """coulis models add and get: the command, downloads from a server of this machine, and what may interrupt them."""
 
 import hashlib
+import json
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -52,11 +52,11 @@ class Place:
 
     def publish(self, name, data, **source):
         """Makes `data` the file that a recipe names."""
-        path = self.package / "models" / f"{name}.toml"
-        text = path.read_text()
-        for key, value in {"sha256": hashlib.sha256(data).hexdigest(), **source}.items():
-            text = re.sub(f"^{key} = .*$", f'{key} = "{value}"', text, flags=re.M)
-        path.write_text(text)
+        path = self.package / "models" / f"{name}.json"
+        written = json.loads(path.read_text())
+        stated = {"sha256": hashlib.sha256(data).hexdigest(), **source}
+        written["source"].update({key: value for key, value in stated.items() if key in written["source"]})
+        path.write_text(json.dumps(written))
 
     def start(self, *arguments, **environment):
         return subprocess.Popen(

@@ -1,24 +1,24 @@
 """Reads the recipes in models/: where weights come from, their hash, licence, preprocessing, feature layers.
 
-A recipe is TOML, of which these lines are understood: a comment, ``[table]``, and ``key = value`` with a string,
-a number or a list of numbers on one line. Anything else is refused. (The standard library reads TOML only from Python
-3.11 on.) docs/models.md says what the keys mean.
+A recipe is a JSON object; docs/models.md says what its keys mean. ``about`` of any object is for people.
 """
 
-import re
+import json
 from pathlib import Path
 
-_TABLE = re.compile(r"\[([a-z0-9_]+)\]")
-_PAIR = re.compile(r"([a-z0-9_-]+) *= *(.+)")
-_STRING = re.compile(r'"([^"\\]*)"')
-_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+_GRAPH = ".graph.json"  # lies in the same folder when installed, and is no recipe
 
-_REQUIRED = {
-    "": ("name", "from", "family", "variant"),
-    "source": ("title", "licence"),
-    "input": ("width", "height", "channels", "mean", "std"),
-    "features": (),
+# Of each object, "" for the outermost: the keys it must have, and those it may have.
+_KEYS = {
+    "": ("name from family variant source input features", "resize config texts"),
+    "source": ("title licence", "url package version file file_sha256 member sha256 md5"),
+    "input": ("width height channels mean std", ""),
+    "resize": ("size filter", "center default"),
+    "config": ("architecture", "model_type activation"),
+    "features": ("", "pooled map cls tokens tokens-mean projected logits default"),
+    "texts": ("tokenizer", ""),
 }
+_NUMBERS = ("width", "height", "mean", "std", "size")  # or lists of them; the others are text
 
 
 def folder():
@@ -30,7 +30,7 @@ def folder():
 
 def names():
     """The networks that have a recipe, sorted."""
-    return sorted(path.stem for path in folder().glob("*.toml"))
+    return sorted(path.stem for path in folder().glob("*.json") if not path.name.endswith(_GRAPH))
 
 
 def read(name):
@@ -39,45 +39,50 @@ def read(name):
     Raises
     ------
     ValueError
-        When there is none, or a line of it is not understood; the sentence names file and line.
+        When there is none, or it is no recipe; the sentence names the file and the place in it.
     """
     if name not in names():
         raise ValueError(f"there is no recipe for {name!r} in {folder()}: there are {', '.join(names())}")
-    path = folder() / f"{name}.toml"
-    recipe = parse(path.read_text(encoding="utf-8"), str(path))
-    for table, keys in _REQUIRED.items():
-        missing = [key for key in keys if key not in (recipe.get(table, {}) if table else recipe)]
-        if missing:
-            raise ValueError(f"{path} has no {missing[0]}" + (f" in [{table}]" if table else ""))
-    return recipe
+    path = folder() / f"{name}.json"
+    return parse(path.read_text(encoding="utf-8"), str(path))
 
 
 def parse(text, name):
-    """Recipe text as nested dicts; `name` names it in messages."""
-    recipe = table = {}
-    for number, line in enumerate(text.splitlines(), 1):
-        line = line.strip()
-        if not line or line.startswith("#"):
-            continue
-        header, pair = _TABLE.fullmatch(line), _PAIR.fullmatch(line)
-        key = header.group(1) if header else pair.group(1) if pair else None
-        if key is None or key in (recipe if header else table):
-            raise ValueError(f"{name}, line {number}: {'not understood' if key is None else key + ' is there twice'}")
-        if header:
-            table = recipe[key] = {}
-        else:
-            table[key] = _value(pair.group(2), f"{name}, line {number}")
+    """Recipe text as nested dicts, without what is for people; `name` names it in messages."""
+
+    def once(pairs):
+        keys = [key for key, _ in pairs]
+        twice = [key for key in keys if keys.count(key) > 1]
+        if twice:
+            raise ValueError(f"{name}: the key {twice[0]} is there twice")
+        return {key: value for key, value in pairs if key != "about"}
+
+    try:
+        recipe = json.loads(text, object_pairs_hook=once, parse_constant=str)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{name}, line {error.lineno}, column {error.colno}: {error.msg}") from None
+    _check(recipe, "", name)
     return recipe
 
 
-def _value(text, place):
-    string = _STRING.fullmatch(text)
-    if string:
-        return string.group(1)
-    if _NUMBER.fullmatch(text):
-        return float(text) if "." in text else int(text)
-    if text.startswith("[") and text.endswith("]") and text[1:-1].strip():
-        items = [item.strip() for item in text[1:-1].split(",")]
-        if all(_NUMBER.fullmatch(item) for item in items):
-            return [_value(item, place) for item in items]
-    raise ValueError(f"{place}: the value {text} is not understood")
+def _check(value, table, name):
+    """Raise ValueError where an object of a recipe has not what _KEYS wants."""
+    place = f" in {table}" if table else ""
+    if not isinstance(value, dict):
+        raise ValueError(f"{name}: {table or 'a recipe'} is no object")
+    needed, more = (keys.split() for keys in _KEYS[table])
+    for key in needed:
+        if key not in value:
+            raise ValueError(f"{name}: the key {key} is missing{place}")
+    for key, item in value.items():
+        if key not in needed + more:
+            raise ValueError(f"{name}: the key {key}{place} is not known")
+        if not table and key in _KEYS:
+            _check(item, key, name)
+        elif not (_is_number(item) if key in _NUMBERS else isinstance(item, str)):
+            raise ValueError(f"{name}: {key}{place} is no {'number' if key in _NUMBERS else 'text'}")
+
+
+def _is_number(item):
+    items = item if isinstance(item, list) else [item]
+    return bool(items) and all(type(one) in (int, float) for one in items)

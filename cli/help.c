@@ -117,7 +117,7 @@ void cli_print_verb_help(const cli_verb *verb) {
         putchar('\n');
         print_wrapped(verb->details, 0);
     }
-    if (verb->paths_max < 0) {
+    if (verb->bit & CLI_PATHS) {
         putchar('\n');
         print_wrapped(cli_paths, 0);
     }

@@ -72,7 +72,7 @@ const cli_verb cli_verbs[] = {
      .example = "coulis list photos -o photos.parquet\ncoulis run photos.parquet -o out",
      .paths_min = 1, .paths_max = -1, .values = CLI_FILES, .run = cli_list},
     {.name = "fit", .bit = CLI_FIT, .arguments = "DIR -o PCA", .summary = "PCA of vectors already written",
-     .details = "DIR is a folder that run or featurize wrote.",
+     .details = "DIR is a folder that run or featurize wrote, or any Parquet with a column of vectors.",
      .example = "coulis fit vectors -o pca.safetensors -k 0.95",
      .paths_min = 1, .paths_max = 1, .values = CLI_FOLDERS, .run = cli_fit},
     {.name = "transform", .bit = CLI_TRANSFORM, .arguments = "DIR --pca PCA -o DIR2",
@@ -139,9 +139,9 @@ const cli_verb cli_verbs[] = {
      .run = cli_models_path},
     {.name = "models add", .bit = CLI_MODELS_ADD, .arguments = "FILE --name NAME --from keras|torch|onnx",
      .summary = "convert a network of your own",
-     .details = "FILE is an .h5 of Keras, a .pth, .safetensors or wheel with one .pth of PyTorch, or an .onnx. Done by "
-                "the Python package coulis.",
-     .example = "coulis models add trained.onnx --name mine --from onnx", .paths_min = 1, .paths_max = 1,
+     .details = "FILE is a .keras or .h5 of Keras, a .pth, .safetensors or wheel with one .pth of PyTorch, or an "
+                ".onnx. Done by the Python package coulis.",
+     .example = "coulis models add trained.pth --name mine --from torch", .paths_min = 1, .paths_max = 1,
      .values = CLI_FILES, .module = "coulis.convert"},
     {.name = "models get", .bit = CLI_MODELS_GET, .arguments = "[NAME]",
      .summary = "download published weights; without NAME: list them",

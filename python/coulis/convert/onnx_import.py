@@ -1,4 +1,4 @@
-"""Makes model files of image networks in ONNX: convert() is the way in; docs/model-format.md says what it can read."""
+"""Makes model files of image networks in ONNX: convert() is the way in; docs/models.md says what it can read."""
 
 from collections import namedtuple
 

@@ -30,6 +30,7 @@ const char *cli_default_text(const cli_option *option, char *text, size_t capaci
     const void *at = (const char *)&options + option->at;
     const char *word = NULL;
     *text = '\0';
+    if (option->required) return text;
     if (option->initial) snprintf(text, capacity, "%s", option->initial);
     else if (option->kind == CLI_WORD) word = coulis_option_word(option->name, *(const int32_t *)at);
     else if (option->kind == CLI_TEXT) word = *(const char *const *)at;

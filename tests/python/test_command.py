@@ -12,7 +12,7 @@ import pytest
 from coulis import _library
 from coulis.convert import __main__ as convert
 
-VALUES = {"shard": "1/2"}  # of options that a number will not do for
+VALUES = {"shard": "1/2", "clusters": "20"}  # of options that a number will not do for
 
 
 @pytest.fixture(scope="session")

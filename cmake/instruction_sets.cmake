@@ -1,5 +1,5 @@
 # A kernel is written once over a vector-width macro and compiled once per instruction
-# set: files named avx2.c, avx512.c, avx512_bf16.c, avx512_vnni.c, amx.c and neon.c get the flags of theirs, and are left out for
+# set: files named avx2.c, avx512.c, avx512_bf16.c, avx512_vnni.c and neon.c get the flags of theirs, and are left out for
 # other processors. Which one runs is decided in src/cpu, at run time.
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   list(FILTER COULIS_SOURCES EXCLUDE REGEX "/neon\\.c$")
@@ -12,15 +12,12 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
         "${avx512}")
     elseif(source MATCHES "/avx512_bf16\\.c$")
       set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "${avx512};-mavx512bf16")
-    elseif(source MATCHES "/amx\\.c$")
-      set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS
-        "${avx512};-mavx512bf16;-mamx-tile;-mamx-bf16;-mamx-int8")
     elseif(source MATCHES "/avx512_vnni\\.c$")
       set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "${avx512};-mavx512vnni")
     endif()
   endforeach()
 elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
-  list(FILTER COULIS_SOURCES EXCLUDE REGEX "/(avx2|avx512|avx512_bf16|avx512_vnni|amx)\\.c$")
+  list(FILTER COULIS_SOURCES EXCLUDE REGEX "/(avx2|avx512|avx512_bf16|avx512_vnni)\\.c$")
 else()
-  list(FILTER COULIS_SOURCES EXCLUDE REGEX "/(neon|avx2|avx512|avx512_bf16|avx512_vnni|amx)\\.c$")
+  list(FILTER COULIS_SOURCES EXCLUDE REGEX "/(neon|avx2|avx512|avx512_bf16|avx512_vnni)\\.c$")
 endif()

@@ -2,13 +2,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#if defined(__x86_64__)
-#include <cpuid.h>
-#endif
-#if defined(__linux__)
-#include <sys/syscall.h>
-#include <unistd.h>
-#endif
 
 #include "base/sync.h"
 #include "coulis.h"
@@ -32,34 +25,10 @@ bool cl_cpu_supports(cl_cpu_level level) {
     }
 }
 
-#if defined(__x86_64__)
-/* Bits of CPUID leaf 7, EDX, and of XCR0: Intel 64 and IA-32 Architectures Software Developer's Manual, volume 1,
- * chapter 18. */
-#define AMX_BITS (1u << 22 | 1u << 24 | 1u << 25) /* bfloat16, tiles, bytes */
-#define OSXSAVE_BIT (1u << 27)
-#define TILE_STATE 18
-#define TILE_STATES (3u << 17) /* configuration and data */
-
-static bool has_tiles(void) {
-    unsigned a, b, c, d, low, high;
-    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & OSXSAVE_BIT)) return false;
-    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || (d & AMX_BITS) != AMX_BITS) return false;
-    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
-    if ((low & TILE_STATES) != TILE_STATES) return false;
-#if defined(__linux__)
-    /* Linux lets a process use tiles only after it has asked: Documentation/arch/x86/xstate.rst. */
-    return syscall(SYS_arch_prctl, 0x1023 /* ARCH_REQ_XCOMP_PERM */, TILE_STATE) == 0;
-#else
-    return false;
-#endif
-}
-#endif
-
 bool cl_cpu_has(cl_cpu_extra extra) {
 #if defined(__x86_64__)
     switch (extra) {
     case CL_CPU_AVX512_BF16: return cl_cpu_supports(CL_CPU_AVX512) && __builtin_cpu_supports("avx512bf16");
-    case CL_CPU_AMX: return cl_cpu_has(CL_CPU_AVX512_BF16) && cl_cpu_has(CL_CPU_AVX512_VNNI) && has_tiles();
     case CL_CPU_AVX512_VNNI: return cl_cpu_supports(CL_CPU_AVX512) && __builtin_cpu_supports("avx512vnni");
     }
 #endif

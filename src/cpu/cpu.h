@@ -10,11 +10,10 @@ typedef enum cl_cpu_level { CL_CPU_SCALAR = 0, CL_CPU_NEON = 1, CL_CPU_AVX2 = 2,
 /* Whether this processor and its operating system can run code of that level. */
 bool cl_cpu_supports(cl_cpu_level level);
 
-/* Instructions beside the levels: products of pairs of bfloat16, of four bytes, and of tiles of both. */
-typedef enum cl_cpu_extra { CL_CPU_AVX512_BF16, CL_CPU_AVX512_VNNI, CL_CPU_AMX } cl_cpu_extra;
+/* Instructions beside the levels: products of pairs of bfloat16, and of four bytes. */
+typedef enum cl_cpu_extra { CL_CPU_AVX512_BF16, CL_CPU_AVX512_VNNI } cl_cpu_extra;
 
-/* Whether this processor and its operating system can run them. For tiles the system is asked for leave to use them,
- * which holds for all threads of the process. */
+/* Whether this processor and its operating system can run them. */
 bool cl_cpu_has(cl_cpu_extra extra);
 
 /* The best level this processor and its operating system support, or the one

@@ -126,87 +126,50 @@ static void product_agrees(void) {
     for (int64_t m = 1; m <= 40; m++) check(m, 16 + m % 5, 1 + m * 3, m % 2 == 1, -0.5f, 1);
     for (int64_t k = 1; k <= 140; k++) check(1 + k % 19, k, 17 + k % 80, k % 3 == 0, -INFINITY, INFINITY);
     for (int64_t columns = 1; columns <= 130; columns++) check(9, 24, columns, 1, 0, 6);
-    check(cl_reduced_rows(cl_reduced_units(600, 2, 1)) * 2 + 5, 600, 40, 1, 0, INFINITY); /* more rows than a block */
+    check(cl_reduced_rows(cl_reduced_units(600, 2)) * 2 + 5, 600, 40, 1, 0, INFINITY); /* more rows than a block */
     check(3, 40000, 16, 0, -INFINITY, INFINITY); /* a row longer than one; and sums near 31 bits */
 }
 
-/* Tiles in plain C, as Intel's manual describes their instructions: rows and bytes of a row by configuration, and an
- * instruction that reads a tile of another shape, or one not configured, is an error. */
-typedef struct emulated_tile {
-    int rows, row_bytes;
-    uint32_t units[16][16];
-} emulated_tile;
-static emulated_tile emulated[8];
+/* The product of a block in plain C, by the library's own rounding of rows and what it makes of a sum: for processors
+ * without the instructions, and to compare theirs with. */
+#include "kernels/reduced/common.h"
 
-static void tiles_configure(uint8_t upper, uint8_t lower) {
-    const uint8_t rows[8] = {upper, upper, lower, lower, upper, lower, 16, 16};
-    for (int t = 0; t < 8; t++) emulated[t] = (emulated_tile){.rows = rows[t], .row_bytes = rows[t] > 0 ? 64 : 0};
-}
-
-static void tiles_release(void) { memset(emulated, 0, sizeof emulated); }
-
-static void tile_zero(int t) {
-    CHECK(emulated[t].rows > 0);
-    memset(emulated[t].units, 0, sizeof emulated[t].units);
-}
-
-static void tile_load(int t, const void *from, int64_t stride) {
-    CHECK(emulated[t].rows > 0);
-    for (int r = 0; r < emulated[t].rows; r++)
-        memcpy(emulated[t].units[r], (const char *)from + r * stride, (size_t)emulated[t].row_bytes);
-}
-
-static void tile_store(int t, void *to, int64_t stride) {
-    for (int r = 0; r < emulated[t].rows; r++)
-        memcpy((char *)to + r * stride, emulated[t].units[r], (size_t)emulated[t].row_bytes);
-}
-
-/* Numbers too small for a normal float32 count, and come out, as zero. */
-static float flushed(float x) { return fabsf(x) < FLT_MIN ? copysignf(0, x) : x; }
-
-/* Half of a unit, as float32. */
-static float half_of(uint32_t unit, int upper) {
+static float half_of(uint32_t unit, int upper) { /* one bfloat16 */
     const uint32_t bits = upper ? unit & 0xffff0000u : unit << 16;
     float x;
     memcpy(&x, &bits, sizeof x);
-    return flushed(x);
+    return x;
 }
 
-static void tile_dot_bf16(int c, int a, int b) {
-    CHECK(emulated[c].rows == emulated[a].rows && emulated[a].row_bytes == 4 * emulated[b].rows);
-    for (int m = 0; m < emulated[c].rows; m++)
-        for (int n = 0; n < emulated[c].row_bytes / 4; n++) {
-            float sum[2] = {0, 0}, old;
-            for (int k = 0; k < emulated[a].row_bytes / 4; k++)
-                for (int half = 0; half < 2; half++)
-                    sum[half] = flushed(fmaf(half_of(emulated[a].units[m][k], half),
-                                             half_of(emulated[b].units[k][n], half), sum[half]));
-            memcpy(&old, &emulated[c].units[m][n], sizeof old);
-            old = flushed(flushed(old) + flushed(sum[0] + sum[1]));
-            memcpy(&emulated[c].units[m][n], &old, sizeof old);
+static void plain_multiply(const block *s, int bytes) {
+    for (int64_t row = 0; row < s->rows; row++)
+        for (int64_t column = 0; column < cl_reduced_padded(s->g->columns); column += LANES) {
+            float sums[LANES];
+            for (int64_t j = 0; j < LANES; j++) {
+                const int64_t panel = (column + j) / CL_REDUCED_COLUMNS, lane = (column + j) % CL_REDUCED_COLUMNS;
+                int32_t whole = 0;
+                float sum = 0;
+                for (int64_t u = 0; u < s->units; u++) {
+                    const uint32_t a = s->a[row * s->stride + u];
+                    const uint32_t b = s->b[(panel * s->units + u) * CL_REDUCED_COLUMNS + lane];
+                    for (int shift = 0; bytes && shift < 32; shift += 8)
+                        whole += (uint8_t)(a >> shift) * (int8_t)(uint8_t)(b >> shift);
+                    for (int half = 0; !bytes && half < 2; half++) sum += half_of(a, half) * half_of(b, half);
+                }
+                sums[j] = bytes ? (float)whole : sum;
+            }
+            finish(s, row, column, vf_load(sums), bytes);
         }
 }
 
-static void tile_dot_int8(int c, int a, int b) {
-    CHECK(emulated[c].rows == emulated[a].rows && emulated[a].row_bytes == 4 * emulated[b].rows);
-    for (int m = 0; m < emulated[c].rows; m++)
-        for (int n = 0; n < emulated[c].row_bytes / 4; n++)
-            for (int k = 0; k < emulated[a].row_bytes / 4; k++)
-                for (int shift = 0; shift < 32; shift += 8) {
-                    const int32_t x = (uint8_t)(emulated[a].units[m][k] >> shift);
-                    const int32_t y = (int8_t)(uint8_t)(emulated[b].units[k][n] >> shift);
-                    emulated[c].units[m][n] += (uint32_t)(x * y);
-                }
-}
+static void plain_multiply_bf16(const block *s) { plain_multiply(s, 0); }
+static void plain_multiply_int8(const block *s) { plain_multiply(s, 1); }
+static void plain_bf16(const cl_gemm *g, float *scratch) { each_block(g, scratch, 0, plain_multiply_bf16); }
+static void plain_int8(const cl_gemm *g, float *scratch) { each_block(g, scratch, 1, plain_multiply_int8); }
 
-#include "kernels/reduced/tiles.h"
-
-static void emulated_bf16(const cl_gemm *g, float *scratch) { each_block(g, scratch, TILE, 0, multiply_bf16); }
-static void emulated_int8(const cl_gemm *g, float *scratch) { each_block(g, scratch, TILE, 1, multiply_int8); }
-
-static const cl_reduced emulations[] = {
-    {"amx_bf16, emulated", COULIS_PRECISION_BF16, CL_CPU_AMX, 16, emulated_bf16},
-    {"amx_int8, emulated", COULIS_PRECISION_INT8, CL_CPU_AMX, 16, emulated_int8},
+static const cl_reduced plain[] = {
+    {"bf16 in plain C", COULIS_PRECISION_BF16, CL_CPU_AVX512_BF16, plain_bf16},
+    {"int8 in plain C", COULIS_PRECISION_INT8, CL_CPU_AVX512_VNNI, plain_int8},
 };
 
 /* One product of bytes of those numbers, by `one`; released with cl_free. */
@@ -244,12 +207,12 @@ static void bytes_are_the_same_everywhere(void) {
             const int64_t m = 1 + k % 37, columns = 1 + k * 7 % 90, n = cl_reduced_padded(columns);
             float *a = random_numbers(m * k), *b = random_numbers(k * columns), *bias = random_numbers(n);
             float *here = multiplied(one, m, k, columns, a, b, bias);
-            float *there = multiplied(&emulations[1], m, k, columns, a, b, bias);
+            float *there = multiplied(&plain[1], m, k, columns, a, b, bias);
             CHECK_MSG(memcmp(here, there, (size_t)(m * n) * sizeof *here) == 0, "k %d, %s", (int)k, one->name);
             cl_free(a), cl_free(b), cl_free(bias), cl_free(here), cl_free(there);
         }
     }
-    if (!compared) SKIP("this processor has no products of bytes to compare the emulation with");
+    if (!compared) SKIP("this processor has no products of bytes to compare with");
 }
 
 static void run_for(const cl_reduced *kernel) {
@@ -268,7 +231,7 @@ static void the_level_decides(void) {
 int main(int argc, char **argv) {
     test_start(argc, argv);
     RUN(the_level_decides);
-    for (size_t i = 0; i < sizeof emulations / sizeof *emulations; i++) run_for(&emulations[i]);
+    for (size_t i = 0; i < sizeof plain / sizeof *plain; i++) run_for(&plain[i]);
     int32_t count;
     const cl_reduced *one = cl_reduced_all(&count);
     for (; count > 0; count--, one++) {

@@ -17,7 +17,7 @@ from net_helpers import generated_images
 # less.
 LEAST = {"lite0": {"bf16": 0.997, "int8": 0.96}, "resnet50": {"bf16": 0.9999, "int8": 0.9995}}
 
-INSTRUCTIONS = {"bf16": "avx512_bf16", "int8": "avx512_vnni"}  # as Linux lists them; a processor with AMX has them too
+INSTRUCTIONS = {"bf16": "avx512_bf16", "int8": "avx512_vnni"}  # as Linux lists them
 
 
 def featurizer(network, lite0_path, **options):

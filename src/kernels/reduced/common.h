@@ -1,4 +1,4 @@
-/* What registers and tiles share: rounding rows of A, and what becomes of a sum. Included only by kernels. */
+/* Rounding rows of A, and what becomes of a sum: all of a product but its sums. Included only by kernels. */
 #ifndef CL_KERNELS_REDUCED_COMMON_H
 #define CL_KERNELS_REDUCED_COMMON_H
 
@@ -101,9 +101,8 @@ CL_INLINE void finish(const block *s, int64_t row, int64_t column, vf value, con
 }
 
 /* Calls `multiply` for every block of rows, rounded. */
-CL_INLINE void each_block(const cl_gemm *g, float *scratch, const int64_t multiple, const int bytes,
-                          void (*multiply)(const block *)) {
-    const int64_t units = cl_reduced_units(g->k, bytes ? 4 : 2, multiple), rows = cl_reduced_rows(units);
+CL_INLINE void each_block(const cl_gemm *g, float *scratch, const int bytes, void (*multiply)(const block *)) {
+    const int64_t units = cl_reduced_units(g->k, bytes ? 4 : 2), rows = cl_reduced_rows(units);
     const int64_t padded = bytes ? cl_reduced_padded(g->columns) : 0;
     block s = {.g = g,
                .units = units,

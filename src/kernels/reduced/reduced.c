@@ -7,14 +7,10 @@
 #if defined(__x86_64__)
 void cl_reduced_bf16_avx512(const cl_gemm *gemm, float *scratch);
 void cl_reduced_int8_avx512(const cl_gemm *gemm, float *scratch);
-void cl_reduced_bf16_amx(const cl_gemm *gemm, float *scratch);
-void cl_reduced_int8_amx(const cl_gemm *gemm, float *scratch);
 
 static const cl_reduced all[] = {
-    {"amx_bf16", COULIS_PRECISION_BF16, CL_CPU_AMX, 16, cl_reduced_bf16_amx},
-    {"amx_int8", COULIS_PRECISION_INT8, CL_CPU_AMX, 16, cl_reduced_int8_amx},
-    {"avx512_bf16", COULIS_PRECISION_BF16, CL_CPU_AVX512_BF16, 1, cl_reduced_bf16_avx512},
-    {"avx512_vnni", COULIS_PRECISION_INT8, CL_CPU_AVX512_VNNI, 1, cl_reduced_int8_avx512},
+    {"avx512_bf16", COULIS_PRECISION_BF16, CL_CPU_AVX512_BF16, cl_reduced_bf16_avx512},
+    {"avx512_vnni", COULIS_PRECISION_INT8, CL_CPU_AVX512_VNNI, cl_reduced_int8_avx512},
 };
 #endif
 
@@ -40,13 +36,13 @@ const cl_reduced *cl_reduced_for(cl_cpu_level level, int32_t precision) {
 static int64_t numbers_of(const cl_reduced *reduced) { return reduced->precision == COULIS_PRECISION_INT8 ? 4 : 2; }
 
 int64_t cl_reduced_packed_count(const cl_reduced *reduced, int64_t k, int64_t columns) {
-    const int64_t units = cl_reduced_units(k, numbers_of(reduced), reduced->multiple);
+    const int64_t units = cl_reduced_units(k, numbers_of(reduced));
     /* With bytes go the scale and the sum of each column. */
     return cl_reduced_padded(columns) * (units + (reduced->precision == COULIS_PRECISION_INT8 ? 2 : 0));
 }
 
 int64_t cl_reduced_scratch_count(const cl_reduced *reduced, int64_t k) {
-    const int64_t units = cl_reduced_units(k, numbers_of(reduced), reduced->multiple);
+    const int64_t units = cl_reduced_units(k, numbers_of(reduced));
     /* With bytes go the scale and the least number of each row. */
     return cl_reduced_rows(units) * (cl_reduced_row_units(units) + 2);
 }
@@ -79,7 +75,7 @@ static void pack_int8(int64_t k, int64_t columns, int64_t units, const float *b,
 }
 
 void cl_reduced_pack(const cl_reduced *reduced, int64_t k, int64_t columns, const float *b, float *packed) {
-    const int64_t units = cl_reduced_units(k, numbers_of(reduced), reduced->multiple);
+    const int64_t units = cl_reduced_units(k, numbers_of(reduced));
     const int64_t padded = cl_reduced_padded(columns);
     memset(packed, 0, (size_t)cl_reduced_packed_count(reduced, k, columns) * sizeof *packed);
     if (reduced->precision == COULIS_PRECISION_INT8)

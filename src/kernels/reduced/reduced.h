@@ -9,7 +9,7 @@
 #include "coulis.h"
 #include "kernels/kernels.h"
 
-/* Columns of a panel of B: a register, or a tile's row, of 32-bit numbers. */
+/* Columns of a panel of B: a register of 32-bit numbers. */
 #define CL_REDUCED_COLUMNS 16
 
 /* No sum over more products of 255 and 127 than this overflows 31 bits. */
@@ -20,16 +20,15 @@ typedef struct cl_reduced {
     const char *name;
     coulis_precision precision;
     cl_cpu_extra needs;
-    int32_t multiple; /* units of a row are padded to a multiple of this by zeros */
     /* As the gemm of cl_kernels, but b is what cl_reduced_pack made, there are no runs, bias is given, and `scratch`
      * holds cl_reduced_scratch_count numbers, aligned to a cache line. */
     void (*product)(const cl_gemm *gemm, float *scratch);
 } cl_reduced;
 
-/* All that are built for this kind of processor, each better than those after it; *count says how many. */
+/* All that are built for this kind of processor; *count says how many. */
 const cl_reduced *cl_reduced_all(int32_t *count);
 
-/* The best of that precision; NULL for float32, where this processor has no instruction for them, and below the
+/* That of a precision; NULL for float32, where this processor has no instruction for them, and below the
  * level avx512. */
 const cl_reduced *cl_reduced_for(cl_cpu_level level, int32_t precision);
 
@@ -52,15 +51,13 @@ static inline uint16_t cl_bf16_of(float x) {
 }
 
 /* Units of a row of k numbers, `numbers` to a unit. */
-static inline int64_t cl_reduced_units(int64_t k, int64_t numbers, int64_t multiple) {
-    return ((k + numbers - 1) / numbers + multiple - 1) / multiple * multiple;
-}
+static inline int64_t cl_reduced_units(int64_t k, int64_t numbers) { return (k + numbers - 1) / numbers; }
 
 /* Units from one rounded row of A to the next: whole cache lines, which are written whole. */
 static inline int64_t cl_reduced_row_units(int64_t units) { return (units + 15) / 16 * 16; }
 
 /* Rows of A that are rounded, then taken through all panels of B: half of a small second-level cache, as in gemm, less
- * the room that their results take beside them; and a whole number of tiles high. */
+ * the room that their results take beside them; and a multiple of 32. */
 static inline int64_t cl_reduced_rows(int64_t units) {
     const int64_t rows = 64 * 1024 / 4 / cl_reduced_row_units(units) / 32 * 32;
     return rows < 32 ? 32 : rows;

@@ -71,4 +71,4 @@ static void multiply(const block *s) {
 }
 
 void PRODUCT(const cl_gemm *g, float *scratch);
-void PRODUCT(const cl_gemm *g, float *scratch) { each_block(g, scratch, 1, BYTES, multiply); }
+void PRODUCT(const cl_gemm *g, float *scratch) { each_block(g, scratch, BYTES, multiply); }

@@ -1,6 +1,5 @@
 /* How long something takes at best. */
-#ifndef CL_BENCH_FASTEST_H
-#define CL_BENCH_FASTEST_H
+#pragma once
 
 #include <time.h>
 
@@ -29,5 +28,3 @@ static inline double fastest(void (*work)(void *context), void *context) {
     }
     return best;
 }
-
-#endif

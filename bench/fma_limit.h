@@ -1,7 +1,4 @@
-#ifndef FMA_LIMIT_H
-#define FMA_LIMIT_H
+#pragma once
 
 /* Operations a second (a multiply-add counts as two) of one core with the instruction set in use. */
 double fma_limit(void);
-
-#endif

@@ -1,6 +1,5 @@
 /* The command: one function per verb, each of which returns the exit code. */
-#ifndef CL_CLI_H
-#define CL_CLI_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -88,5 +87,3 @@ coulis_status cli_print_json(struct cJSON *json, coulis_error *error);
  * failed only count for a job that reads images. `reduced`: of which a PCA was to be fitted. */
 int cli_report(const cli_options *options, bool of_images, bool reduced, const coulis_job_result *result,
                const char *json);
-
-#endif

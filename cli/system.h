@@ -1,7 +1,6 @@
 /* What the command asks of the operating system itself. Another platform gets another system.c; all else that depends
  * on it is in the library's src/base. */
-#ifndef CLI_SYSTEM_H
-#define CLI_SYSTEM_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -37,5 +36,3 @@ void cli_become(const char *const *arguments);
 
 /* Seconds of a clock that only goes forward. */
 double cli_seconds(void);
-
-#endif

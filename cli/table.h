@@ -1,7 +1,6 @@
 /* The one description of verbs and options. Parsing, help, the man page and completions are made of it: a new option
  * is a row in table.c, and a field in cli_options (cli.h) that it fills. */
-#ifndef CL_CLI_TABLE_H
-#define CL_CLI_TABLE_H
+#pragma once
 
 #include <stddef.h>
 
@@ -127,5 +126,3 @@ void cli_print_overview(const char *group); /* verbs whose name begins with "gro
 void cli_print_verb_help(const cli_verb *verb);
 void cli_print_table(void); /* as JSON */
 void cli_print_man(void);
-
-#endif

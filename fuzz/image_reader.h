@@ -1,6 +1,5 @@
 /* What the decoder makes of bytes: an image, or a status and a sentence. Shared by fuzz_image.c and readers.h. */
-#ifndef CL_FUZZ_IMAGE_READER_H
-#define CL_FUZZ_IMAGE_READER_H
+#pragma once
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,5 +56,3 @@ static void image_try(const uint8_t *data, size_t size) {
     image_try_as(data, size, 5, 3, COULIS_RESIZE_CROP, COULIS_ORIENT_EXIF, COULIS_ALPHA_DROP, COULIS_DECODE_FAST,
                  COULIS_TRUNCATED_KEEP, COULIS_DEPTH_PILLOW);
 }
-
-#endif

@@ -1,7 +1,6 @@
 /* What coulis reads from files that others may have made: each reader gets bytes, and takes them or refuses them with a
  * status and a sentence. Shared by fuzz_files.c and tests/c/test_hostile.c, which replays what fuzzing found. */
-#ifndef CL_FUZZ_READERS_H
-#define CL_FUZZ_READERS_H
+#pragma once
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -168,5 +167,3 @@ static coulis_status reader_try(const struct reader *reader, const void *bytes, 
     unlink(path);
     return status;
 }
-
-#endif

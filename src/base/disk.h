@@ -1,7 +1,6 @@
 /* What is on the disk: what a path names, the names in a folder, the bytes of a file as they are now. Where a function
  * returns false, NULL or a negative number, errno says why. */
-#ifndef CL_BASE_DISK_H
-#define CL_BASE_DISK_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -83,5 +82,3 @@ void cl_close(int descriptor);
 
 /* Gives a file a second name; many file systems know none. */
 bool cl_link(const char *from, const char *to);
-
-#endif

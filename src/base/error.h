@@ -1,6 +1,5 @@
 /* Filling a caller-owned coulis_error. */
-#ifndef CL_BASE_ERROR_H
-#define CL_BASE_ERROR_H
+#pragma once
 
 #include "coulis.h"
 
@@ -23,5 +22,3 @@ coulis_status cl_done(coulis_status status, coulis_error *error);
 /* Puts `to` in the place of `from` wherever that stands in the message: a file that stands in for what the caller
  * named. */
 void cl_error_rename(coulis_error *error, const char *from, const char *to);
-
-#endif

@@ -1,6 +1,5 @@
 /* Files and folders: reading one whole, and writing one so that it appears whole or not at all. */
-#ifndef CL_BASE_FILES_H
-#define CL_BASE_FILES_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -84,5 +83,3 @@ coulis_status cl_flush_folder(const char *path, coulis_error *error);
 
 /* SHA-256 of a file as it is read now. */
 coulis_status cl_file_sha256(const char *path, int64_t *bytes, char sha256[CL_SHA256_TEXT], coulis_error *error);
-
-#endif

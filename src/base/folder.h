@@ -1,6 +1,5 @@
 /* Folders of the program's own: where they are, locking one, removing one with all that is in it. */
-#ifndef CL_BASE_FOLDER_H
-#define CL_BASE_FOLDER_H
+#pragma once
 
 #include "coulis.h"
 
@@ -28,5 +27,3 @@ const char *cl_cache_start(const char **between);
 /* 32 hexadecimal digits that nobody has had before. */
 #define CL_RANDOM_NAME 33
 coulis_status cl_random_name(char name[CL_RANDOM_NAME], coulis_error *error);
-
-#endif

@@ -1,6 +1,5 @@
 /* Texts of JSON, where a text that is no JSON must be told from memory that was short: cJSON tells neither. */
-#ifndef CL_BASE_JSON_H
-#define CL_BASE_JSON_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,5 +16,3 @@ cJSON *cl_json_parse(const char *text, size_t length, const char **end, bool *sh
 char *cl_json_line(cJSON *value, bool good);
 char *cl_json_indented(cJSON *value, bool good);
 char *cl_json_page(cJSON *value, bool good);
-
-#endif

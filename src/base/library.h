@@ -1,6 +1,5 @@
 /* Libraries of the system that are looked for while a program runs, and where our own is. */
-#ifndef CL_BASE_LIBRARY_H
-#define CL_BASE_LIBRARY_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -14,5 +13,3 @@ void cl_library_close(void *library);
 /* The folder that coulis itself was loaded from, without a slash at its end; false when it cannot be told. `real`:
  * links are resolved. */
 bool cl_library_folder(bool real, char *folder, size_t capacity);
-
-#endif

@@ -1,6 +1,5 @@
 /* Allocation: overflow-checked, aligned for any vector register, never silent. */
-#ifndef CL_BASE_MEMORY_H
-#define CL_BASE_MEMORY_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -33,6 +32,4 @@ bool cl_mul_size(size_t a, size_t b, size_t *product);
 /* Test builds only: the n-th allocation from now on (1 = the next) fails, and
  * every later one; 0 switches this off. */
 void cl_test_fail_allocation(int64_t n);
-#endif
-
 #endif

@@ -1,7 +1,6 @@
 /* Reading and writing safetensors files: an 8-byte length, a JSON header, bytes.
  * Format: the safetensors README (huggingface, 2022). Only F32 and F64 are used. */
-#ifndef CL_BASE_SAFETENSORS_H
-#define CL_BASE_SAFETENSORS_H
+#pragma once
 
 #include "base/files.h"
 
@@ -45,5 +44,3 @@ coulis_status cl_safetensors_stage(const char *path, const cl_tensor *tensors, i
                                    coulis_error *error);
 coulis_status cl_safetensors_write(const char *path, const cl_tensor *tensors, int32_t tensor_count,
                                    const char *const *metadata, int32_t metadata_count, coulis_error *error);
-
-#endif

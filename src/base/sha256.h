@@ -1,6 +1,5 @@
 /* SHA-256 (FIPS 180-4). */
-#ifndef CL_BASE_SHA256_H
-#define CL_BASE_SHA256_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -18,5 +17,3 @@ void cl_sha256_begin(cl_sha256 *hash);
 void cl_sha256_add(cl_sha256 *hash, const void *bytes, size_t size);
 void cl_sha256_end(cl_sha256 *hash, char text[CL_SHA256_TEXT]);
 void cl_sha256_of(const void *bytes, size_t size, char text[CL_SHA256_TEXT]);
-
-#endif

@@ -1,6 +1,5 @@
 /* Structs of the interface that begin with their size, so that programs built against another header keep working. */
-#ifndef CL_BASE_SIZED_H
-#define CL_BASE_SIZED_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -17,5 +16,3 @@ coulis_status cl_sized_read(const void *given, const char *type, void *own, size
 
 /* Copies what the caller knows of `own` into `given`, whose size was set by its init; false when it was not. */
 bool cl_sized_write(void *given, const void *own, size_t size);
-
-#endif

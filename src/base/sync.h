@@ -1,6 +1,5 @@
 /* Threads, and what keeps them out of each other's way: what the platform has for it, behind names of our own. */
-#ifndef CL_BASE_SYNC_H
-#define CL_BASE_SYNC_H
+#pragma once
 
 #include <pthread.h>
 #include <signal.h>
@@ -68,5 +67,3 @@ void cl_signals_release(const cl_signals *before);
 
 /* The number of this process: another one after fork. */
 int64_t cl_process(void);
-
-#endif

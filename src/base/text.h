@@ -1,6 +1,5 @@
 /* Strings: valid UTF-8, printf into fresh memory, base64. */
-#ifndef CL_BASE_TEXT_H
-#define CL_BASE_TEXT_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -20,5 +19,3 @@ int cl_hex_digit(char letter);
 
 /* Base64 (RFC 4648); NULL when memory is short; released with cl_free. */
 char *cl_base64(const void *bytes, size_t size);
-
-#endif

@@ -1,6 +1,5 @@
 /* A fixed set of threads that share out numbered pieces of work. */
-#ifndef CL_BASE_THREADS_H
-#define CL_BASE_THREADS_H
+#pragma once
 
 #include <stdint.h>
 
@@ -20,5 +19,3 @@ int32_t cl_pool_threads(const cl_pool *pool);
  * Results must not depend on which worker had which piece. */
 void cl_pool_run(cl_pool *pool, int64_t pieces, void (*work)(void *context, int64_t piece, int32_t worker),
                  void *context);
-
-#endif

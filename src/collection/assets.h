@@ -1,6 +1,5 @@
 /* The files of a report's page, held in the library. */
-#ifndef CL_COLLECTION_ASSETS_H
-#define CL_COLLECTION_ASSETS_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -12,5 +11,3 @@ typedef struct cl_asset {
 
 /* "PAGE", or what page.html names as @@NAME@@. None in a library that was built without Leaflet. */
 cl_asset cl_report_part(const char *name, size_t length);
-
-#endif

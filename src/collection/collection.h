@@ -1,6 +1,5 @@
 /* What a job wrote into a folder, read again: the rows, and their vectors. */
-#ifndef CL_COLLECTION_COLLECTION_H
-#define CL_COLLECTION_COLLECTION_H
+#pragma once
 
 #include "base/threads.h"
 #include "coulis.h"
@@ -54,5 +53,3 @@ coulis_status cl_collection_names(const cl_collection *collection, const char *o
 
 /* Releases what the collection holds; one of all zeros is allowed. */
 void cl_collection_close(cl_collection *collection);
-
-#endif

@@ -1,6 +1,5 @@
 /* Rows that belong together, by union of pairs. */
-#ifndef CL_COLLECTION_GROUPS_H
-#define CL_COLLECTION_GROUPS_H
+#pragma once
 
 #include <stdint.h>
 
@@ -17,5 +16,3 @@ static inline void cl_join(int64_t *parent, int64_t a, int64_t b) {
     if (a < b) parent[b] = a;
     else parent[a] = b;
 }
-
-#endif

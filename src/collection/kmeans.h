@@ -1,6 +1,5 @@
 /* k-means of rows in memory. */
-#ifndef CL_COLLECTION_KMEANS_H
-#define CL_COLLECTION_KMEANS_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -25,5 +24,3 @@ typedef struct cl_kmeans {
 coulis_status cl_kmeans_fit(const cl_vectors *vectors, int64_t k, uint64_t seed, cl_pool *pool, cl_kmeans *result,
                             coulis_error *error);
 void cl_kmeans_free(cl_kmeans *result);
-
-#endif

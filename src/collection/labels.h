@@ -1,6 +1,5 @@
 /* Counts of duplicates by label, and of groups whose images have several labels. */
-#ifndef CL_COLLECTION_LABELS_H
-#define CL_COLLECTION_LABELS_H
+#pragma once
 
 #include <cjson/cJSON.h>
 #include <stdbool.h>
@@ -28,5 +27,3 @@ bool cl_labels_end(cl_label_counts *counts);
  * have most groups in common, 100 at most). False when memory is short. */
 bool cl_labels_json(cl_label_counts *counts, cJSON *root);
 void cl_labels_free(cl_label_counts *counts);
-
-#endif

@@ -1,7 +1,6 @@
 /* Images within archives and tables, read again: such a file is walked from its first item to its last, once where its
  * images are asked for in their order. */
-#ifndef CL_COLLECTION_MEMBERS_H
-#define CL_COLLECTION_MEMBERS_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -39,5 +38,3 @@ typedef coulis_status (*cl_member_take)(void *context, int64_t number, uint8_t *
 coulis_status cl_members_read(cl_members *members, const char *const *paths, const int64_t *numbers, int64_t count,
                               size_t length, int64_t max_bytes, cl_member_take take, void *context,
                               coulis_error *error);
-
-#endif

@@ -1,6 +1,5 @@
 /* What the jobs of this folder share. */
-#ifndef CL_COLLECTION_OPTIONS_H
-#define CL_COLLECTION_OPTIONS_H
+#pragma once
 
 #include "base/json.h"
 #include "collection/collection.h"
@@ -19,5 +18,3 @@ coulis_status cl_featurize_query(const cl_collection *collection, const char *pa
 /* Vectors of two tables can be compared when the same network, on images prepared the same way, made them.
  * COULIS_CONFLICT names what differs. */
 coulis_status cl_recipes_alike(const cl_collection *a, const cl_collection *b, coulis_error *error);
-
-#endif

@@ -1,6 +1,5 @@
 /* The images of a result, read again wherever they are, for their thumbnails. */
-#ifndef CL_COLLECTION_ORIGINALS_H
-#define CL_COLLECTION_ORIGINALS_H
+#pragma once
 
 #include "base/threads.h"
 #include "collection/members.h"
@@ -41,5 +40,3 @@ void cl_originals_stop(cl_originals *originals);
 
 /* Tells the caller, by its options, of what is missing among `count` images. */
 void cl_missing_tell(const cl_missing *missing, int64_t count, const coulis_collection_options *options);
-
-#endif

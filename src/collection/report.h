@@ -1,6 +1,5 @@
 /* What a report shows, gathered from a folder. */
-#ifndef CL_COLLECTION_REPORT_H
-#define CL_COLLECTION_REPORT_H
+#pragma once
 
 #include <cjson/cJSON.h>
 
@@ -41,5 +40,3 @@ char *cl_report_json(const cl_report *report, int32_t side);
 
 /* The size of a file, 0 when it cannot be told. */
 int64_t cl_file_bytes(const char *path);
-
-#endif

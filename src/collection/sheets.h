@@ -1,6 +1,5 @@
 /* Thumbnails of images, many to a JPEG. */
-#ifndef CL_COLLECTION_SHEETS_H
-#define CL_COLLECTION_SHEETS_H
+#pragma once
 
 #include "collection/originals.h"
 
@@ -16,5 +15,3 @@ typedef struct cl_sheet {
  * cannot be had, which is added to `missing`. */
 coulis_status cl_sheet_make(cl_originals *originals, const char *const *paths, int64_t count, int32_t side,
                             cl_sheet *sheet, cl_missing *missing, coulis_error *error);
-
-#endif

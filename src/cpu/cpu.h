@@ -1,6 +1,5 @@
 /* What this processor has, found out once. */
-#ifndef CL_CPU_CPU_H
-#define CL_CPU_CPU_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -20,5 +19,3 @@ bool cl_cpu_has(cl_cpu_extra extra);
  * named by COULIS_CPU (scalar, neon, avx2, avx512) when that is supported; a word that is not
  * known or not supported is ignored. Decided at the first call, then fixed. */
 cl_cpu_level cl_cpu(void);
-
-#endif

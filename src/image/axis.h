@@ -1,8 +1,7 @@
 /* One direction of a resize: which samples each output sample is made of, with what weights.
  * The numbers are Pillow's: its filters, stretched when shrinking, computed in double precision and
  * rounded to CL_RESIZE_BITS bits; for its NEAREST, one sample of weight 1. */
-#ifndef CL_IMAGE_AXIS_H
-#define CL_IMAGE_AXIS_H
+#pragma once
 
 #include <stdint.h>
 
@@ -35,5 +34,3 @@ void cl_axis_free(cl_axis *axis);
 
 /* `count` weights of wanted sample `o`, from sample `from` on: in the table, or computed into `scratch`. */
 const int32_t *cl_axis_weights(const cl_axis *axis, int32_t o, int64_t from, int64_t count, int32_t *scratch);
-
-#endif

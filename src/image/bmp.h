@@ -1,6 +1,5 @@
 /* What the files of the BMP reader share. */
-#ifndef CL_IMAGE_BMP_H
-#define CL_IMAGE_BMP_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -35,5 +34,3 @@ const cl_bmp_layout *cl_bmp_layout_of(uint32_t bits, const uint32_t *mask);
 coulis_status cl_bmp_inflate(bmp *b, bool nibbles);
 /* One row to red, green, blue, alpha. */
 void cl_bmp_unpack(const bmp *b, const uint8_t *from, uint8_t *rgba, size_t width);
-
-#endif

@@ -1,6 +1,5 @@
 /* Numbers in the byte order of a file. */
-#ifndef CL_IMAGE_BYTES_H
-#define CL_IMAGE_BYTES_H
+#pragma once
 
 #include <stdint.h>
 
@@ -8,5 +7,3 @@ static inline uint32_t cl_big16(const uint8_t *b) { return (uint32_t)b[0] << 8 |
 static inline uint32_t cl_big32(const uint8_t *b) { return cl_big16(b) << 16 | cl_big16(b + 2); }
 static inline uint32_t cl_little16(const uint8_t *b) { return (uint32_t)b[1] << 8 | b[0]; }
 static inline uint32_t cl_little32(const uint8_t *b) { return cl_little16(b + 2) << 16 | cl_little16(b); }
-
-#endif

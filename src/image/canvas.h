@@ -1,6 +1,5 @@
 /* A decoder over an image that is in memory as a whole: for formats whose pixels do not come row by row. */
-#ifndef CL_IMAGE_CANVAS_H
-#define CL_IMAGE_CANVAS_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -16,5 +15,3 @@ typedef struct cl_canvas {
 /* A canvas of the stored size of `image`. Whoever fills it hands out &canvas->base. */
 coulis_status cl_canvas_create(const cl_source *image, cl_canvas **canvas);
 void cl_canvas_free(cl_canvas *canvas);
-
-#endif

@@ -1,6 +1,5 @@
 /* Colours that only a profile explains, by LittleCMS with the perceptual intent: to sRGB. */
-#ifndef CL_IMAGE_COLOR_H
-#define CL_IMAGE_COLOR_H
+#pragma once
 
 #include "image/source.h"
 
@@ -19,5 +18,3 @@ coulis_status cl_color_create(const cl_source *image, const uint8_t *profile, si
 /* `count` pixels of 4 bytes become red, green, blue and 255. */
 void cl_color_apply(const cl_color *color, uint8_t *pixels, size_t count);
 void cl_color_free(cl_color *color);
-
-#endif

@@ -1,6 +1,5 @@
 /* A decoder gives the rows of one image, top to bottom, as the caller asks for them. */
-#ifndef CL_IMAGE_DECODER_H
-#define CL_IMAGE_DECODER_H
+#pragma once
 
 #include "image/source.h"
 
@@ -38,5 +37,3 @@ coulis_status cl_heif_open(cl_source *image, cl_decoder **decoder);
 coulis_status cl_heif_or_avif_open(cl_source *image, cl_decoder **decoder);
 coulis_status cl_jxl_open(cl_source *image, cl_decoder **decoder);
 coulis_status cl_raw_open(cl_source *image, cl_decoder **decoder);
-
-#endif

@@ -1,6 +1,5 @@
 /* The orientation of an image, found where Pillow's ImageOps.exif_transpose finds it. */
-#ifndef CL_IMAGE_EXIF_H
-#define CL_IMAGE_EXIF_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -13,5 +12,3 @@ bool cl_exif_orientation(const uint8_t *data, size_t size, int32_t *orientation)
 
 /* The same for tiff:Orientation in an XMP packet. */
 bool cl_xmp_orientation(const uint8_t *data, size_t size, int32_t *orientation);
-
-#endif

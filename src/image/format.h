@@ -1,6 +1,5 @@
 /* The formats of images: detected from a file's first bytes and never from its name. */
-#ifndef CL_IMAGE_FORMAT_H
-#define CL_IMAGE_FORMAT_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -19,5 +18,3 @@ const cl_image_format *cl_format_of(const uint8_t *bytes, size_t size);
 
 /* Whether a file's name ends as an image's does, of any format, decoded or not. */
 bool cl_is_image_name(const char *name);
-
-#endif

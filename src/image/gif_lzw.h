@@ -1,6 +1,5 @@
 /* The data of a GIF frame: LZW codes of up to 12 bits in blocks of up to 255 bytes. */
-#ifndef CL_IMAGE_GIF_LZW_H
-#define CL_IMAGE_GIF_LZW_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,5 +15,3 @@ typedef struct cl_gif_area {
 /* Fills `area` from the blocks that begin at *at, which moves along; `bits`, 0 to 12, is what the frame names. NULL
  * when all of it was there, else what is wrong (static storage): what was decoded before is in `area`. */
 const char *cl_gif_inflate(const uint8_t *bytes, size_t size, size_t *at, uint8_t bits, const cl_gif_area *area);
-
-#endif

@@ -1,6 +1,5 @@
 /* From the bytes of an image to RGB of the size a network wants. */
-#ifndef CL_IMAGE_IMAGE_H
-#define CL_IMAGE_IMAGE_H
+#pragma once
 
 #include "base/files.h"
 
@@ -25,5 +24,3 @@ coulis_status cl_image_from_pixels(const char *name, const coulis_pixels *pixels
  * nothing when it could not be opened. */
 coulis_status cl_image_read_file(const char *path, int64_t max_bytes, uint8_t **bytes, size_t *size,
                                  cl_file_state *state, coulis_error *error);
-
-#endif

@@ -1,6 +1,5 @@
 /* What stands before the pixels of a JPEG 2000 file. */
-#ifndef CL_IMAGE_JP2_HEADER_H
-#define CL_IMAGE_JP2_HEADER_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -17,5 +16,3 @@ typedef struct cl_jp2_header {
 
 /* COULIS_UNREADABLE when there is no size, or more than four components. */
 coulis_status cl_jp2_read_header(const cl_source *image, cl_jp2_header *header);
-
-#endif

@@ -1,6 +1,5 @@
 /* The markers of a JPEG up to its first scan, read as Pillow reads them before it decodes. */
-#ifndef CL_IMAGE_JPEG_HEADER_H
-#define CL_IMAGE_JPEG_HEADER_H
+#pragma once
 
 #include "image/source.h"
 
@@ -16,5 +15,3 @@ typedef struct cl_jpeg_header {
 /* Sets the stored size of `image` when it is found. COULIS_UNREADABLE with the offset of the marker, or
  * COULIS_NO_MEMORY. */
 coulis_status cl_jpeg_read_header(cl_source *image, cl_jpeg_header *header);
-
-#endif

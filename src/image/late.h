@@ -1,6 +1,5 @@
 /* Libraries of the system that are looked for when an image needs them: no package of coulis can bring them along. */
-#ifndef CL_IMAGE_LATE_H
-#define CL_IMAGE_LATE_H
+#pragma once
 
 #include "image/source.h"
 
@@ -14,5 +13,3 @@ typedef struct cl_late {
  * *handle returns no more than the handle. COULIS_UNSUPPORTED with the package's name when it is not there. */
 coulis_status cl_late_load(const cl_source *image, const cl_late *library, void **functions, void **handle);
 void cl_late_close(void *handle);
-
-#endif

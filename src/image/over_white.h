@@ -1,6 +1,5 @@
 /* Products of bytes, and what is made of them. */
-#ifndef CL_IMAGE_OVER_WHITE_H
-#define CL_IMAGE_OVER_WHITE_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -24,5 +23,3 @@ static inline void cl_row_over_white(uint8_t *row, size_t width) {
         for (int k = 0; k < 3; k++) row[k] = cl_over_white(row[k], row[3]);
     }
 }
-
-#endif

@@ -1,10 +1,7 @@
 /* Resizing without antialiasing: COULIS_FILTER_PLAIN. */
-#ifndef CL_IMAGE_PLAIN_H
-#define CL_IMAGE_PLAIN_H
+#pragma once
 
 #include "image/decoder.h"
 
 /* Reads all rows of `decoder` and writes the wanted height x width x 3 bytes. */
 coulis_status cl_plain_resize(const cl_source *image, cl_decoder *decoder, uint8_t *rgb);
-
-#endif

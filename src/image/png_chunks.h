@@ -1,6 +1,5 @@
 /* The chunks of a PNG: what each says of the pixels. Faults in others do not refuse the image. */
-#ifndef CL_IMAGE_PNG_CHUNKS_H
-#define CL_IMAGE_PNG_CHUNKS_H
+#pragma once
 
 #include "image/png_stream.h"
 
@@ -23,5 +22,3 @@ coulis_status cl_png_check_crc(cl_png_stream *stream, const cl_png_chunk *chunk)
 coulis_status cl_png_fail(const cl_png_stream *stream, const cl_png_chunk *chunk, const char *what);
 /* EXIF's 1 to 8, from what was read so far. */
 int32_t cl_png_orientation(const cl_png_stream *stream);
-
-#endif

@@ -1,6 +1,5 @@
 /* Rows of a PNG: undoing the filter, and from samples of any depth to pixels. */
-#ifndef CL_IMAGE_PNG_ROWS_H
-#define CL_IMAGE_PNG_ROWS_H
+#pragma once
 
 #include "image/png_chunks.h"
 
@@ -27,5 +26,3 @@ typedef struct cl_png_colors {
 } cl_png_colors;
 
 void cl_png_to_rgb(const cl_png_colors *colors, const uint8_t *pixels, uint8_t *rgb, size_t count);
-
-#endif

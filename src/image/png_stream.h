@@ -1,6 +1,5 @@
 /* A PNG while it is read: where, and what its chunks have said so far. */
-#ifndef CL_IMAGE_PNG_STREAM_H
-#define CL_IMAGE_PNG_STREAM_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -61,5 +60,3 @@ typedef struct cl_png_chunk {
     uint32_t length;
     const uint8_t *data; /* after cl_png_handle: all of it */
 } cl_png_chunk;
-
-#endif

@@ -1,6 +1,5 @@
 /* Resizes an image whose rows come one after the other, without ever holding all of it. */
-#ifndef CL_IMAGE_RESIZE_H
-#define CL_IMAGE_RESIZE_H
+#pragma once
 
 #include "image/decoder.h"
 #include "kernels/resize/resize.h"
@@ -25,5 +24,3 @@ uint8_t *const *cl_resizer_rows(const cl_resizer *resizer, int32_t *count);
 void cl_resizer_take(cl_resizer *resizer);
 /* After the last row: writes height x width x 3 bytes. */
 void cl_resizer_finish(cl_resizer *resizer, uint8_t *rgb);
-
-#endif

@@ -1,6 +1,5 @@
 /* Where an image comes from: its bytes, what is asked for, and how to say what is wrong. */
-#ifndef CL_IMAGE_SOURCE_H
-#define CL_IMAGE_SOURCE_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -28,5 +27,3 @@ bool cl_source_has_memory(const cl_source *image);
 /* Sets the stored size as soon as the header told it, and checks it: COULIS_UNREADABLE when a side is 0,
  * COULIS_TOO_LARGE when there are more pixels than allowed. */
 coulis_status cl_source_set_size(cl_source *image, uint64_t width, uint64_t height);
-
-#endif

@@ -1,6 +1,5 @@
 /* What the files of the TIFF reader share. Layout: Adobe, TIFF Revision 6.0, 1992; BigTIFF as libtiff describes it. */
-#ifndef CL_IMAGE_TIFF_H
-#define CL_IMAGE_TIFF_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -92,5 +91,3 @@ void cl_tiff_unpack(const cl_tiff *t, const uint8_t *from, uint8_t *pixels, size
 void cl_tiff_unpack_plane(const cl_tiff *t, uint32_t plane, const uint8_t *from, uint8_t *pixels, size_t count);
 /* What has to be done when all samples of all pixels are on the canvas: colours to red, green, blue, alpha. */
 coulis_status cl_tiff_convert(cl_tiff *t);
-
-#endif

@@ -1,6 +1,5 @@
 /* YCbCr (JFIF's, of the full range) to RGB as Pillow converts it: in whole numbers, 6 bits behind the point. */
-#ifndef CL_IMAGE_YCC_H
-#define CL_IMAGE_YCC_H
+#pragma once
 
 #include <stdint.h>
 
@@ -16,5 +15,3 @@ static inline void cl_ycc_to_rgb(uint8_t *p) {
     p[1] = cl_clip_byte(y + ((cl_ycc_part(-0.34414, cb) + cl_ycc_part(-0.71414, cr)) >> 6));
     p[2] = cl_clip_byte(y + (cl_ycc_part(1.772, cb) >> 6));
 }
-
-#endif

@@ -1,6 +1,5 @@
 /* zlib's memory from our allocator, so that tests can make it fail. */
-#ifndef CL_IMAGE_ZLIB_MEMORY_H
-#define CL_IMAGE_ZLIB_MEMORY_H
+#pragma once
 
 #include "base/memory.h"
 
@@ -13,5 +12,3 @@ static inline void cl_zlib_free(void *unused, void *memory) {
     (void)unused;
     cl_free(memory);
 }
-
-#endif

@@ -1,6 +1,5 @@
 /* A short stand-in for each row, from which a bound on the cosine of two rows follows. */
-#ifndef CL_INDEX_FILTER_H
-#define CL_INDEX_FILTER_H
+#pragma once
 
 #include "index/vectors.h"
 
@@ -24,5 +23,3 @@ void cl_filter_free(cl_filter *filter);
  * count x (cols + 2 * length) numbers. */
 void cl_filter_rows(const cl_filter *filter, const cl_vectors *vectors, int64_t first, int64_t count, float *scratch,
                     float *out);
-
-#endif

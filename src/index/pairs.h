@@ -1,6 +1,5 @@
 /* All pairs of rows with a cosine of at least a threshold, and none else. */
-#ifndef CL_INDEX_PAIRS_H
-#define CL_INDEX_PAIRS_H
+#pragma once
 
 #include "index/vectors.h"
 
@@ -23,5 +22,3 @@ typedef struct cl_pairs_work {
 coulis_status cl_pairs_find(const cl_vectors *a, const cl_vectors *b, double threshold, cl_pool *pool,
                             coulis_status (*visit)(void *context, const cl_pair *pairs, int64_t count), void *context,
                             cl_pairs_work *work, coulis_error *error);
-
-#endif

@@ -1,6 +1,5 @@
 /* The nearest rows of some queries, among rows that come in blocks. */
-#ifndef CL_INDEX_SEARCH_H
-#define CL_INDEX_SEARCH_H
+#pragma once
 
 #include "index/vectors.h"
 
@@ -22,5 +21,3 @@ void cl_search_finish(cl_search *search, float *similarity, int64_t *row);
 
 /* Queries that are best searched for together: few enough that what a search holds stays small. */
 int64_t cl_search_batch(int64_t cols, int64_t k, const cl_pool *pool);
-
-#endif

@@ -2,8 +2,7 @@
  *
  * The similarity of two rows is computed in float64 from the numbers as given. The float32 products that decide
  * which pairs are worth that have a proven bound on their error, so they never decide a result. */
-#ifndef CL_INDEX_VECTORS_H
-#define CL_INDEX_VECTORS_H
+#pragma once
 
 #include "base/threads.h"
 #include "coulis.h"
@@ -40,5 +39,3 @@ double cl_product_error(int64_t cols);
 /* The largest float32 that is not above `value`, less one step: comparing float32 numbers with it loses none that is
  * at least `value`. */
 float cl_below(double value);
-
-#endif

@@ -1,7 +1,6 @@
 /* exp, sigmoid, erf and tanh of a register, for kernels to include. activation/README.md has their errors and where
  * their constants come from. */
-#ifndef CL_KERNELS_FUNCTIONS_H
-#define CL_KERNELS_FUNCTIONS_H
+#pragma once
 
 #include "kernels/vector.h"
 
@@ -63,5 +62,3 @@ CL_INLINE vf hyperbolic_tangent(vf x) {
     x = vf_clamp(x, vf_set1(-9.0f), vf_set1(9.0f));
     return unit_clamp(vf_mul(x, quotient(vf_mul(x, x), a, b)));
 }
-
-#endif

@@ -3,8 +3,7 @@
  * Feature maps are height, width, channel, with the channels of a pixel padded to a
  * multiple of `lanes`, so that no kernel has a remainder to treat in that direction.
  * Every output number is summed in one fixed order, whatever tile it falls into. */
-#ifndef CL_KERNELS_KERNELS_H
-#define CL_KERNELS_KERNELS_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -169,5 +168,3 @@ const cl_kernels *cl_kernels_for(cl_cpu_level level);
 
 /* The table for this processor. */
 const cl_kernels *cl_kernels_get(void);
-
-#endif

@@ -14,8 +14,7 @@
  *   KERNEL(name)    name with the instruction set as suffix
  *
  * min and max return the second operand when either is NaN, or when both are zeros, as x86 does. */
-#ifndef CL_KERNELS_VECTOR_H
-#define CL_KERNELS_VECTOR_H
+#pragma once
 
 #include <stdint.h>
 #include <string.h>
@@ -215,6 +214,4 @@ CL_INLINE int64_t vf_positions(vf v, uint16_t first, uint16_t *out) {
 #define CL_UNROLL _Pragma("clang loop unroll(full)")
 #else
 #define CL_UNROLL _Pragma("GCC unroll 32")
-#endif
-
 #endif

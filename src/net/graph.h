@@ -1,6 +1,5 @@
 /* A network as its file describes it: nodes with shapes, before any preparation. */
-#ifndef CL_NET_GRAPH_H
-#define CL_NET_GRAPH_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -174,5 +173,3 @@ int32_t cl_graph_features(const cl_graph *graph, int32_t features);
 
 /* Multiply-adds of one image from the input to `output`. */
 int64_t cl_graph_multiply_adds(const cl_graph *graph, int32_t output);
-
-#endif

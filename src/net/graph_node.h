@@ -1,6 +1,5 @@
 /* Reading a network's nodes from JSON: what graph_parse.c and the other graph_*.c share. */
-#ifndef CL_NET_GRAPH_NODE_H
-#define CL_NET_GRAPH_NODE_H
+#pragma once
 
 #include <cjson/cJSON.h>
 
@@ -59,5 +58,3 @@ cl_node_reader cl_graph_read_node;
 static inline const cl_node *cl_node_input(const cl_graph *graph, const cl_node *node, int32_t k) {
     return &graph->nodes[node->inputs[k]];
 }
-
-#endif

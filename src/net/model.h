@@ -1,6 +1,5 @@
 /* A network with its weights, as read from a file. */
-#ifndef CL_NET_MODEL_H
-#define CL_NET_MODEL_H
+#pragma once
 
 #include "net/graph.h"
 
@@ -12,5 +11,3 @@ const float *cl_model_weight(const coulis_model *model, const cl_node *node, int
 
 /* SHA-256 of the model file in hexadecimal, "" with random weights. */
 const char *cl_model_sha256(const coulis_model *model);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef CL_NET_MODEL_FIND_H
-#define CL_NET_MODEL_FIND_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -7,5 +6,3 @@
 
 /* coulis_model_find; with `graph_only`, NAME.graph.json will do where there are no weights. */
 coulis_status cl_model_find(const char *name, bool graph_only, char *path, size_t capacity, coulis_error *error);
-
-#endif

@@ -1,6 +1,5 @@
 /* What packing weights has in common: normalisation folded in, room, and the order of a product's weights. */
-#ifndef CL_NET_PACK_H
-#define CL_NET_PACK_H
+#pragma once
 
 #include "net/step.h"
 
@@ -16,5 +15,3 @@ float cl_pack_bias(const coulis_model *model, const cl_node *node, int64_t c, do
 /* The weights of a matrix product: row (kernel y, kernel x, input channel), column output channel, one group after
  * another. */
 coulis_status cl_pack_product(const cl_plan *plan, const coulis_model *model, cl_step *step, coulis_error *error);
-
-#endif

@@ -1,6 +1,5 @@
 /* The passes of cl_plan_create, in their order. */
-#ifndef CL_NET_PASSES_H
-#define CL_NET_PASSES_H
+#pragma once
 
 #include "net/step.h"
 
@@ -20,5 +19,3 @@ coulis_status cl_plan_lay_out(cl_plan *plan, coulis_error *error);
 
 /* Runs the streamed steps first .. end-1 for one image. */
 void cl_stream_run(const cl_run *run, int32_t first, int32_t end);
-
-#endif

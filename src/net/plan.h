@@ -7,8 +7,7 @@
  * are. What a kind of step is stands in one file of steps/.
  *
  * Every number is summed in the same order whatever runs together: none depends on another image. */
-#ifndef CL_NET_PLAN_H
-#define CL_NET_PLAN_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -81,5 +80,3 @@ void cl_plan_free(cl_plan *plan);
 /* Runs 1 to CL_PLAN_IMAGES images: rgb[i] (height x width x 3 bytes) to out[i] (`length` numbers).
  * `workspace` holds workspace_count numbers, aligned to 64 bytes, and belongs to one thread. */
 void cl_plan_run(const cl_plan *plan, int32_t images, const uint8_t *const *rgb, float *workspace, float *const *out);
-
-#endif

@@ -1,6 +1,5 @@
 /* What a kind of step is: one cl_step_ops for each, in a file of its own in steps/. */
-#ifndef CL_NET_STEP_H
-#define CL_NET_STEP_H
+#pragma once
 
 #include "net/plan.h"
 
@@ -93,5 +92,3 @@ static inline const float *cl_residual_line(const cl_run *run, const cl_step *st
 static inline void cl_activate(const cl_run *run, const cl_step *step, int64_t count, float *data) {
     if (step->activation.what != CL_ACTIVATION_NONE) run->plan->kernels->activate(&step->activation, count, data, data);
 }
-
-#endif

@@ -2,8 +2,7 @@
  *
  * Half of the work of bringing a matrix straight to tridiagonal form is products with single vectors, each of which
  * reads the whole matrix. On the way over a band everything is a product with a panel of CL_PANEL vectors. */
-#ifndef CL_PCA_BAND_H
-#define CL_PCA_BAND_H
+#pragma once
 
 #include "base/threads.h"
 
@@ -21,5 +20,3 @@ coulis_status cl_band_reduce(cl_pool *pool, int64_t n, double *matrix, double *t
 /* z, n rows of CL_PANEL numbers, a vector in each column: vectors of the band become vectors of the matrix.
  * `scratch`: n rows of CL_PANEL numbers. */
 void cl_band_turn_back(int64_t n, const double *matrix, const double *triangles, double *scratch, double *z);
-
-#endif

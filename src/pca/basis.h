@@ -1,6 +1,5 @@
 /* Orthonormal sets of rows of floats. */
-#ifndef CL_PCA_BASIS_H
-#define CL_PCA_BASIS_H
+#pragma once
 
 #include "base/threads.h"
 
@@ -15,5 +14,3 @@ coulis_status cl_orthonormalise(cl_pool *pool, int64_t *count, int64_t cols, flo
 /* The first `have` of `count` <= cols rows being orthonormal, fills in the others: unit vectors, those
  * farthest from the rows before first, made orthogonal to them (Gram and Schmidt). */
 coulis_status cl_complete_basis(int64_t have, int64_t count, int64_t cols, float *rows, coulis_error *error);
-
-#endif

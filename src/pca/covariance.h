@@ -2,8 +2,7 @@
  *
  * A triangle is the upper one of a symmetric cols x cols matrix, packed by rows: cols numbers of row 0, cols - 1 of
  * row 1, and so on. */
-#ifndef CL_PCA_COVARIANCE_H
-#define CL_PCA_COVARIANCE_H
+#pragma once
 
 #include "base/threads.h"
 
@@ -47,5 +46,3 @@ int64_t cl_triangle_row(int64_t cols, int64_t row);
 
 /* The sums of two sets of rows become those of both in `out`, which has memory of its own or that of one of them. */
 void cl_covariance_merge(cl_pool *pool, int64_t cols, const cl_sums *left, const cl_sums *right, cl_sums *out);
-
-#endif

@@ -1,6 +1,5 @@
 /* From a matrix that is held in memory to principal components. */
-#ifndef CL_PCA_EXACT_H
-#define CL_PCA_EXACT_H
+#pragma once
 
 #include "pca/gram.h"
 
@@ -15,5 +14,3 @@ typedef struct cl_exact {
 } cl_exact;
 
 coulis_status cl_exact_solve(const cl_exact *exact, coulis_pca **pca, coulis_error *error);
-
-#endif

@@ -1,7 +1,6 @@
 /* The Gram matrix of the rows, for data with more columns than rows, and the way back from its
  * eigenvectors to the components. */
-#ifndef CL_PCA_GRAM_H
-#define CL_PCA_GRAM_H
+#pragma once
 
 #include "base/threads.h"
 #include "pca/rows.h"
@@ -23,5 +22,3 @@ coulis_status cl_gram_matrix(cl_gram *gram, double *matrix, coulis_error *error)
  * squares (count): their squared lengths before, the eigenvalues found again. */
 coulis_status cl_gram_components(cl_gram *gram, int64_t count, const double *vectors, float *components,
                                  double *squares, coulis_error *error);
-
-#endif

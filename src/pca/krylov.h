@@ -1,7 +1,6 @@
 /* Principal components by randomized block Krylov iteration: for data with too many rows and columns for a matrix in
  * memory. */
-#ifndef CL_PCA_KRYLOV_H
-#define CL_PCA_KRYLOV_H
+#pragma once
 
 #include "base/threads.h"
 #include "pca/rows.h"
@@ -15,5 +14,3 @@
  * spans; the other is NULL. */
 coulis_status cl_krylov_fit(const cl_rows *rows, const coulis_spans *spans, double components, cl_pool *pool,
                             coulis_pca **pca, coulis_error *error);
-
-#endif

@@ -1,6 +1,5 @@
 /* A fitted principal component analysis. */
-#ifndef CL_PCA_MODEL_H
-#define CL_PCA_MODEL_H
+#pragma once
 
 #include "base/files.h"
 #include "base/threads.h"
@@ -30,5 +29,3 @@ int64_t cl_count_for_share(const double *values, int64_t count, double total, do
 /* The last act of a fit: the sums of squares in pca->variance become shares of `total` and variances, and the signs of
  * the components those of scikit-learn. */
 void cl_pca_finish(cl_pool *pool, coulis_pca *pca, int64_t samples, double total);
-
-#endif

@@ -1,7 +1,6 @@
 /* The accumulator behind coulis_moments: a sorted list of complete subtrees of a fixed binary tree over leaves of
  * rows, and the rows of the last, unfinished leaf as they came. */
-#ifndef CL_PCA_MOMENTS_H
-#define CL_PCA_MOMENTS_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -51,5 +50,3 @@ int64_t cl_moments_node_end(const coulis_moments *moments, const cl_moments_node
 
 /* The sums of all rows, which must be there from 0 on, into `sums`, whose arrays it allocates. */
 coulis_status cl_moments_total(const coulis_moments *moments, cl_sums *sums, coulis_error *error);
-
-#endif

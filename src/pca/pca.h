@@ -1,6 +1,5 @@
 /* Principal component analysis of rows that need not fit in memory. */
-#ifndef CL_PCA_PCA_H
-#define CL_PCA_PCA_H
+#pragma once
 
 #include "base/threads.h"
 #include "pca/rows.h"
@@ -15,5 +14,3 @@ coulis_status cl_pca_fit(const cl_rows *rows, const coulis_pca_options *options,
 /* coulis_pca_transform of a block of rows with a pool that exists. */
 coulis_status cl_pca_transform(const coulis_pca *pca, const float *x, int64_t rows, cl_pool *pool, float *scores,
                                coulis_error *error);
-
-#endif

@@ -1,7 +1,6 @@
 /* The product of the centred rows with themselves, (X - m)^T (X - m), applied to a few vectors by one reading of the
  * rows, without ever being there as a matrix. */
-#ifndef CL_PCA_PRODUCT_H
-#define CL_PCA_PRODUCT_H
+#pragma once
 
 #include "base/threads.h"
 #include "pca/rows.h"
@@ -23,5 +22,3 @@ double cl_product_trace(const cl_product *product);
  * in float over short runs and in float64 beyond. */
 coulis_status cl_product_apply(cl_product *product, int64_t count, const float *vectors, double *out,
                                coulis_error *error);
-
-#endif

@@ -1,6 +1,5 @@
 /* A matrix that is read in blocks of rows, from memory or from disk. */
-#ifndef CL_PCA_ROWS_H
-#define CL_PCA_ROWS_H
+#pragma once
 
 #include "coulis.h"
 
@@ -14,5 +13,3 @@ typedef struct cl_rows {
     int32_t (*progress)(void *context, int64_t done, int64_t total);
     void *progress_context;
 } cl_rows;
-
-#endif

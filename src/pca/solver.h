@@ -1,7 +1,6 @@
 /* Dense symmetric eigenproblems and factorisations. What costs n^3 runs on the pool, the tridiagonal eigenproblem in
  * LAPACK on one thread. */
-#ifndef CL_PCA_SOLVER_H
-#define CL_PCA_SOLVER_H
+#pragma once
 
 #include "base/threads.h"
 
@@ -30,5 +29,3 @@ coulis_status cl_eigen_vectors(cl_eigen *eigen, int64_t count, double *values, d
 /* The symmetric n x n matrix S = L L^T, its upper triangle (row-major) given: puts the inverse of L transposed there
  * instead. Stops before the first row i with L[i][i] < least, and returns the number of rows done. */
 int64_t cl_invert_cholesky(double *matrix, int64_t n, double least);
-
-#endif

@@ -1,6 +1,5 @@
 /* Blocks of rows of a cl_rows, without a copy when the rows are in memory. */
-#ifndef CL_PCA_SOURCE_H
-#define CL_PCA_SOURCE_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -32,5 +31,3 @@ coulis_status cl_column_stats(cl_pool *pool, const float *x, int64_t first, int6
 /* A power of two that brings every x - mean into -1 .. 1, so that float products of them neither
  * overflow nor vanish, whatever the unit of the data. */
 double cl_centred_scale(const float *low, const float *high, int64_t cols);
-
-#endif

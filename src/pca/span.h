@@ -1,7 +1,6 @@
 /* Sums over a span of rows: what one reading of them gives block Krylov. A span is a fixed number of blocks of rows, so
  * that spans can be read on different machines: the sums over all rows are those of the spans, in their order. */
-#ifndef CL_PCA_SPAN_H
-#define CL_PCA_SPAN_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -25,5 +24,3 @@ coulis_status cl_span_block(coulis_span *span, const float *x, int64_t first, in
 void cl_span_fold_statistics(coulis_span *span, bool is_first, double *sums, float *lowest, float *highest);
 /* The same of the products; squares may be NULL. */
 void cl_span_fold_products(coulis_span *span, double *products, double *squares);
-
-#endif

@@ -1,6 +1,5 @@
 /* An orthonormal set of rows of floats that grows. */
-#ifndef CL_PCA_SUBSPACE_H
-#define CL_PCA_SUBSPACE_H
+#pragma once
 
 #include "base/threads.h"
 
@@ -23,5 +22,3 @@ void cl_subspace_products(const cl_subspace *space, int64_t first, int64_t n, in
 /* rows (count x cols) = weights (count x n) times the first n rows of the set. */
 coulis_status cl_subspace_combine(const cl_subspace *space, int64_t n, int64_t count, const float *weights, float *rows,
                                   coulis_error *error);
-
-#endif

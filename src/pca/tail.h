@@ -4,8 +4,7 @@
  * roundings add up instead of cancelling out, and eigenvalues that should be 0 come out as up to 6e-7 of the largest
  * (two rows repeated 1,500 times each, without fused multiply-add). The squares of the scores have no such floor:
  * their error is the square of a score's. */
-#ifndef CL_PCA_TAIL_H
-#define CL_PCA_TAIL_H
+#pragma once
 
 #include "pca/model.h"
 
@@ -21,5 +20,3 @@ int64_t cl_tail_begin(const double *values, int64_t count);
  * those components into falling order. An eigenvalue of which less than half is found again was noise, and
  * becomes 0. */
 coulis_status cl_tail_settle(coulis_pca *pca, int64_t begin, const double *squares, coulis_error *error);
-
-#endif

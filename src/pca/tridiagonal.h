@@ -1,6 +1,5 @@
 /* A symmetric band matrix brought to tridiagonal form by reflections, and the way back for vectors. */
-#ifndef CL_PCA_TRIDIAGONAL_H
-#define CL_PCA_TRIDIAGONAL_H
+#pragma once
 
 #include "base/threads.h"
 
@@ -12,5 +11,3 @@ coulis_status cl_tridiagonal_reduce(cl_pool *pool, int64_t n, double *band, doub
 /* z, n rows of CL_PANEL numbers, a vector in each column: vectors of the tridiagonal matrix become vectors of the
  * band. */
 void cl_tridiagonal_turn_back(int64_t n, const double *matrix, double *z);
-
-#endif

@@ -1,6 +1,5 @@
 /* The files of a result in S3, and the run.json that says which of them stand. */
-#ifndef CL_PIPELINE_BUCKET_H
-#define CL_PIPELINE_BUCKET_H
+#pragma once
 
 #include "pipeline/parts.h"
 #include "remote/remote.h"
@@ -41,5 +40,3 @@ coulis_status cl_bucket_put_begun(cl_bucket *bucket, const cJSON *recipe, const 
                                   coulis_error *error);
 
 void cl_bucket_close(cl_bucket *bucket);
-
-#endif

@@ -1,6 +1,5 @@
 /* Which rows of an earlier result the items of a new job have. */
-#ifndef CL_PIPELINE_CARRY_H
-#define CL_PIPELINE_CARRY_H
+#pragma once
 
 #include "pipeline/earlier.h"
 
@@ -20,5 +19,3 @@ void cl_carry_take(const cl_carry *carry, int64_t row, coulis_result *result, ch
 
 /* The earlier row of bytes with this hash, and what it says of the image; -1: none. */
 int64_t cl_carry_hashed(const cl_carry *carry, const char *sha256, coulis_result *result);
-
-#endif

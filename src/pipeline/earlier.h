@@ -1,7 +1,6 @@
 /* The rows of an earlier result, to be carried over into a new one: found by path and state of the file, or by the hash
  * of its bytes. */
-#ifndef CL_PIPELINE_EARLIER_H
-#define CL_PIPELINE_EARLIER_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -55,5 +54,3 @@ void cl_earlier_sha256(const cl_earlier *earlier, int64_t row, char sha256[CL_SH
  * is read once for all of them. By one thread. */
 coulis_status cl_earlier_vectors(cl_earlier *earlier, const int64_t *rows, float *const *to, int64_t count,
                                  int64_t length, coulis_error *error);
-
-#endif

@@ -1,6 +1,5 @@
 /* The stage from files to parts of vectors. */
-#ifndef CL_PIPELINE_FEATURIZE_H
-#define CL_PIPELINE_FEATURIZE_H
+#pragma once
 
 #include "pipeline/earlier.h"
 #include "pipeline/parts.h"
@@ -18,5 +17,3 @@
 coulis_status cl_featurize(const coulis_source *source, const coulis_model *model, const coulis_job_options *options,
                            const cl_images *images, cl_earlier *earlier, const char *folder, const char *recipe,
                            cl_parts *parts, int64_t *rows, int64_t *resumed, coulis_error *error);
-
-#endif

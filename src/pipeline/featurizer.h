@@ -1,6 +1,5 @@
 /* From images to their vectors, on one of several threads. */
-#ifndef CL_PIPELINE_FEATURIZER_H
-#define CL_PIPELINE_FEATURIZER_H
+#pragma once
 
 #include "coulis.h"
 #include "net/plan.h"
@@ -34,5 +33,3 @@ typedef struct cl_featurizer_image {
  * together makes no difference to any vector. */
 void cl_featurizer_some(coulis_featurizer *featurizer, int32_t worker, const cl_featurizer_image *images,
                         int32_t count);
-
-#endif

@@ -1,6 +1,5 @@
 /* Results and PCAs in S3, brought here to be read: see remote/stand_in.h. */
-#ifndef CL_PIPELINE_FETCHED_H
-#define CL_PIPELINE_FETCHED_H
+#pragma once
 
 #include "remote/stand_in.h"
 
@@ -10,5 +9,3 @@ coulis_status cl_fetch_result(const char *name, cl_stand_in *in, coulis_error *e
 
 /* The file of a PCA: `name` itself, or pca.safetensors in that folder or below that prefix. */
 coulis_status cl_fetch_pca(const char *name, cl_stand_in *in, coulis_error *error);
-
-#endif

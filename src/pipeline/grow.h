@@ -1,6 +1,5 @@
 /* A job over a folder of output that holds a result of images that are others now. */
-#ifndef CL_PIPELINE_GROW_H
-#define CL_PIPELINE_GROW_H
+#pragma once
 
 #include "pipeline/job.h"
 
@@ -22,5 +21,3 @@ coulis_status cl_grow_result(cl_job *job, const char *output, const char *recipe
 
 /* Whether a result that is under way beside a complete one has turned out to be the same: then it is not needed. */
 bool cl_grow_is_same(const cl_job *job);
-
-#endif

@@ -1,6 +1,5 @@
 /* A job of the command on its way: what it holds, and the stages that its verbs are made of. */
-#ifndef CL_PIPELINE_JOB_H
-#define CL_PIPELINE_JOB_H
+#pragma once
 
 #include "base/threads.h"
 #include "pipeline/earlier.h"
@@ -76,5 +75,3 @@ coulis_status cl_job_finish(cl_job *job, const char *output, const char *recipe)
 
 /* Hands the summary of a job that an earlier run completed to the caller. */
 coulis_status cl_job_take_finished(cl_job *job);
-
-#endif

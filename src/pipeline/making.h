@@ -4,8 +4,7 @@
  * named .part-NNNNN.piece-NNNNN.parquet, each with the rows that came after those of the piece before. A job that goes
  * on takes the rows out of the pieces and makes the rest; the finished part has the bytes it would have had. Pieces of
  * rows that are carried over have no vectors: these are fetched from the earlier result again. */
-#ifndef CL_PIPELINE_MAKING_H
-#define CL_PIPELINE_MAKING_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -52,5 +51,3 @@ void cl_making_abort(cl_making *making);
 
 /* Removes the pieces of a part, the last one first, so that what remains of an interrupted removal is found. */
 coulis_status cl_making_forget(const char *folder, int64_t part, coulis_error *error);
-
-#endif

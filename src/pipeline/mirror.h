@@ -11,8 +11,7 @@
  *    all else is there, and is taken back before any of it changes;
  *  - the job goes on from its working folder where that is the one named; otherwise, on another machine for example,
  *    from what is listed, which is fetched and checked against the digests. What is not listed is made again. */
-#ifndef CL_PIPELINE_MIRROR_H
-#define CL_PIPELINE_MIRROR_H
+#pragma once
 
 #include "pipeline/output.h"
 
@@ -40,5 +39,3 @@ coulis_status cl_mirror_finish(cl_mirror *mirror, coulis_error *error);
 /* Unlocks the working folder, and removes it once the result is in the bucket. A message names the bucket, not that
  * folder. NULL is allowed. */
 void cl_mirror_close(cl_mirror *mirror, coulis_error *error);
-
-#endif

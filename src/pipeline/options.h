@@ -1,6 +1,5 @@
 /* The options of featurizers and jobs, complete: the caller's over the library's defaults, and checked. */
-#ifndef CL_PIPELINE_OPTIONS_H
-#define CL_PIPELINE_OPTIONS_H
+#pragma once
 
 #include "coulis.h"
 
@@ -21,5 +20,3 @@ typedef struct cl_job_options {
 coulis_status cl_featurizer_options_read(const coulis_featurizer_options *given, cl_featurizer_options *own,
                                          coulis_error *error);
 coulis_status cl_job_options_read(const coulis_job_options *given, cl_job_options *own, coulis_error *error);
-
-#endif

@@ -1,6 +1,5 @@
 /* The folder a job writes: who may write there, what is done already, and its run.json. */
-#ifndef CL_PIPELINE_OUTPUT_H
-#define CL_PIPELINE_OUTPUT_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -35,5 +34,3 @@ void cl_output_close(cl_output *output);
 
 /* Writes the final run.json; then the journal is not needed any more. */
 coulis_status cl_output_finish(cl_output *output, const char *summary, coulis_error *error);
-
-#endif

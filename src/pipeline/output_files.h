@@ -1,6 +1,5 @@
 /* The files in the folder a job writes. */
-#ifndef CL_PIPELINE_OUTPUT_FILES_H
-#define CL_PIPELINE_OUTPUT_FILES_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -41,5 +40,3 @@ coulis_status cl_path_there(const char *path, bool *there, coulis_error *error);
 
 /* COULIS_CONFLICT where a file is that is to be written. */
 coulis_status cl_refuse_existing(const char *path, coulis_error *error);
-
-#endif

@@ -1,6 +1,5 @@
 /* Starting again in a folder that holds a result. */
-#ifndef CL_PIPELINE_OVERWRITE_H
-#define CL_PIPELINE_OVERWRITE_H
+#pragma once
 
 #include "pipeline/output_files.h"
 
@@ -15,5 +14,3 @@ coulis_status cl_overwrite(cl_output *output, bool has_run, const cJSON *there, 
 /* Adds to the records the parts of a kind that none names but whose footer says that coulis wrote them; another file of
  * such a name is COULIS_CONFLICT. */
 coulis_status cl_overwrite_find(cl_output *output, cl_kind kind, coulis_error *error);
-
-#endif

@@ -4,8 +4,7 @@
  * Before a file gets its name, a line in DIR/.parts.jsonl says what it will be, and is flushed. So every file that has
  * its name has a line; a line without a file means nothing, and of two lines for one name the last one counts. When the
  * job is done the records stand in run.json, and the lines are removed. */
-#ifndef CL_PIPELINE_PARTS_H
-#define CL_PIPELINE_PARTS_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -71,5 +70,3 @@ cJSON *cl_parts_json(const cl_parts *parts, bool features);
 
 /* Removes the journal. */
 coulis_status cl_parts_end(cl_parts *parts, coulis_error *error);
-
-#endif

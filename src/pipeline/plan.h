@@ -1,6 +1,5 @@
 /* What has become of the images since an earlier result. */
-#ifndef CL_PIPELINE_PLAN_H
-#define CL_PIPELINE_PLAN_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -18,5 +17,3 @@ bool cl_plan_has_work(const coulis_plan *plan);
 
 /* As JSON, with a newline at its end; NULL when memory is short; released with cl_free. */
 char *cl_plan_json(const coulis_plan *plan);
-
-#endif

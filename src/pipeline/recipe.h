@@ -1,6 +1,5 @@
 /* What decides the bytes of a result, as JSON: stored with it, and compared before it is continued. */
-#ifndef CL_PIPELINE_RECIPE_H
-#define CL_PIPELINE_RECIPE_H
+#pragma once
 
 #include <cjson/cJSON.h>
 
@@ -32,5 +31,3 @@ char *cl_recipe_of_vectors(const char *table);
 /* COULIS_CONFLICT with the first difference between the vectors of two recipes: the current ones, and those that
  * the PCA `name` (NULL for none) was fitted to. */
 coulis_status cl_recipe_compare(const char *vectors, const char *fitted, const char *name, coulis_error *error);
-
-#endif

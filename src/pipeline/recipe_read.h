@@ -1,6 +1,5 @@
 /* A recipe read back: the network and the options that make vectors as it says. */
-#ifndef CL_PIPELINE_RECIPE_READ_H
-#define CL_PIPELINE_RECIPE_READ_H
+#pragma once
 
 #include "pipeline/options.h"
 
@@ -13,5 +12,3 @@ coulis_status cl_recipe_read(const char *recipe, const char *name, cl_featurizer
 /* Opens the network `model`, which must be the one of the recipe: COULIS_CONFLICT when its file has another SHA-256. */
 coulis_status cl_recipe_open_model(const char *recipe, const char *name, const char *model, coulis_model **opened,
                                    coulis_error *error);
-
-#endif

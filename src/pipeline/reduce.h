@@ -1,6 +1,5 @@
 /* The stages from parts of vectors to PCA, and to parts of scores. */
-#ifndef CL_PIPELINE_REDUCE_H
-#define CL_PIPELINE_REDUCE_H
+#pragma once
 
 #include "base/threads.h"
 #include "pipeline/parts.h"
@@ -37,5 +36,3 @@ coulis_status cl_count_statuses(cl_table *table, coulis_job_result *result, coul
  * have. */
 coulis_status cl_count_parts(const cl_parts *parts, cl_kind kind, coulis_job_result *result, int64_t *rows,
                              coulis_error *error);
-
-#endif

@@ -5,8 +5,7 @@
  * come to their places, and in the end the new run.json does. The files in .next stay until then, as second names of
  * the same files where the disk can do that: so all of this can be done again, from the beginning, after it was
  * interrupted at any moment. */
-#ifndef CL_PIPELINE_REPLACE_H
-#define CL_PIPELINE_REPLACE_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -26,5 +25,3 @@ bool cl_is_replacing(const cJSON *run);
 
 /* Removes DIR/.next, but for files that coulis does not write. */
 coulis_status cl_next_remove(const char *folder, coulis_error *error);
-
-#endif

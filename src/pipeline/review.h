@@ -1,6 +1,5 @@
 /* What of an earlier run can be relied on: each file is checked against its record, and each row against its image. */
-#ifndef CL_PIPELINE_REVIEW_H
-#define CL_PIPELINE_REVIEW_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -28,5 +27,3 @@ coulis_status cl_review_pca(const cl_parts *parts, bool *good, coulis_error *err
 
 /* Whether every file is there that a finished job wrote down. */
 coulis_status cl_review_finished(const cl_parts *parts, bool *good, coulis_error *error);
-
-#endif

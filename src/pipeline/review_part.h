@@ -1,6 +1,5 @@
 /* Whether one file of an earlier run is what was written. */
-#ifndef CL_PIPELINE_REVIEW_PART_H
-#define CL_PIPELINE_REVIEW_PART_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -21,5 +20,3 @@ coulis_status cl_review_part(const cl_parts *parts, cl_kind kind, int64_t number
 
 /* The path of the file that a record names; NULL when memory is short; released with cl_free. */
 char *cl_review_path(const cl_parts *parts, cl_kind kind, int64_t number);
-
-#endif

@@ -1,8 +1,7 @@
 /* Shares of a job on several machines. Shard I of N makes the parts I - 1, I - 1 + N, I - 1 + 2 N ... of the table
  * that one machine would make, under their numbers and with their bytes; its run.json has "shard" in the recipe.
  * Merging puts them together and does the rest. */
-#ifndef CL_PIPELINE_SHARDS_H
-#define CL_PIPELINE_SHARDS_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -19,5 +18,3 @@ char *cl_shard_recipe(const coulis_job_options *options, const char *recipe);
 
 /* Counts the rows of a shard's parts by status into job->summary; fails where there are none. */
 coulis_status cl_shard_count(cl_job *job, int64_t rows);
-
-#endif

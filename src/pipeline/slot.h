@@ -1,6 +1,5 @@
 /* A chunk of a stream in the making: its items, and what becomes of each. */
-#ifndef CL_PIPELINE_SLOT_H
-#define CL_PIPELINE_SLOT_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -27,5 +26,3 @@ int64_t cl_slot_finished(const cl_slot *slot);
 
 /* Releases what a slot has, also one that was not made. */
 void cl_slot_free(cl_slot *slot);
-
-#endif

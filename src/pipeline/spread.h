@@ -1,6 +1,5 @@
 /* How much of the variance of some rows their scores hold. */
-#ifndef CL_PIPELINE_SPREAD_H
-#define CL_PIPELINE_SPREAD_H
+#pragma once
 
 #include "coulis.h"
 
@@ -21,5 +20,3 @@ void cl_spread_add(cl_spread *spread, const float *vectors, const float *scores,
 /* The variance of the scores divided by that of the rows, both about their own means: for the rows of the fit its
  * explained variance. 0 when the rows do not differ. */
 double cl_spread_share(const cl_spread *spread);
-
-#endif

@@ -4,8 +4,7 @@
  *
  * Both the queue and the slots are bounded, so a slow part holds the others back instead of filling memory. How many
  * items there are need not be known before the last one. */
-#ifndef CL_PIPELINE_STREAM_H
-#define CL_PIPELINE_STREAM_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -68,5 +67,3 @@ void cl_stream_halt(cl_stream *stream);
 
 /* Frees the place of the chunk that cl_stream_wait gave. */
 void cl_stream_release(cl_stream *stream);
-
-#endif

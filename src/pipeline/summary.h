@@ -1,6 +1,5 @@
 /* run.json: what was done, in how much time, with what result. */
-#ifndef CL_PIPELINE_SUMMARY_H
-#define CL_PIPELINE_SUMMARY_H
+#pragma once
 
 #include "pipeline/parts.h"
 
@@ -32,5 +31,3 @@ bool cl_summary_is_sound(const cJSON *root);
 
 /* The numbers of such a text, as an earlier run left it. COULIS_BAD_DATA when it is none; `path` names it. */
 coulis_status cl_summary_read(const char *text, const char *path, coulis_job_result *result, coulis_error *error);
-
-#endif

@@ -1,7 +1,6 @@
 /* libcurl, looked for when the first address is read: every system has one, with the certificates and proxies that this
  * system trusts, and its own updates. What is declared here is its interface, which never changes. */
-#ifndef CL_REMOTE_CURL_H
-#define CL_REMOTE_CURL_H
+#pragma once
 
 #include "coulis.h"
 
@@ -63,5 +62,3 @@ typedef struct cl_curl {
 
 /* Loads the library; it stays loaded. COULIS_IO with a sentence that says what to install. */
 coulis_status cl_curl_load(cl_curl *curl, coulis_error *error);
-
-#endif

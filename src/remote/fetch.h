@@ -1,6 +1,5 @@
 /* One object to be read from a server, and what came of it. */
-#ifndef CL_REMOTE_FETCH_H
-#define CL_REMOTE_FETCH_H
+#pragma once
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -54,5 +53,3 @@ void cl_stop_set(cl_stop *stop);
 /* Waits before try number `tries` (1: the second); `asked`: seconds that the server asked for, 0 for none. False when
  * the flag was set meanwhile. */
 bool cl_stop_pause(cl_stop *stop, int tries, double asked);
-
-#endif

@@ -1,6 +1,5 @@
 /* Which servers have answered: one that has and is gone is a fault of the network, not of an image. */
-#ifndef CL_REMOTE_HOSTS_H
-#define CL_REMOTE_HOSTS_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -36,5 +35,3 @@ char *cl_hosts_witness(cl_hosts *hosts, const char *address);
 
 /* Whether it has answered; *any: whether any server has. */
 bool cl_hosts_has(cl_hosts *hosts, const char *address, bool *any);
-
-#endif

@@ -1,6 +1,5 @@
 /* Reading from http:// and https:// by libcurl. */
-#ifndef CL_REMOTE_HTTP_H
-#define CL_REMOTE_HTTP_H
+#pragma once
 
 #include "remote/fetch.h"
 
@@ -14,5 +13,3 @@ void cl_http_free(cl_http *http);
  * statuses 1 to 5; what belongs to the network or to a server that was there before is COULIS_IO; COULIS_INTERRUPTED
  * when `stop` was set. */
 coulis_status cl_http_get(cl_http *http, cl_fetch *fetch, coulis_error *error);
-
-#endif

@@ -1,6 +1,5 @@
 /* What S3 is told, and what it tells of an object. */
-#ifndef CL_REMOTE_OBJECT_H
-#define CL_REMOTE_OBJECT_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -19,5 +18,3 @@ typedef struct cl_remote_object {
     const char *key;
     int64_t bytes, modified; /* microseconds since 1970; -1 and INT64_MIN when not told */
 } cl_remote_object;
-
-#endif

@@ -1,6 +1,5 @@
 /* Objects on other machines: http(s):// and s3://. */
-#ifndef CL_REMOTE_REMOTE_H
-#define CL_REMOTE_REMOTE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -59,5 +58,3 @@ coulis_status cl_remote_state(cl_remote *remote, const char *name, cl_file_state
  * connections of its own. */
 coulis_status cl_remote_open(const cl_remote_options *options, const char *name, FILE **stream, uint64_t *size,
                              cl_file_state *state, coulis_error *error);
-
-#endif

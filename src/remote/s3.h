@@ -1,7 +1,6 @@
 /* Objects of S3. The library loads what speaks with S3, libcoulis_s3.so, when the first address needs it: it stands on
  * AWS's libraries and the system's OpenSSL, which nothing else asks for. */
-#ifndef CL_REMOTE_S3_H
-#define CL_REMOTE_S3_H
+#pragma once
 
 #include "remote/fetch.h"
 #include "remote/object.h"
@@ -34,5 +33,3 @@ typedef struct cl_s3_calls {
 
 /* COULIS_IO with a sentence when it is not there. */
 coulis_status cl_s3_load(const cl_s3_calls **calls, coulis_error *error);
-
-#endif

@@ -1,7 +1,6 @@
 /* Files of this machine that stand in for what a caller named elsewhere: a copy of an object to read, a file to write
  * that then becomes the object. A name of this machine stands for itself. */
-#ifndef CL_REMOTE_STAND_IN_H
-#define CL_REMOTE_STAND_IN_H
+#pragma once
 
 #include "remote/remote.h"
 
@@ -28,5 +27,3 @@ coulis_status cl_stand_in_new(cl_stand_in *in, const char *name, bool overwrite,
 coulis_status cl_stand_in_put(cl_stand_in *in, coulis_status status, coulis_error *error);
 /* The same for what was only read. */
 coulis_status cl_stand_in_end(cl_stand_in *in, coulis_status status, coulis_error *error);
-
-#endif

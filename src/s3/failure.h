@@ -1,6 +1,5 @@
 /* What S3 answers when it refuses, and what that means. */
-#ifndef CL_S3_FAILURE_H
-#define CL_S3_FAILURE_H
+#pragma once
 
 #include "s3/state.h"
 
@@ -26,5 +25,3 @@ bool cl_s3_may_go_better(const cl_s3_answer *answer);
 /* The sentence. COULIS_MISSING and COULIS_UNREADABLE are the object's; COULIS_IO: keys, clock, service, network. */
 coulis_status cl_s3_fail(const cl_s3_answer *answer, const char *name, const char *bucket, const char *region,
                          coulis_error *error);
-
-#endif

@@ -1,6 +1,5 @@
 /* One request to S3, made and waited for. */
-#ifndef CL_S3_REQUEST_H
-#define CL_S3_REQUEST_H
+#pragma once
 
 #include "s3/state.h"
 
@@ -34,5 +33,3 @@ coulis_status cl_s3_place(cl_s3_state *state, const char *bucket, char **server,
 
 /* `text` with all but letters, digits, "-._~", and "/" where `slashes`, as %XX. NULL: no memory. */
 char *cl_s3_encode(const char *text, bool slashes);
-
-#endif

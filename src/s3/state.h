@@ -1,6 +1,5 @@
 /* What is shared by all requests: AWS's client, keys, where buckets are. */
-#ifndef CL_S3_STATE_H
-#define CL_S3_STATE_H
+#pragma once
 
 #include <aws/auth/credentials.h>
 #include <aws/io/channel_bootstrap.h>
@@ -49,5 +48,3 @@ const char *cl_s3_region(cl_s3_state *state, const char *bucket);
 bool cl_s3_learn_region(cl_s3_state *state, const char *bucket, const char *region);
 
 static inline struct aws_byte_cursor cl_cursor(const char *text) { return aws_byte_cursor_from_c_str(text); }
-
-#endif

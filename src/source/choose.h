@@ -1,6 +1,5 @@
 /* Which files are taken: patterns, and what systems leave in folders. */
-#ifndef CL_SOURCE_CHOOSE_H
-#define CL_SOURCE_CHOOSE_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -37,5 +36,3 @@ cl_verdict cl_choose_name(const coulis_source_options *options, const char *name
 
 /* The same for every name of a path, as archives and object stores have them: folders are not entered one by one. */
 cl_verdict cl_choose_names(const coulis_source_options *options, const char *path);
-
-#endif

@@ -1,6 +1,5 @@
 /* Names of the columns that a source adds to those of the result. */
-#ifndef CL_SOURCE_COLUMNS_H
-#define CL_SOURCE_COLUMNS_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -8,5 +7,3 @@
 
 /* Whether the result has a column of this name itself. */
 bool cl_column_is_own(const char *name);
-
-#endif

@@ -1,6 +1,5 @@
 /* Bytes that are read from the first to the last: a file, or what its gzip holds. */
-#ifndef CL_SOURCE_FLOW_H
-#define CL_SOURCE_FLOW_H
+#pragma once
 
 #include "coulis.h"
 
@@ -19,5 +18,3 @@ coulis_status cl_flow_take(cl_flow *flow, size_t size, uint8_t **bytes, size_t *
 
 /* Passes over `size` bytes; COULIS_BAD_DATA when there are fewer. */
 coulis_status cl_flow_skip(cl_flow *flow, uint64_t size, coulis_error *error);
-
-#endif

@@ -1,6 +1,5 @@
 /* A source that the caller made: its functions are checked, and what they answer, before the job relies on it. */
-#ifndef CL_SOURCE_GIVEN_H
-#define CL_SOURCE_GIVEN_H
+#pragma once
 
 #include "coulis.h"
 
@@ -13,5 +12,3 @@ typedef struct cl_given {
 /* COULIS_INVALID_ARGUMENT when a function or the identity is missing, or when a column has no name of its own. The
  * caller's texts and context must live as long as this. */
 coulis_status cl_given_open(const coulis_source *source, cl_given *given, coulis_error *error);
-
-#endif

@@ -1,6 +1,5 @@
 /* The library's own source: what the PATHs of a command stand for, one after the other. */
-#ifndef CL_SOURCE_INPUTS_H
-#define CL_SOURCE_INPUTS_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -103,5 +102,3 @@ coulis_status cl_append_json_lines(cl_inputs *inputs, const char *path, coulis_e
 
 /* A file that holds many images, or, when it is a table of paths, what these name. */
 coulis_status cl_append_many(cl_inputs *inputs, const char *path, coulis_error *error);
-
-#endif

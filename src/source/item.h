@@ -1,6 +1,5 @@
 /* Items that outlive the source's next one. */
-#ifndef CL_SOURCE_ITEM_H
-#define CL_SOURCE_ITEM_H
+#pragma once
 
 #include "coulis.h"
 
@@ -9,5 +8,3 @@ coulis_status cl_item_own_texts(coulis_item *item, int64_t column_count, coulis_
 
 /* Releases them and clears the item. */
 void cl_item_free_texts(coulis_item *item);
-
-#endif

@@ -1,6 +1,5 @@
 /* Which folder of a path is the label. */
-#ifndef CL_SOURCE_LABEL_H
-#define CL_SOURCE_LABEL_H
+#pragma once
 
 #include "coulis.h"
 
@@ -16,5 +15,3 @@ coulis_status cl_label_rule_read(const char *text, cl_label_rule *rule, coulis_e
  * when there is none. `root` bytes of it are the PATH given, without a slash at the end; 0: folders are counted from
  * the start. */
 const char *cl_label_of(const cl_label_rule *rule, const char *path, size_t root, size_t *length);
-
-#endif

@@ -1,6 +1,5 @@
 /* What was named, in order: images, folders that could not be read, and files that hold many images. */
-#ifndef CL_SOURCE_LIST_H
-#define CL_SOURCE_LIST_H
+#pragma once
 
 #include "coulis.h"
 
@@ -41,5 +40,3 @@ void cl_list_fields(const cl_list *list, int64_t i, const char **fields);
 void cl_list_sort(cl_list *list, int64_t first);
 
 void cl_list_release(cl_list *list);
-
-#endif

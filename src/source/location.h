@@ -1,6 +1,5 @@
 /* What a name stands for: a file of this machine, or an address elsewhere. The one way by which images are read. */
-#ifndef CL_SOURCE_LOCATION_H
-#define CL_SOURCE_LOCATION_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -36,5 +35,3 @@ coulis_status cl_location_state(const char *name, const coulis_source_options *o
 /* Opens it for reading, from the first byte; the stream can be sought. COULIS_MISSING or COULIS_IO. */
 coulis_status cl_location_open(const char *name, const coulis_source_options *options, FILE **stream, uint64_t *size,
                                coulis_error *error);
-
-#endif

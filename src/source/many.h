@@ -1,6 +1,5 @@
 /* A file that holds many images: an archive or a table. */
-#ifndef CL_SOURCE_MANY_H
-#define CL_SOURCE_MANY_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -44,5 +43,3 @@ coulis_status cl_parquet_open(const char *name, const coulis_source_options *opt
 
 /* Whether a member of an archive is taken; counts it in left_out when not. */
 bool cl_many_takes(cl_many *many, const coulis_source_options *options, const char *member);
-
-#endif

@@ -1,6 +1,5 @@
 /* Rows of a Parquet file, a few columns of them, in order. */
-#ifndef CL_SOURCE_PARQUET_H
-#define CL_SOURCE_PARQUET_H
+#pragma once
 
 #include <carquet/carquet.h>
 #include <stdbool.h>
@@ -58,5 +57,3 @@ bool cl_is_binary(const uint8_t *bytes, size_t size);
 
 /* The leaf with these names, `inner` NULL for a column of its own; NULL when there is none. */
 cl_leaf *cl_parquet_leaf(const cl_rows_of_file *rows, const char *outer, const char *inner);
-
-#endif

@@ -1,6 +1,5 @@
 /* Paths as text: a table holds UTF-8, and file names may be any bytes. */
-#ifndef CL_SOURCE_PATH_TEXT_H
-#define CL_SOURCE_PATH_TEXT_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -11,5 +10,3 @@ char *cl_path_text(const char *path);
 /* The path that a text "file:...", with or without a host, stands for, its %XX resolved; NULL when memory is short, or
  * when `text` begins otherwise, which *is_file says; released with cl_free. */
 char *cl_path_of_text(const char *text, bool *is_file);
-
-#endif

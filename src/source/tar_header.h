@@ -1,6 +1,5 @@
 /* The members of a tar archive: POSIX ustar and pax, and GNU's long names. */
-#ifndef CL_SOURCE_TAR_HEADER_H
-#define CL_SOURCE_TAR_HEADER_H
+#pragma once
 
 #include "source/flow.h"
 
@@ -19,5 +18,3 @@ void cl_tar_member_free(cl_tar_member *member);
 
 /* Bytes up to the next block. */
 static inline uint64_t cl_tar_padding(uint64_t size) { return (512 - size % 512) % 512; }
-
-#endif

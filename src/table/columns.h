@@ -1,6 +1,5 @@
 /* The columns of a part, known to its writer and its reader. */
-#ifndef CL_TABLE_COLUMNS_H
-#define CL_TABLE_COLUMNS_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -32,5 +31,3 @@ static inline bool cl_column_is_wide(int column) { return column == CL_COLUMN_BY
 /* Likewise: the number of the part, and SHA-256 of the PCA's file. */
 #define CL_PART_KEY "coulis.part"
 #define CL_PCA_KEY "coulis.pca_sha256"
-
-#endif

@@ -1,6 +1,5 @@
 /* The further text columns of a part, as they are read: they come from where the images did. */
-#ifndef CL_TABLE_EXTRA_H
-#define CL_TABLE_EXTRA_H
+#pragma once
 
 #include <carquet/carquet.h>
 
@@ -26,5 +25,3 @@ coulis_status cl_extra_read(cl_extra_columns *extra, carquet_reader_t *parquet, 
 /* Frees what was read; cl_extra_free frees the columns, too. */
 void cl_extra_forget(cl_extra_columns *extra);
 void cl_extra_free(cl_extra_columns *extra);
-
-#endif

@@ -1,6 +1,5 @@
 /* NumPy's file of one array (format version 1.0, NEP 1). */
-#ifndef CL_TABLE_NPY_H
-#define CL_TABLE_NPY_H
+#pragma once
 
 #include "coulis.h"
 
@@ -8,5 +7,3 @@
  * little-endian. The file appears whole or not at all. */
 coulis_status cl_npy_write(const char *path, const float *x, const uint16_t *halves, int64_t rows, int64_t cols,
                            coulis_error *error);
-
-#endif

@@ -1,7 +1,6 @@
 /* Memory of carquet, which goes on after some allocations that it could not have: a page then lacks levels, or a column
  * its statistics. So it gets an allocator that remembers for each thread whether one failed. */
-#ifndef CL_TABLE_PARQUET_MEMORY_H
-#define CL_TABLE_PARQUET_MEMORY_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -10,5 +9,3 @@ void cl_parquet_memory_begin(void);
 
 /* Whether an allocation of this thread failed since then. */
 bool cl_parquet_memory_failed(void);
-
-#endif

@@ -1,6 +1,5 @@
 /* One Parquet file of a table: a "part". */
-#ifndef CL_TABLE_PART_H
-#define CL_TABLE_PART_H
+#pragma once
 
 #include "base/files.h"
 
@@ -101,5 +100,3 @@ int32_t cl_part_reader_row_groups(const cl_part_reader *reader);
  * columns, without reading them. */
 coulis_status cl_part_reader_read(cl_part_reader *reader, int32_t row_group, int32_t with_vectors, const cl_row **rows,
                                   int64_t *count, coulis_error *error);
-
-#endif

@@ -1,6 +1,5 @@
 /* Which of a file's columns are those of a part. */
-#ifndef CL_TABLE_PART_COLUMNS_H
-#define CL_TABLE_PART_COLUMNS_H
+#pragma once
 
 #include <carquet/carquet.h>
 
@@ -18,5 +17,3 @@ coulis_status cl_find_columns(const carquet_schema_t *schema, const char *path, 
  * which are dense; -1 otherwise. */
 coulis_status cl_find_columns_of_others(const carquet_schema_t *schema, const char *path, const char *vector,
                                         int32_t leaves[CL_COLUMNS], int32_t *kind, coulis_error *error);
-
-#endif

@@ -1,6 +1,5 @@
 /* What the reader of a part is made of: part_reader.c reads flat columns, part_vectors.c the vectors. */
-#ifndef CL_TABLE_PART_READER_H
-#define CL_TABLE_PART_READER_H
+#pragma once
 
 #include <carquet/carquet.h>
 #include <stdbool.h>
@@ -45,5 +44,3 @@ coulis_status cl_part_measure(const cl_part_reader *reader, int32_t group, int64
 
 /* Reads the vectors of a row group of `count` rows into reader->vectors and points the rows at them. */
 coulis_status cl_part_read_vectors(cl_part_reader *reader, int32_t group, int64_t count, coulis_error *error);
-
-#endif

@@ -1,6 +1,5 @@
 /* A table of a few named columns, written as Parquet or CSV. */
-#ifndef CL_TABLE_SHEET_H
-#define CL_TABLE_SHEET_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -19,5 +18,3 @@ coulis_status cl_sheet_write(const char *path, const cl_sheet_column *columns, i
 /* A float16 (IEEE 754), rounded to the nearest, ties to even; and back. Numbers too large become infinite. */
 uint16_t cl_half(float number);
 float cl_half_value(uint16_t half);
-
-#endif

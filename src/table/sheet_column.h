@@ -1,6 +1,5 @@
 /* A column of a table that is written as Parquet or CSV. */
-#ifndef CL_TABLE_SHEET_COLUMN_H
-#define CL_TABLE_SHEET_COLUMN_H
+#pragma once
 
 #include <stdint.h>
 
@@ -20,5 +19,3 @@ typedef struct cl_sheet_column {
     int64_t length; /* dimensions of a vector */
     int32_t fixed;  /* not 0: Arrow is told that vectors are lists of a fixed size */
 } cl_sheet_column;
-
-#endif

@@ -1,6 +1,5 @@
 /* A folder of parts, part-00000.parquet and on, read as one table. */
-#ifndef CL_TABLE_TABLE_H
-#define CL_TABLE_TABLE_H
+#pragma once
 
 #include "coulis.h"
 #include "pca/rows.h"
@@ -23,5 +22,3 @@ cl_part_reader *cl_table_part(cl_table *table, int32_t part);
 
 /* The vectors of the table, rows without one left out, as rows for PCA. The table must outlive it. */
 cl_rows cl_table_vectors_source(cl_table *table);
-
-#endif

@@ -1,6 +1,5 @@
 /* The kernels under test, and sums in float64 beside what a float32 sum may differ from them. */
-#ifndef CL_TEST_EXACT_H
-#define CL_TEST_EXACT_H
+#pragma once
 
 #include <float.h>
 #include <math.h>
@@ -28,5 +27,3 @@ static inline int differs(float got, const exact *e, float low, float high) {
     double expected = fmin(fmax(e->sum, (double)low), (double)high);
     return !(fabs((double)got - expected) <= e->rounded * (FLT_EPSILON / 2) * 1.01);
 }
-
-#endif

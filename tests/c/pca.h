@@ -1,6 +1,5 @@
 /* What the tests of principal components share. */
-#ifndef CL_TEST_PCA_H
-#define CL_TEST_PCA_H
+#pragma once
 
 #include <math.h>
 #include <string.h>
@@ -99,5 +98,3 @@ static inline double deviation(const coulis_pca *pca) {
         }
     return worst;
 }
-
-#endif

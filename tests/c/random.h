@@ -1,6 +1,5 @@
 /* Random numbers of the tests, the same on every machine. */
-#ifndef CL_TEST_RANDOM_H
-#define CL_TEST_RANDOM_H
+#pragma once
 
 #include <stdint.h>
 
@@ -18,5 +17,3 @@ static inline float *random_numbers(int64_t count) {
     for (int64_t i = 0; i < count; i++) numbers[i] = next_random();
     return numbers;
 }
-
-#endif

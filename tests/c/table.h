@@ -1,6 +1,5 @@
 /* What the tests of tables share: parts of rows that are known by their numbers, in a folder of the test. */
-#ifndef CL_TEST_TABLE_H
-#define CL_TEST_TABLE_H
+#pragma once
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,5 +68,3 @@ static inline int table_test_finish(void) {
     snprintf(command, sizeof command, "rm -r %s", folder);
     return system(command) || test_finish();
 }
-
-#endif

@@ -5,8 +5,7 @@
  *
  * An argument names the tests to run: those whose names contain it. test_finish prints
  * "N passed, N failed, N skipped", counted in tests, as the last line. */
-#ifndef CL_TEST_H
-#define CL_TEST_H
+#pragma once
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -77,5 +76,3 @@ static inline int test_finish(void) {
     printf("%d passed, %d failed, %d skipped\n", test_passed, test_failed, test_skipped);
     return test_failed ? 1 : 0;
 }
-
-#endif

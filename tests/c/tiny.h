@@ -1,6 +1,5 @@
 /* A network and images small enough to be made here, and whole jobs over them. */
-#ifndef CL_TEST_TINY_H
-#define CL_TEST_TINY_H
+#pragma once
 
 #include <dirent.h>
 #include <stdlib.h>
@@ -146,5 +145,3 @@ static inline void check_same(const char *one, const char *other) {
     }
     CHECK(same_file(one, other, "pca.safetensors"));
 }
-
-#endif

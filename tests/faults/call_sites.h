@@ -1,6 +1,5 @@
 /* Call sites: where in a program a call is made, by way of which others. */
-#ifndef CALL_SITES_H
-#define CALL_SITES_H
+#pragma once
 
 #include <stdint.h>
 
@@ -17,5 +16,3 @@ void call_site_note(int kind, uint32_t site, long number);
 
 /* Writes "KIND SITE FIRST CALLS" of each site to a file: the number of its first call, and how many there were. */
 void call_site_write(const char *file, const char *(*name_of)(int kind));
-
-#endif

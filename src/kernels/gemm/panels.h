@@ -1,7 +1,6 @@
 /* The panels that B is packed into, and the sizes that tiles and blocks of the product have.
  * README.md beside this file has the layout and the reasons for the constants. */
-#ifndef CL_KERNELS_GEMM_PANELS_H
-#define CL_KERNELS_GEMM_PANELS_H
+#pragma once
 
 #include <stddef.h>
 
@@ -93,5 +92,3 @@ CL_INLINE void ask_for_line(const cl_gemm *g, int64_t row, int64_t column) {
     __builtin_prefetch(g->c + row * g->c_stride + column, 1);
     if (g->residual) __builtin_prefetch(g->residual + row * g->residual_stride + column, 0);
 }
-
-#endif

@@ -1,7 +1,6 @@
 /* The product where many numbers of A are zeros, as they are after a ReLU: products with zeros are left out.
  * README.md beside this file has the reasons. */
-#ifndef CL_KERNELS_GEMM_SPARSE_H
-#define CL_KERNELS_GEMM_SPARSE_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -163,5 +162,3 @@ CL_INLINE void sparse_gemm(const cl_gemm *g) {
         }
     }
 }
-
-#endif

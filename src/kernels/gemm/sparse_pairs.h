@@ -1,7 +1,6 @@
 /* The product that leaves out zeros of A, where there are 16 registers: two rows share a list of the places where one
  * of them is not zero. README.md beside this file has the reasons. */
-#ifndef CL_KERNELS_GEMM_SPARSE_PAIRS_H
-#define CL_KERNELS_GEMM_SPARSE_PAIRS_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -154,5 +153,3 @@ CL_INLINE void sparse_gemm(const cl_gemm *g) {
         }
     }
 }
-
-#endif

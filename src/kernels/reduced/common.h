@@ -1,6 +1,5 @@
 /* Rounding rows of A, and what becomes of a sum: all of a product but its sums. Included only by kernels. */
-#ifndef CL_KERNELS_REDUCED_COMMON_H
-#define CL_KERNELS_REDUCED_COMMON_H
+#pragma once
 
 #include <stdint.h>
 #include <string.h>
@@ -123,5 +122,3 @@ CL_INLINE void each_block(const cl_gemm *g, float *scratch, const int bytes, voi
         multiply(&s);
     }
 }
-
-#endif

@@ -1,7 +1,6 @@
 /* Products in fewer bits than float32: A is rounded row by row, B once, and sums are of 32 bits.
  * README.md beside this file has the formulas, the layout and the bounds. */
-#ifndef CL_KERNELS_REDUCED_REDUCED_H
-#define CL_KERNELS_REDUCED_REDUCED_H
+#pragma once
 
 #include <stdint.h>
 #include <string.h>
@@ -62,5 +61,3 @@ static inline int64_t cl_reduced_rows(int64_t units) {
     const int64_t rows = 64 * 1024 / 4 / cl_reduced_row_units(units) / 32 * 32;
     return rows < 32 ? 32 : rows;
 }
-
-#endif

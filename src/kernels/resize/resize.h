@@ -2,8 +2,7 @@
  *
  * Weights are fixed-point numbers with CL_RESIZE_BITS bits after the point. Sums are exact (modulo 2^32,
  * and a complete sum fits), so that every instruction set gives the same bytes. */
-#ifndef CL_KERNELS_RESIZE_RESIZE_H
-#define CL_KERNELS_RESIZE_RESIZE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -35,5 +34,3 @@ typedef void (*cl_resize_kernel)(const cl_resize_sum *sum);
 
 /* The kernel for `level`; the portable one when this build has none for it. */
 cl_resize_kernel cl_resize_kernel_for(cl_cpu_level level);
-
-#endif

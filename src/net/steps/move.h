@@ -1,6 +1,5 @@
 /* What the steps share that only move numbers. */
-#ifndef CL_NET_STEPS_MOVE_H
-#define CL_NET_STEPS_MOVE_H
+#pragma once
 
 #include <string.h>
 
@@ -17,5 +16,3 @@ static inline void cl_clear_padding(int64_t rows, const cl_value *value, float *
     const size_t room = (size_t)(value->stride - value->channels) * sizeof *out;
     for (int64_t r = 0; room > 0 && r < rows; r++) memset(out + r * value->stride + value->channels, 0, room);
 }
-
-#endif

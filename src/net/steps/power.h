@@ -1,6 +1,5 @@
 /* x^p without the mathematics library of the system, whose last digits differ between versions. */
-#ifndef CL_NET_STEPS_POWER_H
-#define CL_NET_STEPS_POWER_H
+#pragma once
 
 #include <stdint.h>
 #include <string.h>
@@ -40,5 +39,3 @@ static inline double cl_power(double x, double p) {
     if (!(x >= 1.1754943508222875e-38)) return p > 0 ? 0 : 1e308 * 10;
     return cl_exp(p * cl_log(x));
 }
-
-#endif

@@ -1,6 +1,5 @@
 /* The inner loops of principal component analysis: one table per instruction set. */
-#ifndef CL_PCA_KERNELS_KERNELS_H
-#define CL_PCA_KERNELS_KERNELS_H
+#pragma once
 
 #include <stdint.h>
 
@@ -89,5 +88,3 @@ const cl_pca_kernels *cl_pca_kernels_for(cl_cpu_level level);
 
 /* The table for this processor. */
 const cl_pca_kernels *cl_pca_kernels_get(void);
-
-#endif

@@ -4,12 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include "base/error.h"
-#include "base/memory.h"
 
 static bool tell(bool good, const struct stat *info, cl_about *about) {
     if (!good) return false;

@@ -2,11 +2,7 @@
  * returns false, NULL or a negative number, errno says why. */
 #pragma once
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include "coulis.h"
+#include "base/base.h"
 
 typedef enum cl_path_kind {
     CL_PATH_FILE,

@@ -2,13 +2,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include "base/error.h"
-#include "base/memory.h"
 
 /* The errno of a refused operation as a sentence. A limit on file size and a full quota are told
  * in the words of a full disk by strerror, so its text is enough. */

@@ -1,14 +1,10 @@
 /* Files and folders: reading one whole, and writing one so that it appears whole or not at all. */
 #pragma once
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 
 #include "base/disk.h"
 #include "base/sha256.h"
-#include "coulis.h"
 
 /* Whether an errno says that the machine is out of something (descriptors, memory, space) or that its network is down,
  * rather than something about one file. */

@@ -5,15 +5,11 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/error.h"
 #include "base/files.h"
-#include "base/memory.h"
-#include "base/text.h"
 
 coulis_status cl_folder_lock(const char *path, int *descriptor, coulis_error *error) {
     *descriptor = cl_open(path, O_RDONLY | O_DIRECTORY);

@@ -1,7 +1,7 @@
 /* Folders of the program's own: where they are, locking one, removing one with all that is in it. */
 #pragma once
 
-#include "coulis.h"
+#include "base/base.h"
 
 /* Locks a folder for as long as *descriptor is open; the lock goes with the process, however it ends. COULIS_CONFLICT
  * when another process has it, and COULIS_IO. */

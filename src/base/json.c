@@ -1,8 +1,5 @@
 #include "base/json.h"
 
-#include "base/memory.h"
-#include "base/text.h"
-
 /* What cJSON needs for a byte of text at most: "0," is an item. */
 #define ITEM_BYTES (sizeof(cJSON) / 2 + 16)
 

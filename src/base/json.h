@@ -1,10 +1,9 @@
 /* Texts of JSON, where a text that is no JSON must be told from memory that was short: cJSON tells neither. */
 #pragma once
 
-#include <stdbool.h>
-#include <stddef.h>
-
 #include <cjson/cJSON.h>
+
+#include "base/base.h"
 
 /* The `length` bytes of `text` as JSON, and in `end`, which may be NULL, what follows it. NULL where it is none or
  * memory is short, and `short_of_memory` says which. */

@@ -1,8 +1,7 @@
 /* Libraries of the system that are looked for while a program runs, and where our own is. */
 #pragma once
 
-#include <stdbool.h>
-#include <stddef.h>
+#include "base/base.h"
 
 /* Loads a library by name or path; NULL when that cannot be, and why in `reason` (`size` bytes, 0: not wanted). Its
  * code stays in memory for as long as the process runs, as threads of its own may be in it. */

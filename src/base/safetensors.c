@@ -3,14 +3,10 @@
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "base/error.h"
 #include "base/files.h"
 #include "base/json.h"
-#include "base/memory.h"
 #include "base/sha256.h"
-#include "base/text.h"
 
 /* The format's own limit on its header, 100 MB, so that a false length asks for no memory. */
 #define HEADER_MAX 100000000

@@ -1,8 +1,5 @@
 #include "base/sha256.h"
 
-#include <stdbool.h>
-#include <string.h>
-
 #if defined(__x86_64__)
 #include <cpuid.h>
 #include <immintrin.h>

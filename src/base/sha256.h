@@ -1,8 +1,7 @@
 /* SHA-256 (FIPS 180-4). */
 #pragma once
 
-#include <stddef.h>
-#include <stdint.h>
+#include "base/base.h"
 
 #define CL_SHA256_TEXT 65 /* 64 hexadecimal digits and a NUL */
 

@@ -1,9 +1,5 @@
 #include "base/sized.h"
 
-#include <string.h>
-
-#include "base/error.h"
-
 /* More than any struct of the interface will have: a larger size is memory that nobody has set up. */
 #define SIZE_LIMIT 4096
 

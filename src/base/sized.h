@@ -1,9 +1,7 @@
 /* Structs of the interface that begin with their size, so that programs built against another header keep working. */
 #pragma once
 
-#include <stdbool.h>
-
-#include "coulis.h"
+#include "base/base.h"
 
 /* For coulis_X_init(given, given_size): writes the smaller of both sizes of `defaults`, zeros behind it, and
  * given_size as the size. Does nothing when there is no room for a size. */

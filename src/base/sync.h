@@ -3,8 +3,8 @@
 
 #include <pthread.h>
 #include <signal.h>
-#include <stdbool.h>
-#include <stdint.h>
+
+#include "base/base.h"
 
 typedef struct cl_mutex {
     pthread_mutex_t own;

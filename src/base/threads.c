@@ -2,11 +2,7 @@
 
 #include <sched.h>
 #include <stdatomic.h>
-#include <stdbool.h>
-#include <string.h>
 
-#include "base/error.h"
-#include "base/memory.h"
 #include "base/sync.h"
 
 /* More than any machine has; guards the worker array against a slip of a digit. */

@@ -1,9 +1,7 @@
 /* A fixed set of threads that share out numbered pieces of work. */
 #pragma once
 
-#include <stdint.h>
-
-#include "coulis.h"
+#include "base/base.h"
 
 typedef struct cl_pool cl_pool;
 

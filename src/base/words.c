@@ -1,9 +1,6 @@
 /* The words of statuses and options: the only place where they stand. Command, Python and messages ask here. */
 #include "base/words.h"
 
-#include <stddef.h>
-#include <string.h>
-
 #define WORDS_MAX 8
 
 static const struct {

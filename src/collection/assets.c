@@ -1,7 +1,5 @@
 #include "collection/assets.h"
 
-#include <string.h>
-
 #ifdef COULIS_LEAFLET
 /* The assembler copies each file into the read-only data, and a word behind it says how long it is. */
 #define ASSET(symbol, path)                                                                                            \

@@ -1,8 +1,7 @@
 /* The files of a report's page, held in the library. */
 #pragma once
 
-#include <stddef.h>
-#include <stdint.h>
+#include "base/base.h"
 
 typedef struct cl_asset {
     const char *bytes; /* NULL for none */

@@ -1,10 +1,5 @@
 /* coulis cluster: k-means of the vectors of a folder. */
-#include <string.h>
-
-#include "base/error.h"
 #include "base/files.h"
-#include "base/memory.h"
-#include "base/text.h"
 #include "collection/collection.h"
 #include "collection/kmeans.h"
 #include "collection/options.h"

@@ -2,7 +2,6 @@
 #pragma once
 
 #include "base/threads.h"
-#include "coulis.h"
 #include "index/vectors.h"
 #include "remote/stand_in.h"
 #include "table/table.h"

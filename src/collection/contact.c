@@ -2,12 +2,8 @@
 #include <cjson/cJSON.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "base/error.h"
 #include "base/files.h"
-#include "base/memory.h"
-#include "base/text.h"
 #include "collection/collection.h"
 #include "collection/options.h"
 #include "collection/originals.h"

@@ -1,9 +1,6 @@
 /* coulis export: vectors as other programs read them. */
 #include <math.h>
-#include <string.h>
 
-#include "base/error.h"
-#include "base/memory.h"
 #include "collection/collection.h"
 #include "collection/options.h"
 #include "table/npy.h"

@@ -2,10 +2,7 @@
 #include <cjson/cJSON.h>
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "base/error.h"
-#include "base/memory.h"
 #include "collection/collection.h"
 #include "collection/options.h"
 #include "index/search.h"

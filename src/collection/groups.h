@@ -1,7 +1,7 @@
 /* Rows that belong together, by union of pairs. */
 #pragma once
 
-#include <stdint.h>
+#include "base/base.h"
 
 /* A forest over rows 0 .. n-1: parent[i] of a root is i. Roots are the lowest of their rows, so the result does not
  * depend on the order of the pairs. */

@@ -7,10 +7,7 @@
 #include <math.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "base/error.h"
-#include "base/memory.h"
 #include "kernels/kernels.h"
 
 #define ITERATIONS_MAX 300

@@ -1,8 +1,6 @@
 /* k-means of rows in memory. */
 #pragma once
 
-#include <stdbool.h>
-
 #include "base/threads.h"
 #include "index/vectors.h"
 

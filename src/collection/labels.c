@@ -1,9 +1,6 @@
 #include "collection/labels.h"
 
 #include <stdlib.h>
-#include <string.h>
-
-#include "base/memory.h"
 
 /* Pairs of labels that the summary names at most, and labels of a group whose pairs are counted. */
 #define ACROSS_MAX 100

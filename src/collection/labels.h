@@ -2,8 +2,8 @@
 #pragma once
 
 #include <cjson/cJSON.h>
-#include <stdbool.h>
-#include <stdint.h>
+
+#include "base/base.h"
 
 typedef struct cl_label_pair {
     const char *a, *b; /* a <= b; equal for the duplicates of one label */

@@ -1,12 +1,8 @@
 #include "collection/members.h"
 
 #include <stdlib.h>
-#include <string.h>
 
-#include "base/error.h"
 #include "base/files.h"
-#include "base/memory.h"
-#include "base/text.h"
 #include "source/list.h"
 #include "source/location.h"
 

@@ -2,10 +2,6 @@
  * images are asked for in their order. */
 #pragma once
 
-#include <stdbool.h>
-#include <stddef.h>
-
-#include "coulis.h"
 #include "remote/remote.h"
 #include "source/many.h"
 

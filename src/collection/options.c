@@ -1,11 +1,8 @@
 #include "collection/options.h"
 
 #include <math.h>
-#include <string.h>
 
-#include "base/error.h"
 #include "base/json.h"
-#include "base/memory.h"
 #include "base/sized.h"
 
 static const coulis_collection_options defaults = {

@@ -3,7 +3,6 @@
 
 #include "base/json.h"
 #include "collection/collection.h"
-#include "coulis.h"
 #include "remote/remote.h"
 
 /* Reads and checks the caller's options, NULL for the defaults. */

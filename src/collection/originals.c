@@ -1,11 +1,8 @@
 #include "collection/originals.h"
 
 #include <inttypes.h>
-#include <stdbool.h>
 #include <stdio.h>
 
-#include "base/error.h"
-#include "base/memory.h"
 #include "base/sync.h"
 #include "collection/options.h"
 #include "image/image.h"

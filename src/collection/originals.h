@@ -3,7 +3,6 @@
 
 #include "base/threads.h"
 #include "collection/members.h"
-#include "coulis.h"
 
 typedef struct cl_originals cl_originals;
 

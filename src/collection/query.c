@@ -1,9 +1,5 @@
 /* The vector of an image that is not in a table, made as the table's were. */
-#include <string.h>
-
 #include "base/disk.h"
-#include "base/error.h"
-#include "base/memory.h"
 #include "collection/options.h"
 #include "pipeline/output.h"
 #include "pipeline/recipe_read.h"

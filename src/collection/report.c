@@ -2,12 +2,8 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/disk.h"
-#include "base/error.h"
-#include "base/memory.h"
-#include "base/text.h"
 #include "collection/groups.h"
 #include "collection/kmeans.h"
 #include "index/pairs.h"

@@ -4,7 +4,6 @@
 #include <cjson/cJSON.h>
 
 #include "collection/collection.h"
-#include "coulis.h"
 
 /* Images of a report at most; of more, so many are taken at even distances. */
 #define CL_REPORT_IMAGES_MAX 20000

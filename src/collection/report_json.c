@@ -1,9 +1,6 @@
 /* A report's data, as report.js reads it. */
 #include <stdlib.h>
-#include <string.h>
 
-#include "base/memory.h"
-#include "base/text.h"
 #include "collection/options.h"
 #include "collection/report.h"
 #include "collection/sheets.h"

@@ -4,12 +4,9 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include <jpeglib.h>
 
-#include "base/error.h"
-#include "base/memory.h"
 #include "base/sync.h"
 
 /* Of JPEG, 0 to 100: small, and still good at this size. */

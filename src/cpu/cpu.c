@@ -1,10 +1,8 @@
 #include "cpu/cpu.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/sync.h"
-#include "coulis.h"
 
 static const char *const level_names[] = {"scalar", "neon", "avx2", "avx512"};
 

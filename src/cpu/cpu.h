@@ -1,7 +1,7 @@
 /* What this processor has, found out once. */
 #pragma once
 
-#include <stdbool.h>
+#include "base/base.h"
 
 /* The instruction sets kernels are compiled for, a higher number being preferred. */
 typedef enum cl_cpu_level { CL_CPU_SCALAR = 0, CL_CPU_NEON = 1, CL_CPU_AVX2 = 2, CL_CPU_AVX512 = 3 } cl_cpu_level;

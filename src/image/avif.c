@@ -1,10 +1,8 @@
 /* AVIF, by libavif: the first image of the file, as Pillow takes it. */
 #include <errno.h>
-#include <string.h>
 
 #include <avif/avif.h>
 
-#include "base/error.h"
 #include "image/canvas.h"
 
 /* EXIF's number for what the properties irot (quarter turns) and imir (mirror) say. */

@@ -1,9 +1,7 @@
 #include "image/axis.h"
 
 #include <math.h>
-#include <string.h>
 
-#include "base/memory.h"
 #include "kernels/resize/resize.h"
 
 /* Weights up to this many bytes are kept; beyond, when a side has millions of pixels, they are computed where

@@ -3,9 +3,7 @@
  * rounded to CL_RESIZE_BITS bits; for its NEAREST, one sample of weight 1. */
 #pragma once
 
-#include <stdint.h>
-
-#include "coulis.h"
+#include "base/base.h"
 
 /* `samples` there are, of which those between two edges count. */
 typedef struct cl_axis_part {

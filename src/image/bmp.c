@@ -1,8 +1,5 @@
 /* BMP (Windows bitmap): rows of 1, 4, 8, 16, 24 or 32 bits, or runs of 4 or 8. Layouts from Microsoft's description of
  * BITMAPFILEHEADER and BITMAPV5HEADER; which of the odd ones are read, and how, as in Pillow. */
-#include <string.h>
-
-#include "base/memory.h"
 #include "image/bmp.h"
 #include "image/bytes.h"
 #include "image/over_white.h"

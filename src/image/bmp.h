@@ -1,8 +1,6 @@
 /* What the files of the BMP reader share. */
 #pragma once
 
-#include <stdbool.h>
-
 #include "image/decoder.h"
 
 typedef enum cl_bmp_mode { CL_BMP_PALETTE, CL_BMP_BILEVEL, CL_BMP_GREY, CL_BMP_COLOR } cl_bmp_mode;

@@ -1,6 +1,3 @@
-#include <string.h>
-
-#include "base/memory.h"
 #include "image/bmp.h"
 #include "image/bytes.h"
 

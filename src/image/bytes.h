@@ -1,7 +1,7 @@
 /* Numbers in the byte order of a file. */
 #pragma once
 
-#include <stdint.h>
+#include "base/base.h"
 
 static inline uint32_t cl_big16(const uint8_t *b) { return (uint32_t)b[0] << 8 | b[1]; }
 static inline uint32_t cl_big32(const uint8_t *b) { return cl_big16(b) << 16 | cl_big16(b + 2); }

@@ -1,8 +1,5 @@
 #include "image/canvas.h"
 
-#include <string.h>
-
-#include "base/memory.h"
 #include "image/over_white.h"
 
 static coulis_status read_rows(cl_decoder *decoder, uint8_t *const *rows, int32_t count) {

@@ -1,8 +1,6 @@
 /* A decoder over an image that is in memory as a whole: for formats whose pixels do not come row by row. */
 #pragma once
 
-#include <stdbool.h>
-
 #include "image/decoder.h"
 
 typedef struct cl_canvas {

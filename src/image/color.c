@@ -1,11 +1,8 @@
 #include "image/color.h"
 
 #include <errno.h>
-#include <stdbool.h>
 
 #include <lcms2.h>
-
-#include "base/memory.h"
 
 /* Pixels converted at a time: LittleCMS counts in 32 bits. */
 #define PIECE 65536

@@ -1,11 +1,7 @@
 #include "image/decoded.h"
 
 #include <inttypes.h>
-#include <stdbool.h>
-#include <string.h>
 
-#include "base/error.h"
-#include "base/memory.h"
 #include "image/over_white.h"
 
 typedef struct decoded {

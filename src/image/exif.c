@@ -1,7 +1,5 @@
 #include "image/exif.h"
 
-#include <string.h>
-
 #include "image/bytes.h"
 
 #define TAG_ORIENTATION 0x0112

@@ -1,9 +1,7 @@
 /* The orientation of an image, found where Pillow's ImageOps.exif_transpose finds it. */
 #pragma once
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "base/base.h"
 
 /* Looks for the tag Orientation in EXIF data, with or without "Exif\0\0" before it. True when
  * it is there: *orientation is its value, 1 when that is none of 1 to 8. Anything malformed reads

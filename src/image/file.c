@@ -1,9 +1,7 @@
 #include <errno.h>
 #include <inttypes.h>
-#include <string.h>
 
 #include "base/files.h"
-#include "base/memory.h"
 #include "image/image.h"
 #include "image/source.h"
 

@@ -1,6 +1,5 @@
 #include "image/format.h"
 
-#include <string.h>
 #include <strings.h>
 
 /* One row for each signature. Order matters where one begins as another does. */

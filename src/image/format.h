@@ -1,8 +1,6 @@
 /* The formats of images: detected from a file's first bytes and never from its name. */
 #pragma once
 
-#include <stdbool.h>
-
 #include "image/decoder.h"
 
 typedef struct cl_image_format {

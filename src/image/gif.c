@@ -1,7 +1,4 @@
 /* GIF: the first frame on its screen, as Pillow composes it. CompuServe, Graphics Interchange Format, version 89a. */
-#include <string.h>
-
-#include "base/memory.h"
 #include "image/bytes.h"
 #include "image/canvas.h"
 #include "image/gif_lzw.h"

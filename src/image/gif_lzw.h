@@ -1,9 +1,7 @@
 /* The data of a GIF frame: LZW codes of up to 12 bits in blocks of up to 255 bytes. */
 #pragma once
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "base/base.h"
 
 typedef struct cl_gif_area {
     uint8_t *pixels; /* the first one */

@@ -1,7 +1,5 @@
 /* HEIC and HEIF, by the system's libheif: HEVC is patented, so no package of coulis holds a decoder for it. */
 #include <errno.h>
-#include <stdbool.h>
-#include <string.h>
 
 #include "image/canvas.h"
 #include "image/late.h"

@@ -1,10 +1,7 @@
 #include "image/image.h"
 
 #include <inttypes.h>
-#include <stdbool.h>
 
-#include "base/error.h"
-#include "base/memory.h"
 #include "base/sized.h"
 #include "base/words.h"
 #include "image/decoded.h"

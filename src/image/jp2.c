@@ -1,12 +1,9 @@
 /* JPEG 2000, by openjpeg, tile by tile as Pillow drives it. */
 #include <errno.h>
 #include <stdio.h>
-#include <string.h>
 
 #include <openjpeg.h>
 
-#include "base/error.h"
-#include "base/memory.h"
 #include "image/canvas.h"
 #include "image/jp2_header.h"
 #include "image/over_white.h"

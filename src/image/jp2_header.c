@@ -1,8 +1,6 @@
 /* ISO/IEC 15444-1: the boxes of annex I, and the marker SIZ of annex A. */
 #include "image/jp2_header.h"
 
-#include <string.h>
-
 #include "image/bytes.h"
 
 typedef struct span {

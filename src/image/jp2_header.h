@@ -1,8 +1,6 @@
 /* What stands before the pixels of a JPEG 2000 file. */
 #pragma once
 
-#include <stdbool.h>
-
 #include "image/source.h"
 
 typedef struct cl_jp2_header {

@@ -2,16 +2,11 @@
  * data is handed over 65,536 bytes at a time, and the library is left waiting ("suspended")
  * where it wants more. */
 #include <setjmp.h>
-#include <stdbool.h>
-#include <stddef.h>
 #include <stdio.h>
-#include <string.h>
 
 #include <jpeglib.h>
 #include <jerror.h>
 
-#include "base/error.h"
-#include "base/memory.h"
 #include "image/color.h"
 #include "image/decoder.h"
 #include "image/jpeg_header.h"

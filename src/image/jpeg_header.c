@@ -1,9 +1,5 @@
 #include "image/jpeg_header.h"
 
-#include <stdbool.h>
-#include <string.h>
-
-#include "base/memory.h"
 #include "image/bytes.h"
 #include "image/exif.h"
 

@@ -1,7 +1,6 @@
 /* JPEG XL, by the system's libjxl, whose interface was not settled when Debian 12 came out. */
 #include <errno.h>
 
-#include "base/memory.h"
 #include "image/canvas.h"
 #include "image/late.h"
 

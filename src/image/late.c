@@ -1,7 +1,5 @@
 #include "image/late.h"
 
-#include <stddef.h>
-
 #include "base/library.h"
 
 coulis_status cl_late_load(const cl_source *image, const cl_late *library, void **functions, void **handle) {

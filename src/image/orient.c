@@ -1,10 +1,5 @@
 #include "image/orient.h"
 
-#include <stdbool.h>
-#include <string.h>
-
-#include "base/memory.h"
-
 /* Rows asked of the decoder behind at a time. */
 #define ROWS_AT_ONCE 16
 

@@ -1,8 +1,7 @@
 /* Products of bytes, and what is made of them. */
 #pragma once
 
-#include <stddef.h>
-#include <stdint.h>
+#include "base/base.h"
 
 /* a * b / 255, rounded, as Pillow does it. */
 static inline uint8_t cl_multiply_255(uint8_t a, uint8_t b) {

@@ -4,9 +4,7 @@
 #include "image/plain.h"
 
 #include <math.h>
-#include <string.h>
 
-#include "base/memory.h"
 #include "image/resize.h"
 
 #define BITS 11

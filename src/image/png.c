@@ -1,9 +1,6 @@
 /* PNG on zlib alone, feeding it as Pillow does, so that pixels cut short are refused where Pillow refuses them. */
-#include <string.h>
 #include <zlib.h>
 
-#include "base/error.h"
-#include "base/memory.h"
 #include "image/decoder.h"
 #include "image/png_chunks.h"
 #include "image/png_rows.h"

@@ -1,6 +1,5 @@
 #include "image/png_chunks.h"
 
-#include <string.h>
 #include <zlib.h>
 
 #include "image/bytes.h"

@@ -1,7 +1,6 @@
 #include "image/png_rows.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "image/over_white.h"
 

@@ -1,8 +1,6 @@
 /* A PNG while it is read: where, and what its chunks have said so far. */
 #pragma once
 
-#include <stdbool.h>
-
 #include "image/source.h"
 
 /* What a pixel is made of once unpacked, as Pillow's modes of these names. */

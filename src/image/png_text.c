@@ -1,9 +1,7 @@
 #include "image/png_text.h"
 
-#include <string.h>
 #include <zlib.h>
 
-#include "base/text.h"
 #include "image/exif.h"
 #include "image/zlib_memory.h"
 

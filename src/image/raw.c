@@ -1,7 +1,5 @@
 /* Cameras' raw files: the preview that the camera put into them, taken out by the system's libraw. */
 #include <errno.h>
-#include <stdbool.h>
-#include <string.h>
 
 #include "image/canvas.h"
 #include "image/exif.h"

@@ -1,9 +1,5 @@
 #include "image/resize.h"
 
-#include <stdbool.h>
-#include <string.h>
-
-#include "base/memory.h"
 #include "image/axis.h"
 
 /* Rows are taken in blocks of 16: the 16 pixels of a column, 48 bytes, then lie side by side, and

@@ -3,10 +3,6 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
-
-#include "base/error.h"
-#include "base/memory.h"
 
 /* Of a longer path only the end is shown, so that the reason always fits. */
 #define NAME_SHOWN 240

@@ -1,9 +1,7 @@
 /* Where an image comes from: its bytes, what is asked for, and how to say what is wrong. */
 #pragma once
 
-#include <stdbool.h>
-
-#include "coulis.h"
+#include "base/base.h"
 
 typedef struct cl_source {
     const uint8_t *bytes;

@@ -2,7 +2,6 @@
  * libtiff. */
 #include "image/tiff.h"
 
-#include "base/error.h"
 #include "image/exif.h"
 
 static const uint32_t compressions[] = {1,     2,     3,     4,     5,     6,     7,     8,    32771,

@@ -1,8 +1,6 @@
 /* What the files of the TIFF reader share. Layout: Adobe, TIFF Revision 6.0, 1992; BigTIFF as libtiff describes it. */
 #pragma once
 
-#include <stdbool.h>
-
 #include "image/canvas.h"
 
 /* The tags that are looked at. */

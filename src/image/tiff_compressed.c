@@ -1,10 +1,8 @@
 /* Compressed strips and tiles, by libtiff from memory. */
 #include <errno.h>
 #include <stdio.h>
-#include <string.h>
 #include <tiffio.h>
 
-#include "base/memory.h"
 #include "image/tiff.h"
 
 typedef struct file {

@@ -1,5 +1,3 @@
-#include <string.h>
-
 #include "image/bytes.h"
 #include "image/tiff.h"
 

@@ -1,6 +1,4 @@
 /* How the pixels of a TIFF are stored, and whether that is a way that is read: the same as Pillow reads. */
-#include <string.h>
-
 #include "image/tiff.h"
 
 #define SAMPLES_MAX 6 /* as Pillow: three extra samples at most */

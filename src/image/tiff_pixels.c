@@ -1,6 +1,4 @@
 /* Samples of a TIFF to bytes, and those to red, green, blue and alpha. */
-#include <string.h>
-
 #include "image/color.h"
 #include "image/over_white.h"
 #include "image/tiff.h"

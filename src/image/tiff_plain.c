@@ -2,10 +2,6 @@
 #include "image/bytes.h"
 #include "image/tiff.h"
 
-#include <string.h>
-
-#include "base/memory.h"
-
 typedef struct grid {
     cl_tiff_tag offsets;
     uint64_t tile_width, tile_height, across, down;

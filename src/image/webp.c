@@ -1,11 +1,7 @@
 /* WebP, by libwebp: the first frame of the canvas, as Pillow takes it. */
-#include <stdbool.h>
-#include <string.h>
-
 #include <webp/decode.h>
 #include <webp/demux.h>
 
-#include "base/memory.h"
 #include "image/bytes.h"
 #include "image/decoder.h"
 #include "image/exif.h"

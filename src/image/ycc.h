@@ -1,7 +1,7 @@
 /* YCbCr (JFIF's, of the full range) to RGB as Pillow converts it: in whole numbers, 6 bits behind the point. */
 #pragma once
 
-#include <stdint.h>
+#include "base/base.h"
 
 static inline uint8_t cl_clip_byte(int value) { return value < 0 ? 0 : value > 255 ? 255 : (uint8_t)value; }
 

@@ -1,7 +1,7 @@
 /* zlib's memory from our allocator, so that tests can make it fail. */
 #pragma once
 
-#include "base/memory.h"
+#include "base/base.h"
 
 static inline void *cl_zlib_alloc(void *unused, unsigned count, unsigned size) {
     (void)unused;

@@ -26,10 +26,7 @@
 #include "index/filter.h"
 
 #include <math.h>
-#include <string.h>
 
-#include "base/error.h"
-#include "base/memory.h"
 #include "pca/kernels/kernels.h"
 #include "pca/pca.h"
 

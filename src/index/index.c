@@ -2,8 +2,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "base/error.h"
-#include "base/memory.h"
 #include "base/sized.h"
 #include "index/pairs.h"
 #include "index/search.h"

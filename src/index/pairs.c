@@ -6,8 +6,6 @@
 #include <math.h>
 #include <stdatomic.h>
 
-#include "base/error.h"
-#include "base/memory.h"
 #include "base/sync.h"
 #include "index/filter.h"
 #include "kernels/kernels.h"

@@ -8,8 +8,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "base/error.h"
-#include "base/memory.h"
 #include "kernels/kernels.h"
 
 /* Queries multiplied at a time, and rows: the products of a tile (96 KiB) stay in a second-level cache. 96 rows are a

@@ -3,8 +3,6 @@
 #include <math.h>
 #include <stdatomic.h>
 
-#include "base/error.h"
-
 /* Half a unit in the last place of 1 in float32. */
 #define HALF_UNIT 0x1p-24
 

@@ -5,7 +5,6 @@
 #pragma once
 
 #include "base/threads.h"
-#include "coulis.h"
 
 /* Columns at most: above, the bound on the error of a float32 sum (cl_product_error) is no longer useful. */
 #define CL_VECTOR_LENGTH_MAX (1 << 22)

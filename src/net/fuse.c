@@ -2,8 +2,6 @@
  * operand. Only where nothing else reads that. */
 #include <math.h>
 
-#include "base/error.h"
-#include "base/memory.h"
 #include "net/passes.h"
 
 typedef struct fusion {

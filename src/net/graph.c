@@ -2,8 +2,6 @@
 
 #include <cjson/cJSON.h>
 
-#include "base/memory.h"
-
 void cl_graph_free(cl_graph *graph) {
     if (!graph) return;
     cJSON_Delete(graph->json);

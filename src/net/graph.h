@@ -1,9 +1,7 @@
 /* A network as its file describes it: nodes with shapes, before any preparation. */
 #pragma once
 
-#include <stdbool.h>
-
-#include "coulis.h"
+#include "base/base.h"
 
 /* Every operator of model files, a row each: its
  *

@@ -3,7 +3,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "base/error.h"
 #include "net/graph_node.h"
 
 #define NUMBER_MAX 1e30 /* well inside float32 */

@@ -2,7 +2,6 @@
 #include "net/graph_node.h"
 
 #include <math.h>
-#include <string.h>
 
 #define FEATURE_MAP_MAX ((int64_t)1 << 30)
 

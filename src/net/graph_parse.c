@@ -1,10 +1,7 @@
 /* Reading the description of a network. */
 #include <math.h>
-#include <string.h>
 
-#include "base/error.h"
 #include "base/json.h"
-#include "base/memory.h"
 #include "net/graph_node.h"
 
 /* Far above any published network; they bound memory and the time that names take to find. */

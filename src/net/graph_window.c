@@ -1,6 +1,4 @@
 /* Nodes with a window: convolutions, poolings, and padding. */
-#include <string.h>
-
 #include "net/graph_node.h"
 
 /* Kernel, stride, dilation and padding, and from them the size of the output. */

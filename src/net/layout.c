@@ -2,8 +2,6 @@
  *
  * Steps before `split` work on large maps and run image by image. From there on maps are small and weights large, and
  * up to CL_PLAN_IMAGES images go through each step together, so that the weights are fetched once for all. */
-#include "base/error.h"
-#include "base/memory.h"
 #include "net/passes.h"
 
 /* 16 GiB of workspace a thread: no network in use comes near. */

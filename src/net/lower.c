@@ -1,8 +1,6 @@
 /* From the graph to steps: one for each node that the output needs. */
 #include <math.h>
 
-#include "base/error.h"
-#include "base/memory.h"
 #include "net/passes.h"
 
 typedef struct lowering {

@@ -1,11 +1,8 @@
 #include "net/model.h"
 
 #include <math.h>
-#include <string.h>
 
-#include "base/error.h"
 #include "base/files.h"
-#include "base/memory.h"
 #include "base/sized.h"
 #include "base/safetensors.h"
 #include "net/model_find.h"

@@ -2,15 +2,11 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/disk.h"
-#include "base/error.h"
 #include "base/files.h"
 #include "base/folder.h"
 #include "base/library.h"
-#include "base/memory.h"
-#include "base/text.h"
 #include "net/model_find.h"
 
 #define PATH_CAPACITY 4096

@@ -2,9 +2,6 @@
 
 #include <math.h>
 
-#include "base/error.h"
-#include "base/memory.h"
-
 void cl_pack_fold(const coulis_model *model, const cl_node *norm, int64_t c, double *scale, double *shift) {
     *scale = 1;
     *shift = 0;

@@ -9,9 +9,6 @@
  * Every number is summed in the same order whatever runs together: none depends on another image. */
 #pragma once
 
-#include <stdbool.h>
-#include <stddef.h>
-
 #include "kernels/kernels.h"
 #include "kernels/reduced/reduced.h"
 #include "net/model.h"

@@ -1,7 +1,5 @@
 #include "net/plan.h"
 
-#include "base/error.h"
-#include "base/memory.h"
 #include "net/passes.h"
 
 static coulis_status build(cl_plan *plan, const coulis_model *model, int32_t output, coulis_error *error) {

@@ -1,6 +1,4 @@
 /* Runs a plan: one step after the other over one workspace. */
-#include <string.h>
-
 #include "net/passes.h"
 
 static void normalize(const cl_plan *plan, const uint8_t *rgb, float *out) {

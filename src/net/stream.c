@@ -2,8 +2,6 @@
  * depthwise, project) is never there as a whole but only as the few lines in use, in the cache. */
 #include "net/passes.h"
 
-#include <stddef.h>
-
 /* Steps that run line by line together at most: far more than there are before a network's maps get small. */
 #define STREAMED_MAX 64
 

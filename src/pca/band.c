@@ -1,11 +1,7 @@
 #include "pca/band.h"
 
 #include <math.h>
-#include <string.h>
 
-#include "base/error.h"
-#include "base/memory.h"
-#include "base/smaller.h"
 #include "pca/kernels/kernels.h"
 
 /* Schreiber and Van Loan, A storage-efficient WY representation for products of Householder transformations, 1989:

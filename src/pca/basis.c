@@ -1,10 +1,7 @@
 #include "pca/basis.h"
 
 #include <math.h>
-#include <string.h>
 
-#include "base/error.h"
-#include "base/memory.h"
 #include "pca/kernels/kernels.h"
 #include "pca/solver.h"
 

@@ -1,11 +1,7 @@
 #include "pca/covariance.h"
 
 #include <math.h>
-#include <stdbool.h>
-#include <string.h>
 
-#include "base/error.h"
-#include "base/memory.h"
 #include "pca/kernels/kernels.h"
 #include "pca/source.h"
 

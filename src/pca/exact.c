@@ -1,10 +1,5 @@
 #include "pca/exact.h"
 
-#include <string.h>
-
-#include "base/error.h"
-#include "base/memory.h"
-#include "base/smaller.h"
 #include "pca/basis.h"
 #include "pca/covariance.h"
 #include "pca/model.h"

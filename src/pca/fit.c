@@ -1,11 +1,7 @@
 /* Which way a fit goes, and the ways that hold a matrix in memory. */
 #include <math.h>
-#include <string.h>
 
-#include "base/error.h"
-#include "base/memory.h"
 #include "base/sized.h"
-#include "base/smaller.h"
 #include "base/words.h"
 #include "pca/exact.h"
 #include "pca/krylov.h"

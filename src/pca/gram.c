@@ -1,10 +1,5 @@
 #include "pca/gram.h"
 
-#include <string.h>
-
-#include "base/error.h"
-#include "base/memory.h"
-#include "base/smaller.h"
 #include "pca/basis.h"
 #include "pca/kernels/kernels.h"
 #include "pca/source.h"

@@ -1,12 +1,7 @@
 #include "pca/krylov.h"
 
 #include <math.h>
-#include <stdbool.h>
-#include <string.h>
 
-#include "base/error.h"
-#include "base/memory.h"
-#include "base/smaller.h"
 #include "pca/basis.h"
 #include "pca/model.h"
 #include "pca/product.h"

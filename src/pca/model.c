@@ -3,11 +3,7 @@
 #include <cjson/cJSON.h>
 #include <float.h>
 #include <math.h>
-#include <stdbool.h>
-#include <string.h>
 
-#include "base/error.h"
-#include "base/memory.h"
 #include "base/safetensors.h"
 
 coulis_status cl_pca_alloc(int64_t count, int64_t cols, coulis_pca **pca, coulis_error *error) {

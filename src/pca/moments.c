@@ -2,10 +2,7 @@
 
 #include <math.h>
 #include <stdatomic.h>
-#include <string.h>
 
-#include "base/error.h"
-#include "base/memory.h"
 #include "base/sized.h"
 #include "pca/pca.h"
 

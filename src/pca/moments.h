@@ -2,8 +2,6 @@
  * rows, and the rows of the last, unfinished leaf as they came. */
 #pragma once
 
-#include <stdbool.h>
-
 #include "base/threads.h"
 #include "pca/covariance.h"
 

@@ -8,10 +8,7 @@
  *   float32   the rows of the unfinished leaf */
 #include <float.h>
 #include <math.h>
-#include <string.h>
 
-#include "base/error.h"
-#include "base/memory.h"
 #include "base/sized.h"
 #include "pca/moments.h"
 

@@ -1,9 +1,5 @@
 #include "pca/product.h"
 
-#include <string.h>
-
-#include "base/error.h"
-#include "base/memory.h"
 #include "pca/source.h"
 #include "pca/span.h"
 

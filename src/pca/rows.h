@@ -1,7 +1,7 @@
 /* A matrix that is read in blocks of rows, from memory or from disk. */
 #pragma once
 
-#include "coulis.h"
+#include "base/base.h"
 
 typedef struct cl_rows {
     void *context;

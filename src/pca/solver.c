@@ -4,10 +4,7 @@
 #include <lapacke.h>
 #include <math.h>
 #include <stdatomic.h>
-#include <string.h>
 
-#include "base/error.h"
-#include "base/memory.h"
 #include "base/sync.h"
 #include "pca/band.h"
 #include "pca/kernels/kernels.h"

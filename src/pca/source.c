@@ -1,9 +1,7 @@
 #include "pca/source.h"
 
 #include <math.h>
-#include <string.h>
 
-#include "base/error.h"
 #include "pca/kernels/kernels.h"
 
 static coulis_status read_memory(void *context, int64_t first, int64_t count, float *out, coulis_error *error) {

@@ -1,8 +1,6 @@
 /* Blocks of rows of a cl_rows, without a copy when the rows are in memory. */
 #pragma once
 
-#include <stdbool.h>
-
 #include "base/threads.h"
 #include "pca/rows.h"
 

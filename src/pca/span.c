@@ -1,9 +1,5 @@
 #include "pca/span.h"
 
-#include <string.h>
-
-#include "base/error.h"
-#include "base/memory.h"
 #include "pca/kernels/kernels.h"
 #include "pca/model.h"
 #include "pca/pca.h"

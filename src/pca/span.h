@@ -2,8 +2,6 @@
  * that spans can be read on different machines: the sums over all rows are those of the spans, in their order. */
 #pragma once
 
-#include <stdbool.h>
-
 #include "base/threads.h"
 
 /* Blocks of a span: one sum for each GiB of rows, or so. */

@@ -1,11 +1,6 @@
 #include "pca/tail.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
-#include <string.h>
-
-#include "base/error.h"
-#include "base/memory.h"
 
 int64_t cl_tail_begin(const double *values, int64_t count) {
     int64_t begin = 0;

@@ -1,8 +1,5 @@
 #include <math.h>
-#include <string.h>
 
-#include "base/error.h"
-#include "base/memory.h"
 #include "pca/kernels/kernels.h"
 #include "pca/model.h"
 #include "pca/pca.h"

@@ -1,11 +1,7 @@
 #include "pca/tridiagonal.h"
 
 #include <stdatomic.h>
-#include <string.h>
 
-#include "base/error.h"
-#include "base/memory.h"
-#include "base/smaller.h"
 #include "base/sync.h"
 #include "pca/kernels/kernels.h"
 

@@ -1,8 +1,4 @@
 /* coulis apply: new images through the network, preprocessing and components of an earlier job. */
-#include <string.h>
-
-#include "base/error.h"
-#include "base/memory.h"
 #include "base/sized.h"
 #include "pca/pca.h"
 #include "pipeline/fetched.h"

@@ -1,12 +1,7 @@
 #include "pipeline/bucket.h"
 
-#include <string.h>
-
-#include "base/error.h"
 #include "base/files.h"
 #include "base/json.h"
-#include "base/memory.h"
-#include "base/text.h"
 
 #define RUN_JSON_MAX ((int64_t)256 << 20)
 

@@ -1,12 +1,8 @@
 #include "pipeline/earlier.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/disk.h"
-#include "base/error.h"
-#include "base/memory.h"
-#include "base/text.h"
 #include "pipeline/review_part.h"
 #include "source/path_text.h"
 

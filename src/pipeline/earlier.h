@@ -2,8 +2,6 @@
  * of its bytes. */
 #pragma once
 
-#include <stdbool.h>
-
 #include "pipeline/parts.h"
 
 typedef struct cl_earlier cl_earlier;

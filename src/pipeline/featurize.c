@@ -1,11 +1,6 @@
 #include "pipeline/featurize.h"
 
-#include <string.h>
-
-#include "base/error.h"
 #include "base/files.h"
-#include "base/memory.h"
-#include "base/text.h"
 #include "pipeline/clock.h"
 #include "pipeline/making.h"
 #include "pipeline/output.h"

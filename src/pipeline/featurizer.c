@@ -1,9 +1,5 @@
 #include "pipeline/featurizer.h"
 
-#include <string.h>
-
-#include "base/error.h"
-#include "base/memory.h"
 #include "base/threads.h"
 #include "image/image.h"
 #include "net/plan.h"

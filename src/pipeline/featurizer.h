@@ -1,7 +1,6 @@
 /* From images to their vectors, on one of several threads. */
 #pragma once
 
-#include "coulis.h"
 #include "net/plan.h"
 
 /* What coulis_featurizer_create does, but starts no threads: the caller brings `workers` of its own, each of

@@ -1,11 +1,6 @@
 #include "pipeline/fetched.h"
 
-#include <string.h>
-
 #include "base/disk.h"
-#include "base/error.h"
-#include "base/memory.h"
-#include "base/text.h"
 #include "pipeline/parts.h"
 
 typedef struct fetching {

@@ -1,11 +1,6 @@
 #include "pipeline/grow.h"
 
-#include <string.h>
-
-#include "base/error.h"
 #include "base/files.h"
-#include "base/memory.h"
-#include "base/text.h"
 #include "pipeline/plan.h"
 #include "pipeline/replace.h"
 #include "pipeline/review.h"

@@ -1,14 +1,9 @@
 #include "pipeline/making.h"
 
 #include <errno.h>
-#include <stdbool.h>
-#include <string.h>
 
 #include "base/disk.h"
-#include "base/error.h"
 #include "base/files.h"
-#include "base/memory.h"
-#include "base/text.h"
 #include "pipeline/clock.h"
 
 /* So much work is lost at most when the process is killed. A piece costs a flush of the disk, which takes some

@@ -6,8 +6,6 @@
  * rows that are carried over have no vectors: these are fetched from the earlier result again. */
 #pragma once
 
-#include <stdbool.h>
-
 #include "pipeline/earlier.h"
 #include "pipeline/parts.h"
 

@@ -1,14 +1,10 @@
 /* coulis merge: the shards of a job become the result of one machine. */
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include <cjson/cJSON.h>
 
-#include "base/error.h"
 #include "base/files.h"
-#include "base/memory.h"
-#include "base/text.h"
 #include "pipeline/fetched.h"
 #include "pipeline/job.h"
 #include "pipeline/recipe.h"

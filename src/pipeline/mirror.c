@@ -1,12 +1,7 @@
 #include "pipeline/mirror.h"
 
-#include <string.h>
-
-#include "base/error.h"
 #include "base/files.h"
 #include "base/folder.h"
-#include "base/memory.h"
-#include "base/text.h"
 #include "pipeline/bucket.h"
 #include "pipeline/clock.h"
 

@@ -1,6 +1,5 @@
 #include "pipeline/options.h"
 
-#include "base/error.h"
 #include "base/sized.h"
 #include "base/words.h"
 #include "image/image.h"

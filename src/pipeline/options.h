@@ -1,7 +1,7 @@
 /* The options of featurizers and jobs, complete: the caller's over the library's defaults, and checked. */
 #pragma once
 
-#include "coulis.h"
+#include "base/base.h"
 
 /* Where `featurizer.image` points to `image`. Not to be copied or moved. */
 typedef struct cl_featurizer_options {

@@ -2,13 +2,9 @@
 
 #include <cjson/cJSON.h>
 #include <errno.h>
-#include <string.h>
 
-#include "base/error.h"
 #include "base/files.h"
 #include "base/folder.h"
-#include "base/memory.h"
-#include "base/text.h"
 #include "pipeline/overwrite.h"
 #include "pipeline/recipe.h"
 #include "pipeline/replace.h"

@@ -1,8 +1,6 @@
 /* The folder a job writes: who may write there, what is done already, and its run.json. */
 #pragma once
 
-#include <stdbool.h>
-
 #include "pipeline/output_files.h"
 
 /* How a folder is opened. */

@@ -2,13 +2,9 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <string.h>
 
-#include "base/error.h"
 #include "base/files.h"
 #include "base/folder.h"
-#include "base/memory.h"
-#include "base/text.h"
 
 coulis_status cl_path_there(const char *path, bool *there, coulis_error *error) {
     *there = cl_path_exists(path);

@@ -1,8 +1,6 @@
 /* The files in the folder a job writes. */
 #pragma once
 
-#include <stdbool.h>
-
 #include "pipeline/parts.h"
 
 typedef struct cl_output {

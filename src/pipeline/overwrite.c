@@ -1,12 +1,8 @@
 #include "pipeline/overwrite.h"
 
 #include <stdio.h>
-#include <string.h>
 
-#include "base/error.h"
 #include "base/files.h"
-#include "base/memory.h"
-#include "base/text.h"
 
 static coulis_status refuse(const char *path, coulis_error *error) {
     return cl_fail(error, COULIS_CONFLICT, "%s: is in the way, and coulis did not write it; move it elsewhere", path);

@@ -3,12 +3,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "base/error.h"
 #include "base/files.h"
-#include "base/memory.h"
-#include "base/text.h"
 
 /* Some 150 bytes for each part: more than any result has. */
 #define JOURNAL_MAX ((int64_t)1 << 30)

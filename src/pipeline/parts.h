@@ -6,11 +6,8 @@
  * job is done the records stand in run.json, and the lines are removed. */
 #pragma once
 
-#include <stdbool.h>
-
 #include <cjson/cJSON.h>
 
-#include "coulis.h"
 #include "table/part.h"
 
 typedef enum cl_kind { CL_KIND_FEATURES = 0, CL_KIND_REDUCED = 1, CL_KIND_PCA = 2 } cl_kind;

@@ -1,12 +1,8 @@
 #include "pipeline/plan.h"
 
 #include <cjson/cJSON.h>
-#include <string.h>
 
-#include "base/error.h"
 #include "base/json.h"
-#include "base/memory.h"
-#include "base/text.h"
 #include "image/format.h"
 #include "pipeline/clock.h"
 #include "source/path_text.h"

@@ -1,8 +1,6 @@
 /* What has become of the images since an earlier result. */
 #pragma once
 
-#include <stdbool.h>
-
 #include "pipeline/earlier.h"
 #include "source/inputs.h"
 

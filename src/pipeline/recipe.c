@@ -1,12 +1,8 @@
 #include "pipeline/recipe.h"
 
-#include <stdbool.h>
 #include <stdio.h>
-#include <string.h>
 
-#include "base/error.h"
 #include "base/json.h"
-#include "base/memory.h"
 #include "kernels/reduced/reduced.h"
 
 /* Adds the word of an option's number under the option's name. */

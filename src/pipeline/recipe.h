@@ -3,7 +3,7 @@
 
 #include <cjson/cJSON.h>
 
-#include "coulis.h"
+#include "base/base.h"
 
 /* What decides each vector, whatever table it is in; `options` are complete. NULL when memory is short; released with
  * cl_free, as all below. */

@@ -1,11 +1,6 @@
 #include "pipeline/recipe_read.h"
 
 #include <cjson/cJSON.h>
-#include <stdbool.h>
-#include <string.h>
-
-#include "base/error.h"
-#include "base/memory.h"
 
 static const char *text_of(const cJSON *recipe, const char *key) {
     return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(recipe, key));

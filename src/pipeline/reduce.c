@@ -1,11 +1,6 @@
 #include "pipeline/reduce.h"
 
-#include <string.h>
-
-#include "base/error.h"
 #include "base/files.h"
-#include "base/memory.h"
-#include "base/text.h"
 #include "image/format.h"
 #include "pca/pca.h"
 #include "pipeline/clock.h"

@@ -2,13 +2,9 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <string.h>
 
-#include "base/error.h"
 #include "base/files.h"
 #include "base/folder.h"
-#include "base/memory.h"
-#include "base/text.h"
 #include "pipeline/output_files.h"
 #include "pipeline/summary.h"
 

@@ -7,11 +7,9 @@
  * interrupted at any moment. */
 #pragma once
 
-#include <stdbool.h>
-
 #include <cjson/cJSON.h>
 
-#include "coulis.h"
+#include "base/base.h"
 
 /* The folder of the new result; NULL when memory is short; released with cl_free. */
 char *cl_next_folder(const char *folder);

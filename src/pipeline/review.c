@@ -1,10 +1,5 @@
 #include "pipeline/review.h"
 
-#include <string.h>
-
-#include "base/error.h"
-#include "base/memory.h"
-#include "base/text.h"
 #include "pipeline/making.h"
 
 /* Whether the images of a part are as they were when they were read. */

@@ -1,8 +1,6 @@
 /* What of an earlier run can be relied on: each file is checked against its record, and each row against its image. */
 #pragma once
 
-#include <stdbool.h>
-
 #include "pipeline/review_part.h"
 
 /* The images of a job. */

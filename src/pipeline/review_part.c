@@ -1,11 +1,5 @@
 #include "pipeline/review_part.h"
 
-#include <string.h>
-
-#include "base/error.h"
-#include "base/memory.h"
-#include "base/text.h"
-
 static const char *const columns[] = {"features", "pca"};
 
 char *cl_review_path(const cl_parts *parts, cl_kind kind, int64_t number) {

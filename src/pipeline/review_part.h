@@ -1,8 +1,6 @@
 /* Whether one file of an earlier run is what was written. */
 #pragma once
 
-#include <stdbool.h>
-
 #include "pipeline/parts.h"
 
 /* What a part must be. */

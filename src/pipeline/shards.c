@@ -1,9 +1,6 @@
 #include "pipeline/shards.h"
 
-#include "base/error.h"
 #include "base/json.h"
-#include "base/memory.h"
-#include "base/text.h"
 
 bool cl_shard_has(const coulis_job_options *options, int64_t part) {
     return options->shards == 0 || part % options->shards == options->shard - 1;

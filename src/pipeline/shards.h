@@ -3,8 +3,6 @@
  * Merging puts them together and does the rest. */
 #pragma once
 
-#include <stdbool.h>
-
 #include "pipeline/job.h"
 
 /* Whether a job makes this part; every job does that is not a shard. */

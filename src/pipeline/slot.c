@@ -1,6 +1,5 @@
 #include "pipeline/slot.h"
 
-#include "base/memory.h"
 #include "source/item.h"
 
 bool cl_slot_make(cl_slot *slot, size_t rows, size_t vector_bytes) {

@@ -1,10 +1,7 @@
 /* A chunk of a stream in the making: its items, and what becomes of each. */
 #pragma once
 
-#include <stdbool.h>
-
 #include "base/sha256.h"
-#include "coulis.h"
 
 typedef struct cl_slot {
     int64_t part, first, rows; /* rows that have been begun */

@@ -1,8 +1,5 @@
 #include "pipeline/spread.h"
 
-#include "base/error.h"
-#include "base/memory.h"
-
 #define LANES 8 /* sums side by side, so that one addition need not wait for the last */
 
 coulis_status cl_spread_begin(cl_spread *s, const coulis_pca *pca, coulis_error *error) {

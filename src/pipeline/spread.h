@@ -1,7 +1,7 @@
 /* How much of the variance of some rows their scores hold. */
 #pragma once
 
-#include "coulis.h"
+#include "base/base.h"
 
 typedef struct cl_spread {
     int64_t rows, cols, components;

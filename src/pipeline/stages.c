@@ -1,7 +1,3 @@
-#include <string.h>
-
-#include "base/error.h"
-#include "base/memory.h"
 #include "base/sized.h"
 #include "pca/model.h"
 #include "pca/pca.h"

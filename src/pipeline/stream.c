@@ -1,10 +1,7 @@
 #include "pipeline/stream.h"
 
 #include <errno.h>
-#include <string.h>
 
-#include "base/error.h"
-#include "base/memory.h"
 #include "base/sync.h"
 #include "pipeline/slot.h"
 #include "source/item.h"

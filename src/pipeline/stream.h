@@ -6,8 +6,6 @@
  * items there are need not be known before the last one. */
 #pragma once
 
-#include <stdbool.h>
-
 #include "base/sha256.h"
 #include "pipeline/carry.h"
 #include "pipeline/featurizer.h"

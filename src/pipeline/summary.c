@@ -1,14 +1,10 @@
 #include "pipeline/summary.h"
 
 #include <cjson/cJSON.h>
-#include <string.h>
 #include <sys/resource.h>
 
-#include "base/error.h"
 #include "base/json.h"
-#include "base/memory.h"
 #include "base/sized.h"
-#include "base/text.h"
 #include "pca/model.h"
 
 /* Adds `item` under `name`; false (and the item gone) when memory is short. */

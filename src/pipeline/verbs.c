@@ -1,10 +1,5 @@
 /* The command's verbs: list, featurize, fit, transform, and what of them already exists. */
-#include <string.h>
-
-#include "base/error.h"
 #include "base/files.h"
-#include "base/memory.h"
-#include "base/text.h"
 #include "pca/pca.h"
 #include "pipeline/clock.h"
 #include "pipeline/fetched.h"

@@ -1,11 +1,7 @@
 /* Holds a finished result against what it says of itself. */
 #include <stdio.h>
-#include <string.h>
 
-#include "base/error.h"
 #include "base/files.h"
-#include "base/memory.h"
-#include "base/text.h"
 #include "pca/model.h"
 #include "pipeline/fetched.h"
 #include "pipeline/output.h"

@@ -1,6 +1,4 @@
 /* Objects of any size to files of this machine. */
-#include "base/error.h"
-#include "base/memory.h"
 #include "remote/remote.h"
 
 /* Large enough that the time of an answer is small beside that of the bytes. */

@@ -1,8 +1,5 @@
 #include "remote/curl.h"
 
-#include <stddef.h>
-
-#include "base/error.h"
 #include "base/library.h"
 
 #define GLOBAL_ALL 3L /* CURL_GLOBAL_ALL */

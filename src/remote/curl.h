@@ -2,7 +2,7 @@
  * system trusts, and its own updates. What is declared here is its interface, which never changes. */
 #pragma once
 
-#include "coulis.h"
+#include "base/base.h"
 
 /* CURLoption */
 enum {

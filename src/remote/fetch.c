@@ -2,10 +2,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <string.h>
-
-#include "base/error.h"
-#include "base/memory.h"
 
 #define FIRST_ROOM ((size_t)64 << 10)
 

@@ -1,10 +1,6 @@
 #include "remote/hosts.h"
 
 #include <ctype.h>
-#include <string.h>
-
-#include "base/memory.h"
-#include "base/text.h"
 
 void cl_hosts_begin(cl_hosts *hosts) {
     *hosts = (cl_hosts){0};

@@ -1,10 +1,6 @@
 /* Which servers have answered: one that has and is gone is a fault of the network, not of an image. */
 #pragma once
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
 #include "base/sync.h"
 
 #define CL_HOSTS_SERVED 64

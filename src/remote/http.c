@@ -5,14 +5,10 @@
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
 
-#include "base/error.h"
-#include "base/memory.h"
 #include "base/sync.h"
-#include "base/text.h"
 #include "remote/curl.h"
 #include "remote/hosts.h"
 

@@ -1,8 +1,7 @@
 /* What S3 is told, and what it tells of an object. */
 #pragma once
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "base/base.h"
 
 typedef struct cl_remote_options {
     bool no_sign_request; /* S3 without keys */

@@ -1,11 +1,8 @@
 #include "remote/remote.h"
 
 #include <ctype.h>
-#include <string.h>
 #include <strings.h>
 
-#include "base/error.h"
-#include "base/memory.h"
 #include "base/sync.h"
 #include "remote/fetch.h"
 #include "remote/http.h"

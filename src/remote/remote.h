@@ -1,7 +1,6 @@
 /* Objects on other machines: http(s):// and s3://. */
 #pragma once
 
-#include <stdbool.h>
 #include <stdio.h>
 
 #include "base/files.h"

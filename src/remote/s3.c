@@ -2,10 +2,7 @@
 
 #include <stdio.h>
 
-#include "base/error.h"
 #include "base/library.h"
-#include "base/memory.h"
-#include "base/text.h"
 
 #define FILE_NAME "libcoulis_s3.so"
 

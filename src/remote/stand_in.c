@@ -1,11 +1,6 @@
 #include "remote/stand_in.h"
 
-#include <string.h>
-
-#include "base/error.h"
 #include "base/folder.h"
-#include "base/memory.h"
-#include "base/text.h"
 
 coulis_status cl_check_output(const char *name, coulis_error *error) {
     if (!name) return cl_fail(error, COULIS_INVALID_ARGUMENT, "no place for the output given");

@@ -1,10 +1,7 @@
 /* An object elsewhere as a stream: blocks of it, fetched as they are needed. */
 #include <errno.h>
 #include <inttypes.h>
-#include <string.h>
 
-#include "base/error.h"
-#include "base/memory.h"
 #include "remote/remote.h"
 
 /* Large enough that the time of an answer is small beside that of the bytes. */

@@ -1,10 +1,6 @@
 /* Names of objects as S3 wants them in requests. */
 #include <ctype.h>
-#include <string.h>
 
-#include "base/error.h"
-#include "base/memory.h"
-#include "base/text.h"
 #include "s3/request.h"
 
 coulis_status cl_s3_address_read(const char *text, cl_s3_address *address, coulis_error *error) {

@@ -1,10 +1,7 @@
 /* What the library calls: reading, writing and removing objects. */
 #include <aws/auth/auth.h>
 #include <stdio.h>
-#include <string.h>
 
-#include "base/error.h"
-#include "base/memory.h"
 #include "s3/failure.h"
 #include "s3/list.h"
 #include "s3/request.h"

@@ -4,9 +4,6 @@
 #include <aws/io/io.h>
 #include <aws/s3/s3.h>
 #include <stdio.h>
-#include <string.h>
-
-#include "base/error.h"
 
 bool cl_s3_between(const char *body, size_t size, const char *name, const char **text, size_t *length) {
     char tag[64];

@@ -2,12 +2,8 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
-#include "base/error.h"
-#include "base/memory.h"
-#include "base/text.h"
 #include "s3/failure.h"
 #include "s3/request.h"
 

@@ -9,12 +9,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
-#include "base/error.h"
-#include "base/memory.h"
-#include "base/text.h"
 #include "s3/failure.h"
 
 /* ---- what the client calls, from a thread of its own ---- */

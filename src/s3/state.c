@@ -4,11 +4,6 @@
 #include <aws/http/connection.h>
 #include <aws/sdkutils/aws_profile.h>
 #include <stdlib.h>
-#include <string.h>
-
-#include "base/error.h"
-#include "base/memory.h"
-#include "base/text.h"
 
 #define RETRIES (CL_FETCH_TRIES - 1)
 

@@ -1,11 +1,7 @@
 /* What each PATH is, and what it adds to the list. */
 #include <errno.h>
-#include <string.h>
 
 #include "base/disk.h"
-#include "base/error.h"
-#include "base/memory.h"
-#include "base/text.h"
 #include "source/columns.h"
 #include "source/inputs.h"
 #include "source/location.h"

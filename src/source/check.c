@@ -2,14 +2,10 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "base/error.h"
 #include "base/files.h"
 #include "base/folder.h"
-#include "base/memory.h"
 #include "base/sized.h"
-#include "base/text.h"
 #include "remote/remote.h"
 
 #define LISTED_MAX 1000

@@ -1,10 +1,6 @@
 #include "source/choose.h"
 
-#include <stdint.h>
-#include <string.h>
 #include <strings.h>
-
-#include "base/error.h"
 
 /* The character at `text` (`left` bytes, at least one), and its length; a byte that is not UTF-8 is one of its own. */
 static uint32_t character_at(const char *text, size_t left, size_t *length) {

@@ -1,9 +1,7 @@
 /* Which files are taken: patterns, and what systems leave in folders. */
 #pragma once
 
-#include <stdbool.h>
-
-#include "coulis.h"
+#include "base/base.h"
 
 typedef enum cl_verdict {
     CL_TAKE = 0,

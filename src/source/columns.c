@@ -1,7 +1,5 @@
 #include "source/columns.h"
 
-#include <string.h>
-
 bool cl_column_is_own(const char *name) {
     static const char *const own[] = {"path",   "label", "status", "error",    "width",   "height",
                                       "sha256", "bytes", "pca",    "modified", "features"};

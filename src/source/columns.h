@@ -1,7 +1,7 @@
 /* Names of the columns that a source adds to those of the result. */
 #pragma once
 
-#include <stdbool.h>
+#include "base/base.h"
 
 #define CL_COLUMNS_MAX 4096
 

@@ -2,11 +2,8 @@
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
-#include <string.h>
 #include <strings.h>
 
-#include "base/error.h"
-#include "base/memory.h"
 #include "source/inputs.h"
 #include "source/location.h"
 

@@ -1,14 +1,10 @@
 #include "source/flow.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/types.h>
 #include <zlib.h>
 
-#include "base/error.h"
-#include "base/memory.h"
 #include "source/location.h"
 
 #define PACKED ((size_t)256 << 10)

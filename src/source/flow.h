@@ -1,7 +1,7 @@
 /* Bytes that are read from the first to the last: a file, or what its gzip holds. */
 #pragma once
 
-#include "coulis.h"
+#include "base/base.h"
 
 typedef struct cl_flow cl_flow;
 

@@ -1,12 +1,8 @@
 /* A folder and all below it. */
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "base/error.h"
 #include "base/files.h"
-#include "base/memory.h"
-#include "base/text.h"
 #include "source/inputs.h"
 
 /* A set of folders by device and number: an open hash table, a power of two, at most half full. */

@@ -1,9 +1,5 @@
 #include "source/given.h"
 
-#include <stdbool.h>
-#include <string.h>
-
-#include "base/error.h"
 #include "base/sized.h"
 #include "source/columns.h"
 

@@ -1,7 +1,7 @@
 /* A source that the caller made: its functions are checked, and what they answer, before the job relies on it. */
 #pragma once
 
-#include "coulis.h"
+#include "base/base.h"
 
 typedef struct cl_given {
     coulis_source table; /* to be used instead of the caller's; its context is this struct, which may not move */

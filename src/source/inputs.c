@@ -2,11 +2,8 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/disk.h"
-#include "base/error.h"
-#include "base/memory.h"
 #include "base/sized.h"
 #include "source/location.h"
 

@@ -1,8 +1,6 @@
 /* The library's own source: what the PATHs of a command stand for, one after the other. */
 #pragma once
 
-#include <stdbool.h>
-
 #include "base/files.h"
 #include "base/sha256.h"
 #include "remote/remote.h"

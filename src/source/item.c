@@ -1,10 +1,5 @@
 #include "source/item.h"
 
-#include <string.h>
-
-#include "base/error.h"
-#include "base/memory.h"
-
 coulis_status cl_item_own_texts(coulis_item *item, int64_t column_count, coulis_error *error) {
     const int64_t columns = item->values ? column_count : 0;
     size_t table = (size_t)columns * sizeof(char *), size = table + strlen(item->name) + 1;

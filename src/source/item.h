@@ -1,7 +1,7 @@
 /* Items that outlive the source's next one. */
 #pragma once
 
-#include "coulis.h"
+#include "base/base.h"
 
 /* Gives the item texts of its own, in one piece of memory that begins with its array of values, or with its name. */
 coulis_status cl_item_own_texts(coulis_item *item, int64_t column_count, coulis_error *error);

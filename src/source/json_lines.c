@@ -2,12 +2,9 @@
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
-#include <string.h>
 #include <strings.h>
 
-#include "base/error.h"
 #include "base/json.h"
-#include "base/memory.h"
 #include "source/columns.h"
 #include "source/inputs.h"
 #include "source/location.h"

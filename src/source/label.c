@@ -2,9 +2,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
-
-#include "base/error.h"
 
 coulis_status cl_label_rule_read(const char *text, cl_label_rule *rule, coulis_error *error) {
     *rule = (cl_label_rule){.level = -1};

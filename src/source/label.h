@@ -1,7 +1,7 @@
 /* Which folder of a path is the label. */
 #pragma once
 
-#include "coulis.h"
+#include "base/base.h"
 
 typedef struct cl_label_rule {
     int32_t none;

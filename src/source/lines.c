@@ -1,12 +1,9 @@
 /* A list of paths: a file, or standard input. */
 #include <errno.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/disk.h"
-#include "base/error.h"
 #include "image/format.h"
 #include "remote/remote.h"
 #include "source/choose.h"

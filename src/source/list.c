@@ -1,10 +1,6 @@
 #include "source/list.h"
 
 #include <stdlib.h>
-#include <string.h>
-
-#include "base/error.h"
-#include "base/memory.h"
 
 /* Room for `size` more bytes of text and one more entry. */
 static coulis_status make_room(cl_list *list, size_t size, coulis_error *error) {

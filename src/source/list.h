@@ -1,7 +1,7 @@
 /* What was named, in order: images, folders that could not be read, and files that hold many images. */
 #pragma once
 
-#include "coulis.h"
+#include "base/base.h"
 
 #define CL_NO_TIME INT64_MIN
 

@@ -1,11 +1,7 @@
 #include "source/location.h"
 
-#include <string.h>
 #include <strings.h>
 
-#include "base/error.h"
-#include "base/memory.h"
-#include "base/text.h"
 #include "image/image.h"
 #include "source/path_text.h"
 

@@ -1,7 +1,6 @@
 /* What a name stands for: a file of this machine, or an address elsewhere. The one way by which images are read. */
 #pragma once
 
-#include <stdbool.h>
 #include <stdio.h>
 
 #include "remote/remote.h"

@@ -1,9 +1,7 @@
 #include "source/many.h"
 
-#include <string.h>
 #include <strings.h>
 
-#include "base/error.h"
 #include "base/files.h"
 #include "source/location.h"
 

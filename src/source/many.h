@@ -1,8 +1,6 @@
 /* A file that holds many images: an archive or a table. */
 #pragma once
 
-#include <stdbool.h>
-
 #include "source/choose.h"
 
 /* Each kind begins with this struct. Its items come in the order of the file, each to be read before the next. */

@@ -1,9 +1,4 @@
 /* A bucket of S3, or what is below a name in it. */
-#include <string.h>
-
-#include "base/error.h"
-#include "base/memory.h"
-#include "base/text.h"
 #include "source/inputs.h"
 
 typedef struct listing {

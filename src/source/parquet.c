@@ -2,12 +2,8 @@
  * Spark's image struct; and tables of paths, which are read as a manifest is. */
 #include "source/parquet.h"
 
-#include <string.h>
 #include <zlib.h>
 
-#include "base/error.h"
-#include "base/memory.h"
-#include "base/text.h"
 #include "source/inputs.h"
 #include "source/many.h"
 

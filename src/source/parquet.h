@@ -2,9 +2,8 @@
 #pragma once
 
 #include <carquet/carquet.h>
-#include <stdbool.h>
 
-#include "coulis.h"
+#include "base/base.h"
 
 #define CL_PARQUET_DEPTH 3 /* of a leaf that is read: a column, or a field of a struct, or of a struct in one */
 

@@ -1,11 +1,7 @@
 #include <errno.h>
 #include <inttypes.h>
-#include <string.h>
 #include <strings.h>
 
-#include "base/error.h"
-#include "base/memory.h"
-#include "base/text.h"
 #include "source/location.h"
 #include "source/parquet.h"
 #include "table/parquet_memory.h"

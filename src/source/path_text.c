@@ -1,10 +1,5 @@
 #include "source/path_text.h"
 
-#include <string.h>
-
-#include "base/memory.h"
-#include "base/text.h"
-
 char *cl_path_text(const char *path) {
     static const char digits[] = "0123456789ABCDEF";
     char *copy = cl_utf8_copy(path);

@@ -1,7 +1,7 @@
 /* Paths as text: a table holds UTF-8, and file names may be any bytes. */
 #pragma once
 
-#include <stdbool.h>
+#include "base/base.h"
 
 /* The path as it is, when it is UTF-8; else "file:" and the path with each byte that is not plain ASCII, and each %, as
  * %XX. So every row names its file, and opens it again. NULL when memory is short; released with cl_free. */

@@ -1,5 +1,3 @@
-#include <string.h>
-
 #include "source/inputs.h"
 
 void cl_inputs_rewind(cl_inputs *inputs) {

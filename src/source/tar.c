@@ -1,9 +1,4 @@
 /* Tar archives, packed or not, and WebDataset's shards, in which members of one stem are one sample. */
-#include <string.h>
-
-#include "base/error.h"
-#include "base/memory.h"
-#include "base/text.h"
 #include "source/flow.h"
 #include "source/list.h"
 #include "source/many.h"

@@ -1,11 +1,6 @@
 #include "source/tar_header.h"
 
 #include <stdlib.h>
-#include <string.h>
-
-#include "base/error.h"
-#include "base/memory.h"
-#include "base/text.h"
 
 #define BLOCK 512
 /* Of a pax header or a long name: what no archive needs more of. */

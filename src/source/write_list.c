@@ -1,14 +1,10 @@
 /* The items of a source as a manifest: a table of paths for later runs and for Spark. */
 #include <carquet/carquet.h>
 #include <errno.h>
-#include <string.h>
 #include <strings.h>
 #include <time.h>
 
-#include "base/error.h"
 #include "base/files.h"
-#include "base/memory.h"
-#include "base/text.h"
 #include "remote/stand_in.h"
 #include "source/item.h"
 #include "source/list.h"

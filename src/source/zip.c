@@ -1,13 +1,9 @@
 /* Zip archives, by their central directory: stored and deflated members, Zip64. */
 #include <errno.h>
 #include <stdio.h>
-#include <string.h>
 #include <time.h>
 #include <zlib.h>
 
-#include "base/error.h"
-#include "base/memory.h"
-#include "base/text.h"
 #include "source/list.h"
 #include "source/location.h"
 #include "source/many.h"

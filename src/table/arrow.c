@@ -1,10 +1,5 @@
 #include "table/arrow.h"
 
-#include <string.h>
-
-#include "base/memory.h"
-#include "base/text.h"
-
 /* A flatbuffer, written from front to back: tables and strings come after what points to them, so every offset is known
  * when its target is put down. All numbers are little-endian; each field of a table gets four bytes, which suffice for
  * all that a schema holds (Schema.fbs and Message.fbs of Arrow name the fields and their order). */

@@ -1,7 +1,7 @@
 /* The columns of a part, known to its writer and its reader. */
 #pragma once
 
-#include <stdbool.h>
+#include "base/base.h"
 
 /* Parquet's leaf columns in the order of the file; the vector's leaf is its element. */
 typedef enum cl_column {

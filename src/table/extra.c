@@ -1,9 +1,5 @@
 #include "table/extra.h"
 
-#include <string.h>
-
-#include "base/error.h"
-#include "base/memory.h"
 #include "table/columns.h"
 
 static bool is_own(const char *name, const char *vector) {

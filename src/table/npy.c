@@ -1,7 +1,6 @@
 #include "table/npy.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #include "base/files.h"
 

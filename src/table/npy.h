@@ -1,7 +1,7 @@
 /* NumPy's file of one array (format version 1.0, NEP 1). */
 #pragma once
 
-#include "coulis.h"
+#include "base/base.h"
 
 /* Writes a rows x cols matrix of float32, or of float16 when `halves` is not NULL (then `x` is not read),
  * little-endian. The file appears whole or not at all. */

@@ -2,7 +2,6 @@
 
 #include <carquet/carquet.h>
 
-#include "base/memory.h"
 #include "base/sync.h"
 
 static _Thread_local bool failed;

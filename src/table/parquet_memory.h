@@ -2,7 +2,7 @@
  * its statistics. So it gets an allocator that remembers for each thread whether one failed. */
 #pragma once
 
-#include <stdbool.h>
+#include "base/base.h"
 
 /* Forgets earlier failures of this thread. Comes before each call of carquet whose result is used. */
 void cl_parquet_memory_begin(void);

@@ -1,9 +1,5 @@
 #include "table/part_columns.h"
 
-#include <string.h>
-
-#include "base/error.h"
-
 /* The leaf of a column, -1 when the file has none of that name. */
 static int32_t find_leaf(const carquet_schema_t *schema, const char *name) {
     for (int32_t i = 0; i < carquet_schema_num_columns(schema); i++) {

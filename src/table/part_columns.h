@@ -3,7 +3,6 @@
 
 #include <carquet/carquet.h>
 
-#include "coulis.h"
 #include "table/columns.h"
 
 /* Finds the columns by their names, the vector's under the name `vector`, and checks their types: leaves[c] gets the

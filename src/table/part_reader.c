@@ -1,11 +1,8 @@
 #include "table/part_reader.h"
 
 #include <stdlib.h>
-#include <string.h>
 
-#include "base/error.h"
 #include "base/files.h"
-#include "base/memory.h"
 #include "table/parquet_memory.h"
 
 coulis_status cl_part_fail(const cl_part_reader *reader, const carquet_error_t *problem, coulis_error *error) {

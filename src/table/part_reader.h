@@ -2,7 +2,6 @@
 #pragma once
 
 #include <carquet/carquet.h>
-#include <stdbool.h>
 #include <stdio.h>
 
 #include "table/extra.h"

@@ -1,8 +1,3 @@
-#include <string.h>
-
-#include "base/error.h"
-#include "base/memory.h"
-#include "base/smaller.h"
 #include "table/part_reader.h"
 
 /* Numbers whose levels are read at a time. */

@@ -1,10 +1,7 @@
 #include <carquet/carquet.h>
 #include <errno.h>
-#include <string.h>
 
-#include "base/error.h"
 #include "base/files.h"
-#include "base/memory.h"
 #include "table/columns.h"
 #include "table/parquet_memory.h"
 #include "table/part.h"

@@ -1,6 +1,3 @@
-#include <string.h>
-
-#include "base/memory.h"
 #include "table/part.h"
 
 static const char *put(char **to, const char *text) {

@@ -4,12 +4,9 @@
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
-#include <string.h>
 #include <strings.h>
 
-#include "base/error.h"
 #include "base/files.h"
-#include "base/memory.h"
 #include "table/arrow.h"
 #include "table/columns.h"
 #include "table/parquet_memory.h"

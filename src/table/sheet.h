@@ -1,9 +1,6 @@
 /* A table of a few named columns, written as Parquet or CSV. */
 #pragma once
 
-#include <stdbool.h>
-
-#include "coulis.h"
 #include "table/sheet_column.h"
 
 /* Whether the name of a file ends in `ending`, such as ".csv"; upper and lower case are the same. */

@@ -1,7 +1,7 @@
 /* A column of a table that is written as Parquet or CSV. */
 #pragma once
 
-#include <stdint.h>
+#include "base/base.h"
 
 typedef enum cl_sheet_kind {
     CL_SHEET_TEXT,   /* const char *const *; NULL is null */

@@ -3,12 +3,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "base/error.h"
 #include "base/files.h"
-#include "base/memory.h"
-#include "base/text.h"
 
 /* A row group that has vectors. */
 typedef struct group {

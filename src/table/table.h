@@ -1,7 +1,6 @@
 /* A folder of parts, part-00000.parquet and on, read as one table. */
 #pragma once
 
-#include "coulis.h"
 #include "pca/rows.h"
 #include "table/part.h"
 

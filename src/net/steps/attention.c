@@ -6,7 +6,6 @@
  * (as in Rabe and Staats, Self-attention does not need O(n^2) memory, 2021, but for the running maximum). */
 #include <math.h>
 
-#include "base/memory.h"
 #include "net/pack.h"
 
 /* What a block's scores may take: they are written and read three times, beside k and v of the head, and should stay in

@@ -1,7 +1,4 @@
 /* Any convolution but depthwise as a matrix product: of patches gathered from the map, or read where they are. */
-#include <string.h>
-
-#include "base/memory.h"
 #include "net/pack.h"
 
 /* What one thread's gathered patches may take: they should come out of the second-level cache again, which has 512 KiB

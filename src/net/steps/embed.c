@@ -1,6 +1,4 @@
 /* Tokens of a text to their embeddings: a row of the table for each, with the embedding of its place added. */
-#include <string.h>
-
 #include "net/pack.h"
 #include "net/steps/move.h"
 

@@ -1,8 +1,6 @@
 /* What the steps share that only move numbers. */
 #pragma once
 
-#include <string.h>
-
 #include "net/step.h"
 
 /* `channels` of each of `rows` rows, in_step and out_step apart. */

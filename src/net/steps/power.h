@@ -1,8 +1,7 @@
 /* x^p without the mathematics library of the system, whose last digits differ between versions. */
 #pragma once
 
-#include <stdint.h>
-#include <string.h>
+#include "base/base.h"
 
 /* log(x), x positive and normal: x = m 2^e with m from 1 / sqrt(2) to sqrt(2), and log(m) = 2 atanh(s) with
  * s = (m - 1) / (m + 1), at most 0.172. The series of atanh is cut where its terms are below 2^-56. */

@@ -1,6 +1,4 @@
 /* Some of the rows: a token, or the tokens of the patches. */
-#include <string.h>
-
 #include "net/step.h"
 
 static void run_all(const cl_run *run, const cl_step *step) {

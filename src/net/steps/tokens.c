@@ -1,6 +1,4 @@
 /* The pixels of a map as tokens, behind class and register tokens, with position embeddings added. */
-#include <string.h>
-
 #include "net/pack.h"
 
 /* The weights: a row of the result's stride for each token, its own or its position's. */

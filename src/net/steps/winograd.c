@@ -1,9 +1,6 @@
 /* 3x3 convolutions in Winograd's domain: there, back, and a product for each point between. */
 #include <math.h>
-#include <string.h>
 
-#include "base/error.h"
-#include "base/memory.h"
 #include "net/pack.h"
 
 /* Below this many channels in or out, the transforms cost more than the products save. */

@@ -61,7 +61,7 @@ def run(
     drop_features : bool
         Keep only the reduced vectors.
     keep_pca : bool
-        Reduce by the PCA of the result that is in `output`, instead of fitting one anew.
+        Reduce by the PCA of the existing result in `output`, instead of fitting a new one.
     overwrite : bool
         Start again; otherwise an unfinished `output` of the same recipe is resumed.
     strict : bool

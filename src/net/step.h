@@ -28,7 +28,6 @@ typedef enum cl_step_flag {
 } cl_step_flag;
 
 struct cl_step_ops {
-    const char *name;
     int32_t flags; /* of cl_step_flag */
     /* Of steps that run some convolutions better than cl_step_conv: whether it can run this one. */
     bool (*accepts)(const cl_graph *graph, const cl_node *node);
@@ -70,6 +69,12 @@ static inline const cl_value *cl_step_output(const cl_plan *plan, const cl_step 
 static inline float *cl_value_data(const cl_run *run, int32_t value) {
     const cl_value *v = &run->plan->values[value];
     return run->workspace + v->offset + (v->together ? run->first * v->size : 0);
+}
+
+/* Zeros for what pads the channels of the first `rows` rows of `value`. */
+static inline void cl_clear_padding(int64_t rows, const cl_value *value, float *out) {
+    const size_t room = (size_t)(value->stride - value->channels) * sizeof *out;
+    for (int64_t r = 0; room > 0 && r < rows; r++) memset(out + r * value->stride + value->channels, 0, room);
 }
 
 /* Line y of a map of image `first`. */

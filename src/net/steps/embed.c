@@ -1,6 +1,5 @@
 /* Tokens of a text to their embeddings: a row of the table for each, with the embedding of its place added. */
 #include "net/pack.h"
-#include "net/steps/move.h"
 
 static coulis_status pack(const cl_plan *plan, const coulis_model *model, cl_step *step, coulis_error *error) {
     const cl_value *value = cl_step_output(plan, step);
@@ -30,4 +29,4 @@ static void run_all(const cl_run *run, const cl_step *step) {
     }
 }
 
-const cl_step_ops cl_step_embed = {.name = "embed", .flags = CL_STEP_ACTIVATES, .pack = pack, .run = run_all};
+const cl_step_ops cl_step_embed = {.flags = CL_STEP_ACTIVATES, .pack = pack, .run = run_all};

@@ -49,7 +49,7 @@ static void run_all(const cl_run *run, const cl_step *step) {
 }
 
 const cl_step_ops cl_step_grn = {
-    .name = "grn",
+
     .flags = CL_STEP_CLAMPS | CL_STEP_ACTIVATES,
     .pack = pack,
     .scratch = scratch,

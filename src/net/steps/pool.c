@@ -77,4 +77,4 @@ coulis_status cl_read_global(const cl_graph_reader *r, const cJSON *json, const 
     return COULIS_OK;
 }
 
-const cl_step_ops cl_step_pool = {.name = "pool", .flags = CL_STEP_ACTIVATES, .run = run_all};
+const cl_step_ops cl_step_pool = {.flags = CL_STEP_ACTIVATES, .run = run_all};

@@ -29,4 +29,4 @@ static void run_all(const cl_run *run, const cl_step *step) {
     }
 }
 
-const cl_step_ops cl_step_tokens = {.name = "tokens", .flags = CL_STEP_ACTIVATES, .pack = pack, .run = run_all};
+const cl_step_ops cl_step_tokens = {.flags = CL_STEP_ACTIVATES, .pack = pack, .run = run_all};

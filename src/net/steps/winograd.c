@@ -219,7 +219,7 @@ static bool accepts(const cl_graph *graph, const cl_node *node) {
 }
 
 const cl_step_ops cl_step_winograd = {
-    .name = "winograd",
+
     .flags = CL_STEP_FOLDS | CL_STEP_ADDS | CL_STEP_CLAMPS | CL_STEP_ACTIVATES,
     .accepts = accepts,
     .pack = pack,

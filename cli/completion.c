@@ -118,11 +118,10 @@ static void print_bash(void) {
 
 /* Text within '...[text]': quotes and brackets would end it, a colon would begin the next field. */
 static void zsh_text(const char *text) {
-    for (; *text; text++) {
+    for (; *text; text++)
         if (*text == '\'') fputs("'\\''", stdout);
         else if (strchr("[]:\\", *text)) printf("\\%c", *text);
         else putchar(*text);
-    }
 }
 
 static void zsh_values(cli_values values) {

@@ -138,11 +138,10 @@ void cli_print_verb_help(const cli_verb *verb) {
 
 static void print_quoted(const char *text) {
     putchar('"');
-    for (; *text; text++) {
+    for (; *text; text++)
         if (*text == '"' || *text == '\\') printf("\\%c", *text);
         else if (*text == '\n') fputs("\\n", stdout);
         else putchar(*text);
-    }
     putchar('"');
 }
 

@@ -45,10 +45,9 @@ static void choose(void) {
         }
     }
     const char *wanted = getenv("COULIS_CPU");
-    for (int level = CL_CPU_SCALAR; wanted && level <= CL_CPU_AVX512; level++) {
+    for (int level = CL_CPU_SCALAR; wanted && level <= CL_CPU_AVX512; level++)
         if (strcmp(wanted, level_names[level]) == 0 && cl_cpu_supports((cl_cpu_level)level))
             chosen = (cl_cpu_level)level;
-    }
 }
 
 cl_cpu_level cl_cpu(void) {

@@ -2,7 +2,6 @@
  * BITMAPFILEHEADER and BITMAPV5HEADER; which of the odd ones are read, and how, as in Pillow. */
 #include "image/bmp.h"
 #include "image/bytes.h"
-#include "image/over_white.h"
 
 enum { RAW = 0, RLE8 = 1, RLE4 = 2, BITFIELDS = 3 };
 
@@ -54,12 +53,10 @@ static coulis_status read_palette(bmp *b, uint32_t entry, size_t at) {
         for (size_t k = i * entry; k < i * entry + 3 && grey; k++) grey = k < bytes && image->bytes[at + k] == value;
     }
     b->mode = !grey ? CL_BMP_PALETTE : b->colors <= 2 ? CL_BMP_BILEVEL : CL_BMP_GREY;
-    if (b->mode == CL_BMP_PALETTE && bytes / entry > 256) {
+    if (b->mode == CL_BMP_PALETTE && bytes / entry > 256)
         return fail(image, "a palette of too many colours", b->colors);
-    }
-    for (size_t i = 0; i < 256 && b->mode == CL_BMP_PALETTE && (i + 1) * entry <= bytes; i++) {
+    for (size_t i = 0; i < 256 && b->mode == CL_BMP_PALETTE && (i + 1) * entry <= bytes; i++)
         for (size_t k = 0; k < 3; k++) b->palette[i][k] = image->bytes[at + i * entry + 2 - k];
-    }
     return COULIS_OK;
 }
 
@@ -69,28 +66,25 @@ static coulis_status read_header(bmp *b) {
     const uint8_t *bytes = image->bytes;
     size_t offset = cl_little32(bytes + 10);
     uint32_t size = cl_little32(bytes + 14);
-    if (size != 12 && size != 40 && size != 52 && size != 56 && size != 64 && size != 108 && size != 124) {
+    if (size != 12 && size != 40 && size != 52 && size != 56 && size != 64 && size != 108 && size != 124)
         return fail(image, "a header of an unknown kind", size);
-    }
     if (image->size - 14 < size) return fail(image, "its header is cut short", size);
     size_t at = 14 + size;
     uint64_t width = 0, height = 0;
     coulis_status status = read_info(b, size, &width, &height);
     if (!status) status = cl_source_set_size(image, width, height);
     if (status) return status;
-    if (b->bits != 1 && b->bits != 4 && b->bits != 8 && b->bits != 16 && b->bits != 24 && b->bits != 32) {
+    if (b->bits != 1 && b->bits != 4 && b->bits != 8 && b->bits != 16 && b->bits != 24 && b->bits != 32)
         return fail(image, "pixels of an unknown depth", b->bits);
-    }
     uint32_t entry = size == 12 ? 3 : 4;
     if (!b->colors) b->colors = b->bits < 32 ? 1u << b->bits : 0;
     if (offset == at && b->bits <= 8) offset += (size_t)entry * b->colors;
     b->mode = b->bits <= 8 ? CL_BMP_PALETTE : CL_BMP_COLOR;
     b->layout = cl_bmp_layout_of(b->bits, NULL);
-    if (b->compression == BITFIELDS) {
+    if (b->compression == BITFIELDS)
         status = b->bits > 8 ? read_masks(b, size, &at) : fail(image, "colour masks with a palette", b->bits);
-    } else if (b->compression > BITFIELDS || (b->compression != RAW && b->bits > 8)) {
+    else if (b->compression > BITFIELDS || (b->compression != RAW && b->bits > 8))
         status = fail(image, "a compression that coulis does not know", b->compression);
-    }
     if (!status && b->bits <= 8) {
         status = read_palette(b, entry, at);
         size_t bytes_of_palette = (size_t)entry * b->colors, rest = image->size - at;
@@ -132,11 +126,6 @@ static coulis_status read_rows(cl_decoder *decoder, uint8_t *const *rows, int32_
     return COULIS_OK;
 }
 
-static coulis_status finish(cl_decoder *decoder) {
-    (void)decoder;
-    return COULIS_OK;
-}
-
 static void close_bmp(cl_decoder *decoder) {
     bmp *b = (bmp *)decoder;
     cl_free(b->indices);
@@ -158,13 +147,7 @@ coulis_status cl_bmp_open(cl_source *image, cl_decoder **decoder) {
         close_bmp(&b->base);
         return status;
     }
-    b->base = (cl_decoder){.width = image->stored_width,
-                           .height = image->stored_height,
-                           .box = {0, 0, image->stored_width, image->stored_height},
-                           .orientation = 1,
-                           .rows = read_rows,
-                           .finish = finish,
-                           .close = close_bmp};
+    b->base = cl_decoder_of(image, read_rows, close_bmp);
     b->white = image->options->alpha == COULIS_ALPHA_WHITE;
     *decoder = &b->base;
     return COULIS_OK;

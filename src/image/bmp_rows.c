@@ -19,9 +19,8 @@ static const cl_bmp_layout layouts[] = {
 const cl_bmp_layout *cl_bmp_layout_of(uint32_t bits, const uint32_t *mask) {
     for (size_t i = 0; i < sizeof layouts / sizeof *layouts; i++) {
         /* Alpha is compared only where a pixel has room for it. */
-        if (layouts[i].bits == bits && (!mask || memcmp(layouts[i].mask, mask, bits == 32 ? 16 : 12) == 0)) {
+        if (layouts[i].bits == bits && (!mask || memcmp(layouts[i].mask, mask, bits == 32 ? 16 : 12) == 0))
             return &layouts[i];
-        }
     }
     return NULL;
 }
@@ -42,7 +41,7 @@ static void put(runs *r, uint8_t pixel) {
 
 static void encoded_run(runs *r, size_t length, uint8_t value) {
     if (r->x + length > r->width) length = r->width > r->x ? r->width - r->x : 0;
-    for (size_t i = 0; i < length; i++) { put(r, !r->nibbles ? value : i % 2 == 0 ? value >> 4 : value & 15); }
+    for (size_t i = 0; i < length; i++) put(r, !r->nibbles ? value : i % 2 == 0 ? value >> 4 : value & 15);
     r->x += length;
 }
 

@@ -1,6 +1,6 @@
 #include "image/canvas.h"
 
-#include "image/over_white.h"
+#include "image/bytes.h"
 
 static coulis_status read_rows(cl_decoder *decoder, uint8_t *const *rows, int32_t count) {
     cl_canvas *c = (cl_canvas *)decoder;
@@ -9,11 +9,6 @@ static coulis_status read_rows(cl_decoder *decoder, uint8_t *const *rows, int32_
         memcpy(rows[i], c->pixels + (size_t)c->row * width * 4, width * 4);
         if (c->white) cl_row_over_white(rows[i], width);
     }
-    return COULIS_OK;
-}
-
-static coulis_status finish(cl_decoder *decoder) {
-    (void)decoder;
     return COULIS_OK;
 }
 
@@ -28,13 +23,7 @@ static void close_canvas(cl_decoder *decoder) { cl_canvas_free((cl_canvas *)deco
 coulis_status cl_canvas_create(const cl_source *image, cl_canvas **canvas) {
     cl_canvas *c = cl_alloc_zero(1, sizeof *c);
     if (!c) return cl_source_fail_memory(image);
-    c->base = (cl_decoder){.width = image->stored_width,
-                           .height = image->stored_height,
-                           .box = {0, 0, image->stored_width, image->stored_height},
-                           .orientation = 1,
-                           .rows = read_rows,
-                           .finish = finish,
-                           .close = close_canvas};
+    c->base = cl_decoder_of(image, read_rows, close_canvas);
     c->white = image->options->alpha == COULIS_ALPHA_WHITE;
     c->pixels = cl_alloc_zero((size_t)c->base.width * 4, (size_t)c->base.height);
     if (!c->pixels) {

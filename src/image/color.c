@@ -25,9 +25,8 @@ static void create_transform(cl_color *c, const uint8_t *profile, size_t size, c
                                             : cmsOpenProfileFromMemTHR(c->context, profile, (cmsUInt32Number)size);
     cmsHPROFILE to = cmsCreate_sRGBProfileTHR(c->context);
     bool fits = from && to && (kind == CL_COLOR_LAB || cmsGetColorSpace(from) == cmsSigCmykData);
-    if (fits) {
+    if (fits)
         c->transform = cmsCreateTransformTHR(c->context, from, pixel_type(kind), to, TYPE_RGBA_8, INTENT_PERCEPTUAL, 0);
-    }
     if (from) cmsCloseProfile(from);
     if (to) cmsCloseProfile(to);
 }

@@ -1,8 +1,8 @@
-#include "image/decoded.h"
+#include "image/decoder.h"
 
 #include <inttypes.h>
 
-#include "image/over_white.h"
+#include "image/bytes.h"
 
 typedef struct decoded {
     cl_decoder base;
@@ -35,11 +35,6 @@ static coulis_status read_rows(cl_decoder *decoder, uint8_t *const *rows, int32_
     return COULIS_OK;
 }
 
-static coulis_status finish(cl_decoder *decoder) {
-    (void)decoder;
-    return COULIS_OK;
-}
-
 static void close_decoded(cl_decoder *decoder) { cl_free(decoder); }
 
 coulis_status cl_decoded_open(cl_source *image, const coulis_pixels *pixels, cl_decoder **decoder) {
@@ -58,13 +53,8 @@ coulis_status cl_decoded_open(cl_source *image, const coulis_pixels *pixels, cl_
     decoded *d = cl_alloc_zero(1, sizeof *d);
     if (!d) return cl_source_fail_memory(image);
     const bool turned = orientation > 1 && image->options->orient == COULIS_ORIENT_EXIF;
-    d->base = (cl_decoder){.width = pixels->width,
-                           .height = pixels->height,
-                           .box = {0, 0, pixels->width, pixels->height},
-                           .orientation = turned ? orientation : 1,
-                           .rows = read_rows,
-                           .finish = finish,
-                           .close = close_decoded};
+    d->base = cl_decoder_of(image, read_rows, close_decoded);
+    if (turned) d->base.orientation = orientation;
     d->pixels = *pixels;
     d->alpha = image->options->alpha;
     *decoder = &d->base;

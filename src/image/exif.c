@@ -48,9 +48,8 @@ static double first_value(const tiff *t, uint32_t type, const uint8_t *at) {
 }
 
 static int32_t one_to_eight(double value) {
-    for (int32_t o = 1; o <= 8; o++) {
+    for (int32_t o = 1; o <= 8; o++)
         if (value == o) return o;
-    }
     return 1;
 }
 

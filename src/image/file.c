@@ -30,9 +30,8 @@ static coulis_status read_open_file(const cl_source *image, int file, int64_t ma
     cl_about about;
     if (!cl_look_open(file, &about)) return fail_errno(image, errno);
     *state = cl_file_state_of(&about);
-    if (about.kind != CL_PATH_FILE) {
+    if (about.kind != CL_PATH_FILE)
         return cl_source_fail(image, COULIS_UNREADABLE, "is %s, not a file", name_of(about.kind));
-    }
     if (about.bytes == 0) return cl_source_fail(image, COULIS_EMPTY, "is empty: it has no bytes");
     if (about.bytes > max_bytes) {
         return cl_source_fail(image, COULIS_TOO_LARGE, "has %" PRId64 " bytes, more than the limit of %" PRId64,

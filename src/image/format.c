@@ -58,9 +58,8 @@ static const char *const endings[] = {"jpg", "jpeg", "jpe",  "jfif", "png",  "ap
 
 static bool matches(const cl_image_format *format, const uint8_t *bytes, size_t size) {
     if (size < format->offset + format->length) return false;
-    for (size_t i = 0; i < format->length; i++) {
+    for (size_t i = 0; i < format->length; i++)
         if (format->signature[i] != '?' && (uint8_t)format->signature[i] != bytes[format->offset + i]) return false;
-    }
     return true;
 }
 
@@ -88,9 +87,8 @@ static const cl_image_format *text_kind(const uint8_t *bytes, size_t size) {
 
 const cl_image_format *cl_format_of(const uint8_t *bytes, size_t size) {
     static const cl_image_format netpbm = {.name = "PNM"};
-    for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
+    for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++)
         if (matches(&formats[i], bytes, size)) return &formats[i];
-    }
     return is_netpbm(bytes, size) ? &netpbm : text_kind(bytes, size);
 }
 

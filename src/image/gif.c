@@ -24,9 +24,8 @@ static size_t left(const gif *g) { return g->image->size - g->at; }
 /* A palette that gives each index its own grey counts for none. */
 static const uint8_t *needed(const uint8_t *colors, uint32_t count) {
     for (uint32_t i = 0; i < count; i++) {
-        for (int k = 0; k < 3; k++) {
+        for (int k = 0; k < 3; k++)
             if (colors[3 * i + (uint32_t)k] != i) return colors;
-        }
     }
     return NULL;
 }

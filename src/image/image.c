@@ -4,11 +4,8 @@
 
 #include "base/sized.h"
 #include "base/words.h"
-#include "image/decoded.h"
 #include "image/decoder.h"
 #include "image/format.h"
-#include "image/orient.h"
-#include "image/plain.h"
 #include "image/resize.h"
 
 /* Twice Pillow's MAX_IMAGE_PIXELS, where its warning becomes an error. */
@@ -90,7 +87,7 @@ static coulis_status resize_rows(const cl_source *image, cl_decoder *decoder, ui
         if (status) break;
         cl_resizer_take(resizer);
     }
-    if (!status) status = decoder->finish(decoder);
+    if (!status) status = cl_decoder_finish(decoder);
     if (!status) cl_resizer_finish(resizer, rgb);
     cl_resizer_free(resizer);
     return status;

@@ -6,8 +6,7 @@
 
 #include "image/canvas.h"
 #include "image/jp2_header.h"
-#include "image/over_white.h"
-#include "image/ycc.h"
+#include "image/bytes.h"
 
 /* What a stream hands to openjpeg at a time. */
 #define PIECE (1 << 16)
@@ -194,9 +193,8 @@ static coulis_status read_tiles(jp2 *j) {
         coulis_status status = read_tile(j, index, size, &t);
         if (status) return status;
     }
-    if (j->image->options->truncated == COULIS_TRUNCATED_KEEP || opj_end_decompress(j->codec, j->stream)) {
+    if (j->image->options->truncated == COULIS_TRUNCATED_KEEP || opj_end_decompress(j->codec, j->stream))
         return COULIS_OK;
-    }
     return fail(j, "it is cut short");
 }
 

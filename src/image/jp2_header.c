@@ -39,9 +39,8 @@ static void read_palette(span box, cl_jp2_header *h) {
     uint32_t colors = cl_big16(box.bytes), columns = box.bytes[2];
     if (colors == 0 || colors > 256 || (columns != 3 && columns != 4)) return;
     if (box.size < 3 + (size_t)columns + (size_t)colors * columns) return;
-    for (uint32_t i = 0; i < columns; i++) {
+    for (uint32_t i = 0; i < columns; i++)
         if (box.bytes[3 + i] > 7) return; /* one less than the bits */
-    }
     const uint8_t *entry = box.bytes + 3 + columns;
     for (uint32_t i = 0; i < colors; i++, entry += columns) {
         h->palette[i][3] = 255;

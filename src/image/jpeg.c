@@ -7,10 +7,10 @@
 #include <jpeglib.h>
 #include <jerror.h>
 
+#include "image/bytes.h"
 #include "image/color.h"
 #include "image/decoder.h"
 #include "image/jpeg_header.h"
-#include "image/over_white.h"
 #include "image/resize.h"
 
 #define PIECE 65536
@@ -135,16 +135,15 @@ static coulis_status fail_library(jpeg *j) {
         return cl_source_fail(j->image, COULIS_UNREADABLE,
                               "is a JPEG in more than %d scans, which would take too long to decode", j->scans_max);
     }
-    if (j->error.msg_code == JERR_OUT_OF_MEMORY || j->error.msg_code == JERR_NO_BACKING_STORE) {
+    if (j->error.msg_code == JERR_OUT_OF_MEMORY || j->error.msg_code == JERR_NO_BACKING_STORE)
         return cl_source_fail_memory(j->image);
-    }
     char reason[JMSG_LENGTH_MAX];
     j->error.format_message((j_common_ptr)&j->info, reason);
     return cl_source_fail(j->image, COULIS_UNREADABLE, "is a damaged JPEG: %s (near byte %zu)", reason, position(j));
 }
 
 static void expand_gray(uint8_t *row, const uint8_t *line, size_t width) {
-    for (size_t x = 0; x < width; x++) { row[4 * x] = row[4 * x + 1] = row[4 * x + 2] = line[x]; }
+    for (size_t x = 0; x < width; x++) row[4 * x] = row[4 * x + 1] = row[4 * x + 2] = line[x];
 }
 
 /* The file holds inverted CMYK, as Adobe writes it: c is 255 - line[0] and so on. */
@@ -180,9 +179,8 @@ static coulis_status read_rows(cl_decoder *decoder, uint8_t *const *rows, int32_
         done = i;
         bool direct = j->layers == 3 && j->info.output_width == (JDIMENSION)width;
         uint8_t *line = direct ? rows[i] : j->line;
-        while (jpeg_read_scanlines(&j->info, &line, 1) != 1) {
+        while (jpeg_read_scanlines(&j->info, &line, 1) != 1)
             if (!more_input(j)) return end_early(j, fail_truncated(j), rows + i, count - i);
-        }
         if (direct) continue;
         if (j->layers == 1) expand_gray(rows[i], line, width);
         else if (j->layers == 3) memcpy(rows[i], line, width * 4);
@@ -248,9 +246,8 @@ static coulis_status start(jpeg *j) {
     j->info.out_color_space = j->layers == 1 ? JCS_GRAYSCALE : j->layers == 3 ? JCS_EXT_RGBX : JCS_CMYK;
     j->info.scale_num = 1;
     j->info.scale_denom = (unsigned)j->fraction;
-    while (!jpeg_start_decompress(&j->info)) {
+    while (!jpeg_start_decompress(&j->info))
         if (!more_input(j)) return fail_truncated(j);
-    }
     if (j->info.output_width > (JDIMENSION)j->base.width ||
         (size_t)j->info.output_components * j->info.output_width > j->line_bytes) {
         return cl_source_fail(j->image, COULIS_UNREADABLE, "is a damaged JPEG: it has two frame headers that differ");
@@ -265,9 +262,8 @@ static int32_t choose_fraction(const cl_source *image, const cl_jpeg_header *hea
     int64_t width, height;
     cl_resize_whole(image, in_width, in_height, &width, &height);
     int32_t fraction = 8;
-    while (fraction > 1 && (in_width < width * fraction * FAST_MARGIN || in_height < height * fraction * FAST_MARGIN)) {
+    while (fraction > 1 && (in_width < width * fraction * FAST_MARGIN || in_height < height * fraction * FAST_MARGIN))
         fraction /= 2;
-    }
     return fraction;
 }
 
@@ -292,9 +288,8 @@ static coulis_status open_with(cl_source *image, const cl_jpeg_header *header, c
     j->line = cl_alloc_zero(j->line_bytes, 1);
     j->keep = image->options->truncated == COULIS_TRUNCATED_KEEP;
     if (!j->line) status = cl_source_fail_memory(image);
-    if (!status && header->layers == 4 && header->profile) {
+    if (!status && header->layers == 4 && header->profile)
         status = cl_color_create(image, header->profile, header->profile_size, CL_COLOR_CMYK_INVERTED, &j->color);
-    }
     if (!status) {
         status = start(j);
         if (status) status = end_early(j, status, NULL, 0);

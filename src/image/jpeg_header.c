@@ -76,11 +76,9 @@ static coulis_status add_profile(walk *w, segment s) {
 
 static coulis_status application_segment(walk *w, uint8_t marker, segment s) {
     if (marker == APP1 && begins_with(s, "Exif\0\0", 6)) return add_exif(w, s);
-    if (marker == APP1 && begins_with(s, "http://ns.adobe.com/xap/1.0/\0", 29)) {
+    if (marker == APP1 && begins_with(s, "http://ns.adobe.com/xap/1.0/\0", 29))
         w->xmp = (segment){s.data + 29, s.size - 29};
-    } else if (marker == APP2 && begins_with(s, "ICC_PROFILE\0", 12) && s.size > 14) {
-        return add_profile(w, s);
-    }
+    else if (marker == APP2 && begins_with(s, "ICC_PROFILE\0", 12) && s.size > 14) return add_profile(w, s);
     return COULIS_OK;
 }
 
@@ -92,9 +90,8 @@ static coulis_status frame_header(walk *w, segment s) {
     w->image->stored_height = (int32_t)w->header->height;
     if (s.data[0] != 8) return fail(w, "samples that are not of 8 bits");
     w->header->layers = s.data[5];
-    if (w->header->layers != 1 && w->header->layers != 3 && w->header->layers != 4) {
+    if (w->header->layers != 1 && w->header->layers != 3 && w->header->layers != 4)
         return fail(w, "neither 1, 3 nor 4 colour components");
-    }
     w->frame = true;
     return COULIS_OK;
 }
@@ -155,9 +152,8 @@ coulis_status cl_jpeg_read_header(cl_source *image, cl_jpeg_header *header) {
     header->orientation = 1;
     coulis_status status = walk_markers(&w);
     bool found = !status && w.exif && cl_exif_orientation(w.exif, w.exif_size, &header->orientation);
-    if (!status && !found && w.xmp.data && image->options->orient == COULIS_ORIENT_EXIF) {
+    if (!status && !found && w.xmp.data && image->options->orient == COULIS_ORIENT_EXIF)
         cl_xmp_orientation(w.xmp.data, w.xmp.size, &header->orientation);
-    }
     cl_free(w.exif);
     return status;
 }

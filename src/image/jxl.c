@@ -63,17 +63,15 @@ static coulis_status give_buffer(cl_source *image, const library *l, void *jxl, 
     coulis_status status = cl_canvas_create(image, canvas);
     if (status) return status;
     size_t room = (size_t)image->stored_width * (size_t)image->stored_height * 4, size = 0;
-    if (l->buffer_size(jxl, &rgba, &size) || size != room || l->set_buffer(jxl, &rgba, (*canvas)->pixels, size)) {
+    if (l->buffer_size(jxl, &rgba, &size) || size != room || l->set_buffer(jxl, &rgba, (*canvas)->pixels, size))
         return fail(image, "its pixels are not as many as it says");
-    }
     return COULIS_OK;
 }
 
 /* Up to the end of the first frame. */
 static coulis_status decode(cl_source *image, const library *l, void *jxl, cl_canvas **canvas) {
-    if (l->subscribe(jxl, BASIC_INFO | FULL_IMAGE) || l->set_input(jxl, image->bytes, image->size)) {
+    if (l->subscribe(jxl, BASIC_INFO | FULL_IMAGE) || l->set_input(jxl, image->bytes, image->size))
         return fail(image, "it cannot be decoded");
-    }
     l->close_input(jxl);
     for (;;) {
         coulis_status status = COULIS_OK;

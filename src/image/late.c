@@ -4,9 +4,7 @@
 
 coulis_status cl_late_load(const cl_source *image, const cl_late *library, void **functions, void **handle) {
     void *loaded = NULL;
-    for (const char *const *file = library->files; *file && !loaded; file++) {
-        loaded = cl_library_open(*file, NULL, 0);
-    }
+    for (const char *const *file = library->files; *file && !loaded; file++) loaded = cl_library_open(*file, NULL, 0);
     for (size_t i = 0; loaded && library->symbols[i]; i++) {
         functions[i] = cl_library_symbol(loaded, library->symbols[i]);
         if (functions[i]) continue;

@@ -1,4 +1,4 @@
-#include "image/orient.h"
+#include "image/decoder.h"
 
 /* Rows asked of the decoder behind at a time. */
 #define ROWS_AT_ONCE 16
@@ -27,7 +27,7 @@ static coulis_status read_rows(cl_decoder *decoder, uint8_t *const *rows, int32_
 
 static coulis_status finish(cl_decoder *decoder) {
     oriented *o = (oriented *)decoder;
-    return o->behind->finish(o->behind);
+    return cl_decoder_finish(o->behind);
 }
 
 static void close_oriented(cl_decoder *decoder) {

@@ -1,8 +1,6 @@
 /* The arithmetic is that of OpenCV's resize for bytes with INTER_LINEAR: places in single precision, weights of 11
  * bits, and between the two directions 7 more bits than the result has. Halving both sides exactly is a mean of four.
  */
-#include "image/plain.h"
-
 #include <math.h>
 
 #include "image/resize.h"
@@ -86,7 +84,7 @@ coulis_status cl_plain_resize(const cl_source *image, cl_decoder *decoder, uint8
         widen(&p, p.wide[row % 2]);
         for (; o < p.height && p.y[o].next <= row; o++) mix(&p, &p.y[o], halve, rgb + (size_t)o * (size_t)p.width * 3);
     }
-    if (!status) status = decoder->finish(decoder);
+    if (!status) status = cl_decoder_finish(decoder);
     cl_free(p.x);
     cl_free(p.y);
     cl_free(p.row);

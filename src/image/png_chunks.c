@@ -23,9 +23,8 @@ cl_png_next cl_png_next_chunk(cl_png_stream *stream, cl_png_chunk *chunk) {
     if (left < 4) return CL_PNG_NO_MORE;
     chunk->length = cl_big32(here);
     if (left < 8) return CL_PNG_BAD_ID;
-    for (int i = 4; i < 8; i++) {
+    for (int i = 4; i < 8; i++)
         if (!is_word(here[i])) return CL_PNG_BAD_ID;
-    }
     chunk->id = cl_big32(here + 4);
     return CL_PNG_CHUNK;
 }
@@ -96,9 +95,8 @@ static coulis_status transparency(cl_png_stream *s, const cl_png_chunk *chunk) {
     case CL_PNG_RGB:
         if (chunk->length < 2 * colors) return COULIS_OK;
         for (uint32_t i = 0; i < 3; i++) s->color_key[i] = cl_big16(chunk->data + 2 * (i % colors));
-        if (s->mode == CL_PNG_BILEVEL) {
+        if (s->mode == CL_PNG_BILEVEL)
             for (int i = 0; i < 3; i++) s->color_key[i] = s->color_key[i] ? 255 : 0;
-        }
         s->has_color_key = true;
         return COULIS_OK;
     default: return COULIS_OK;
@@ -119,9 +117,7 @@ static coulis_status frame(cl_png_stream *s, const cl_png_chunk *chunk) {
     if ((int64_t)cl_big32(d) != s->sequence + 1) return cl_png_fail(s, chunk, "a frame out of sequence");
     s->sequence++;
     uint64_t width = cl_big32(d + 4), height = cl_big32(d + 8), left = cl_big32(d + 12), top = cl_big32(d + 16);
-    if (left + width > s->width || top + height > s->height) {
-        return cl_png_fail(s, chunk, "a frame outside the image");
-    }
+    if (left + width > s->width || top + height > s->height) return cl_png_fail(s, chunk, "a frame outside the image");
     s->has_frame = true;
     s->frame_left = left;
     s->frame_top = top;
@@ -162,9 +158,8 @@ static coulis_status content(cl_png_stream *s, const cl_png_chunk *chunk) {
 static coulis_status frame_data(cl_png_stream *s, const cl_png_chunk *chunk) {
     const cl_source *p = s->image;
     if (chunk->length < 4 || p->size - s->at < 4) return cl_png_fail(s, chunk, "frame data cut short");
-    if ((int64_t)cl_big32(p->bytes + s->at) != s->sequence + 1 || s->sequence < 0) {
+    if ((int64_t)cl_big32(p->bytes + s->at) != s->sequence + 1 || s->sequence < 0)
         return cl_png_fail(s, chunk, "frame data out of sequence");
-    }
     s->sequence++;
     s->at += 4;
     return COULIS_OK;

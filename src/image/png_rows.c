@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "image/over_white.h"
+#include "image/bytes.h"
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -96,9 +96,8 @@ void cl_png_unpack(const cl_png_stream *stream, const uint8_t *packed, uint8_t *
         }
         break;
     case 6:
-        for (size_t i = 0; i < count; i++, packed += 4 * sample, pixels += 4) {
+        for (size_t i = 0; i < count; i++, packed += 4 * sample, pixels += 4)
             for (size_t k = 0; k < 4; k++) pixels[k] = packed[k * sample];
-        }
         break;
     default: memcpy(pixels, packed, count * sample); break;
     }
@@ -150,7 +149,6 @@ void cl_png_to_rgb(const cl_png_colors *colors, const uint8_t *pixels, uint8_t *
     }
     if (cl_png_pixel_bytes(colors->mode) == 4) memcpy(rgb, pixels, 4 * count);
     if (!colors->white || !colors->has_color_key) return;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++)
         if (memcmp(rgb + 4 * i, colors->color_key, 3) == 0) memset(rgb + 4 * i, 255, 3);
-    }
 }

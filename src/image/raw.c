@@ -64,7 +64,7 @@ static coulis_status read_jpeg(cl_source *image, const processed *decoded, cl_ca
         status = jpeg->rows(jpeg, &row, 1);
         for (size_t x = 0; x < stride; x += 4) row[x + 3] = 255;
     }
-    if (!status) status = jpeg->finish(jpeg);
+    if (!status) status = cl_decoder_finish(jpeg);
     if (!status) (*canvas)->base.orientation = jpeg->orientation;
     jpeg->close(jpeg);
     return status;
@@ -111,9 +111,8 @@ coulis_status cl_raw_open(cl_source *image, cl_decoder **decoder) {
         return status;
     }
     /* A preview seldom says how it is turned; the file around it does. */
-    if (canvas->base.orientation == 1 && image->options->orient == COULIS_ORIENT_EXIF) {
+    if (canvas->base.orientation == 1 && image->options->orient == COULIS_ORIENT_EXIF)
         cl_exif_orientation(image->bytes, image->size, &canvas->base.orientation);
-    }
     *decoder = &canvas->base;
     return COULIS_OK;
 }

@@ -249,9 +249,8 @@ void cl_resizer_take(cl_resizer *r) {
     if (r->taken + count > r->y.first[0] && r->taken < needed_end) {
         uint8_t *to = r->chunk + (size_t)(r->taken - r->chunk_start) * r->row_bytes;
         if (!r->vertical_first) horizontal_pass(r, r->block, r->block_stride, 4, count, to, r->row_bytes);
-        for (int32_t i = 0; r->vertical_first && i < count; i++) {
+        for (int32_t i = 0; r->vertical_first && i < count; i++)
             pack_row(r->row[i], to + (size_t)i * r->row_bytes, (size_t)r->in_width);
-        }
     }
     r->taken += count;
     bool chunk_full = r->taken == r->chunk_start + r->chunk_rows || r->taken == r->in_height;

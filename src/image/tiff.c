@@ -8,9 +8,8 @@ static const uint32_t compressions[] = {1,     2,     3,     4,     5,     6,   
                                         32773, 32809, 32946, 34676, 34677, 34925, 50000, 50001};
 
 static bool is_known(uint64_t compression) {
-    for (size_t i = 0; i < sizeof compressions / sizeof *compressions; i++) {
+    for (size_t i = 0; i < sizeof compressions / sizeof *compressions; i++)
         if (compressions[i] == compression) return true;
-    }
     return false;
 }
 
@@ -48,9 +47,8 @@ coulis_status cl_tiff_open(cl_source *image, cl_decoder **decoder) {
     coulis_status status = cl_tiff_read_directory(&t);
     if (status) return status;
     uint64_t width, height, compression = cl_tiff_number_or(&t, CL_TIFF_COMPRESSION, 1);
-    if (!cl_tiff_number(&t, CL_TIFF_WIDTH, 0, &width) || !cl_tiff_number(&t, CL_TIFF_HEIGHT, 0, &height)) {
+    if (!cl_tiff_number(&t, CL_TIFF_WIDTH, 0, &width) || !cl_tiff_number(&t, CL_TIFF_HEIGHT, 0, &height))
         return cl_tiff_fail(&t, "its directory names no width and height");
-    }
     coulis_status layout = cl_tiff_find_layout(&t);
     bool readable = is_known(compression) && !layout;
     if (is_raw(&t, readable)) {

@@ -125,11 +125,9 @@ static coulis_status read_blocks(const cl_tiff *t, TIFF *tiff, const file *f) {
     uint32_t planes = t->planes ? t->samples : 1;
     bool good = true;
     for (uint32_t y = 0; good && y < (uint32_t)t->image->stored_height; y += b.height) {
-        for (uint32_t plane = 0; good && plane < planes; plane++) {
-            for (uint32_t x = 0; good && x < (uint32_t)t->image->stored_width; x += b.width) {
+        for (uint32_t plane = 0; good && plane < planes; plane++)
+            for (uint32_t x = 0; good && x < (uint32_t)t->image->stored_width; x += b.width)
                 good = read_block(t, tiff, &b, x, y, plane);
-            }
-        }
     }
     if (!good && t->image->options->truncated == COULIS_TRUNCATED_REFUSE) status = fail(t, f);
     cl_free(b.bytes);
@@ -168,9 +166,8 @@ static coulis_status read_all(cl_tiff *t, TIFF *tiff, const file *f, uint32_t co
     uint16_t photometric = 0;
     TIFFGetField(tiff, TIFFTAG_IMAGEWIDTH, &width);
     TIFFGetField(tiff, TIFFTAG_IMAGELENGTH, &height);
-    if (width != (uint32_t)t->image->stored_width || height != (uint32_t)t->image->stored_height) {
+    if (width != (uint32_t)t->image->stored_width || height != (uint32_t)t->image->stored_height)
         return cl_tiff_fail(t, "its directory contradicts itself");
-    }
     TIFFGetField(tiff, TIFFTAG_PHOTOMETRIC, &photometric);
     t->swapped = false;  /* libtiff gives samples in the order of this machine, */
     t->reversed = false; /* and the first pixel in the highest bits */

@@ -23,9 +23,8 @@ coulis_status cl_tiff_fail(const cl_tiff *t, const char *what) {
 }
 
 static void keep(cl_tiff *t, uint64_t tag, cl_tiff_field field) {
-    for (int i = 0; i < CL_TIFF_TAGS; i++) {
+    for (int i = 0; i < CL_TIFF_TAGS; i++)
         if (numbers[i] == tag && !t->fields[i].data) t->fields[i] = field; /* the first of its number counts */
-    }
 }
 
 coulis_status cl_tiff_read_directory(cl_tiff *t) {

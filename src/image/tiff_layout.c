@@ -13,9 +13,8 @@ static bool is_bits(const key *k, uint64_t bits, uint32_t samples) { return k->b
 
 /* All of 0 from index 1 on, or none. */
 static bool rest_unspecified(const key *k) {
-    for (uint32_t i = 1; i < k->extras; i++) {
+    for (uint32_t i = 1; i < k->extras; i++)
         if (k->extra[i]) return false;
-    }
     return true;
 }
 
@@ -98,9 +97,8 @@ static bool same_for_all(const cl_tiff *t, cl_tiff_tag tag, uint64_t samples, ui
     uint64_t count = t->fields[tag].count, next;
     if (count > samples) count = samples;
     if (!cl_tiff_number(t, tag, 0, value)) return false;
-    for (uint64_t i = 1; i < count; i++) {
+    for (uint64_t i = 1; i < count; i++)
         if (!cl_tiff_number(t, tag, i, &next) || next != *value) return false;
-    }
     return true;
 }
 
@@ -133,9 +131,8 @@ static coulis_status read_palette(cl_tiff *t) {
     if (count == 0 || count > 256) return cl_tiff_fail(t, "it has no palette of 1 to 256 colours");
     for (uint64_t i = 0; i < count; i++) {
         for (uint64_t k = 0; k < 3; k++) {
-            if (!cl_tiff_number(t, CL_TIFF_COLOR_MAP, k * count + i, &value)) {
+            if (!cl_tiff_number(t, CL_TIFF_COLOR_MAP, k * count + i, &value))
                 return cl_tiff_fail(t, "its palette is of an unknown type");
-            }
             t->palette[i][k] = (uint8_t)(value >> 8);
         }
     }

@@ -1,14 +1,12 @@
 /* Samples of a TIFF to bytes, and those to red, green, blue and alpha. */
+#include "image/bytes.h"
 #include "image/color.h"
-#include "image/over_white.h"
 #include "image/tiff.h"
-#include "image/ycc.h"
 
 /* `value` of 0 to t->most, or beyond it, to a byte. */
 static uint8_t narrow(const cl_tiff *t, double value) {
-    if (t->image->options->depth == COULIS_DEPTH_SCALE && t->most && t->format == 1) {
+    if (t->image->options->depth == COULIS_DEPTH_SCALE && t->most && t->format == 1)
         value = value * 255 / t->most + 0.5;
-    }
     return value >= 255 ? 255 : value > 0 ? (uint8_t)value : 0; /* NaN becomes 0 */
 }
 

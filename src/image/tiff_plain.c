@@ -17,9 +17,8 @@ static coulis_status find_grid(const cl_tiff *t, grid *g) {
     g->tile_height = strips ? cl_tiff_number_or(t, CL_TIFF_ROWS_PER_STRIP, height)
                             : cl_tiff_number_or(t, CL_TIFF_TILE_HEIGHT, 0);
     if (!t->fields[g->offsets].data) return cl_tiff_fail(t, "it does not say where its pixels are");
-    if (g->tile_width < 1 || g->tile_width > UINT32_MAX || g->tile_height < 1 || g->tile_height > UINT32_MAX) {
+    if (g->tile_width < 1 || g->tile_width > UINT32_MAX || g->tile_height < 1 || g->tile_height > UINT32_MAX)
         return cl_tiff_fail(t, "it has strips or tiles of an impossible size");
-    }
     g->across = (width + g->tile_width - 1) / g->tile_width;
     g->down = (height + g->tile_height - 1) / g->tile_height;
     g->planes = t->planes ? t->samples : 1;

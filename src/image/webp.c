@@ -5,7 +5,6 @@
 #include "image/bytes.h"
 #include "image/decoder.h"
 #include "image/exif.h"
-#include "image/over_white.h"
 
 typedef struct webp {
     cl_decoder base;
@@ -61,17 +60,9 @@ static coulis_status read_rows(cl_decoder *decoder, uint8_t *const *rows, int32_
     webp *w = (webp *)decoder;
     size_t width = (size_t)w->base.width;
     for (int32_t i = 0; i < count; i++, w->row++) {
-        const uint8_t *from = w->canvas + (size_t)w->row * width * 4;
-        memcpy(rows[i], from, width * 4);
-        for (size_t x = 0; w->over_white && x < width; x++) {
-            for (size_t k = 0; k < 3; k++) rows[i][4 * x + k] = cl_over_white(from[4 * x + k], from[4 * x + 3]);
-        }
+        memcpy(rows[i], w->canvas + (size_t)w->row * width * 4, width * 4);
+        if (w->over_white) cl_row_over_white(rows[i], width);
     }
-    return COULIS_OK;
-}
-
-static coulis_status finish(cl_decoder *decoder) {
-    (void)decoder;
     return COULIS_OK;
 }
 
@@ -123,14 +114,12 @@ static coulis_status start(webp *w) {
 
 coulis_status cl_webp_open(cl_source *image, cl_decoder **decoder) {
     uint32_t width, height;
-    if (!header_size(image->bytes, image->size, &width, &height)) {
-        return fail(image, "it does not begin with an image");
-    }
+    if (!header_size(image->bytes, image->size, &width, &height)) return fail(image, "it does not begin with an image");
     coulis_status status = cl_source_set_size(image, width, height);
     if (status) return status;
     webp *w = cl_alloc_zero(1, sizeof *w);
     if (!w) return cl_source_fail_memory(image);
-    w->base = (cl_decoder){.orientation = 1, .rows = read_rows, .finish = finish, .close = close_webp};
+    w->base = (cl_decoder){.orientation = 1, .rows = read_rows, .close = close_webp};
     w->image = image;
     status = start(w);
     if (status) close_webp(&w->base);

@@ -301,7 +301,7 @@ static coulis_status make_room(cl_stream *s, coulis_error *error) {
     s->threads = cl_alloc_zero((size_t)(s->readers + s->workers), sizeof *s->threads);
     s->queue = cl_alloc_zero((size_t)s->queue_capacity, sizeof *s->queue);
     bool good = s->threads && s->queue && cl_mul_size((size_t)s->length, sizeof(float), &vector_bytes);
-    for (int i = 0; good && i < SLOTS && i < chunks; i++) { good = cl_slot_make(&s->slots[i], rows, vector_bytes); }
+    for (int i = 0; good && i < SLOTS && i < chunks; i++) good = cl_slot_make(&s->slots[i], rows, vector_bytes);
     if (good) return COULIS_OK;
     return cl_fail(error, COULIS_NO_MEMORY, "not enough memory for %lld vectors of %lld dimensions",
                    (long long)s->plan.rows_per_chunk * SLOTS, (long long)s->length);

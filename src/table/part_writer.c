@@ -68,12 +68,11 @@ static carquet_status_t add_column(carquet_schema_t *schema, int column) {
 static carquet_status_t make_schema(carquet_schema_t *schema, const char *column, const cl_extra *extra) {
     static const carquet_logical_type_t text = {.id = CARQUET_LOGICAL_STRING};
     carquet_status_t status = CARQUET_OK;
-    for (int i = 0; i < CL_COLUMNS && !status; i++) {
+    for (int i = 0; i < CL_COLUMNS && !status; i++)
         if (i != CL_COLUMN_VECTOR) status = add_column(schema, i);
         else if (carquet_schema_add_list(schema, column, CARQUET_PHYSICAL_FLOAT, NULL, CARQUET_REPETITION_OPTIONAL, 0,
                                          0) < 0)
             status = CARQUET_ERROR_OUT_OF_MEMORY;
-    }
     for (int32_t i = 0; i < extra->count && !status; i++)
         status = carquet_schema_add_column(schema, extra->names[i], CARQUET_PHYSICAL_BYTE_ARRAY, &text,
                                            CARQUET_REPETITION_OPTIONAL, 0, 0);

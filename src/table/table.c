@@ -188,9 +188,8 @@ static coulis_status load_group(cl_table *table, int64_t number, coulis_error *e
     coulis_status status = cl_part_reader_read(reader, wanted->number, 1, &rows, &count, error);
     if (status) return status;
     table->current_vectors = NULL;
-    for (int64_t i = 0; i < count; i++) {
+    for (int64_t i = 0; i < count; i++)
         if (rows[i].vector && vectors++ == 0) table->current_vectors = rows[i].vector;
-    }
     if (vectors != end - wanted->first)
         return cl_fail(error, COULIS_BAD_DATA, "the table's part %d changed while it was read", wanted->part);
     table->current_group = number;

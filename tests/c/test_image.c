@@ -55,9 +55,8 @@ static coulis_status decode_bytes(const void *bytes, size_t size) {
 }
 
 static int untouched(void) {
-    for (size_t i = 0; i < sizeof rgb; i++) {
+    for (size_t i = 0; i < sizeof rgb; i++)
         if (rgb[i] != UNTOUCHED) return 0;
-    }
     return 1;
 }
 
@@ -124,9 +123,8 @@ static void make_jpeg(file *f, uint32_t width, uint32_t height, uint8_t orientat
         script[count++] = (jpeg_scan_info){.comps_in_scan = 1};
         for (int k = 1; k < 64; k++) { /* each coefficient alone, one bit at a time */
             script[count++] = (jpeg_scan_info){.comps_in_scan = 1, .Ss = k, .Se = k, .Al = 9};
-            for (int bit = 8; bit >= 0; bit--) {
+            for (int bit = 8; bit >= 0; bit--)
                 script[count++] = (jpeg_scan_info){.comps_in_scan = 1, .Ss = k, .Se = k, .Ah = bit + 1, .Al = bit};
-            }
         }
         c.scan_info = script;
         c.num_scans = count;

@@ -234,10 +234,9 @@ int main(int argc, char **argv) {
     for (size_t i = 0; i < sizeof plain / sizeof *plain; i++) run_for(&plain[i]);
     int32_t count;
     const cl_reduced *one = cl_reduced_all(&count);
-    for (; count > 0; count--, one++) {
+    for (; count > 0; count--, one++)
         if (cl_cpu_has(one->needs)) run_for(one);
         else printf("-- %s: this processor does not have it\n", one->name);
-    }
     RUN(bytes_are_the_same_everywhere);
     return test_finish();
 }

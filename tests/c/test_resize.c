@@ -35,9 +35,8 @@ static void check_sum(cl_cpu_level level, size_t n, int64_t taps, int64_t slice)
     uint8_t *rows = cl_alloc((size_t)taps * stride + CL_RESIZE_GROUP, 1);
     int32_t *weights = cl_alloc((size_t)taps, sizeof *weights), *partial = cl_alloc(room, sizeof *partial);
     uint8_t *out = cl_alloc_zero(room, 1);
-    for (size_t i = 0; i < (size_t)taps * stride + CL_RESIZE_GROUP; i++) {
+    for (size_t i = 0; i < (size_t)taps * stride + CL_RESIZE_GROUP; i++)
         rows[i] = next_random() % 4 ? (uint8_t)next_random() : 255;
-    }
     /* Of either sign, so that sums are clipped at both ends, and small enough for a sum of 32 bits. */
     for (int64_t t = 0; t < taps; t++) {
         int64_t size = (int64_t)next_random() % 7 - 3;

@@ -84,9 +84,8 @@ static const char *name_of(int kind) {
 }
 
 static int kind_of(const char *name, size_t length) {
-    for (int kind = 0; kind < KINDS; kind++) {
+    for (int kind = 0; kind < KINDS; kind++)
         if (strlen(name_of(kind)) == length && strncmp(name_of(kind), name, length) == 0) return kind;
-    }
     return -1;
 }
 

@@ -79,10 +79,9 @@ void KERNEL(cl_gemm_pack)(int64_t k, int64_t columns, const float *b, int64_t ro
             first = next;
             continue;
         }
-        for (int64_t row = 0; row < k; row++) {
+        for (int64_t row = 0; row < k; row++)
             for (int64_t column = first; column < next && column < end; column++)
                 *packed++ = column < columns ? b[row * row_stride + column * column_stride] : 0.0f;
-        }
         first = next;
     }
 }

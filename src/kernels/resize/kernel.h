@@ -26,10 +26,9 @@ static inline __attribute__((always_inline)) void sum_columns(const cl_resize_su
         VECTOR weight = SPREAD(s->weights[t]);
         for (size_t v = 0; v < width / LANES; v++) sums[v] = MULTIPLY_ADD(sums[v], WIDEN(row + v * LANES), weight);
     }
-    for (size_t v = 0; v < width / LANES; v++) {
+    for (size_t v = 0; v < width / LANES; v++)
         if (s->end) NARROW(s->out + column + v * LANES, sums[v]);
         else STORE(s->partial + column + v * LANES, sums[v]);
-    }
 }
 
 void KERNEL(const cl_resize_sum *sum);

@@ -37,6 +37,10 @@ set(CARQUET_BUILD_SHARED OFF CACHE BOOL "" FORCE)
 # Threads are ours to start: one writer a job, and what it writes does not depend on how many there are.
 set(CMAKE_DISABLE_FIND_PACKAGE_OpenMP TRUE)
 add_subdirectory("${COULIS_CARQUET_DIR}" "${CMAKE_BINARY_DIR}/carquet" EXCLUDE_FROM_ALL)
+# src/table/parquet_memory.c has these functions.
+get_target_property(CARQUET_SOURCES carquet SOURCES)
+list(FILTER CARQUET_SOURCES EXCLUDE REGEX "util/crc32\\.c$")
+set_target_properties(carquet PROPERTIES SOURCES "${CARQUET_SOURCES}")
 # Its release build asks for link-time optimization, which each program that links it would pay for again.
 target_compile_options(carquet PRIVATE -fno-lto)
 if(COULIS_SANITIZE) # carquet sets flags of its own; a sanitizer's report ends where frame pointers end

@@ -1,7 +1,6 @@
 #include "image/png_chunks.h"
 
-#include <zlib.h>
-
+#include "base/crc32.h"
 #include "image/bytes.h"
 #include "image/exif.h"
 #include "image/png_text.h"
@@ -46,7 +45,7 @@ coulis_status cl_png_check_crc(cl_png_stream *stream, const cl_png_chunk *chunk)
     if (p->size - stream->at < 4) return cl_png_fail(stream, chunk, "a checksum cut short");
     const uint8_t id[4] = {(uint8_t)(chunk->id >> 24), (uint8_t)(chunk->id >> 16), (uint8_t)(chunk->id >> 8),
                            (uint8_t)chunk->id};
-    uLong crc = crc32(crc32(0, id, 4), chunk->data, chunk->length);
+    uint32_t crc = cl_crc32(cl_crc32(0, id, 4), chunk->data, chunk->length);
     uint32_t stored = cl_big32(p->bytes + stream->at);
     stream->at += 4;
     return crc == stored ? COULIS_OK : cl_png_fail(stream, chunk, "a wrong checksum");

@@ -4,6 +4,7 @@
 
 #include <zlib.h>
 
+#include "base/crc32.h"
 #include "source/inputs.h"
 #include "source/many.h"
 
@@ -167,7 +168,7 @@ static void put_u32(uint8_t *to, uint32_t value) {
 static uint8_t *put_chunk(uint8_t *to, const char *kind, size_t size) { /* whose data stand there already */
     put_u32(to, (uint32_t)size);
     memcpy(to + 4, kind, 4);
-    put_u32(to + 8 + size, (uint32_t)crc32(0, to + 4, (uInt)size + 4));
+    put_u32(to + 8 + size, cl_crc32(0, to + 4, size + 4));
     return to + 12 + size;
 }
 

@@ -4,6 +4,7 @@
 #include <time.h>
 #include <zlib.h>
 
+#include "base/crc32.h"
 #include "source/list.h"
 #include "source/location.h"
 #include "source/many.h"
@@ -195,7 +196,7 @@ static coulis_status read_member(cl_many *many, const coulis_item *item, int64_t
                                            : cl_fail_memory(error, z->name, (size_t)z->unpacked);
     if (status == COULIS_BAD_DATA) status = unreadable(z, "the archive is damaged there", error);
     if (!status) status = unpack(z, packed, bytes, error);
-    if (!status && crc32(0, bytes, (uInt)z->unpacked) != z->check_sum)
+    if (!status && cl_crc32(0, bytes, z->unpacked) != z->check_sum)
         status = unreadable(z, "its check sum is wrong", error);
     cl_free(packed);
     if (status) {

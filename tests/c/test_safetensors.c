@@ -1,4 +1,4 @@
-/* Safetensors files, SHA-256 and whole-or-nothing writing. */
+/* Safetensors files, SHA-256, CRC-32 and whole-or-nothing writing. */
 #include <math.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/crc32.h"
 #include "base/files.h"
 #include "base/memory.h"
 #include "base/safetensors.h"
@@ -59,6 +60,23 @@ static void hashes(void) {
     }
     cl_sha256_end(&hash, text);
     CHECK(!strcmp(text, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0"));
+}
+
+static void check_sums(void) {
+    CHECK(cl_crc32(0, "123456789", 9) == 0xCBF43926); /* the check value that catalogues of CRCs give */
+    uint8_t bytes[1200];
+    uint32_t state = 1;
+    for (size_t i = 0; i < sizeof bytes; i++) bytes[i] = (uint8_t)((state = state * 1664525 + 1013904223) >> 24);
+    for (size_t size = 0; size <= 1100; size++) {
+        const uint8_t *at = bytes + size % 67;
+        uint32_t bitwise = UINT32_MAX; /* by the definition: a bit at a time */
+        for (size_t i = 0; i < size; i++) {
+            bitwise ^= at[i];
+            for (int bit = 0; bit < 8; bit++) bitwise = bitwise >> 1 ^ (bitwise & 1 ? 0xEDB88320 : 0);
+        }
+        CHECK(cl_crc32(0, at, size) == ~bitwise);
+        CHECK(cl_crc32(cl_crc32(0, at, size / 3), at + size / 3, size - size / 3) == ~bitwise);
+    }
 }
 
 static void write_sample(const char *to, coulis_status expected) {
@@ -282,6 +300,7 @@ int main(int argc, char **argv) {
     if (!mkdtemp(folder)) return 1;
     snprintf(path, sizeof path, "%s/a.safetensors", folder);
     RUN(hashes);
+    RUN(check_sums);
     RUN(round_trip);
     RUN(takes_what_the_format_allows);
     RUN(refuses);

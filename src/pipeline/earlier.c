@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/disk.h"
+#include "base/sync.h"
 #include "pipeline/review_part.h"
 #include "source/path_text.h"
 
@@ -10,6 +11,14 @@
 typedef struct group {
     int32_t file, number;
 } group;
+
+/* A row group with its vectors in memory. */
+typedef struct loaded {
+    cl_part_reader *reader; /* of `file`, -1: of none */
+    int32_t file, group;    /* -1: no group */
+    const cl_row *rows;
+    int64_t count;
+} loaded;
 
 struct cl_earlier {
     const char *recipe, *column;
@@ -25,10 +34,10 @@ struct cl_earlier {
     size_t table_size;
     int64_t *sizes; /* of the files of rows with a vector, in order */
     int64_t size_count;
-    cl_part_reader *reader; /* of the group read last */
-    int32_t reader_file, group_read;
-    const cl_row *read_rows;
-    int64_t read_count;
+    loaded now;   /* the group that vectors are taken from */
+    loaded ahead; /* the one after it, which a thread reads while what the caller has taken is written */
+    cl_thread thread;
+    bool reading_ahead; /* the thread has not been joined */
 };
 
 /* ---- reading ---- */
@@ -170,6 +179,54 @@ static coulis_status take_pieces(cl_earlier *e, const char *folder, coulis_error
     return status;
 }
 
+/* ---- row groups with their vectors ---- */
+
+static coulis_status load(const cl_earlier *e, loaded *to, int32_t number, coulis_error *error) {
+    const group *wanted = &e->groups[number];
+    coulis_status status = COULIS_OK;
+    to->group = -1;
+    if (to->file != wanted->file) {
+        cl_part_reader_close(to->reader);
+        to->reader = NULL;
+        to->file = -1;
+        status = cl_part_reader_open(e->files[wanted->file], e->column, &to->reader, error);
+        if (!status) to->file = wanted->file;
+    }
+    if (!status) status = cl_part_reader_read(to->reader, wanted->number, 1, &to->rows, &to->count, error);
+    if (!status) to->group = number;
+    return status;
+}
+
+/* Reads the group after that which is there. Should it fail, it is read again when it is wanted, and that says why. */
+static void *read_ahead(void *earlier) {
+    cl_earlier *e = earlier;
+    load(e, &e->ahead, e->now.group + 1, NULL);
+    return NULL;
+}
+
+static void end_reading_ahead(cl_earlier *e) {
+    if (e->reading_ahead) cl_thread_join(e->thread);
+    e->reading_ahead = false;
+}
+
+static coulis_status read_group(cl_earlier *e, int32_t number, coulis_error *error) {
+    if (e->now.group == number) return COULIS_OK;
+    const int32_t before = e->now.group;
+    coulis_status status = COULIS_OK;
+    end_reading_ahead(e);
+    if (e->ahead.group == number) {
+        const loaded other = e->now;
+        e->now = e->ahead;
+        e->ahead = other;
+    } else {
+        status = load(e, &e->now, number, error);
+    }
+    /* Most are wanted one after another; where that is not so, reading ahead would be in vain. */
+    if (!status && number == before + 1 && number + 1 < e->group_count)
+        e->reading_ahead = cl_thread_start(&e->thread, read_ahead, e) == 0;
+    return status;
+}
+
 /* ---- finding ---- */
 
 static uint64_t hash_of_path(const char *path) { /* FNV-1a */
@@ -234,7 +291,7 @@ coulis_status cl_earlier_open(const cl_parts *parts, cl_kind kind, const char *r
     if (!e) return cl_fail_memory(error, "earlier rows", sizeof *e);
     e->recipe = recipe;
     e->column = kind == CL_KIND_FEATURES ? "features" : "pca";
-    e->reader_file = e->group_read = -1;
+    e->now = e->ahead = (loaded){.file = -1, .group = -1};
     coulis_status status = COULIS_OK;
     for (int64_t i = 0; !status && i < parts->count; i++)
         if (parts->records[i].kind == kind) status = take_part(e, parts, &parts->records[i], error);
@@ -247,7 +304,9 @@ coulis_status cl_earlier_open(const cl_parts *parts, cl_kind kind, const char *r
 
 void cl_earlier_close(cl_earlier *e) {
     if (!e) return;
-    cl_part_reader_close(e->reader);
+    end_reading_ahead(e);
+    cl_part_reader_close(e->now.reader);
+    cl_part_reader_close(e->ahead.reader);
     for (int64_t i = 0; i < e->file_count; i++) cl_free(e->files[i]);
     cl_free(e->files);
     cl_free(e->groups);
@@ -291,23 +350,6 @@ void cl_earlier_sha256(const cl_earlier *e, int64_t row, char sha256[CL_SHA256_T
 
 /* ---- vectors ---- */
 
-static coulis_status read_group(cl_earlier *e, int32_t number, coulis_error *error) {
-    const group *wanted = &e->groups[number];
-    coulis_status status = COULIS_OK;
-    if (e->group_read == number) return COULIS_OK;
-    e->group_read = -1;
-    if (e->reader_file != wanted->file) {
-        cl_part_reader_close(e->reader);
-        e->reader = NULL;
-        e->reader_file = -1;
-        status = cl_part_reader_open(e->files[wanted->file], e->column, &e->reader, error);
-        if (!status) e->reader_file = wanted->file;
-    }
-    if (!status) status = cl_part_reader_read(e->reader, wanted->number, 1, &e->read_rows, &e->read_count, error);
-    if (!status) e->group_read = number;
-    return status;
-}
-
 /* A row and where its vector goes. */
 typedef struct errand {
     int64_t row;
@@ -330,8 +372,8 @@ coulis_status cl_earlier_vectors(cl_earlier *e, const int64_t *rows, float *cons
         const cl_earlier_row *row = &e->rows[errands[i].row];
         status = read_group(e, row->group, error);
         if (status) break;
-        const float *vector = row->place < e->read_count ? e->read_rows[row->place].vector : NULL;
-        if (!vector || cl_part_reader_length(e->reader) != length)
+        const float *vector = row->place < e->now.count ? e->now.rows[row->place].vector : NULL;
+        if (!vector || cl_part_reader_length(e->now.reader) != length)
             status = cl_fail(error, COULIS_BAD_DATA, "%s: changed while it was read",
                              e->files[e->groups[row->group].file]);
         else memcpy(errands[i].to, vector, (size_t)length * sizeof *vector);

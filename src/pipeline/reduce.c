@@ -1,6 +1,7 @@
 #include "pipeline/reduce.h"
 
 #include "base/files.h"
+#include "base/sync.h"
 #include "image/format.h"
 #include "pca/pca.h"
 #include "pipeline/clock.h"
@@ -37,30 +38,68 @@ coulis_status cl_fit_table(cl_table *table, const coulis_job_options *options, c
     return cl_pca_fit(&rows, &wanted, pool, pca, error);
 }
 
-/* Memory for one row group: its rows and their scores. */
+/* One row group: its rows, which have their scores for vectors, and their writing. */
 typedef struct block {
     cl_row *rows;
+    char **texts; /* of each row */
     float *scores;
-    int64_t capacity;
+    int64_t count, capacity;
+    cl_part_writer *writer;
+    cl_thread thread; /* which writes */
+    bool writing;     /* it has not been joined */
+    coulis_status status;
+    coulis_error error;
 } block;
 
+static void empty_block(block *b) {
+    for (int64_t i = 0; i < b->count; i++) cl_free(b->texts[i]);
+    b->count = 0;
+}
+
 static void free_block(block *b) {
+    empty_block(b);
     cl_free(b->rows);
+    cl_free(b->texts);
     cl_free(b->scores);
     *b = (block){0};
 }
 
 static coulis_status make_block(block *b, int64_t rows, int64_t components, coulis_error *error) {
+    empty_block(b);
     if (rows <= b->capacity) return COULIS_OK;
     free_block(b);
     size_t score;
     if (cl_mul_size((size_t)components, sizeof(float), &score)) {
         b->rows = cl_alloc((size_t)rows, sizeof *b->rows);
+        b->texts = cl_alloc((size_t)rows, sizeof *b->texts);
         b->scores = cl_alloc((size_t)rows, score);
     }
-    if (!b->rows || !b->scores) return cl_fail_memory(error, "scores", (size_t)rows * (size_t)components);
+    if (!b->rows || !b->texts || !b->scores) return cl_fail_memory(error, "scores", (size_t)rows * (size_t)components);
     b->capacity = rows;
     return COULIS_OK;
+}
+
+static void *write_block(void *written) {
+    block *b = written;
+    b->status = cl_part_writer_write(b->writer, b->rows, b->count, &b->error);
+    return NULL;
+}
+
+/* Begins to write a block, on a thread of its own where one can be had: until it has ended, the writer and the block
+ * are the thread's. */
+static void begin_writing(block *b, cl_part_writer *writer) {
+    b->writer = writer;
+    b->writing = cl_thread_start(&b->thread, write_block, b) == 0;
+    if (!b->writing) write_block(b);
+}
+
+/* Waits for the writing that was begun last, if any; what came of it. */
+static coulis_status end_writing(block *b, coulis_error *error) {
+    if (b->writing) cl_thread_join(b->thread);
+    b->writing = false;
+    const coulis_status status = b->status;
+    b->status = COULIS_OK;
+    return status ? cl_fail(error, status, "%s", b->error.message) : COULIS_OK;
 }
 
 /* What is done with the scores of a table. */
@@ -69,31 +108,32 @@ typedef struct transforming {
     const coulis_job_options *options;
     cl_pool *pool;
     const cl_scores_to *to;
-    block block;
+    block blocks[2]; /* one is written while the other is scored */
     coulis_progress progress;
     double began;
 } transforming;
 
-/* The scores of one row group; the rows of the block have them for vectors. */
-static coulis_status score_group(transforming *t, cl_part_reader *reader, int32_t group, int64_t *count,
+/* The scores of one row group, in a block that nothing else uses. */
+static coulis_status score_group(transforming *t, cl_part_reader *reader, int32_t group, block *b,
                                  coulis_error *error) {
     const cl_row *rows;
-    int64_t valid = 0;
-    block *b = &t->block;
+    int64_t count, valid = 0;
     const int64_t components = coulis_pca_components_count(t->pca);
-    coulis_status status = cl_part_reader_read(reader, group, 1, &rows, count, error);
-    if (!status) status = make_block(b, *count, components, error);
+    coulis_status status = cl_part_reader_read(reader, group, 1, &rows, &count, error);
+    if (!status) status = make_block(b, count, components, error);
     if (status) return status;
     const float *vectors = NULL; /* one after another, as the reader has them */
-    for (int64_t i = 0; i < *count; i++) {
-        b->rows[i] = rows[i];
+    for (; b->count < count; b->count++) {
+        const int64_t i = b->count;
+        b->texts[i] = cl_row_copy(&rows[i], &b->rows[i]);
+        if (!b->texts[i]) return cl_fail_memory(error, "a row", strlen(rows[i].path));
         if (!rows[i].vector) continue;
         if (!vectors) vectors = rows[i].vector;
         b->rows[i].vector = b->scores + valid++ * components;
     }
     if (valid > 0) status = cl_pca_transform(t->pca, vectors, valid, t->pool, b->scores, error);
     if (!status && t->to->spread) cl_spread_add(t->to->spread, vectors, b->scores, valid);
-    t->progress.done += *count;
+    t->progress.done += count;
     return status;
 }
 
@@ -116,10 +156,15 @@ static coulis_status make_scores(transforming *t, cl_part_reader *reader, int32_
                                                &writer, error);
     const int32_t groups = cl_part_reader_row_groups(reader);
     for (int32_t g = 0; !status && g < groups; g++) {
-        int64_t count;
-        status = score_group(t, reader, g, &count, error);
-        if (!status) status = cl_part_writer_write(writer, t->block.rows, count, error);
+        block *b = &t->blocks[g % 2];
+        status = score_group(t, reader, g, b, error);
+        if (!status) status = end_writing(&t->blocks[(g + 1) % 2], error);
+        if (!status) begin_writing(b, writer);
         if (!status && g + 1 < groups) status = report(t, error);
+    }
+    for (int i = 0; i < 2; i++) { /* neither writes any more, whatever has happened */
+        const coulis_status ended = end_writing(&t->blocks[i], status ? NULL : error);
+        if (!status) status = ended;
     }
     if (!status) status = cl_parts_commit(t->to->parts, CL_KIND_REDUCED, part, t->to->pca_sha256, writer, error);
     else cl_part_writer_abort(writer);
@@ -130,10 +175,8 @@ static coulis_status make_scores(transforming *t, cl_part_reader *reader, int32_
 static coulis_status pass_over(transforming *t, cl_part_reader *reader, coulis_error *error) {
     const int64_t rows = cl_part_reader_rows(reader), done = t->progress.done;
     coulis_status status = COULIS_OK;
-    for (int32_t g = 0; t->to->spread && !status && g < cl_part_reader_row_groups(reader); g++) {
-        int64_t count;
-        status = score_group(t, reader, g, &count, error);
-    }
+    for (int32_t g = 0; t->to->spread && !status && g < cl_part_reader_row_groups(reader); g++)
+        status = score_group(t, reader, g, &t->blocks[0], error);
     t->progress.resumed += rows;
     t->progress.done = done + rows;
     return status;
@@ -161,7 +204,7 @@ coulis_status cl_transform_table(cl_table *table, const coulis_pca *pca, const c
         else status = make_scores(&t, reader, part, path, error);
         cl_free(path);
     }
-    free_block(&t.block);
+    for (int i = 0; i < 2; i++) free_block(&t.blocks[i]);
     return status;
 }
 

@@ -176,7 +176,10 @@ def grow(folder, arguments):
         "nothing)"
     )
     rows = [line("run", [whole, again]), line("apply", [applied]), line("run again", grown)]
-    print(f"\nrun again takes {100 * rows[2]['cpu_seconds'] / rows[0]['cpu_seconds']:.2f} % of the CPU time of run")
+    share = {name: 100 * rows[2][name] / rows[0][name] for name in ("seconds", "cpu_seconds")}
+    print(
+        f"\nrun again takes {share['seconds']:.2f} % of the time of run, {share['cpu_seconds']:.2f} % of its CPU time"
+    )
     return rows
 
 

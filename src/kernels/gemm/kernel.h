@@ -77,16 +77,26 @@ CL_INLINE void tile(const cl_gemm *g, int64_t row, int64_t column, const float *
     }
 }
 
+/* Rows of a last tile at most: two such take MR + 2 rows. */
+#define TAIL_ROWS 5
+
 /* All rows first .. last-1 against one panel. */
 CL_INLINE void panel_rows(const cl_gemm *g, int64_t first, int64_t last, int64_t column, const float *panel,
                           const int full, const int half) {
-    int64_t row = first;
-    for (; row + MR <= last; row += MR) tile(g, row, column, panel, MR, full, half);
-    /* What is left, at most MR - 1, by tiles of 4, 2 and 1: one for each number would double the code. */
-    const int64_t left = last - row;
-    if (left & 4) tile(g, row, column, panel, 4, full, half);
-    if (left & 2) tile(g, row + (left & 4), column, panel, 2, full, half);
-    if (left & 1) tile(g, row + (left & 6), column, panel, 1, full, half);
+    /* One or two rows by themselves are too few sums to hide the latency of a multiply-add: they share the last MR. */
+    const int64_t rows = last - first, tail = rows % MR;
+    int64_t left = tail > 0 && tail <= 2 && rows > MR ? tail + MR : tail, row = first;
+    for (; row < last - left; row += MR) tile(g, row, column, panel, MR, full, half);
+    for (int64_t height; left > 0; left -= height, row += height) {
+        height = left <= TAIL_ROWS ? left : (left + 1) / 2;
+        switch (height) {
+        case 1: tile(g, row, column, panel, 1, full, half); break;
+        case 2: tile(g, row, column, panel, 2, full, half); break;
+        case 3: tile(g, row, column, panel, 3, full, half); break;
+        case 4: tile(g, row, column, panel, 4, full, half); break;
+        default: tile(g, row, column, panel, TAIL_ROWS, full, half); break;
+        }
+    }
 }
 
 void KERNEL(cl_gemm)(const cl_gemm *g) {

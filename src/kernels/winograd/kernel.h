@@ -1,5 +1,7 @@
 /* The transforms of Winograd's convolution F(4x4, 3x3) and of its cut tiles.
  * README.md beside this file has the matrices. */
+#include <stdbool.h>
+
 #include "kernels/kernels.h"
 #include "kernels/vector.h"
 
@@ -38,9 +40,13 @@ CL_INLINE void input_1d(const vf d[6], vf t[6], const int outputs) {
     }
 }
 
+/* Numbers in a cache line. */
+#define LINE (64 / (int64_t)sizeof(float))
+
 /* rows and columns of the tile are constants after inlining. */
 CL_INLINE void input_tile(const cl_winograd_input *tile, const int rows, const int columns) {
     for (int64_t c = 0; c < tile->channels; c += LANES) {
+        const bool enters_line = c % LINE == 0;
         vf half[6][6];
         CL_UNROLL
         for (int x = 0; x < columns + 2; x++) {
@@ -58,8 +64,14 @@ CL_INLINE void input_tile(const cl_winograd_input *tile, const int rows, const i
             vf t[6];
             input_1d(half[y], t, columns);
             CL_UNROLL
-            for (int x = 0; x < 6; x++)
-                if (cl_winograd_uses(x, columns)) vf_store(tile->out + (y * 6 + x) * tile->plane + c, t[x]);
+            for (int x = 0; x < 6; x++) {
+                if (!cl_winograd_uses(x, columns)) continue;
+                float *out = tile->out + (y * 6 + x) * tile->plane + c;
+                vf_store(out, t[x]);
+                /* 36 streams of lines are more than a processor follows by itself. After the last channels comes the
+                 * next tile. */
+                if (enters_line) __builtin_prefetch(out + LINE, 1);
+            }
         }
     }
 }

@@ -6,12 +6,14 @@
 /* Below this many channels in or out, the transforms cost more than the products save. */
 #define CHANNELS_MIN 16
 
-/* What a thread's tiles in Winograd's domain may take, and the results of COLUMNS output channels there. More would
- * leave the cache between the transforms and the products; less, or more channels and therefore fewer tiles, would
- * fetch the weights, 36 numbers for each pair of channels, more often. 48 channels are a panel of gemm with AVX-512,
- * and whole panels elsewhere. */
-#define TILE_BYTES (1024 * 1024)
-#define COLUMNS 48
+/* What a thread's tiles in Winograd's domain may take, and the results of COLUMNS output channels there: they come out
+ * of the third-level cache again, in long runs. Tiles cut into more blocks, or inputs read once more for fewer channels
+ * each time, cost more than what would then stay in the second level. 96 channels are whole panels everywhere. */
+#define TILE_BYTES (2 * 1024 * 1024)
+#define COLUMNS 96
+
+/* Fewer tiles would fetch the weights, 36 times as many as inputs, too often: four images of 14x14 have 64. */
+#define TILES_MIN 64
 
 /* Output channels that are computed at a time, when `left` remain. */
 static int64_t columns_of(int64_t left) { return left < COLUMNS ? left : COLUMNS; }
@@ -19,7 +21,7 @@ static int64_t columns_of(int64_t left) { return left < COLUMNS ? left : COLUMNS
 /* Tiles of 4x4 output pixels that are transformed at a time at most, for `in` and `out` padded channels. */
 static int64_t tiles_at_once(int64_t in, int64_t out) {
     int64_t tiles = TILE_BYTES / (int64_t)sizeof(float) / 36 / (in + columns_of(out)) / 8 * 8;
-    return tiles < 24 ? 24 : tiles; /* fewer would fetch the weights, 36 times as many as inputs, too often */
+    return tiles < TILES_MIN ? TILES_MIN : tiles;
 }
 
 /* The distance between planes of `count` numbers in Winograd's domain: an odd number of cache lines, as a transform

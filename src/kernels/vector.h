@@ -169,6 +169,17 @@ static inline vd vd_upper(vf v) { return (vd){(double)v[2], (double)v[3]}; }
 
 #define CL_INLINE static inline __attribute__((always_inline))
 
+#if defined(__AVX2__)
+/* The places of the bits of m, a byte each, in order: bit b goes after those below it. */
+#define CL_PLACE(m, b) (((m) >> (b) & 1) * UINT64_C(b) << 8 * __builtin_popcount((m) & ((1u << (b)) - 1)))
+#define CL_PLACES(m)                                                                                                   \
+    (CL_PLACE(m, 1) | CL_PLACE(m, 2) | CL_PLACE(m, 3) | CL_PLACE(m, 4) | CL_PLACE(m, 5) | CL_PLACE(m, 6) |             \
+     CL_PLACE(m, 7))
+#define CL_PLACES_4(m) CL_PLACES(m), CL_PLACES((m) + 1), CL_PLACES((m) + 2), CL_PLACES((m) + 3)
+#define CL_PLACES_16(m) CL_PLACES_4(m), CL_PLACES_4((m) + 4), CL_PLACES_4((m) + 8), CL_PLACES_4((m) + 12)
+#define CL_PLACES_64(m) CL_PLACES_16(m), CL_PLACES_16((m) + 16), CL_PLACES_16((m) + 32), CL_PLACES_16((m) + 48)
+#endif
+
 /* Writes first + i to `out` for each lane i of v that is not 0, of either sign, and returns how many those are. What
  * lies after them, up to LANES in all, may be overwritten. */
 CL_INLINE int64_t vf_positions(vf v, uint16_t first, uint16_t *out) {
@@ -179,19 +190,11 @@ CL_INLINE int64_t vf_positions(vf v, uint16_t first, uint16_t *out) {
     _mm256_storeu_si256((__m256i *)(void *)out, _mm512_cvtepi32_epi16(positions));
     return __builtin_popcount(found);
 #elif defined(__AVX2__)
-    /* The places of the bits of 0 to 15, four lanes at a time. */
-    static const uint16_t places[16][4] = {{0}, {0},    {1},    {0, 1},    {2},    {0, 2},    {1, 2},    {0, 1, 2},
-                                           {3}, {0, 3}, {1, 3}, {0, 1, 3}, {2, 3}, {0, 2, 3}, {1, 2, 3}, {0, 1, 2, 3}};
+    static const uint64_t places[256] = {CL_PLACES_64(0u), CL_PLACES_64(64u), CL_PLACES_64(128u), CL_PLACES_64(192u)};
     const unsigned found = (unsigned)_mm256_movemask_ps(_mm256_cmp_ps(v, _mm256_setzero_ps(), _CMP_NEQ_UQ));
-    const uint64_t spread = 0x0001000100010001u * (uint64_t)first, four = 0x0004000400040004u;
-    uint64_t low, high;
-    memcpy(&low, places[found & 15], sizeof low);
-    memcpy(&high, places[found >> 4], sizeof high);
-    low += spread, high += spread + four;
-    const int count = __builtin_popcount(found & 15);
-    memcpy(out, &low, sizeof low);
-    memcpy(out + count, &high, sizeof high);
-    return count + __builtin_popcount(found >> 4);
+    const __m128i lanes = _mm_cvtepu8_epi16(_mm_cvtsi64_si128((long long)places[found]));
+    _mm_storeu_si128((__m128i *)(void *)out, _mm_add_epi16(lanes, _mm_set1_epi16((short)first)));
+    return __builtin_popcount(found);
 #else
     uint32_t bits[LANES];
     int64_t count = 0;

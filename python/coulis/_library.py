@@ -13,7 +13,6 @@ from ctypes import POINTER, c_char_p, c_double, c_float, c_int32, c_int64, c_siz
 from typing import TYPE_CHECKING, Any
 
 from ._place import find
-from ._source_structs import Item, Source, SourceInfo, SourceOptions, StepFunction
 from ._structs import (
     STRUCTS,
     CollectionOptions,
@@ -23,6 +22,7 @@ from ._structs import (
     ImageOptions,
     IndexOptions,
     Input,
+    Item,
     JobOptions,
     JobResult,
     MapFunction,  # noqa: F401 for coulis.collection
@@ -37,8 +37,12 @@ from ._structs import (
     ProgressStruct,
     ResultStruct,
     ProductsFunction,  # noqa: F401 for coulis.spans
+    Source,
+    SourceInfo,
+    SourceOptions,
     Spans,
     StatisticsFunction,  # noqa: F401 for coulis.spans
+    StepFunction,
     WarnFunction,  # noqa: F401 for coulis.collection
 )
 from .error import error_of

@@ -1,9 +1,15 @@
 """Structs of ``include/coulis.h``, for :mod:`coulis._library`."""
 
+from __future__ import annotations
+
 import ctypes
 from ctypes import POINTER, c_char, c_char_p, c_double, c_float, c_int32, c_int64, c_size_t, c_uint8, c_void_p
+from typing import Any
 
-from ._source_structs import Item, Source, SourceInfo, SourceOptions
+
+def _of(kind: Any, names: str) -> list[tuple[str, Any]]:
+    """Fields of one type that follow each other."""
+    return [(name, kind) for name in names.split()]
 
 
 class ErrorStruct(ctypes.Structure):
@@ -13,20 +19,9 @@ class ErrorStruct(ctypes.Structure):
 class ImageOptions(ctypes.Structure):
     _fields_ = [
         ("size", c_size_t),
-        ("resize", c_int32),
-        ("orient", c_int32),
-        ("alpha", c_int32),
-        ("decode", c_int32),
-        ("max_bytes", c_int64),
-        ("max_pixels", c_int64),
-        ("filter", c_int32),
-        ("resize_width", c_int32),
-        ("resize_height", c_int32),
-        ("center", c_int32),
-        ("truncated", c_int32),
-        ("depth", c_int32),
-        ("cmyk", c_int32),
-        ("reserved", c_int32),
+        *_of(c_int32, "resize orient alpha decode"),
+        *_of(c_int64, "max_bytes max_pixels"),
+        *_of(c_int32, "filter resize_width resize_height center truncated depth cmyk reserved"),
     ]
 
 
@@ -37,19 +32,10 @@ class ImageInfo(ctypes.Structure):
 class ModelInfo(ctypes.Structure):
     _fields_ = [
         ("size", c_size_t),
-        ("name", c_char_p),
-        ("source", c_char_p),
-        ("licence", c_char_p),
-        ("sha256", c_char_p),
-        ("input_width", c_int32),
-        ("input_height", c_int32),
-        ("pooled_length", c_int64),
-        ("map_length", c_int64),
-        ("logits_length", c_int64),
-        ("parameters", c_int64),
-        ("multiply_adds", c_int64),
-        ("default_features", c_int32),
-        ("reserved", c_int32),
+        *_of(c_char_p, "name source licence sha256"),
+        *_of(c_int32, "input_width input_height"),
+        *_of(c_int64, "pooled_length map_length logits_length parameters multiply_adds"),
+        *_of(c_int32, "default_features reserved"),
     ]
 
 
@@ -61,12 +47,7 @@ class FeaturizerOptions(ctypes.Structure):
     _fields_ = [
         ("size", c_size_t),
         ("image", POINTER(ImageOptions)),
-        ("features", c_int32),
-        ("precision", c_int32),
-        ("threads", c_int32),
-        ("reserved", c_int32),
-        ("no_sign_request", c_int32),
-        ("requester_pays", c_int32),
+        *_of(c_int32, "features precision threads reserved no_sign_request requester_pays"),
     ]
 
 
@@ -87,8 +68,7 @@ ProductsFunction = ctypes.CFUNCTYPE(
 class Spans(ctypes.Structure):
     _fields_ = [
         ("size", c_size_t),
-        ("rows", c_int64),
-        ("cols", c_int64),
+        *_of(c_int64, "rows cols"),
         ("context", c_void_p),
         ("statistics", StatisticsFunction),
         ("products", ProductsFunction),
@@ -104,13 +84,7 @@ class Input(ctypes.Structure):
 
 
 class Pixels(ctypes.Structure):
-    _fields_ = [
-        ("pixels", POINTER(c_uint8)),
-        ("width", c_int32),
-        ("height", c_int32),
-        ("channels", c_int32),
-        ("orientation", c_int32),
-    ]
+    _fields_ = [("pixels", POINTER(c_uint8)), *_of(c_int32, "width height channels orientation")]
 
 
 class ResultStruct(ctypes.Structure):
@@ -120,12 +94,8 @@ class ResultStruct(ctypes.Structure):
 class ProgressStruct(ctypes.Structure):
     _fields_ = [
         ("size", c_size_t),
-        ("stage", c_int32),
-        ("reserved", c_int32),
-        ("done", c_int64),
-        ("total", c_int64),
-        ("resumed", c_int64),
-        ("failed", c_int64),
+        *_of(c_int32, "stage reserved"),
+        *_of(c_int64, "done total resumed failed"),
         ("seconds", c_double),
     ]
 
@@ -135,20 +105,61 @@ ModelFunction = ctypes.CFUNCTYPE(None, c_void_p, c_char_p, c_char_p)
 
 
 class PlanStruct(ctypes.Structure):
-    _fields_ = [
-        ("size", c_size_t),
-        ("images", c_int64),
-        ("added", c_int64),
-        ("changed", c_int64),
-        ("failed", c_int64),
-        ("moved", c_int64),
-        ("touched", c_int64),
-        ("gone", c_int64),
-        ("carried", c_int64),
-    ]
+    _fields_ = [("size", c_size_t), *_of(c_int64, "images added changed failed moved touched gone carried")]
 
 
 PlanFunction = ctypes.CFUNCTYPE(None, c_void_p, POINTER(PlanStruct))
+
+
+# A pointer to an error is a void pointer here.
+class SourceOptions(ctypes.Structure):
+    _fields_ = [
+        ("size", c_size_t),
+        ("label", c_char_p),
+        *_of(POINTER(c_char_p), "include exclude"),
+        *_of(c_int64, "include_count exclude_count"),
+        *_of(c_int32, "all_files zero_terminated no_sign_request requester_pays"),
+    ]
+
+
+class SourceInfo(ctypes.Structure):
+    _fields_ = [("size", c_size_t), *_of(c_int64, "system hidden excluded unreadable")]
+
+
+class Item(ctypes.Structure):
+    _fields_ = [
+        ("size", c_size_t),
+        *_of(c_char_p, "name label"),
+        ("values", POINTER(c_char_p)),
+        *_of(c_int64, "bytes modified key"),
+        *_of(c_int32, "now reserved"),
+    ]
+
+
+NextFunction = ctypes.CFUNCTYPE(c_int32, c_void_p, POINTER(Item), c_void_p)
+ReadFunction = ctypes.CFUNCTYPE(
+    c_int32, c_void_p, POINTER(Item), c_int64, POINTER(c_void_p), POINTER(c_size_t), c_void_p
+)
+ReleaseFunction = ctypes.CFUNCTYPE(None, c_void_p, c_void_p)
+StepFunction = ctypes.CFUNCTYPE(None, c_void_p, c_char_p, c_char_p)
+CloseFunction = ctypes.CFUNCTYPE(None, c_void_p)
+
+
+class Source(ctypes.Structure):
+    _fields_ = [
+        ("size", c_size_t),
+        ("context", c_void_p),
+        ("count", c_int64),
+        ("columns", POINTER(c_char_p)),
+        ("column_count", c_int64),
+        ("identity", c_char_p),
+        ("next", NextFunction),
+        ("read", ReadFunction),
+        ("release", ReleaseFunction),
+        ("close", CloseFunction),
+        *_of(c_int32, "readers reserved"),
+        ("stop", CloseFunction),
+    ]
 
 
 class JobOptions(ctypes.Structure):
@@ -158,20 +169,15 @@ class JobOptions(ctypes.Structure):
         ("featurizer", POINTER(FeaturizerOptions)),
         ("components", c_double),
         ("rows_per_file", c_int64),
-        ("threads", c_int32),
-        ("drop_features", c_int32),
-        ("overwrite", c_int32),
-        ("allow_other_recipe", c_int32),
+        *_of(c_int32, "threads drop_features overwrite allow_other_recipe"),
         ("progress", ProgressFunction),
         ("context", c_void_p),
         ("choose", POINTER(SourceOptions)),
         ("source", c_void_p),  # a coulis_source
         ("pca", c_char_p),
-        ("keep_pca", c_int32),
-        ("dry_run", c_int32),
+        *_of(c_int32, "keep_pca dry_run"),
         ("plan", PlanFunction),
-        ("shard", c_int32),
-        ("shards", c_int32),
+        *_of(c_int32, "shard shards"),
         ("work", c_char_p),
     ]
 
@@ -181,19 +187,11 @@ class JobResult(ctypes.Structure):
         ("size", c_size_t),
         ("images", c_int64),
         ("counts", c_int64 * 10),
-        ("resumed", c_int64),
-        ("length", c_int64),
-        ("components", c_int64),
-        ("explained_variance", c_double),
-        ("error_bound", c_double),
+        *_of(c_int64, "resumed length components"),
+        *_of(c_double, "explained_variance error_bound"),
         ("seconds", c_double * 16),
-        ("total_seconds", c_double),
-        ("images_per_second", c_double),
-        ("not_images", c_int64),
-        ("left_out_system", c_int64),
-        ("left_out_hidden", c_int64),
-        ("left_out_excluded", c_int64),
-        ("folders_unreadable", c_int64),
+        *_of(c_double, "total_seconds images_per_second"),
+        *_of(c_int64, "not_images left_out_system left_out_hidden left_out_excluded folders_unreadable"),
     ]
 
 
@@ -205,21 +203,14 @@ WarnFunction = ctypes.CFUNCTYPE(None, c_void_p, c_char_p)
 class CollectionOptions(ctypes.Structure):
     _fields_ = [
         ("size", c_size_t),
-        ("threads", c_int32),
-        ("what", c_int32),
-        ("dtype", c_int32),
-        ("normalize", c_int32),
+        *_of(c_int32, "threads what dtype normalize"),
         ("k", c_int64),
         ("threshold", c_double),
-        ("seed", c_int64),
-        ("max_bytes", c_int64),
+        *_of(c_int64, "seed max_bytes"),
         ("map", MapFunction),
         ("map_context", c_void_p),
         ("map_name", c_char_p),
-        ("fixed_size", c_int32),
-        ("no_sign_request", c_int32),
-        ("requester_pays", c_int32),
-        ("no_thumbnails", c_int32),
+        *_of(c_int32, "fixed_size no_sign_request requester_pays no_thumbnails"),
         ("warn", WarnFunction),
         ("warn_context", c_void_p),
     ]

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Optional, Union
 
 from . import _library
-from ._source_structs import CloseFunction, NextFunction, ReadFunction, ReleaseFunction
+from ._structs import CloseFunction, NextFunction, ReadFunction, ReleaseFunction
 from .error import Error, error_of
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pyarrow
 from pyspark.ml.linalg import VectorUDT
 from pyspark.ml.param import Param, Params, TypeConverters
+from pyspark.ml.param.shared import HasInputCol, HasOutputCol
 from pyspark.sql import functions
 from pyspark.sql.types import ArrayType, FloatType, NumericType, StructField, StructType
 
@@ -73,18 +74,23 @@ def with_accessors(*names):
     return add
 
 
-class HasOutputType(Params):
-    """Mixin: whether vectors come as arrays or as Spark ML's vectors."""
+@with_accessors("outputType")
+class Stage(HasInputCol, HasOutputCol):
+    """Mixin: one column in, one out, and whether vectors come as arrays or as Spark ML's vectors."""
 
     outputType = Param(
         Params._dummy(), "outputType", "array: array<float>; vector: pyspark.ml's VectorUDT", word("array", "vector")
     )
 
-    def getOutputType(self):
-        return self.getOrDefault(self.outputType)
+    def setInputCol(self, value):
+        return self._set(inputCol=value)
 
-    def setOutputType(self, value):
-        return self._set(outputType=value)
+    def setOutputCol(self, value):
+        return self._set(outputCol=value)
+
+    def setParams(self, **params):
+        """Set parameters by name; None leaves one as it is."""
+        return self._set(**{name: value for name, value in params.items() if value is not None})
 
     def _as_output_type(self, frame, name):
         if self.getOutputType() == "array":

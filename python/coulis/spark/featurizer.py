@@ -2,9 +2,9 @@
 
 import os
 
+from pyspark import keyword_only
 from pyspark.ml import Transformer
 from pyspark.ml.param import Param, Params, TypeConverters
-from pyspark.ml.param.shared import HasInputCol, HasOutputCol
 from pyspark.ml.util import DefaultParamsReadable, DefaultParamsWritable
 from pyspark.sql.types import ArrayType, BinaryType, FloatType, StringType, StructType
 
@@ -32,9 +32,7 @@ _IMAGE_BYTES = 1 << 18  # of a usual image file: what a row of images is taken t
     "errorCol",
     "randomWeights",
 )
-class ImageFeaturizer(
-    Transformer, HasInputCol, HasOutputCol, _frames.HasOutputType, DefaultParamsReadable, DefaultParamsWritable
-):
+class ImageFeaturizer(Transformer, _frames.Stage, DefaultParamsReadable, DefaultParamsWritable):
     """A network that turns a column of images into a column of vectors.
 
     Each row gives one row: all its columns, the vector, and `statusCol` and `errorCol` as in the command's
@@ -83,6 +81,7 @@ class ImageFeaturizer(
         Params._dummy(), "randomWeights", "seeded weights, for measuring speed only", TypeConverters.toBoolean
     )
 
+    @keyword_only
     def __init__(
         self,
         *,
@@ -124,36 +123,7 @@ class ImageFeaturizer(
             outputType="array",
             randomWeights=False,
         )
-        self.setParams(
-            inputCol=inputCol,
-            outputCol=outputCol,
-            model=model,
-            features=features,
-            resize=resize,
-            orient=orient,
-            alpha=alpha,
-            decode=decode,
-            like=like,
-            truncated=truncated,
-            depth=depth,
-            cmyk=cmyk,
-            maxPixels=maxPixels,
-            precision=precision,
-            statusCol=statusCol,
-            errorCol=errorCol,
-            outputType=outputType,
-            randomWeights=randomWeights,
-        )
-
-    def setParams(self, **params):
-        """Set parameters by name; None leaves one as it is."""
-        return self._set(**{name: value for name, value in params.items() if value is not None})
-
-    def setInputCol(self, value):
-        return self._set(inputCol=value)
-
-    def setOutputCol(self, value):
-        return self._set(outputCol=value)
+        self.setParams(**self._input_kwargs)
 
     def _transform(self, dataset):
         value = self.getOrDefault

@@ -7,11 +7,10 @@ import tempfile
 
 import numpy
 import pyarrow
-from pyspark import StorageLevel
+from pyspark import StorageLevel, keyword_only
 from pyspark.ml import Estimator, Model
 from pyspark.ml.linalg import DenseMatrix, Vectors
 from pyspark.ml.param import Param, Params, TypeConverters
-from pyspark.ml.param.shared import HasInputCol, HasOutputCol
 from pyspark.ml.util import (
     DefaultParamsReadable,
     DefaultParamsReader,
@@ -53,7 +52,8 @@ def _components(value):
     return int(value) if isinstance(value, numbers.Integral) else float(value)  # NumPy's cannot be saved
 
 
-class _PCAParams(HasInputCol, HasOutputCol, _frames.HasOutputType):
+@_frames.with_accessors("centred", "allowOtherRecipe")
+class _PCAParams(_frames.Stage):
     k = Param(Params._dummy(), "k", "number of components, or share of the total variance, 0 < k < 1", _components)
     centred = Param(
         Params._dummy(),
@@ -72,23 +72,8 @@ class _PCAParams(HasInputCol, HasOutputCol, _frames.HasOutputType):
     def getK(self):
         return self.getOrDefault(self.k)
 
-    def getCentred(self):
-        return self.getOrDefault(self.centred)
 
-    def setInputCol(self, value):
-        return self._set(inputCol=value)
-
-    def setOutputCol(self, value):
-        return self._set(outputCol=value)
-
-    def setCentred(self, value):
-        return self._set(centred=value)
-
-    def setAllowOtherRecipe(self, value):
-        return self._set(allowOtherRecipe=value)
-
-
-@_frames.with_accessors("orderCol")
+@_frames.with_accessors("k", "orderCol")
 class PCA(Estimator, _PCAParams, DefaultParamsReadable, DefaultParamsWritable):
     """Exact principal components of a column of vectors, the same bytes as ``coulis run`` gives for the same rows.
 
@@ -120,6 +105,7 @@ class PCA(Estimator, _PCAParams, DefaultParamsReadable, DefaultParamsWritable):
 
     orderCol = _frames.text_param("orderCol", "column that orders the rows; unset: path, where there is one")
 
+    @keyword_only
     def __init__(
         self,
         *,
@@ -133,22 +119,7 @@ class PCA(Estimator, _PCAParams, DefaultParamsReadable, DefaultParamsWritable):
     ):
         super().__init__()
         self._setDefault(**_DEFAULTS)
-        self.setParams(
-            k=k,
-            inputCol=inputCol,
-            outputCol=outputCol,
-            orderCol=orderCol,
-            centred=centred,
-            outputType=outputType,
-            allowOtherRecipe=allowOtherRecipe,
-        )
-
-    def setParams(self, **params):
-        """Set parameters by name; None leaves one as it is."""
-        return self._set(**{name: value for name, value in params.items() if value is not None})
-
-    def setK(self, value):
-        return self._set(k=value)
+        self.setParams(**self._input_kwargs)
 
     def _fit(self, dataset):
         order = self.getOrDefault(self.orderCol) if self.isSet(self.orderCol) else None

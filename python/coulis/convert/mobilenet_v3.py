@@ -4,7 +4,7 @@ Howard et al., Searching for MobileNetV3, 2019, table 1. torchvision normalises 
 quarter of the widened channels, and gates by a hard sigmoid.
 """
 
-from .efficientnet_lite import scaled_channels, torch_norm
+from .inverted import scaled_channels, torch_norm
 from .graph import Graph
 
 # kernel, widened channels, channels, squeeze and excite, activation, stride

@@ -4,7 +4,7 @@ He et al., Deep Residual Learning for Image Recognition, 2015, table 1. Unlike K
 stride of a bottleneck in its 3x3 convolution, and convolutions without bias.
 """
 
-from .efficientnet_lite import torch_norm
+from .inverted import torch_norm
 from .graph import Graph
 
 # variant -> blocks of each stage, and how many times wider a block's output is than its inside

@@ -119,27 +119,20 @@ coulis_status coulis_pca_set_recipe(coulis_pca *pca, const char *recipe, coulis_
     return COULIS_OK;
 }
 
+static cl_tensor doubles(const char *name, int64_t count, const double *data) {
+    return (cl_tensor){.name = name, .dtype = CL_F64, .rank = 1, .shape = {count}, .count = count, .data = data};
+}
+
 coulis_status cl_pca_stage(const coulis_pca *pca, const char *path, cl_new_file *file, coulis_error *error) {
-    const cl_tensor tensors[] = {
-        {.name = "mean", .dtype = CL_F64, .rank = 1, .shape = {pca->cols}, .count = pca->cols, .data = pca->mean},
-        {.name = "explained_variance",
-         .dtype = CL_F64,
-         .rank = 1,
-         .shape = {pca->count},
-         .count = pca->count,
-         .data = pca->variance},
-        {.name = "explained_variance_ratio",
-         .dtype = CL_F64,
-         .rank = 1,
-         .shape = {pca->count},
-         .count = pca->count,
-         .data = pca->ratio},
-        {.name = "components",
-         .dtype = CL_F32,
-         .rank = 2,
-         .shape = {pca->count, pca->cols},
-         .count = pca->count * pca->cols,
-         .data = pca->components}};
+    const cl_tensor tensors[] = {doubles("mean", pca->cols, pca->mean),
+                                 doubles("explained_variance", pca->count, pca->variance),
+                                 doubles("explained_variance_ratio", pca->count, pca->ratio),
+                                 {.name = "components",
+                                  .dtype = CL_F32,
+                                  .rank = 2,
+                                  .shape = {pca->count, pca->cols},
+                                  .count = pca->count * pca->cols,
+                                  .data = pca->components}};
     char *samples = print_number((double)pca->samples), *total = print_number(pca->total_variance);
     char *bound = print_number(pca->error_bound);
     const char *metadata[] = {"samples",     samples,  "total_variance",

@@ -50,7 +50,6 @@ coulis_status cl_read_gelu(const cl_graph_reader *r, const cJSON *json, const cl
 }
 
 const cl_step_ops cl_step_activation = {
-
     .flags = CL_STEP_ACTIVE,
     .lower = lower,
     .rows = rows,

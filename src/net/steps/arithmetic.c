@@ -52,7 +52,6 @@ coulis_status cl_read_arithmetic(const cl_graph_reader *r, const cJSON *json, co
 }
 
 const cl_step_ops cl_step_arithmetic = {
-
     .flags = CL_STEP_CLAMPS | CL_STEP_ACTIVATES,
     .run = run_all,
     .run_lines = run_lines,

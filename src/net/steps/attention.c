@@ -117,7 +117,6 @@ static coulis_status pack(const cl_plan *plan, const coulis_model *model, cl_ste
 }
 
 const cl_step_ops cl_step_attention = {
-
     .flags = CL_STEP_ACTIVATES,
     .pack = pack,
     .scratch = scratch,

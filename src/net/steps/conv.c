@@ -217,7 +217,6 @@ static void lower(const cl_plan *plan, cl_step *step) {
 }
 
 const cl_step_ops cl_step_conv = {
-
     .flags = CL_STEP_FOLDS | CL_STEP_ADDS | CL_STEP_CLAMPS | CL_STEP_ACTIVATES | CL_STEP_WINDOW,
     .lower = lower,
     .pack = cl_pack_product,

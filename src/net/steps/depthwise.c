@@ -66,7 +66,6 @@ static bool accepts(const cl_graph *graph, const cl_node *node) {
 }
 
 const cl_step_ops cl_step_depthwise = {
-
     .flags = CL_STEP_FOLDS | CL_STEP_CLAMPS | CL_STEP_ACTIVATES | CL_STEP_WINDOW | CL_STEP_STREAMS,
     .accepts = accepts,
     .pack = pack,

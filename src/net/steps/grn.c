@@ -49,7 +49,6 @@ static void run_all(const cl_run *run, const cl_step *step) {
 }
 
 const cl_step_ops cl_step_grn = {
-
     .flags = CL_STEP_CLAMPS | CL_STEP_ACTIVATES,
     .pack = pack,
     .scratch = scratch,

@@ -15,7 +15,6 @@ static void rows(const cl_run *run, const cl_step *step, int64_t count, const fl
 }
 
 const cl_step_ops cl_step_prelu = {
-
     .flags = CL_STEP_ACTIVATES,
     .pack = pack,
     .rows = rows,

@@ -221,7 +221,6 @@ static bool accepts(const cl_graph *graph, const cl_node *node) {
 }
 
 const cl_step_ops cl_step_winograd = {
-
     .flags = CL_STEP_FOLDS | CL_STEP_ADDS | CL_STEP_CLAMPS | CL_STEP_ACTIVATES,
     .accepts = accepts,
     .pack = pack,

@@ -22,7 +22,7 @@
  * Ownership
  *
  *  - Handles are opaque. The function that creates one says which function releases it; NULL may be released. When
- *    creation fails there is nothing to release.
+ *    creation fails there is nothing to release. `options` may be NULL: the defaults.
  *  - Arguments belong to the caller and are read during the call only. Where a handle keeps using one, its function
  *    says so.
  *  - Pointers that a function returns are owned by the handle they came from and live as long as it does, or are
@@ -46,7 +46,7 @@
  *
  *  - Functions without a handle may be called from any thread at any time, as may those that take a handle as const:
  *    one model or PCA serves any number of threads. A handle that is not const in a function is used by one caller at
- *    a time during it; so a featurizer and moments have one caller at a time.
+ *    a time during it: so a featurizer, moments, a span and an index.
  *  - Releasing a handle is its last use: nobody else may be using it.
  *  - The library starts threads (for a featurizer, moments, or a job) and ends them when the handle is released or the
  *    call returns. They block all signals, which therefore reach the program's own threads.
@@ -79,8 +79,7 @@ extern "C" {
 
 /* ---- status and error ---------------------------------------------------- */
 
-/* The numbers are part of the ABI and never change. 1 to 9 say what is wrong
- * with one image; 10 and above say why a call failed as a whole. */
+/* 1 to 9 say what is wrong with one image; 10 and above say why a call failed as a whole. */
 typedef enum coulis_status {
     COULIS_OK = 0,
     COULIS_UNREADABLE = 1,  /* a JPEG, PNG or WebP that is damaged, or a file that cannot be read */
@@ -197,7 +196,6 @@ COULIS_API void coulis_image_info_init(coulis_image_info *info, size_t size);
  * Image.open(f).convert("RGB").resize((width, height), BICUBIC), unless the options say otherwise.
  *
  *  bytes, size    the whole file
- *  options        NULL for the defaults
  *  rgb            out: height * width * 3 bytes of the caller's, row by row
  *  info           out, may be NULL; set up by coulis_image_info_init. Filled also when decoding fails after the header
  *
@@ -253,12 +251,12 @@ typedef struct coulis_model_options {
 COULIS_API void coulis_model_options_init(coulis_model_options *options, size_t size);
 
 /* Opens a model by name or path, checks every shape and offset, and prepares it for this machine. The format is
- * described in docs/model-format.md. `options` may be NULL. Released with coulis_model_close. */
+ * described in docs/model-format.md. Released with coulis_model_close. */
 COULIS_API coulis_status coulis_model_open(const char *name, const coulis_model_options *options, coulis_model **model,
                                            coulis_error *error);
 COULIS_API void coulis_model_close(coulis_model *model);
 
-/* Fills `info`, set up by coulis_model_info_init. The texts in it are the model's, and live as long as it does. */
+/* Fills `info`, set up by coulis_model_info_init. */
 COULIS_API coulis_status coulis_model_describe(const coulis_model *model, coulis_model_info *info, coulis_error *error);
 
 /* Dimensions of a vector of these coulis_features; 0 when the network does not have them. */
@@ -321,7 +319,7 @@ typedef struct coulis_result {
     int32_t width, height; /* of the image as stored, 0 when unknown */
 } coulis_result;
 
-/* `options` may be NULL. The model must outlive the featurizer. Released with coulis_featurizer_free. */
+/* The model must outlive the featurizer. Released with coulis_featurizer_free. */
 COULIS_API coulis_status coulis_featurizer_create(const coulis_model *model, const coulis_featurizer_options *options,
                                                   coulis_featurizer **featurizer, coulis_error *error);
 COULIS_API void coulis_featurizer_free(coulis_featurizer *featurizer);
@@ -378,23 +376,16 @@ typedef struct coulis_pca_options {
 /* 0 components, COULIS_SOLVER_AUTO, all cores. */
 COULIS_API void coulis_pca_options_init(coulis_pca_options *options, size_t size);
 
-/* Principal component analysis of `x` (rows x cols, finite numbers), centred.
+/* Principal component analysis of `x` (rows x cols, finite numbers), centred. COULIS_SOLVER_AUTO takes the Gram matrix
+ * when rows < cols and rows <= 16,384, the covariance matrix when cols <= rows and cols <= 16,384, and block Krylov
+ * when both are larger. Signs follow scikit-learn: the element of each component that is largest in absolute value is
+ * positive. Source of the method: Jolliffe, Principal Component Analysis, 2nd ed., 2002, chapters 3.5 and 3.9; Musco
+ * and Musco, Randomized Block Krylov Methods for Stronger and Faster Approximate Singular Value Decomposition, 2015.
  *
- *  options   NULL for the defaults
- *
- * COULIS_SOLVER_AUTO takes the Gram matrix of the rows when rows < cols and rows <= 16,384, the covariance
- * matrix of the columns when cols <= rows and cols <= 16,384, and block Krylov when both are larger. The first two
- * are exact. Source of the method: Jolliffe, Principal Component Analysis, 2nd ed., 2002, chapters 3.5 and 3.9;
- * Musco and Musco, Randomized Block Krylov Methods for Stronger and Faster Approximate Singular Value
- * Decomposition, 2015.
- *
- * Signs follow scikit-learn: the element of each component that is largest in
- * absolute value is positive.
- *
- * COULIS_INVALID_ARGUMENT when there are fewer rows than two or than components, or when the solver asked for does
- * not take this shape, COULIS_NUMERIC on NaN or infinity (row and column named) and when block Krylov did not
- * reach the share within its limit. When all rows are equal, the total variance is 0: every explained variance and
- * share is 0 and the components are an arbitrary orthonormal set.
+ * COULIS_INVALID_ARGUMENT when there are fewer rows than two or than components, or when the solver asked for does not
+ * take this shape, COULIS_NUMERIC on NaN or infinity (row and column named) and when block Krylov did not reach the
+ * share within its limit. When all rows are equal, the total variance is 0: every explained variance and share is 0
+ * and the components are an arbitrary orthonormal set.
  *
  * A PCA, from here and from every other function that makes one, is released with coulis_pca_free. It keeps nothing of
  * `x`. */
@@ -402,11 +393,11 @@ COULIS_API coulis_status coulis_pca_fit(const float *x, int64_t rows, int64_t co
                                         coulis_pca **pca, coulis_error *error);
 COULIS_API void coulis_pca_free(coulis_pca *pca);
 
-/* The file is safetensors with `mean` F64 (cols), `components` F32 (k, cols),
- * `explained_variance` and `explained_variance_ratio` F64 (k), and in its metadata
- * `samples`, `total_variance`, `solver`, `error_bound`, and under `coulis` the recipe where it is known. A file without
- * `solver` and `error_bound`, as version 0.1.0 wrote them, is read as that of an exact solver. A file appears whole or
- * not at all, and replaces one of the same name; when saving fails, that one is as it was. */
+/* The file is safetensors with `mean` F64 (cols), `components` F32 (k, cols), `explained_variance` and
+ * `explained_variance_ratio` F64 (k), and in its metadata `samples`, `total_variance`, `solver`, `error_bound`, and
+ * under `coulis` the recipe where it is known. A file without `solver` and `error_bound`, as version 0.1.0 wrote them,
+ * is read as that of an exact solver. A file appears whole or not at all, and replaces one of the same name; when
+ * saving fails, that one is as it was. */
 COULIS_API coulis_status coulis_pca_save(const coulis_pca *pca, const char *path, coulis_error *error);
 COULIS_API coulis_status coulis_pca_load(const char *path, coulis_pca **pca, coulis_error *error);
 
@@ -451,7 +442,7 @@ COULIS_API coulis_status coulis_pca_inverse_transform(const coulis_pca *pca, con
  * numbered from 0; the sums are those of leaves of coulis_moments_leaf_rows rows, merged in a fixed tree. So the
  * same rows give the same bytes as coulis_pca_fit with COULIS_SOLVER_COVARIANCE, in whatever pieces they are added,
  * in whatever order parts of them are merged, and on any number of threads. Memory: at most
- * log2(rows / leaf rows) + 2 matrices of cols x cols float64. An accumulator is used by one caller at a time. */
+ * log2(rows / leaf rows) + 2 matrices of cols x cols float64. */
 typedef struct coulis_moments coulis_moments;
 
 /* Rows of a leaf: the larger of 1,024 and the power of two that is at least cols / 2; 0 for a number of columns
@@ -468,8 +459,7 @@ typedef struct coulis_moments_options {
 
 COULIS_API void coulis_moments_options_init(coulis_moments_options *options, size_t size);
 
-/* An accumulator without rows, of `cols` (1 to 16,384) columns. `options` may be NULL. Released with
- * coulis_moments_free. */
+/* An accumulator without rows, of `cols` (1 to 16,384) columns. Released with coulis_moments_free. */
 COULIS_API coulis_status coulis_moments_create(int64_t cols, const coulis_moments_options *options,
                                                coulis_moments **moments, coulis_error *error);
 COULIS_API void coulis_moments_free(coulis_moments *moments);
@@ -485,15 +475,13 @@ COULIS_API coulis_status coulis_moments_merge(coulis_moments *moments, const cou
                                               coulis_error *error);
 
 /* PCA of the rows so far, in a handle of its own; more may follow. They must be all rows from 0 on: a sentence says
- * which are missing.
- *
- *  options   NULL for the defaults; the solver is automatic or covariance; threads are those of `moments` */
+ * which are missing. The solver is automatic or covariance; threads are those of `moments`. */
 COULIS_API coulis_status coulis_moments_finish(const coulis_moments *moments, const coulis_pca_options *options,
                                                coulis_pca **pca, coulis_error *error);
 
 /* As bytes, for another process to load; *bytes is released with coulis_bytes_free. Equal moments give equal bytes.
- * Loading takes the threads from `options` (may be NULL) and the first row from the bytes, which it copies; *moments is
- * released with coulis_moments_free. COULIS_BAD_DATA when the bytes are no moments. */
+ * Loading takes the threads from `options` and the first row from the bytes, which it copies; *moments is released with
+ * coulis_moments_free. COULIS_BAD_DATA when the bytes are no moments. */
 COULIS_API coulis_status coulis_moments_save(const coulis_moments *moments, void **bytes, size_t *size,
                                              coulis_error *error);
 COULIS_API coulis_status coulis_moments_load(const void *bytes, size_t size, const coulis_moments_options *options,
@@ -522,7 +510,7 @@ COULIS_API int64_t coulis_span_rows(int64_t cols);
  *                                it. NULL, 0, NULL and 0 for the statistics
  *  threads                       0 for all cores
  *
- * Released with coulis_span_free; used by one caller at a time. */
+ * Released with coulis_span_free. */
 COULIS_API coulis_status coulis_span_create(int64_t cols, const double *mean, double scale, const float *vectors,
                                             int64_t count, int32_t threads, coulis_span **span, coulis_error *error);
 COULIS_API void coulis_span_free(coulis_span *span);
@@ -554,9 +542,8 @@ typedef struct coulis_spans {
 } coulis_spans;
 
 /* The principal components of the rows that `spans` stands for; see docs/pca.md for the method and its bound. What
- * `spans` and its functions are given is read and filled during the call only.
- *
- *  options   as for coulis_pca_fit; the solver is automatic or randomized, which are the same here */
+ * `spans` and its functions are given is read and filled during the call only. The solver is automatic or randomized,
+ * which are the same here. */
 COULIS_API coulis_status coulis_pca_fit_spans(const coulis_spans *spans, const coulis_pca_options *options,
                                               coulis_pca **pca, coulis_error *error);
 
@@ -564,8 +551,8 @@ COULIS_API coulis_status coulis_pca_fit_spans(const coulis_spans *spans, const c
 
 /* Exact search by cosine among vectors in memory: two vectors are compared by the cosine of the angle between them,
  * computed in float64; which pairs are worth that is decided by float32 products with a proven bound on their error.
- * The result is that of comparing all pairs in float64, and depends neither on threads nor on the instruction set. A
- * vector of zeros has similarity 0 with every other. An index is used by one caller at a time. */
+ * The result is that of comparing all pairs in float64, and does not depend on the instruction set. A vector of zeros
+ * has similarity 0 with every other. */
 typedef struct coulis_index coulis_index;
 
 typedef struct coulis_index_options {
@@ -577,9 +564,8 @@ typedef struct coulis_index_options {
 COULIS_API void coulis_index_options_init(coulis_index_options *options, size_t size);
 
 /* An index of `rows` vectors of `cols` dimensions (1 to 4,194,304), which must outlive it and stay as they are.
- * `options` may be NULL. Released with coulis_index_free.
- *
- * COULIS_NUMERIC on NaN or infinity (row named). Memory beyond the vectors: 8 bytes for each. */
+ * Released with coulis_index_free. COULIS_NUMERIC on NaN or infinity (row named). Memory beyond the vectors: 8 bytes
+ * for each. */
 COULIS_API coulis_status coulis_index_create(const float *vectors, int64_t rows, int64_t cols,
                                              const coulis_index_options *options, coulis_index **index,
                                              coulis_error *error);
@@ -676,12 +662,9 @@ typedef struct coulis_source_options {
 COULIS_API void coulis_source_options_init(coulis_source_options *options, size_t size);
 
 /* The library's own source over `paths`, each as the command takes it: an image, a folder, a list, an archive, a table.
- *
- *  options   NULL for the defaults
- *  output    a folder that is passed over when it is among the images; NULL: none
- *
- * COULIS_INVALID_ARGUMENT, COULIS_MISSING or COULIS_IO when one of them cannot be had. Paths and options are copied.
- * Released with coulis_source_close. */
+ * `output`: a folder that is passed over when it is among the images; NULL: none. COULIS_INVALID_ARGUMENT,
+ * COULIS_MISSING or COULIS_IO when one of them cannot be had. Paths and options are copied. Released with
+ * coulis_source_close. */
 COULIS_API coulis_status coulis_source_open(const char *const *paths, int64_t count,
                                             const coulis_source_options *options, const char *output,
                                             coulis_source **source, coulis_error *error);
@@ -710,9 +693,7 @@ COULIS_API void coulis_source_describe(const coulis_source *source, coulis_sourc
 
 /* Tries what a job does in a place of S3, s3://BUCKET/PREFIX: finds keys and region, lists, reads one object if there
  * is one, writes one of its own and deletes it. `step` is called after each with its name and what was found, both
- * valid during the call only. The sentence of a failure says what to do.
- *
- *  options   no_sign_request and requester_pays are used; NULL for the defaults */
+ * valid during the call only. The sentence of a failure says what to do. Uses no_sign_request and requester_pays. */
 COULIS_API coulis_status coulis_check(const char *address, const coulis_source_options *options,
                                       void (*step)(void *context, const char *name, const char *text), void *context,
                                       coulis_error *error);
@@ -811,7 +792,6 @@ COULIS_API void coulis_job_result_init(coulis_job_result *result, size_t size);
 
 /* The jobs below share these arguments:
  *
- *  options   NULL for the defaults
  *  result    out, may be NULL; set up by coulis_job_result_init
  *  json      out, may be NULL: the content of run.json, a JSON object with more than `result` has (recipe, versions,
  *            every explained variance); released with coulis_string_free, in which NULL is allowed
@@ -882,9 +862,8 @@ COULIS_API coulis_status coulis_job_verify(const char *output, char **json, coul
 /* ---- collections: from vectors to answers ----------------------------------- */
 
 /* The functions below work on a folder that coulis_job_run or coulis_job_featurize wrote. They change nothing in it.
- * Similarity is that of coulis_index: exact, and the same on any number of threads. A file they write appears whole or
- * not at all, and replaces one of the same name. `options` may be NULL. *summary (out, may be NULL) is a JSON object,
- * released with coulis_string_free. */
+ * Similarity is that of coulis_index. A file they write appears whole or not at all, and replaces one of the same name.
+ * *summary (out, may be NULL) is a JSON object, released with coulis_string_free. */
 
 typedef enum coulis_what { COULIS_WHAT_FEATURES = 0, COULIS_WHAT_PCA = 1 } coulis_what;
 /* What places images on the map of a report: COULIS_MAP_PCA here, the others by way of the Python package. */

@@ -51,7 +51,7 @@
         {"slope", PER_CHANNEL, MUST}) \
     ROW(TANH,                "tanh",                1, 1,             nothing,        activation, {0}) \
     ROW(GELU,                "gelu",                1, 1,             gelu,           activation, {0}) \
-    ROW(POWER,               "power",               1, 1,             power,          row_norm,   {0}) \
+    ROW(POWER,               "power",               1, 1,             power,          power,      {0}) \
     ROW(LAYER_NORM,          "layer_norm",          1, 1,             norm,           layer_norm, \
         {"scale", PER_CHANNEL, MAY}, {"shift", PER_CHANNEL, MAY}) \
     ROW(L2_NORM,             "l2_norm",             1, 1,             norm,           row_norm,   {0}) \

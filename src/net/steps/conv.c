@@ -162,6 +162,8 @@ static bool find_inside(const cl_run *run, const cl_step *step, int64_t y, int64
     const cl_value *in = cl_step_input(run->plan, step), *out = cl_step_output(run->plan, step);
     const cl_window *w = &step->node->window;
     const int64_t top = y * w->stride[0] - w->pad_before[0];
+    /* Copying pixels costs less than products with their zeros, which are skipped in larger pieces than a row. */
+    if (step->zeros && w->kernel[0] == 1 && w->kernel[1] == 1) return false;
     if (step->groups != 1 || in->stride != in->channels || w->dilation[1] != 1 || in->lines != in->height || top < 0 ||
         top + (w->kernel[0] - 1) * w->dilation[0] >= in->height)
         return false;

@@ -168,6 +168,8 @@ static inline vd vd_upper(vf v) { return (vd){(double)v[2], (double)v[3]}; }
 #endif
 
 #define CL_INLINE static inline __attribute__((always_inline))
+/* A version of a kernel with constants of its own, all of which in one function take the compiler twice as long. */
+#define CL_VERSION static __attribute__((noinline)) void
 
 #if defined(__AVX2__)
 /* The places of the bits of m, a byte each, in order: bit b goes after those below it. */

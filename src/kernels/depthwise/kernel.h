@@ -37,6 +37,13 @@ CL_INLINE void pixel_generic(const cl_depthwise *d, int r, int64_t c, int32_t x,
     vf_store(d->out[r] + x * d->channels + c, vf_clamp(sum, low, high));
 }
 
+CL_INLINE void every_pixel(const cl_depthwise *d) {
+    const vf low = vf_set1(d->low), high = vf_set1(d->high);
+    for (int r = 0; r < ROWS && d->rows[r]; r++)
+        for (int64_t c = 0; c < d->channels; c += LANES)
+            for (int32_t x = 0; x < d->output_width; x++) pixel_generic(d, r, c, x, low, high);
+}
+
 /* All channels of `count` neighbouring pixels from x on, of `rows` output rows from number r on. count, rows, size,
  * stride and inside are constants after inlining; with `inside` 0 the windows may reach over the left or right border.
  * The taps of each pixel are added in the same order as in pixel_generic. */
@@ -123,25 +130,31 @@ CL_INLINE void rows_of(const cl_depthwise *d, int r, const int rows, const int s
     }
 }
 
-CL_INLINE void all_rows_of(const cl_depthwise *d, const int size, const int stride) {
-    if (ROWS == 2 && d->rows[1]) {
-        rows_of(d, 0, 2, size, stride);
-        return;
+#if OWN_VERSIONS
+#define VERSION(size, stride)                                                                                          \
+    CL_VERSION two_rows_##size##_##stride(const cl_depthwise *d) { rows_of(d, 0, 2, size, stride); }                   \
+    CL_VERSION one_row_##size##_##stride(const cl_depthwise *d) { rows_of(d, 0, 1, size, stride); }                    \
+    CL_INLINE void version_##size##_##stride(const cl_depthwise *d) {                                                  \
+        if (d->rows[1]) two_rows_##size##_##stride(d);                                                                 \
+        else one_row_##size##_##stride(d);                                                                             \
     }
-    for (int r = 0; r < 2 && d->rows[r]; r++) rows_of(d, r, 1, size, stride);
-}
+VERSION(3, 1)
+VERSION(3, 2)
+VERSION(5, 1)
+VERSION(5, 2)
+VERSION(7, 1)
+#undef VERSION
+#endif
 
 void KERNEL(cl_depthwise)(const cl_depthwise *d) {
-    int32_t size = OWN_VERSIONS && d->kernel_height == d->kernel_width && d->dilation == 1 ? d->kernel_width : 0;
-    if (size == 3 && d->stride == 1) all_rows_of(d, 3, 1);
-    else if (size == 3 && d->stride == 2) all_rows_of(d, 3, 2);
-    else if (size == 5 && d->stride == 1) all_rows_of(d, 5, 1);
-    else if (size == 5 && d->stride == 2) all_rows_of(d, 5, 2);
-    else if (size == 7 && d->stride == 1) all_rows_of(d, 7, 1);
-    else {
-        const vf low = vf_set1(d->low), high = vf_set1(d->high);
-        for (int r = 0; r < 2 && d->rows[r]; r++)
-            for (int64_t c = 0; c < d->channels; c += LANES)
-                for (int32_t x = 0; x < d->output_width; x++) pixel_generic(d, r, c, x, low, high);
-    }
+#if OWN_VERSIONS
+    const int32_t size = d->kernel_height == d->kernel_width && d->dilation == 1 ? d->kernel_width : 0;
+    if (size == 3 && d->stride == 1) version_3_1(d);
+    else if (size == 3 && d->stride == 2) version_3_2(d);
+    else if (size == 5 && d->stride == 1) version_5_1(d);
+    else if (size == 5 && d->stride == 2) version_5_2(d);
+    else if (size == 7 && d->stride == 1) version_7_1(d);
+    else
+#endif
+        every_pixel(d);
 }

@@ -99,6 +99,23 @@ CL_INLINE void panel_rows(const cl_gemm *g, int64_t first, int64_t last, int64_t
     }
 }
 
+#define PANEL_ROWS(full, half)                                                                                         \
+    CL_VERSION panel_rows_##full##half(const cl_gemm *g, int64_t first, int64_t last, int64_t column,                  \
+                                       const float *panel) {                                                           \
+        panel_rows(g, first, last, column, panel, full, half);                                                         \
+    }
+#if HALF_LANES > 0
+PANEL_ROWS(0, 1)
+PANEL_ROWS(1, 1)
+PANEL_ROWS(2, 1)
+#endif
+PANEL_ROWS(1, 0)
+PANEL_ROWS(2, 0)
+#if NV > 2
+PANEL_ROWS(3, 0)
+#endif
+#undef PANEL_ROWS
+
 void KERNEL(cl_gemm)(const cl_gemm *g) {
     if (is_sparse(g)) {
         sparse_gemm(g);
@@ -117,14 +134,14 @@ void KERNEL(cl_gemm)(const cl_gemm *g) {
             /* The number of whole vectors, and whether half a vector follows. */
             switch (2 * vectors - (half && next == n)) {
 #if HALF_LANES > 0
-            case 1: panel_rows(g, first, last, column, panel, 0, 1); break;
-            case 3: panel_rows(g, first, last, column, panel, 1, 1); break;
-            case 5: panel_rows(g, first, last, column, panel, 2, 1); break;
+            case 1: panel_rows_01(g, first, last, column, panel); break;
+            case 3: panel_rows_11(g, first, last, column, panel); break;
+            case 5: panel_rows_21(g, first, last, column, panel); break;
 #endif
-            case 2: panel_rows(g, first, last, column, panel, 1, 0); break;
-            case 4: panel_rows(g, first, last, column, panel, 2, 0); break;
+            case 2: panel_rows_10(g, first, last, column, panel); break;
+            case 4: panel_rows_20(g, first, last, column, panel); break;
 #if NV > 2
-            case 6: panel_rows(g, first, last, column, panel, 3, 0); break;
+            case 6: panel_rows_30(g, first, last, column, panel); break;
 #endif
             default: break;
             }

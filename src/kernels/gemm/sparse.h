@@ -120,6 +120,23 @@ CL_INLINE void sparse_rows(const cl_gemm *g, int64_t first, int64_t last, int64_
     }
 }
 
+#define SPARSE_ROWS(left, right, half)                                                                                 \
+    CL_VERSION sparse_rows_##left##right##half(const cl_gemm *g, int64_t first, int64_t last, int64_t column,          \
+                                               const float *panel, const uint16_t *entries, int64_t room,              \
+                                               const uint16_t *counts) {                                               \
+        sparse_rows(g, first, last, column, panel, entries, room, counts, left, right, half);                          \
+    }
+#if HALF_LANES > 0
+SPARSE_ROWS(1, 0, 1)
+SPARSE_ROWS(2, 0, 1)
+#endif
+SPARSE_ROWS(2, 2, 0)
+SPARSE_ROWS(3, 0, 0)
+SPARSE_ROWS(3, 2, 0)
+SPARSE_ROWS(3, 3, 0)
+SPARSE_ROWS(2, 0, 0)
+#undef SPARSE_ROWS
+
 /* With fewer columns, making the lists takes about what they save. */
 #define SPARSE_COLUMNS_MIN 24
 
@@ -132,7 +149,7 @@ CL_INLINE bool is_sparse(const cl_gemm *g) {
            (n <= NV * LANES || !half_used(n, g->columns));
 }
 
-CL_INLINE void sparse_gemm(const cl_gemm *g) {
+CL_VERSION sparse_gemm(const cl_gemm *g) {
     const int64_t n = padded_columns(g->columns), tiles = ENTRIES_MAX / g->k, k = g->k;
     const int half = half_used(n, g->columns);
     uint16_t entries[ENTRIES_MAX];
@@ -147,14 +164,14 @@ CL_INLINE void sparse_gemm(const cl_gemm *g) {
             const int64_t right = rest > 0 ? panel_vectors(rest) : 0;
             switch (10 * left + right - 5 * half) { /* the vectors of both; a 5: the last of the left is but half one */
 #if HALF_LANES > 0
-            case 15: sparse_rows(g, first, last, column, panel, entries, k, counts, 1, 0, 1); break;
-            case 25: sparse_rows(g, first, last, column, panel, entries, k, counts, 2, 0, 1); break;
+            case 15: sparse_rows_101(g, first, last, column, panel, entries, k, counts); break;
+            case 25: sparse_rows_201(g, first, last, column, panel, entries, k, counts); break;
 #endif
-            case 22: sparse_rows(g, first, last, column, panel, entries, k, counts, 2, 2, 0); break;
-            case 30: sparse_rows(g, first, last, column, panel, entries, k, counts, 3, 0, 0); break;
-            case 32: sparse_rows(g, first, last, column, panel, entries, k, counts, 3, 2, 0); break;
-            case 33: sparse_rows(g, first, last, column, panel, entries, k, counts, 3, 3, 0); break;
-            case 20: sparse_rows(g, first, last, column, panel, entries, k, counts, 2, 0, 0); break;
+            case 22: sparse_rows_220(g, first, last, column, panel, entries, k, counts); break;
+            case 30: sparse_rows_300(g, first, last, column, panel, entries, k, counts); break;
+            case 32: sparse_rows_320(g, first, last, column, panel, entries, k, counts); break;
+            case 33: sparse_rows_330(g, first, last, column, panel, entries, k, counts); break;
+            case 20: sparse_rows_200(g, first, last, column, panel, entries, k, counts); break;
             default: break;
             }
             panel += k * (left + right) * LANES;

@@ -4,7 +4,7 @@
  *
  * cl_plan_create is a row of passes, each in its file: lower.c makes a step of every node that the output needs,
  * fuse.c merges steps, steps/ pack their weights, stream.c and layout.c decide what runs together and where values
- * are. What a kind of step is stands in steps/.
+ * are. What a kind of step is stands in one file of steps/.
  *
  * Every number is summed in the same order whatever runs together: none depends on another image. */
 #pragma once

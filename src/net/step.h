@@ -1,4 +1,4 @@
-/* What a kind of step is: one cl_step_ops for each, in steps/. */
+/* What a kind of step is: one cl_step_ops for each, in a file of its own in steps/. */
 #pragma once
 
 #include "net/plan.h"

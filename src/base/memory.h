@@ -25,6 +25,9 @@ void cl_free(void *memory);
 /* A copy of `text`, or NULL. */
 char *cl_strdup(const char *text);
 
+/* The most memory this process has held so far, in bytes; 0 when the system does not say. */
+int64_t cl_peak_memory(void);
+
 /* a * b into *product; false when it does not fit. */
 bool cl_mul_size(size_t a, size_t b, size_t *product);
 

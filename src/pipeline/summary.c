@@ -1,7 +1,6 @@
 #include "pipeline/summary.h"
 
 #include <cjson/cJSON.h>
-#include <sys/resource.h>
 
 #include "base/json.h"
 #include "base/sized.h"
@@ -104,12 +103,6 @@ static cJSON *model_object(const coulis_model_info *model) {
     return NULL;
 }
 
-/* The most memory this process has held so far, in bytes. */
-static double peak_memory(void) {
-    struct rusage usage;
-    return getrusage(RUSAGE_SELF, &usage) == 0 ? (double)usage.ru_maxrss * 1024.0 : 0.0; /* Linux counts in KiB */
-}
-
 /* SHA-256 over the text without blanks, so that it does not matter how a program lays it out. */
 static bool digest(const cJSON *root, char sha256[CL_SHA256_TEXT]) {
     char *text = cJSON_PrintUnformatted(root);
@@ -164,7 +157,7 @@ char *cl_summary_json(const cl_summary *s) {
         good = cJSON_AddNumberToObject(root, "images_per_second", r->images_per_second) != NULL;
     good = good && cJSON_AddStringToObject(root, "instruction_set", coulis_instruction_set()) &&
            cJSON_AddNumberToObject(root, "threads", s->threads) &&
-           cJSON_AddNumberToObject(root, "peak_memory_bytes", peak_memory());
+           cJSON_AddNumberToObject(root, "peak_memory_bytes", (double)cl_peak_memory());
     if (good && s->parts) good = add(root, "parts", cl_parts_json(s->parts, !s->reduced_only));
     cl_free(folder);
     return print(root, good);

@@ -115,6 +115,15 @@ def test_scores_are_those_of_scikit_learn(result):
     np.testing.assert_allclose(shares, reference.explained_variance_ratio_, atol=1e-6)
 
 
+def test_peak_memory_is_that_of_the_job_and_not_of_its_parent(command, image_folder, tmp_path):
+    """A program begins with its parent's figure for getrusage: this one holds more than any job here."""
+    held = bytearray(os.urandom(1 << 20)) * 700
+    run = [command, "run", image_folder, "-o", tmp_path / "out", "--threads", "1"]
+    subprocess.run([str(word) for word in run], check=True, capture_output=True)
+    peak = json.loads((tmp_path / "out" / "run.json").read_text())["peak_memory_bytes"]
+    assert 20e6 < peak < 500e6 < len(held)
+
+
 def test_recipe_is_stored(result):
     for kind in ("features", "reduced"):
         metadata = pq.read_schema(result / kind / "part-00000.parquet").metadata

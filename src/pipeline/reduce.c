@@ -38,17 +38,12 @@ coulis_status cl_fit_table(cl_table *table, const coulis_job_options *options, c
     return cl_pca_fit(&rows, &wanted, pool, pca, error);
 }
 
-/* One row group: its rows, which have their scores for vectors, and their writing. */
+/* One row group: its scores, and its rows, which have them for vectors. */
 typedef struct block {
+    float *scores;
     cl_row *rows;
     char **texts; /* of each row */
-    float *scores;
     int64_t count, capacity;
-    cl_part_writer *writer;
-    cl_thread thread; /* which writes */
-    bool writing;     /* it has not been joined */
-    coulis_status status;
-    coulis_error error;
 } block;
 
 static void empty_block(block *b) {
@@ -79,27 +74,34 @@ static coulis_status make_block(block *b, int64_t rows, int64_t components, coul
     return COULIS_OK;
 }
 
-static void *write_block(void *written) {
-    block *b = written;
-    b->status = cl_part_writer_write(b->writer, b->rows, b->count, &b->error);
+/* The writing of one block at a time, on a thread of its own where one can be had: until it has ended, the writer and
+ * the block are the thread's. */
+typedef struct writing {
+    cl_part_writer *writer;
+    const block *block;
+    cl_thread thread;
+    bool running; /* it has not been joined */
+    coulis_status status;
+    coulis_error error;
+} writing;
+
+static void *write_block(void *argument) {
+    writing *w = argument;
+    w->status = cl_part_writer_write(w->writer, w->block->rows, w->block->count, &w->error);
     return NULL;
 }
 
-/* Begins to write a block, on a thread of its own where one can be had: until it has ended, the writer and the block
- * are the thread's. */
-static void begin_writing(block *b, cl_part_writer *writer) {
-    b->writer = writer;
-    b->writing = cl_thread_start(&b->thread, write_block, b) == 0;
-    if (!b->writing) write_block(b);
+static void begin_writing(writing *w, const block *b) {
+    w->block = b;
+    w->running = cl_thread_start(&w->thread, write_block, w) == 0;
+    if (!w->running) write_block(w);
 }
 
-/* Waits for the writing that was begun last, if any; what came of it. */
-static coulis_status end_writing(block *b, coulis_error *error) {
-    if (b->writing) cl_thread_join(b->thread);
-    b->writing = false;
-    const coulis_status status = b->status;
-    b->status = COULIS_OK;
-    return status ? cl_fail(error, status, "%s", b->error.message) : COULIS_OK;
+/* Waits for what was begun last, if anything was; what came of it. */
+static coulis_status end_writing(writing *w, coulis_error *error) {
+    if (w->running) cl_thread_join(w->thread);
+    w->running = false;
+    return w->status ? cl_fail(error, w->status, "%s", w->error.message) : COULIS_OK;
 }
 
 /* What is done with the scores of a table. */
@@ -113,28 +115,33 @@ typedef struct transforming {
     double began;
 } transforming;
 
-/* The scores of one row group, in a block that nothing else uses. */
-static coulis_status score_group(transforming *t, cl_part_reader *reader, int32_t group, block *b,
-                                 coulis_error *error) {
-    const cl_row *rows;
-    int64_t count, valid = 0;
-    const int64_t components = coulis_pca_components_count(t->pca);
-    coulis_status status = cl_part_reader_read(reader, group, 1, &rows, &count, error);
-    if (!status) status = make_block(b, count, components, error);
+/* The scores of one row group, in a block that nothing else uses. *rows, which are *count, are the reader's. */
+static coulis_status score_group(transforming *t, cl_part_reader *reader, int32_t group, block *b, const cl_row **rows,
+                                 int64_t *count, coulis_error *error) {
+    int64_t valid = 0;
+    coulis_status status = cl_part_reader_read(reader, group, 1, rows, count, error);
+    if (!status) status = make_block(b, *count, coulis_pca_components_count(t->pca), error);
     if (status) return status;
     const float *vectors = NULL; /* one after another, as the reader has them */
-    for (; b->count < count; b->count++) {
-        const int64_t i = b->count;
+    for (int64_t i = 0; i < *count; i++)
+        if ((*rows)[i].vector && valid++ == 0) vectors = (*rows)[i].vector;
+    if (valid > 0) status = cl_pca_transform(t->pca, vectors, valid, t->pool, b->scores, error);
+    if (!status && t->to->spread) cl_spread_add(t->to->spread, vectors, b->scores, valid);
+    t->progress.done += *count;
+    return status;
+}
+
+/* Gives a block rows of its own, as the reader goes on while they are written. */
+static coulis_status take_rows(block *b, const cl_row *rows, int64_t count, int64_t components, coulis_error *error) {
+    const float *score = b->scores;
+    for (int64_t i = 0; i < count; i++, b->count++) {
         b->texts[i] = cl_row_copy(&rows[i], &b->rows[i]);
         if (!b->texts[i]) return cl_fail_memory(error, "a row", strlen(rows[i].path));
         if (!rows[i].vector) continue;
-        if (!vectors) vectors = rows[i].vector;
-        b->rows[i].vector = b->scores + valid++ * components;
+        b->rows[i].vector = score;
+        score += components;
     }
-    if (valid > 0) status = cl_pca_transform(t->pca, vectors, valid, t->pool, b->scores, error);
-    if (!status && t->to->spread) cl_spread_add(t->to->spread, vectors, b->scores, valid);
-    t->progress.done += count;
-    return status;
+    return COULIS_OK;
 }
 
 /* Tells of progress; what has been done of a part is not kept when that ends the job, as it takes seconds. */
@@ -150,24 +157,25 @@ static coulis_status report(transforming *t, coulis_error *error) {
 
 static coulis_status make_scores(transforming *t, cl_part_reader *reader, int32_t part, const char *path,
                                  coulis_error *error) {
-    cl_part_writer *writer = NULL;
+    writing w = {0};
     const cl_extra extra = cl_part_reader_extra(reader);
-    coulis_status status = cl_part_writer_open(path, "pca", coulis_pca_components_count(t->pca), t->to->recipe, &extra,
-                                               &writer, error);
+    const int64_t components = coulis_pca_components_count(t->pca);
+    coulis_status status = cl_part_writer_open(path, "pca", components, t->to->recipe, &extra, &w.writer, error);
     const int32_t groups = cl_part_reader_row_groups(reader);
     for (int32_t g = 0; !status && g < groups; g++) {
         block *b = &t->blocks[g % 2];
-        status = score_group(t, reader, g, b, error);
-        if (!status) status = end_writing(&t->blocks[(g + 1) % 2], error);
-        if (!status) begin_writing(b, writer);
+        const cl_row *rows;
+        int64_t count;
+        status = score_group(t, reader, g, b, &rows, &count, error);
+        if (!status) status = take_rows(b, rows, count, components, error);
+        if (!status) status = end_writing(&w, error);
+        if (!status) begin_writing(&w, b);
         if (!status && g + 1 < groups) status = report(t, error);
     }
-    for (int i = 0; i < 2; i++) { /* neither writes any more, whatever has happened */
-        const coulis_status ended = end_writing(&t->blocks[i], status ? NULL : error);
-        if (!status) status = ended;
-    }
-    if (!status) status = cl_parts_commit(t->to->parts, CL_KIND_REDUCED, part, t->to->pca_sha256, writer, error);
-    else cl_part_writer_abort(writer);
+    const coulis_status ended = end_writing(&w, status ? NULL : error); /* whatever has happened */
+    if (!status) status = ended;
+    if (!status) status = cl_parts_commit(t->to->parts, CL_KIND_REDUCED, part, t->to->pca_sha256, w.writer, error);
+    else cl_part_writer_abort(w.writer);
     return status ? status : report(t, error);
 }
 
@@ -175,8 +183,11 @@ static coulis_status make_scores(transforming *t, cl_part_reader *reader, int32_
 static coulis_status pass_over(transforming *t, cl_part_reader *reader, coulis_error *error) {
     const int64_t rows = cl_part_reader_rows(reader), done = t->progress.done;
     coulis_status status = COULIS_OK;
-    for (int32_t g = 0; t->to->spread && !status && g < cl_part_reader_row_groups(reader); g++)
-        status = score_group(t, reader, g, &t->blocks[0], error);
+    for (int32_t g = 0; t->to->spread && !status && g < cl_part_reader_row_groups(reader); g++) {
+        const cl_row *unused;
+        int64_t count;
+        status = score_group(t, reader, g, &t->blocks[0], &unused, &count, error);
+    }
     t->progress.resumed += rows;
     t->progress.done = done + rows;
     return status;

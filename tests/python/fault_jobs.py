@@ -36,6 +36,12 @@ def all_bytes(folder):
     return found
 
 
+def run_of(images, out, model):
+    """The words of the whole job."""
+    words = f"-k 3 --rows-per-file {PER_PART} --threads {THREADS}".split()
+    return ["run", images, "-o", out, "--model", model, *words]
+
+
 def state(folder):
     """A digest of all that a job left behind."""
     files = all_bytes(folder) if folder.exists() else {}
@@ -244,20 +250,7 @@ class Run(Job):
         draw_images(self.folder / "images")
 
     def arguments(self, out):
-        return [
-            "run",
-            self.given / "images",
-            "-o",
-            out,
-            "--model",
-            self.given / "tiny.safetensors",
-            "-k",
-            3,
-            "--rows-per-file",
-            PER_PART,
-            "--threads",
-            THREADS,
-        ]
+        return run_of(self.given / "images", out, self.given / "tiny.safetensors")
 
 
 class Overwrite(Run):
@@ -313,20 +306,7 @@ class Grow(Run):
         return out, *self.run(out)  # from nothing
 
     def arguments(self, out):
-        return [
-            "run",
-            self.images,
-            "-o",
-            out,
-            "--model",
-            self.given / "tiny.safetensors",
-            "-k",
-            3,
-            "--rows-per-file",
-            PER_PART,
-            "--threads",
-            THREADS,
-        ]
+        return run_of(self.images, out, self.given / "tiny.safetensors")
 
     def blamed(self, out):
         # Old rows and new ones stand side by side until the replacement is ended.

@@ -1,4 +1,4 @@
-"""MobileNetV2, EfficientNet-B0 and -Lite: the graphs, and where their tensors lie in the files of torchvision and timm.
+"""MobileNetV2, EfficientNet-B0 and -Lite: the graphs, and the names of their tensors in torchvision's and timm's files.
 
 Sandler et al., MobileNetV2, 2018, table 2; Tan and Le, EfficientNet: Rethinking Model Scaling, 2019, table 1. All are
 inverted residuals: widen, convolve each channel, gate (EfficientNet-B0), narrow. The lite variants leave the gate out,
@@ -100,7 +100,7 @@ def _port(net, number, stage, repeat, expands):
 
 
 def torch_norm(node, name):
-    """Where the four tensors of a batch normalisation lie in a PyTorch file."""
+    """The names of a batch normalisation's four tensors in a PyTorch file."""
     parts = {"scale": "weight", "shift": "bias", "mean": "running_mean", "variance": "running_var"}
     return {f"{node}.{part}": f"{name}.{torch_part}" for part, torch_part in parts.items()}
 

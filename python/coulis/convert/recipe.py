@@ -6,7 +6,7 @@ A recipe is a JSON object; docs/models.md says what its keys mean. ``about`` of 
 import json
 from pathlib import Path
 
-_GRAPH = ".graph.json"  # lies in the same folder when installed, and is no recipe
+_GRAPH = ".graph.json"  # in the same folder when installed, and not a recipe
 
 # Of each object, "" for the outermost: the keys it must have, and those it may have.
 _KEYS = {

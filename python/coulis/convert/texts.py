@@ -18,30 +18,18 @@ TOKENIZER_MAX = 64 << 20  # bytes; that of SigLIP 2 has 34 million
 HEAD = 64  # channels of a head, in all of them
 LAYERS_MAX = 100
 
-_LAYER = "text_model.encoder.layers.{}"
 _TRANSFORMERS = {
     "table": "text_model.embeddings.token_embedding.weight",
     "position": "text_model.embeddings.position_embedding.weight",
-    "n1": f"{_LAYER}.layer_norm1",
-    "qkv": tuple(f"{_LAYER}.self_attn.{part}_proj" for part in "qkv"),
-    "proj": f"{_LAYER}.self_attn.out_proj",
-    "n2": f"{_LAYER}.layer_norm2",
-    "fc1": f"{_LAYER}.mlp.fc1",
-    "fc2": f"{_LAYER}.mlp.fc2",
+    **vit.clip_layers("text_model"),
     "norm": "text_model.final_layer_norm",
     "clip": "text_projection.weight",
     "siglip": "text_model.head",
 }
-_BLOCK = "transformer.resblocks.{}"
 _ORIGINAL = {
     "table": "token_embedding.weight",
     "position": "positional_embedding",
-    "n1": f"{_BLOCK}.ln_1",
-    "qkv": f"{_BLOCK}.attn.in_proj_",
-    "proj": f"{_BLOCK}.attn.out_proj",
-    "n2": f"{_BLOCK}.ln_2",
-    "fc1": f"{_BLOCK}.mlp.c_fc",
-    "fc2": f"{_BLOCK}.mlp.c_proj",
+    **vit.ORIGINAL_LAYERS,
     "norm": "ln_final",
     "clip": "text_projection",
     "siglip": "text_projection",

@@ -106,18 +106,27 @@ _TRANSFORMERS_DINO = {
     "fc1": "encoder.layer.{}.mlp.fc1",
     "fc2": "encoder.layer.{}.mlp.fc2",
 }
-_LAYER = "vision_model.encoder.layers.{}"
+
+
+def clip_layers(tower):
+    """The names in the layers of a tower of CLIP or SigLIP, "vision_model" or "text_model", in transformers' files."""
+    layer = f"{tower}.encoder.layers.{{}}"
+    return {
+        "n1": f"{layer}.layer_norm1",
+        "qkv": tuple(f"{layer}.self_attn.{part}_proj" for part in "qkv"),
+        "proj": f"{layer}.self_attn.out_proj",
+        "n2": f"{layer}.layer_norm2",
+        "fc1": f"{layer}.mlp.fc1",
+        "fc2": f"{layer}.mlp.fc2",
+    }
+
+
 _TRANSFORMERS_CLIP = {
     "patch": "vision_model.embeddings.patch_embedding",
     "cls": "vision_model.embeddings.class_embedding",
     "position": "vision_model.embeddings.position_embedding.weight",
     "pre": "vision_model.pre_layrnorm",
-    "n1": f"{_LAYER}.layer_norm1",
-    "qkv": tuple(f"{_LAYER}.self_attn.{part}_proj" for part in "qkv"),
-    "proj": f"{_LAYER}.self_attn.out_proj",
-    "n2": f"{_LAYER}.layer_norm2",
-    "fc1": f"{_LAYER}.mlp.fc1",
-    "fc2": f"{_LAYER}.mlp.fc2",
+    **clip_layers("vision_model"),
     "norm": "vision_model.post_layernorm",
     "projection": "visual_projection.weight",
     "probe": "vision_model.head.probe",
@@ -128,17 +137,20 @@ _TRANSFORMERS_CLIP = {
     "pool_fc2": "vision_model.head.mlp.fc2",
 }
 _BLOCK = "transformer.resblocks.{}"
-_ORIGINAL_CLIP = {
-    "patch": "conv1",
-    "cls": "class_embedding",
-    "position": "positional_embedding",
-    "pre": "ln_pre",
+ORIGINAL_LAYERS = {  # in either tower of CLIP as OpenAI and open_clip write it
     "n1": f"{_BLOCK}.ln_1",
     "qkv": f"{_BLOCK}.attn.in_proj_",
     "proj": f"{_BLOCK}.attn.out_proj",
     "n2": f"{_BLOCK}.ln_2",
     "fc1": f"{_BLOCK}.mlp.c_fc",
     "fc2": f"{_BLOCK}.mlp.c_proj",
+}
+_ORIGINAL_CLIP = {
+    "patch": "conv1",
+    "cls": "class_embedding",
+    "position": "positional_embedding",
+    "pre": "ln_pre",
+    **ORIGINAL_LAYERS,
     "norm": "ln_post",
     "projection": "proj",
 }

@@ -69,7 +69,7 @@ def _check(value, table, name):
     """Raise ValueError where an object of a recipe has not what _KEYS wants."""
     place = f" in {table}" if table else ""
     if not isinstance(value, dict):
-        raise ValueError(f"{name}: {table or 'a recipe'} is no object")
+        raise ValueError(f"{name}: {table or 'a recipe'} is not an object")
     needed, more = (keys.split() for keys in _KEYS[table])
     for key in needed:
         if key not in value:
@@ -80,7 +80,7 @@ def _check(value, table, name):
         if not table and key in _KEYS:
             _check(item, key, name)
         elif not (_is_number(item) if key in _NUMBERS else isinstance(item, str)):
-            raise ValueError(f"{name}: {key}{place} is no {'number' if key in _NUMBERS else 'text'}")
+            raise ValueError(f"{name}: {key}{place} is not {'a number' if key in _NUMBERS else 'text'}")
 
 
 def _is_number(item):

@@ -117,7 +117,7 @@ static void print_line(const listing *list, const char *name, const char *path, 
            ends_in(path, ".json") ? " (graph only, no weights)" : "");
 }
 
-/* A file that is no sound model is told of, and the list goes on; what the machine fails to do ends in a failure. */
+/* A file that is not a sound model is told of, and the list goes on; what the machine fails to do ends in a failure. */
 static void list_one(void *context, const char *name, const char *path) {
     listing *list = context;
     coulis_error error;

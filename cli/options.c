@@ -261,7 +261,7 @@ bool cli_parse(const cli_verb *verb, int argc, char **argv, int first, cli_optio
     options->exclude = calloc((size_t)argc, sizeof *options->exclude);
     if (!given || !options->paths || !options->include || !options->exclude) {
         fputs("coulis: not enough memory for the command line\n", stderr);
-        exit(EXIT_FAILED); /* it is no mistake in it */
+        exit(EXIT_FAILED); /* it is not a mistake in it */
     }
     bool good = read_line(verb, argc, argv, first, options, given, help);
     free(given);

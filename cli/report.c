@@ -64,7 +64,7 @@ int cli_report(const cli_options *options, bool of_images, bool reduced, const c
     if (options->json) fputs(json, stdout);
     if (!options->quiet && !options->json) print_result(options, result, of_images, reduced);
     int64_t failed = result->images - result->counts[COULIS_OK];
-    /* A text beside the images is no failure, unless asked for. */
+    /* A text beside the images is not a failure, unless asked for. */
     if (!of_images || failed == 0 || (!options->strict && failed == result->not_images)) return EXIT_DONE;
     return options->strict ? EXIT_FAILED : EXIT_SOME_UNREADABLE;
 }

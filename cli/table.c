@@ -198,7 +198,7 @@ const cli_option cli_table[] = {
     {"map", 0, CLI_WORD, AT(map), CLI_VIEW,
      .help = "what places the images; umap and tsne need the Python packages umap-learn and scikit-learn"},
     {"max-size", 0, CLI_REAL, AT(megabytes), CLI_VIEW, .value = "MB",
-     .help = "megabytes that the report may have; thumbnails get smaller to fit", .initial = "40", .low = 1,
+     .help = "size limit of the report in megabytes; thumbnails get smaller to fit", .initial = "40", .low = 1,
      .high = 2000},
     {"no-thumbnails", 0, CLI_FLAG, AT(collection.no_thumbnails), CLI_VIEW, .help = "read no images"},
     {"no-sign-request", 0, CLI_FLAG, AT(collection.no_sign_request), CLI_VIEW | CLI_SEARCH,

@@ -77,7 +77,7 @@ typedef struct cli_verb {
     const char *summary;      /* of one line */
     const char *details;      /* paragraphs for its own help, or NULL */
     const char *example;      /* lines, each a command */
-    int paths_min, paths_max; /* how many arguments that are no options; -1: any number */
+    int paths_min, paths_max; /* how many arguments that are not options; -1: any number */
     cli_values values;        /* what these are */
     int (*run)(const cli_options *options);
     const char *module; /* instead of `run`: the Python module that does it */

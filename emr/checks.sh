@@ -25,7 +25,7 @@ release() {
         applications=(Hadoop Spark Livy JupyterEnterpriseGateway)
         [[ $1 =~ ^emr-7\.([0-9]|1[0-4])\.[0-9]+ ]] || echo "warning: release $1 is not known here; it is taken to be like $DEFAULT_RELEASE" >&2
         ;;
-    *) # Spark 4, which needs Python 3.10 or later; YARN and HDFS come with Spark and are no applications of their own
+    *) # Spark 4, which needs Python 3.10 or later; YARN and HDFS come with Spark and are not applications of their own
         node_python=/usr/bin/python3.11 node_version=3.11 packages=requirements-spark4.txt
         applications=(Spark Livy JupyterEnterpriseGateway)
         [[ $1 =~ ^emr-spark-8\.[01]\.[0-9]+ ]] || echo "warning: release $1 is not known here; it is taken to be like emr-spark-8.1.0" >&2

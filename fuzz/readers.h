@@ -23,7 +23,7 @@ static void reader_check(coulis_status status, const coulis_error *error) {
     if (status == COULIS_OK) return;
     reader_must(error->status == (int32_t)status, "the error has the status that is returned");
     reader_must(error->message[0] != '\0', "a failure has a sentence");
-    reader_must(status != COULIS_INTERNAL, "a damaged file is no internal error");
+    reader_must(status != COULIS_INTERNAL, "a damaged file is not an internal error");
 }
 
 static coulis_status read_model(const char *path) {

@@ -481,7 +481,7 @@ COULIS_API coulis_status coulis_moments_finish(const coulis_moments *moments, co
 
 /* As bytes, for another process to load; *bytes is released with coulis_bytes_free. Equal moments give equal bytes.
  * Loading takes the threads from `options` and the first row from the bytes, which it copies; *moments is released with
- * coulis_moments_free. COULIS_BAD_DATA when the bytes are no moments. */
+ * coulis_moments_free. COULIS_BAD_DATA when the bytes are not moments. */
 COULIS_API coulis_status coulis_moments_save(const coulis_moments *moments, void **bytes, size_t *size,
                                              coulis_error *error);
 COULIS_API coulis_status coulis_moments_load(const void *bytes, size_t size, const coulis_moments_options *options,
@@ -811,7 +811,7 @@ COULIS_API void coulis_job_result_init(coulis_job_result *result, size_t size);
 COULIS_API void coulis_string_free(char *string);
 
 /* The whole job: list `paths`, featurize, fit PCA, transform, write `output`. Where only one image has a vector, there
- * is no PCA: the vector is written, and result->components is 0. A path is an image, a folder, or
+ * is not a PCA: the vector is written, and result->components is 0. A path is an image, a folder, or
  * @list.txt. */
 COULIS_API coulis_status coulis_job_run(const char *const *paths, int64_t path_count, const char *output,
                                         const coulis_job_options *options, coulis_job_result *result, char **json,

@@ -61,7 +61,7 @@ def search(
     Raises
     ------
     Error
-        ``invalid_argument`` when a query is no row or has no vector; ``missing`` when the network has no texts.
+        ``invalid_argument`` when a query is not a row or has no vector; ``missing`` when the network has no texts.
     """
     if text is not None:
         if not (isinstance(queries, (list, tuple)) and len(queries) == 0):

@@ -207,7 +207,7 @@ def matrix(values: Any, owner: str, rows: int = 1) -> Array:
 
 
 def _names_of(X: Any) -> Array | None:
-    """Names of the columns of a data frame, None where there are none or they are no text."""
+    """Names of the columns of a data frame, None where there are none or they are not text."""
     names = getattr(X, "columns", None)
     if names is None:
         names = getattr(X, "column_names", None)  # pyarrow.Table

@@ -199,7 +199,7 @@ class Featurizer(Estimator):
         Raises
         ------
         TypeError
-            Names what is no image.
+            Names what is not an image.
         """
         items, count = inputs.items_of(images)
         return self._featurize(items, count, 0)

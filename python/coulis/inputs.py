@@ -139,7 +139,7 @@ def _kind(item: Any) -> str:
 
 
 def _named(item: Any) -> str:
-    """How a message names what is no image."""
+    """How a message names what is not an image."""
     if isinstance(item, numpy.ndarray):
         return f"an array of {item.dtype} of shape {item.shape}"
     if isinstance(item, io.TextIOBase):
@@ -163,7 +163,7 @@ def _in_array(array: numpy.ndarray[Any, Any]) -> Any:
 
 def _columns(given: Any) -> Optional[list[Any]]:
     """Names of the columns of a table or data frame; None when it is none."""
-    for name in ("column_names", "columns"):  # columns of an Arrow table are no names
+    for name in ("column_names", "columns"):  # columns of an Arrow table are not names
         names = getattr(given, name, None)
         if names is not None and not callable(names):
             return list(names)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 UNKNOWN = -(2**63)  # of a time
 _INTERNAL = 18
-_ENDS = 10  # statuses from here on are no image's
+_ENDS = 10  # statuses from here on do not belong to an image
 EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
 _FIELDS = ("name", "data", "label", "modified")
 

@@ -42,7 +42,7 @@ void cl_listing_close(cl_listing *listing);
 /* NULL at the end, with errno 0. A name lives until the next is asked for. */
 const char *cl_listing_next(cl_listing *listing);
 
-/* The names in `folder`; *listing is NULL where there is no such folder, which is no failure. */
+/* The names in `folder`; *listing is NULL where there is no such folder, which is not a failure. */
 coulis_status cl_listing_find(const char *folder, cl_listing **listing, coulis_error *error);
 
 /* The next name; *status is set when the folder cannot be read. NULL has no names. */

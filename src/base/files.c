@@ -49,7 +49,7 @@ coulis_status cl_file_open(const char *path, FILE **stream, uint64_t *size, coul
     FILE *opened = NULL;
     if (fstat(descriptor, &info) != 0) status = fail_system(error, "read", path, errno);
     else if (!S_ISREG(info.st_mode))
-        status = cl_fail(error, COULIS_IO, "cannot read '%s': it is no regular file", path);
+        status = cl_fail(error, COULIS_IO, "cannot read '%s': it is not a regular file", path);
     else if (!(opened = fdopen(descriptor, "rb"))) status = fail_system(error, "open", path, errno);
     if (status) {
         close(descriptor);

@@ -1,4 +1,4 @@
-/* Texts of JSON, where a text that is no JSON must be told from memory that was short: cJSON tells neither. */
+/* Texts of JSON, where a text that is not JSON must be told from memory that was short: cJSON tells neither. */
 #pragma once
 
 #include <cjson/cJSON.h>

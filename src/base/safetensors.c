@@ -191,13 +191,13 @@ static coulis_status read_file(cl_safetensors *file, FILE *stream, uint64_t size
     cl_sha256 hash;
     cl_sha256_begin(&hash);
     if (size < sizeof prefix)
-        return cl_fail(error, bad, "'%s' is no safetensors file: it has %llu bytes", path, (unsigned long long)size);
+        return cl_fail(error, bad, "'%s' is not a safetensors file: it has %llu bytes", path, (unsigned long long)size);
     coulis_status status = read_bytes(stream, prefix, sizeof prefix, &hash, path, error);
     if (status) return status;
     uint64_t header_size = 0;
     for (int i = 7; i >= 0; i--) header_size = header_size << 8 | prefix[i];
     if (header_size > HEADER_MAX || header_size > size - sizeof prefix)
-        return cl_fail(error, bad, "'%s' is no safetensors file, or cut short: it speaks of a header of %llu bytes",
+        return cl_fail(error, bad, "'%s' is not a safetensors file, or cut short: it declares a header of %llu bytes",
                        path, (unsigned long long)header_size);
     size_t data_size = (size_t)(size - sizeof prefix - header_size);
     char *text = cl_alloc(header_size + 1, 1);

@@ -56,7 +56,7 @@ static int by_hash(const void *a, const void *b) {
 }
 
 /* Joins rows whose files have the same SHA-256, whether they could be read or not; between two collections only those
- * that stand in both. An empty file is no duplicate of another. */
+ * that stand in both. An empty file is not a duplicate of another. */
 static coulis_status join_files(dedup *d, coulis_error *error) {
     member *with = cl_alloc((size_t)d->nodes, sizeof *with);
     if (!with) return cl_fail_memory(error, "the hashes", (size_t)d->nodes * sizeof *with);

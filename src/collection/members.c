@@ -28,7 +28,7 @@ void cl_members_end(cl_members *m) {
     m->asked = NULL;
 }
 
-/* Whether there is a file of that name, so that what follows it is no folder's. */
+/* Whether there is a file of that name, so that what follows it is not a folder's. */
 static coulis_status look(cl_remote *remote, const char *name, bool *is_file, coulis_error *error) {
     cl_file_state state = {0};
     const bool elsewhere = cl_location_is_remote(name);

@@ -65,7 +65,7 @@ static coulis_status fit_sheets(const cl_report *r, size_t limit, cl_originals *
 
 static coulis_status make_thumbnails(const cl_report *r, const coulis_collection_options *o, cl_pool *pool, sheets *s,
                                      coulis_error *error) {
-    /* What is no thumbnail takes some 150 bytes an image, and the page and Leaflet 180 KB. */
+    /* What is not a thumbnail takes some 150 bytes an image, and the page and Leaflet 180 KB. */
     const int64_t rest = o->max_bytes - 200000 - 150 * r->count;
     cl_originals *originals = NULL;
     if (o->no_thumbnails) return COULIS_OK;

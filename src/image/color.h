@@ -6,7 +6,7 @@
 typedef enum cl_color_kind {
     CL_COLOR_LAB, /* CIELAB as Pillow has it: 8 bits, a and b moved up by 128, and a byte of no meaning */
     CL_COLOR_CMYK,
-    CL_COLOR_CMYK_INVERTED /* 255 is no ink */
+    CL_COLOR_CMYK_INVERTED /* 255: no ink */
 } cl_color_kind;
 
 typedef struct cl_color cl_color;

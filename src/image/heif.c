@@ -55,7 +55,7 @@ static coulis_status fail(const cl_source *image, heif_error error) {
                               "decoder: install libheif-plugin-libde265");
     }
     return cl_source_fail(image, COULIS_UNREADABLE, "is a damaged HEIF: %s",
-                          error.message ? error.message : "its data are not sound");
+                          error.message ? error.message : "its data are invalid");
 }
 
 static void copy_rows(const uint8_t *from, int stride, bool alpha, cl_canvas *canvas) {

@@ -103,7 +103,7 @@ static coulis_status start(jp2 *j) {
     opj_stream_set_seek_function(j->stream, seek);
     if (!opj_setup_decoder(j->codec, &parameters)) return fail(j, "it cannot be decoded");
     opj_decoder_set_strict_mode(j->codec, j->image->options->truncated == COULIS_TRUNCATED_REFUSE);
-    if (!opj_read_header(j->stream, j->codec, &j->decoded)) return fail(j, "its header is not sound");
+    if (!opj_read_header(j->stream, j->codec, &j->decoded)) return fail(j, "its header is invalid");
     coulis_status status = check_components(j);
     return status ? status : cl_canvas_create(j->image, &j->canvas);
 }
@@ -163,7 +163,7 @@ static coulis_status read_tile(jp2 *j, uint32_t index, uint32_t size, const area
     cl_free(j->tile);
     j->tile = cl_alloc(size ? size : 1, 1);
     if (!j->tile) return cl_source_fail_memory(j->image);
-    if (!opj_decode_tile_data(j->codec, index, j->tile, size, j->stream)) return fail(j, "a tile is not sound");
+    if (!opj_decode_tile_data(j->codec, index, j->tile, size, j->stream)) return fail(j, "a tile is invalid");
     size_t at = 0;
     for (uint32_t n = 0; n < j->decoded->numcomps; n++) {
         bool alpha = j->decoded->numcomps == 2 && n == 1;
@@ -181,7 +181,7 @@ static coulis_status read_tiles(jp2 *j) {
         area t;
         if (!opj_read_tile_header(j->codec, j->stream, &index, &size, &t.left, &t.top, &t.right, &t.bottom, &components,
                                   &more)) {
-            return fail(j, "the header of a tile is not sound");
+            return fail(j, "the header of a tile is invalid");
         }
         if (!more) break;
         int64_t left = j->decoded->x0, top = j->decoded->y0;

@@ -81,7 +81,7 @@ static coulis_status decode(cl_source *image, const library *l, void *jxl, cl_ca
         case FULL_IMAGE: return *canvas ? COULIS_OK : fail(image, "it has no frame");
         case NEED_MORE_INPUT: return fail(image, "it is cut short");
         case SUCCESS: return fail(image, "it has no frame");
-        default: return fail(image, "its data are not sound");
+        default: return fail(image, "its data are invalid");
         }
         if (status) return status;
     }

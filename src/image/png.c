@@ -80,7 +80,7 @@ static coulis_status next_packed_row(png *p, size_t size) {
         if (result == Z_MEM_ERROR) return cl_source_fail_memory(image);
         if (result < 0) {
             return cl_source_fail(image, COULIS_UNREADABLE, "is a damaged PNG: %s, before byte %zu, at row %u",
-                                  p->z.msg ? p->z.msg : "its data are not sound", p->stream.at, p->row);
+                                  p->z.msg ? p->z.msg : "its data are invalid", p->stream.at, p->row);
         }
         have = size + 1 - p->z.avail_out;
         if (have < size + 1) p->z.avail_in = 0; /* zlib has all of it, or wants none */

@@ -62,7 +62,7 @@ static int ignore(TIFF *tiff, void *user, const char *module, const char *format
 static coulis_status fail(const cl_tiff *t, const file *f) {
     if (errno == ENOMEM) return cl_source_fail_memory(t->image);
     return cl_source_fail(t->image, COULIS_UNREADABLE, "is a damaged TIFF: %s",
-                          f->reason[0] ? f->reason : "its data are not sound");
+                          f->reason[0] ? f->reason : "its data are invalid");
 }
 
 typedef struct block {

@@ -88,7 +88,7 @@ static bool known(cl_tiff *t, const key *k) {
     }
 }
 
-/* The one value of all samples; false when they differ or are no numbers. */
+/* The one value of all samples; false when they differ or are not numbers. */
 static bool same_for_all(const cl_tiff *t, cl_tiff_tag tag, uint64_t samples, uint64_t otherwise, uint64_t *value) {
     if (!t->fields[tag].data) {
         *value = otherwise;

@@ -96,7 +96,7 @@ static bool next_frame(webp *w) {
 static coulis_status start(webp *w) {
     cl_source *image = w->image;
     const coulis_image_options *options = image->options;
-    if (!open_animation(w) && !open_animation(w)) return blame(image, "its chunks are cut short or not sound");
+    if (!open_animation(w) && !open_animation(w)) return blame(image, "its chunks are cut short or invalid");
     WebPAnimInfo info;
     if (!WebPAnimDecoderGetInfo(w->decoder, &info)) return fail(image, "it has no canvas");
     coulis_status status = cl_source_set_size(image, info.canvas_width, info.canvas_height);
@@ -108,7 +108,7 @@ static coulis_status start(webp *w) {
     WebPBitstreamFeatures features;
     bool opaque = WebPGetFeatures(image->bytes, image->size, &features) == VP8_STATUS_OK && !features.has_alpha;
     w->over_white = options->alpha == COULIS_ALPHA_WHITE && !opaque;
-    if (!next_frame(w) && !(open_animation(w) && next_frame(w))) return blame(image, "its data are not sound");
+    if (!next_frame(w) && !(open_animation(w) && next_frame(w))) return blame(image, "its data are invalid");
     return COULIS_OK;
 }
 

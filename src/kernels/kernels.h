@@ -10,7 +10,7 @@
 
 #include "cpu/cpu.h"
 
-/* Functions of one number x that are no clamp. */
+/* Functions of one number x other than clamps. */
 typedef enum cl_activation_kind {
     CL_ACTIVATION_NONE,
     CL_LEAKY_RELU,   /* x, and alpha x where x is negative */

@@ -55,7 +55,7 @@ static coulis_status read_inputs(const cl_graph_reader *r, const cJSON *json, co
     cJSON_ArrayForEach(item, inputs) {
         int32_t found = cJSON_IsString(item) ? cl_graph_find(graph, item->valuestring) : -1;
         if (found < 0)
-            return cl_refuse(r, "input '%.60s' is no earlier node", cJSON_IsString(item) ? item->valuestring : "?");
+            return cl_refuse(r, "input '%.60s' is not an earlier node", cJSON_IsString(item) ? item->valuestring : "?");
         if (found == 0 && graph->vocabulary > 0 && node->op != CL_OP_EMBED)
             return cl_refuse(r, "of the operators only 'embed' reads tokens");
         node->inputs[node->input_count++] = found;

@@ -99,7 +99,7 @@ static coulis_status finish(const coulis_moments *m, double components, coulis_p
 coulis_status coulis_moments_finish(const coulis_moments *m, const coulis_pca_options *options, coulis_pca **pca,
                                     coulis_error *error) {
     if (!m || !pca)
-        return cl_fail(error, COULIS_INVALID_ARGUMENT, "moments_finish wants moments and a place for the model");
+        return cl_fail(error, COULIS_INVALID_ARGUMENT, "moments_finish needs moments and a place for the model");
     coulis_pca_options wanted;
     coulis_status status = read_options(options, &wanted, error);
     if (!status) status = check_question(coulis_moments_rows(m), m->cols, wanted.components, error);
@@ -176,10 +176,10 @@ coulis_status coulis_pca_fit(const float *x, int64_t rows, int64_t cols, const c
                              coulis_pca **pca, coulis_error *error) {
     size_t elements;
     if (!x || !pca || rows < 0 || cols < 0)
-        return cl_fail(error, COULIS_INVALID_ARGUMENT, "pca_fit wants a matrix and a place for the model");
+        return cl_fail(error, COULIS_INVALID_ARGUMENT, "pca_fit needs a matrix and a place for the model");
     if (!cl_mul_size((size_t)rows, (size_t)cols, &elements) || elements > SIZE_MAX / 2 / sizeof *x)
-        return cl_fail(error, COULIS_INVALID_ARGUMENT, "%lld rows of %lld columns fit no memory", (long long)rows,
-                       (long long)cols);
+        return cl_fail(error, COULIS_INVALID_ARGUMENT, "%lld rows of %lld columns do not fit into memory",
+                       (long long)rows, (long long)cols);
     coulis_pca_options wanted;
     cl_pool *pool;
     coulis_status status = read_options(options, &wanted, error);
@@ -199,7 +199,7 @@ coulis_status coulis_pca_fit_spans(const coulis_spans *spans, const coulis_pca_o
     if (status) return status;
     if (!pca || !given.statistics || !given.products || given.rows < 0 || given.cols < 0 || given.cols > INT32_MAX)
         return cl_fail(error, COULIS_INVALID_ARGUMENT,
-                       "pca_fit_spans wants rows and columns, two functions, and a place for the model");
+                       "pca_fit_spans needs rows and columns, two functions, and a place for the model");
     coulis_pca_options wanted;
     status = read_options(options, &wanted, error);
     if (!status) status = check_question(given.rows, given.cols, wanted.components, error);

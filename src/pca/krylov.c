@@ -177,7 +177,7 @@ static coulis_status search(krylov *k, int64_t block, coulis_error *error) {
     }
     if (!status && k->share > 0 && k->count == 0)
         return cl_fail(error, COULIS_NUMERIC,
-                       "%lld vectors, the most that are tried, hold %.6g of the variance, not the share of %g asked "
+                       "%lld vectors, the most that are tried, explain %.6g of the variance, not the share of %g asked "
                        "for: ask for a smaller share or for a number of components",
                        (long long)k->done, k->reached, k->share);
     return status;

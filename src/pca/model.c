@@ -149,7 +149,7 @@ coulis_status cl_pca_stage(const coulis_pca *pca, const char *path, cl_new_file 
 }
 
 coulis_status coulis_pca_save(const coulis_pca *pca, const char *path, coulis_error *error) {
-    if (!pca || !path) return cl_fail(error, COULIS_INVALID_ARGUMENT, "pca_save wants a model and a path");
+    if (!pca || !path) return cl_fail(error, COULIS_INVALID_ARGUMENT, "pca_save needs a model and a path");
     cl_new_file file;
     coulis_status status = cl_pca_stage(pca, path, &file, error);
     return cl_done(status ? status : cl_new_file_commit(&file, error), error);
@@ -177,20 +177,21 @@ static coulis_status read_model(const cl_safetensors *file, const char *path, co
     double samples, total;
     if (!mean || !variance || !ratio || !components)
         return cl_fail(error, COULIS_BAD_DATA,
-                       "'%s' is no PCA file: it lacks mean, components, explained_variance or "
+                       "'%s' is not a PCA file: it lacks mean, components, explained_variance or "
                        "explained_variance_ratio, or one of them has another type",
                        path);
     int64_t count = components->shape[0], cols = components->shape[1];
     if (count < 1 || cols < 1 || mean->count != cols || variance->count != count || ratio->count != count)
-        return cl_fail(error, COULIS_BAD_DATA,
-                       "'%s' is no PCA file: its %lld x %lld components, mean of %lld, variances of %lld and shares of "
-                       "%lld do not go together",
-                       path, (long long)count, (long long)cols, (long long)mean->count, (long long)variance->count,
-                       (long long)ratio->count);
+        return cl_fail(
+            error, COULIS_BAD_DATA,
+            "'%s' is not a PCA file: its %lld x %lld components, mean of %lld, variances of %lld and shares of "
+            "%lld do not match",
+            path, (long long)count, (long long)cols, (long long)mean->count, (long long)variance->count,
+            (long long)ratio->count);
     if (!parse_number(cl_safetensors_metadata(file, "samples"), &samples) ||
         !parse_number(cl_safetensors_metadata(file, "total_variance"), &total) || !(samples >= 2 && samples < 1e15) ||
         !(total >= 0))
-        return cl_fail(error, COULIS_BAD_DATA, "'%s' is no PCA file: its metadata lacks samples or total_variance",
+        return cl_fail(error, COULIS_BAD_DATA, "'%s' is not a PCA file: its metadata lacks samples or total_variance",
                        path);
     int32_t solver = COULIS_SOLVER_AUTO;
     double bound = 0;
@@ -198,7 +199,8 @@ static coulis_status read_model(const cl_safetensors *file, const char *path, co
     if (name || limit) { /* version 0.1.0 wrote neither */
         solver = coulis_option_number("solver", name);
         if (solver <= COULIS_SOLVER_AUTO || !parse_number(limit, &bound) || !(bound >= 0 && bound <= DBL_MAX))
-            return cl_fail(error, COULIS_BAD_DATA, "'%s' is no PCA file: its solver or error_bound is none", path);
+            return cl_fail(error, COULIS_BAD_DATA, "'%s' is not a PCA file: its solver or error_bound is invalid",
+                           path);
     }
     coulis_pca *made;
     coulis_status status = cl_pca_alloc(count, cols, &made, error);
@@ -217,11 +219,11 @@ static coulis_status read_model(const cl_safetensors *file, const char *path, co
         coulis_pca_free(made);
         return status == COULIS_NO_MEMORY
                    ? cl_fail_memory(error, "a recipe", strlen(recipe))
-                   : cl_fail(error, COULIS_BAD_DATA, "'%s' is no PCA file: its recipe is not a JSON object", path);
+                   : cl_fail(error, COULIS_BAD_DATA, "'%s' is not a PCA file: its recipe is not a JSON object", path);
     }
     if (!all_finite(made)) {
         coulis_pca_free(made);
-        return cl_fail(error, COULIS_BAD_DATA, "'%s' holds a number that is infinite or none", path);
+        return cl_fail(error, COULIS_BAD_DATA, "'%s' holds a number that is infinite or NaN", path);
     }
     *pca = made;
     return COULIS_OK;
@@ -229,7 +231,7 @@ static coulis_status read_model(const cl_safetensors *file, const char *path, co
 
 coulis_status coulis_pca_load(const char *path, coulis_pca **pca, coulis_error *error) {
     if (!path || !pca)
-        return cl_fail(error, COULIS_INVALID_ARGUMENT, "pca_load wants a path and a place for the model");
+        return cl_fail(error, COULIS_INVALID_ARGUMENT, "pca_load needs a path and a place for the model");
     cl_safetensors *file;
     coulis_status status = cl_safetensors_open(path, COULIS_BAD_DATA, &file, error);
     if (status) return status;

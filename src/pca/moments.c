@@ -112,7 +112,7 @@ void coulis_moments_options_init(coulis_moments_options *options, size_t size) {
 
 coulis_status coulis_moments_create(int64_t cols, const coulis_moments_options *options, coulis_moments **moments,
                                     coulis_error *error) {
-    if (!moments) return cl_fail(error, COULIS_INVALID_ARGUMENT, "moments_create wants a place for the moments");
+    if (!moments) return cl_fail(error, COULIS_INVALID_ARGUMENT, "moments_create needs a place for the moments");
     coulis_moments_options wanted;
     coulis_moments_options_init(&wanted, sizeof wanted);
     coulis_status status = cl_sized_read(options, "coulis_moments_options", &wanted, sizeof wanted, error);
@@ -205,7 +205,7 @@ static coulis_status check_finite(const coulis_moments *m, const float *x, int64
 
 coulis_status coulis_moments_update(coulis_moments *m, const float *x, int64_t rows, coulis_error *error) {
     if (!m || rows < 0 || (rows > 0 && !x))
-        return cl_fail(error, COULIS_INVALID_ARGUMENT, "moments_update wants moments and rows");
+        return cl_fail(error, COULIS_INVALID_ARGUMENT, "moments_update needs moments and rows");
     if (rows > CL_ROWS_MAX - m->next)
         return cl_fail(error, COULIS_INVALID_ARGUMENT, "moments of more than %lld rows", CL_ROWS_MAX);
     /* The sums of one leaf find such a number themselves before they change anything. */
@@ -266,7 +266,7 @@ static coulis_status check_merge(const coulis_moments *m, const coulis_moments *
 }
 
 coulis_status coulis_moments_merge(coulis_moments *m, const coulis_moments *other, coulis_error *error) {
-    if (!m || !other) return cl_fail(error, COULIS_INVALID_ARGUMENT, "moments_merge wants two moments");
+    if (!m || !other) return cl_fail(error, COULIS_INVALID_ARGUMENT, "moments_merge needs two moments");
     coulis_status status = check_merge(m, other, error);
     if (status || coulis_moments_rows(other) == 0) return cl_done(status, error);
     /* All memory first, so that a failure leaves m as it was. */

@@ -27,7 +27,7 @@ static size_t rest_size(const header *h) { return (size_t)(h->rest_rows * h->col
 
 coulis_status coulis_moments_save(const coulis_moments *m, void **bytes, size_t *size, coulis_error *error) {
     if (!m || !bytes || !size)
-        return cl_fail(error, COULIS_INVALID_ARGUMENT, "moments_save wants moments and a place for the bytes");
+        return cl_fail(error, COULIS_INVALID_ARGUMENT, "moments_save needs moments and a place for the bytes");
     header h = {.version = VERSION,
                 .cols = m->cols,
                 .leaf = m->leaf,
@@ -56,7 +56,7 @@ coulis_status coulis_moments_save(const coulis_moments *m, void **bytes, size_t 
 void coulis_bytes_free(void *bytes) { cl_free(bytes); }
 
 static coulis_status bad(coulis_error *error, const char *what) {
-    return cl_fail(error, COULIS_BAD_DATA, "these bytes are no moments: %s", what);
+    return cl_fail(error, COULIS_BAD_DATA, "these bytes are not saved moments: %s", what);
 }
 
 static coulis_status check_header(const header *h, size_t size, coulis_error *error) {
@@ -65,7 +65,7 @@ static coulis_status check_header(const header *h, size_t size, coulis_error *er
         return cl_fail(error, COULIS_BAD_DATA, "these moments are of version %lld, and this library reads version %d",
                        (long long)h->version, VERSION);
     if (h->leaf == 0 || h->leaf != coulis_moments_leaf_rows(h->cols))
-        return bad(error, "their columns and their leaves do not go together");
+        return bad(error, "their columns and their leaves do not match");
     if (h->next < 0 || h->next > CL_ROWS_MAX || h->rest_rows < 0 || h->rest_rows >= h->leaf || h->rest_rows > h->next ||
         (h->next - h->rest_rows) % h->leaf)
         return bad(error, "they end at an impossible row");
@@ -112,13 +112,13 @@ static coulis_status load_node(coulis_moments *m, const uint8_t **at, int64_t en
     memcpy(node.sums.triangle, *at += m->cols * 8, (size_t)cl_triangle_size(m->cols) * 8);
     *at += cl_triangle_size(m->cols) * 8;
     m->nodes[m->count++] = node;
-    return is_possible(m->cols, &node.sums) ? COULIS_OK : bad(error, "a sum is none of finite numbers");
+    return is_possible(m->cols, &node.sums) ? COULIS_OK : bad(error, "a sum is not finite");
 }
 
 coulis_status coulis_moments_load(const void *bytes, size_t size, const coulis_moments_options *options,
                                   coulis_moments **moments, coulis_error *error) {
     if (!bytes || !moments)
-        return cl_fail(error, COULIS_INVALID_ARGUMENT, "moments_load wants bytes and a place for the moments");
+        return cl_fail(error, COULIS_INVALID_ARGUMENT, "moments_load needs bytes and a place for the moments");
     header h;
     if (size < sizeof h) return bad(error, "there are too few");
     memcpy(&h, bytes, sizeof h);
@@ -139,7 +139,7 @@ coulis_status coulis_moments_load(const void *bytes, size_t size, const coulis_m
     if (!status && h.rest_rows) status = cl_moments_make_rest(m, error);
     if (!status && h.rest_rows) memcpy(m->rest, at, rest_size(&h));
     for (int64_t i = 0; i < h.rest_rows * h.cols && !status; i++)
-        if (!isfinite(m->rest[i])) status = bad(error, "a row holds a number that is infinite or none");
+        if (!isfinite(m->rest[i])) status = bad(error, "a row holds a number that is infinite or NaN");
     m->next = h.next;
     m->rest_rows = h.rest_rows;
     if (status) coulis_moments_free(m);

@@ -191,7 +191,7 @@ coulis_status coulis_span_create(int64_t cols, const double *mean, double scale,
     if (!span || cols < 1 || cols > COLS_MAX || count < 0 || count > INT32_MAX || (count && (!mean || !vectors)) ||
         (count && !(scale > 0)))
         return cl_fail(error, COULIS_INVALID_ARGUMENT,
-                       "span_create wants a number of columns, their mean, scale and vectors, or none of these three, "
+                       "span_create needs a number of columns, their mean, scale and vectors, or none of these three, "
                        "and a place for the span");
     cl_pool *pool;
     coulis_status status = cl_pool_create(threads, &pool, error);
@@ -203,7 +203,7 @@ coulis_status coulis_span_create(int64_t cols, const double *mean, double scale,
 }
 
 coulis_status coulis_span_add(coulis_span *s, const float *x, int64_t rows, coulis_error *error) {
-    if (!s || !x || rows < 0) return cl_fail(error, COULIS_INVALID_ARGUMENT, "span_add wants a span and rows");
+    if (!s || !x || rows < 0) return cl_fail(error, COULIS_INVALID_ARGUMENT, "span_add needs a span and rows");
     if (rows > coulis_span_rows(s->cols) - s->rows)
         return cl_fail(error, COULIS_INVALID_ARGUMENT, "a span of %lld columns has %lld rows at most: take its sums",
                        (long long)s->cols, (long long)coulis_span_rows(s->cols));
@@ -242,7 +242,7 @@ static coulis_status end_span(coulis_span *s, coulis_error *error) {
 coulis_status coulis_span_statistics(coulis_span *s, double *sums, float *lowest, float *highest, coulis_error *error) {
     if (!s || s->count || !sums || !lowest || !highest)
         return cl_fail(error, COULIS_INVALID_ARGUMENT,
-                       "span_statistics wants a span without vectors, and three places");
+                       "span_statistics needs a span without vectors, and three places");
     coulis_status status = end_span(s, error);
     if (!status) cl_span_fold_statistics(s, true, sums, lowest, highest);
     return cl_done(status, error);
@@ -250,7 +250,7 @@ coulis_status coulis_span_statistics(coulis_span *s, double *sums, float *lowest
 
 coulis_status coulis_span_products(coulis_span *s, double *products, double *squares, coulis_error *error) {
     if (!s || !s->count || !products || !squares)
-        return cl_fail(error, COULIS_INVALID_ARGUMENT, "span_products wants a span with vectors, and two places");
+        return cl_fail(error, COULIS_INVALID_ARGUMENT, "span_products needs a span with vectors, and two places");
     coulis_status status = end_span(s, error);
     if (!status) {
         memset(products, 0, (size_t)(s->count * s->cols) * sizeof *products);

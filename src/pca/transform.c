@@ -77,7 +77,7 @@ coulis_status cl_pca_transform(const coulis_pca *pca, const float *x, int64_t ro
 coulis_status coulis_pca_transform(const coulis_pca *pca, const float *x, int64_t rows, int32_t threads, float *scores,
                                    coulis_error *error) {
     if (!pca || rows < 0 || (rows > 0 && (!x || !scores)))
-        return cl_fail(error, COULIS_INVALID_ARGUMENT, "pca_transform wants a model, a matrix and a place for scores");
+        return cl_fail(error, COULIS_INVALID_ARGUMENT, "pca_transform needs a model, a matrix and a place for scores");
     cl_pool *pool;
     coulis_status status = cl_pool_create(threads, &pool, error);
     if (status) return status;
@@ -90,7 +90,7 @@ coulis_status coulis_pca_inverse_transform(const coulis_pca *pca, const float *s
                                            coulis_error *error) {
     if (!pca || rows < 0 || (rows > 0 && (!x || !scores)))
         return cl_fail(error, COULIS_INVALID_ARGUMENT,
-                       "pca_inverse_transform wants a model, scores and a place for the matrix");
+                       "pca_inverse_transform needs a model, scores and a place for the matrix");
     double sums[RUN];
     for (int64_t r = 0; r < rows; r++) {
         for (int64_t c = 0; c < pca->cols; c += RUN) {

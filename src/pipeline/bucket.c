@@ -110,7 +110,7 @@ static coulis_status walk(visit *v, int64_t limit,
                           coulis_status (*each)(void *, const cl_remote_object *, coulis_error *),
                           coulis_error *error) {
     const char *bucket = strstr(v->bucket->address, "://") + 3, *slash = strchr(bucket, '/');
-    v->below = slash ? strlen(slash) : 0; /* the slash at its end for the one that is no part of a key */
+    v->below = slash ? strlen(slash) : 0; /* the slash at its end for the one that is not part of a key */
     char *folder = address_of(v->bucket, "");
     if (!folder) return no_memory(v->bucket, error);
     coulis_status status = cl_remote_list(v->bucket->remote, folder, limit, each, v, error);

@@ -64,7 +64,7 @@ static coulis_status fetch(const char *name, fetching *f, coulis_error *error) {
         return cl_fail_memory(error, name, length);
     }
     const char *bucket = strstr(f->address, "://"), *slash = bucket ? strchr(bucket + 3, '/') : NULL;
-    f->below = slash ? strlen(slash) : 0; /* the slash at its end for the one that is no part of a key */
+    f->below = slash ? strlen(slash) : 0; /* the slash at its end for the one that is not part of a key */
     coulis_status status = cl_make_folders(f->in->own, error);
     if (!status) status = cl_remote_list(f->in->remote, folder, 0, take, f, error);
     if (!status && f->files == 0) status = cl_fail(error, COULIS_MISSING, "%s: not found", name);

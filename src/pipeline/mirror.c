@@ -55,7 +55,7 @@ static coulis_status name_places(cl_mirror *m, const char *address, coulis_error
     const char *place = m->address ? strstr(m->address, "://") : NULL;
     if (!place)
         return m->address ? cl_fail(error, COULIS_INVALID_ARGUMENT,
-                                    "%s: is no address in S3; it should look "
+                                    "%s: is not an S3 address; it should look "
                                     "like s3://bucket/folder",
                                     address)
                           : no_memory(m, error);

@@ -58,7 +58,7 @@ static const char *difference(const cJSON *mine, const cJSON *theirs, bool grow)
     return "kind of job";
 }
 
-/* The content of run.json; NULL in *there when it has none or is no JSON. */
+/* The content of run.json; NULL in *there when it has none or is not JSON. */
 static coulis_status read_run(const cl_output *output, cJSON **there, char **text, coulis_error *error) {
     uint8_t *bytes;
     size_t size;

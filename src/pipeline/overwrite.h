@@ -8,7 +8,7 @@
  * run.json or the journal name, and those whose own footer says so. A file of another origin that stands where the new
  * result is to go is COULIS_CONFLICT, before anything is removed.
  *
- * `has_run`: there is a run.json; `there` is its content, NULL when that is no JSON. */
+ * `has_run`: there is a run.json; `there` is its content, NULL when that is not JSON. */
 coulis_status cl_overwrite(cl_output *output, bool has_run, const cJSON *there, coulis_error *error);
 
 /* Adds to the records the parts of a kind that none names but whose footer says that coulis wrote them; another file of

@@ -75,9 +75,9 @@ static coulis_status give_name(const char *from, const char *temporary, const ch
     bool linked = cl_link(from, temporary);
     if (!linked && errno == ENOENT && cl_path_exists(to)) return COULIS_OK; /* moved, before this was interrupted */
     if (!linked && (errno == ENOENT || errno == EIO || errno == EROFS || cl_of_the_machine(errno)))
-        return cl_fail(error, COULIS_IO, "%s: cannot be given its place: %s", from, strerror(errno));
+        return cl_fail(error, COULIS_IO, "%s: cannot be moved into place: %s", from, strerror(errno));
     if (rename(linked ? temporary : from, to) != 0)
-        return cl_fail(error, COULIS_IO, "%s: cannot be given its place: %s", from, strerror(errno));
+        return cl_fail(error, COULIS_IO, "%s: cannot be moved into place: %s", from, strerror(errno));
     /* rename does nothing where both are names of one file already. */
     return linked ? cl_remove(temporary, error) : COULIS_OK;
 }

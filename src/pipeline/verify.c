@@ -127,7 +127,7 @@ static coulis_status check_strangers(verifying *v, cl_kind kind) {
         char *whole = cl_format("%s/%s", name, file);
         if (!whole) status = cl_fail_memory(v->error, "a path", strlen(folder));
         else if (cl_part_name_read(whole, &named, &number) && !cl_parts_find(&v->parts, kind, number))
-            status = cl_fail(v->error, COULIS_BAD_DATA, "%s/%s: is no part of this result", folder, file);
+            status = cl_fail(v->error, COULIS_BAD_DATA, "%s/%s: is not part of this result", folder, file);
         cl_free(whole);
     }
     cl_listing_close(listing);

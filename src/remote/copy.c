@@ -24,7 +24,7 @@ coulis_status cl_remote_copy(cl_remote *remote, const char *address, cl_new_file
         if (total < 0 || total != size || state.modified != first.modified)
             status = cl_fail(error, COULIS_IO, "%s: changes while it is read", address);
         else if ((int64_t)got != (left < (int64_t)PART_BYTES ? left : (int64_t)PART_BYTES))
-            status = cl_fail(error, COULIS_IO, "%s: its server sends another part than asked for", address);
+            status = cl_fail(error, COULIS_IO, "%s: its server sent another range than the one requested", address);
         if (!status) cl_new_file_write(file, bytes, got);
         at += (int64_t)got;
     } while (!status && at < size);

@@ -13,7 +13,7 @@
 #include "remote/hosts.h"
 
 #define REDIRECTS_MAX 10
-/* Of an answer that is no image nothing is read, but for so little that the connection can be used again. */
+/* Of an answer that is not an image nothing is read, but for so little that the connection can be used again. */
 #define REST_MAX 65536
 #define WITNESS_TRIES 3
 
@@ -329,10 +329,9 @@ static coulis_status fail(const answer *a, verdict found, const char *address, i
     if (a->no_memory || a->code == CL_CURL_NO_MEMORY) return cl_fail_memory(error, name, a->fetch->size);
     if (a->too_large) return cl_fetch_too_large(a->fetch, a->claimed, error);
     if (a->no_parts)
-        return cl_fail(error, COULIS_IO,
-                       "%s: its server gives no parts of files (byte ranges), by which archives "
-                       "and tables are read; fetch the file first",
-                       name);
+        return cl_fail(
+            error, COULIS_IO,
+            "%s: its server does not support byte ranges, which archives and tables need; fetch the file first", name);
     if (a->code == CL_CURL_STOPPED) return cl_fail(error, COULIS_INTERRUPTED, "%s: stopped on request", name);
     if (a->status == 0) return fail_unreached(a, address, error);
     const coulis_status blamed = is_of_server(a, found, address) ? COULIS_IO : COULIS_UNREADABLE;
@@ -352,10 +351,10 @@ static coulis_status follow(answer *a, char **address, int *redirects, coulis_er
     const bool good = strncasecmp(a->redirect, "https:", 6) == 0 ||
                       (!was_safe && strncasecmp(a->redirect, "http:", 5) == 0);
     if (!good)
-        return cl_fail(error, COULIS_UNREADABLE, "%s: the server sends from %s to %s, which is not followed",
+        return cl_fail(error, COULIS_UNREADABLE, "%s: the server redirects from %s to %s, which is not followed",
                        a->fetch->name, was_safe ? "https" : "http", a->redirect);
     if (++*redirects > REDIRECTS_MAX)
-        return cl_fail(error, COULIS_UNREADABLE, "%s: the server sends elsewhere more than %d times", a->fetch->name,
+        return cl_fail(error, COULIS_UNREADABLE, "%s: the server redirects more than %d times", a->fetch->name,
                        REDIRECTS_MAX);
     cl_free(*address);
     *address = a->redirect;

@@ -26,7 +26,7 @@ coulis_status cl_stand_in_new(cl_stand_in *in, const char *name, bool overwrite,
     if (status || !cl_remote_is_s3(name)) return status;
     const char *slash = strrchr(name, '/');
     if (slash[1] == '\0' || slash == strstr(name, "://") + 2)
-        return cl_fail(error, COULIS_INVALID_ARGUMENT, "%s: is no name of a file", name);
+        return cl_fail(error, COULIS_INVALID_ARGUMENT, "%s: is not a file name", name);
     status = cl_stand_in_begin(in, name, error);
     if (!status && !overwrite) {
         cl_file_state state;

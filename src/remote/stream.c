@@ -30,7 +30,7 @@ static coulis_status fetch_block(reader *r, int64_t first, coulis_error *error) 
         return cl_fail(error, COULIS_IO, "%s: changes while it is read", r->name);
     const int64_t left = total - first;
     if ((int64_t)r->there != (left < (int64_t)BLOCK ? left : (int64_t)BLOCK))
-        return cl_fail(error, COULIS_IO, "%s: its server sends another part than asked for", r->name);
+        return cl_fail(error, COULIS_IO, "%s: its server sent another range than the one requested", r->name);
     r->first = first;
     r->size = total;
     r->state = state;

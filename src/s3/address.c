@@ -11,7 +11,7 @@ coulis_status cl_s3_address_read(const char *text, cl_s3_address *address, couli
     for (size_t i = 0; i < length; i++) good = good && (isalnum((unsigned char)bucket[i]) || strchr("-._", bucket[i]));
     if (!good)
         return cl_fail(error, COULIS_INVALID_ARGUMENT,
-                       "%s: is no address in S3; it should look like s3://bucket/folder", text);
+                       "%s: is not an S3 address; it should look like s3://bucket/folder", text);
     address->bucket = cl_format("%.*s", (int)length, bucket);
     address->key = bucket + length + (bucket[length] == '/');
     return address->bucket ? COULIS_OK : cl_fail_memory(error, text, length);

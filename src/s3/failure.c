@@ -49,7 +49,7 @@ bool cl_s3_may_go_better(const cl_s3_answer *a) {
     }
 }
 
-/* What is no fault of an object, and what to do about it. %b is the bucket, %r the region in use. */
+/* What is not a fault of an object, and what to do about it. %b is the bucket, %r the region in use. */
 static const struct {
     const char *code, *sentence;
 } known[] = {
@@ -97,8 +97,8 @@ coulis_status cl_s3_fail(const cl_s3_answer *a, const char *name, const char *bu
     if (a->status == 404) return cl_fail(error, COULIS_MISSING, "%s: S3 has no such object", name);
     if (a->status == 403)
         return cl_fail(error, COULIS_UNREADABLE,
-                       "%s: S3 answers 403 %s%s%s: these keys may not do this here; the "
-                       "owner can allow it in the policy of the bucket",
+                       "%s: S3 answers 403 %s%s%s: these credentials do not allow this; the "
+                       "owner can grant it in the policy of the bucket",
                        name, code, colon, a->message);
     if (a->status / 100 == 2)
         return cl_fail(error, COULIS_IO, "%s: its bytes do not arrive: %s", name, aws_error_str(a->error_code));
@@ -107,10 +107,10 @@ coulis_status cl_s3_fail(const cl_s3_answer *a, const char *name, const char *bu
                        "%s: S3 answers %d %s%s%s", name, a->status, code, colon, a->message);
     if (is_of_keys(a->error_code))
         return cl_fail(error, COULIS_IO,
-                       "%s: there are no keys: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or "
+                       "%s: no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or "
                        "AWS_PROFILE, or give the machine a role; a bucket that is open to all is read with "
                        "--no-sign-request (%s)",
                        name, aws_error_str(a->error_code));
-    return cl_fail(error, COULIS_IO, "%s: nobody answers: check the network and AWS_ENDPOINT_URL (%s)", name,
+    return cl_fail(error, COULIS_IO, "%s: no answer: check the network and AWS_ENDPOINT_URL (%s)", name,
                    aws_error_str(a->error_code));
 }

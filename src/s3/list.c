@@ -96,7 +96,7 @@ static coulis_status take_page(page *p, const char *body, size_t size, char **ne
     size_t length;
     *next = NULL;
     if (!cl_s3_between(body, size, "IsTruncated", &text, &length))
-        return cl_fail(error, COULIS_IO, "%s: the server answers with something that is no listing", p->name);
+        return cl_fail(error, COULIS_IO, "%s: the server answers with something that is not a listing", p->name);
     const bool more = length == 4 && memcmp(text, "true", 4) == 0;
     p->encoded = cl_s3_between(body, size, "EncodingType", &text, &length) && length == 3;
     if (more && cl_s3_between(body, size, "NextContinuationToken", &text, &length)) {

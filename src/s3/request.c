@@ -126,7 +126,7 @@ static coulis_status send_once(cl_s3_state *s, const cl_s3_request *r, const cha
     struct aws_byte_cursor text = cl_cursor(server);
     if (r->fetch) cl_fetch_clear(r->fetch);
     if (aws_uri_init_parse(&endpoint, s->allocator, &text) != AWS_OP_SUCCESS)
-        return cl_fail(error, COULIS_INVALID_ARGUMENT, "%s: '%s' is no address of a server", r->name, server);
+        return cl_fail(error, COULIS_INVALID_ARGUMENT, "%s: '%s' is not the address of a server", r->name, server);
     struct aws_signing_config_aws signing;
     aws_s3_init_default_signing_config(&signing, cl_cursor(region), s->credentials);
     struct aws_http_message *message = message_of(s, r, path);

@@ -20,7 +20,7 @@ typedef struct cl_s3_address {
     const char *key; /* within the text given */
 } cl_s3_address;
 
-/* COULIS_INVALID_ARGUMENT for what is no address; bucket released with cl_free. */
+/* COULIS_INVALID_ARGUMENT for what is not an address; bucket released with cl_free. */
 coulis_status cl_s3_address_read(const char *text, cl_s3_address *address, coulis_error *error);
 
 /* Sends it, again where that may help, and to the region where the bucket turns out to be. Without `object` the request

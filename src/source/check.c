@@ -115,7 +115,7 @@ coulis_status coulis_check(const char *address, const coulis_source_options *opt
     if (!address || !step) return cl_fail(error, COULIS_INVALID_ARGUMENT, "no address or no callback given");
     if (!cl_remote_is_s3(address))
         return cl_fail(error, COULIS_INVALID_ARGUMENT,
-                       "%s: is no address in S3; it should look like s3://bucket/folder", address);
+                       "%s: is not an S3 address; it should look like s3://bucket/folder", address);
     coulis_status status = cl_sized_read(options, "coulis_source_options", &own, sizeof own, error);
     if (status) return status;
     const cl_remote_options how = cl_remote_how(own.no_sign_request, own.requester_pays);

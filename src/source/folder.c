@@ -131,7 +131,7 @@ static coulis_status take(walk *w, char *path, cl_about *info, int cannot) {
         } else {
             w->inputs->left_out[CL_EXCLUDED]++;
         }
-    } /* devices, pipes and sockets are no images */
+    } /* devices, pipes and sockets are not images */
     cl_free(path);
     return status;
 }

@@ -3,7 +3,7 @@
 #include "base/sized.h"
 #include "source/columns.h"
 
-/* An answer that is an error but says nothing, or is no status at all, would otherwise pass for success further on. */
+/* An answer that is an error but says nothing, or is not a status at all, would pass for success further on. */
 static coulis_status settle(coulis_status status, const char *what, coulis_error *error) {
     if (!status) return status;
     if (coulis_status_number(coulis_status_name((int32_t)status)) != (int32_t)status)

@@ -177,7 +177,7 @@ static coulis_status next_of_many(cl_inputs *inputs, coulis_item *item, coulis_e
     }
     if (inputs->rule.none) item->label = "";
     if (item->label) return COULIS_OK;
-    /* Folders are counted within the archive: its own name is no folder, and dots in it are none of this machine. */
+    /* Folders are counted within the archive: its own name is not a folder, and dots in it are none of this machine. */
     item->label = make_label(inputs, item->name + root, 0, false);
     return item->label ? COULIS_OK : cl_fail_memory(error, "a label", strlen(item->name));
 }

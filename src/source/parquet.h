@@ -45,7 +45,7 @@ coulis_status cl_parquet_rows_next(cl_rows_of_file *rows, bool *there, coulis_er
 const uint8_t *cl_parquet_bytes(const cl_rows_of_file *rows, const cl_leaf *leaf, size_t *size);
 
 /* The value of a leaf in the current row as text, into `text` (released with cl_free); NULL for null, and for bytes
- * that are no text. */
+ * that are not text. */
 coulis_status cl_parquet_text(const cl_rows_of_file *rows, const cl_leaf *leaf, char **text, coulis_error *error);
 
 /* A whole number in the current row; false when it is null or of another type. */

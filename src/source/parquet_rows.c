@@ -13,7 +13,7 @@ static coulis_status fail(const cl_rows_of_file *rows, const carquet_error_t *pr
     if (problem->code == CARQUET_ERROR_OUT_OF_MEMORY) return cl_fail_memory(error, rows->name, 0);
     if (problem->code == CARQUET_ERROR_FILE_READ && ferror(rows->stream))
         return cl_fail(error, COULIS_IO, "%s: cannot be read: %s", rows->name, strerror(errno ? errno : EIO));
-    return cl_fail(error, COULIS_BAD_DATA, "%s: is damaged or no Parquet file: %s", rows->name,
+    return cl_fail(error, COULIS_BAD_DATA, "%s: is damaged or not a Parquet file: %s", rows->name,
                    problem->message[0] ? problem->message : carquet_status_string(problem->code));
 }
 

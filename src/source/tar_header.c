@@ -85,11 +85,11 @@ static coulis_status read_pax(const char *archive, const char *body, size_t size
         char *key;
         unsigned long long length = strtoull(at, &key, 10);
         if (*key != ' ' || length > (size_t)(end - at) || length < (size_t)(key - at) + 4 || at[length - 1] != '\n')
-            return damaged(archive, "a pax header has no sense", error);
+            return damaged(archive, "a pax header is malformed", error);
         const char *stop = at + length - 1, *value = NULL;
         key++;
         value = memchr(key, '=', (size_t)(stop - key));
-        if (!value) return damaged(archive, "a pax header has no sense", error);
+        if (!value) return damaged(archive, "a pax header is malformed", error);
         size_t name = (size_t)(value++ - key), rest = (size_t)(stop - value);
         if (name == 4 && memcmp(key, "path", 4) == 0) status = keep(&e->name, value, rest, error);
         else if (name == 8 && memcmp(key, "linkpath", 8) == 0) status = keep(&e->link, value, rest, error);
@@ -118,9 +118,9 @@ static coulis_status finish(const char *archive, const uint8_t *block, extension
                             coulis_error *error) {
     uint64_t size, seconds;
     const char *name = (const char *)block + NAME, *prefix = (const char *)block + PREFIX;
-    if (!read_number(block + SIZE, 12, &size)) return damaged(archive, "a size is no number", error);
+    if (!read_number(block + SIZE, 12, &size)) return damaged(archive, "a size is not a number", error);
     if (e->has_size) size = e->size;
-    if (size > INT64_MAX) return damaged(archive, "a size is no number", error);
+    if (size > INT64_MAX) return damaged(archive, "a size is not a number", error);
     const char type = (char)block[TYPE];
     const int link = type == '1' || type == '2';
     if (!e->name && memcmp(block + MAGIC, "ustar", 6) == 0 && *prefix) /* with the NUL: GNU has a blank there */
@@ -168,7 +168,7 @@ coulis_status cl_tar_next(cl_flow *flow, const char *archive, cl_tar_member *mem
         uint64_t size;
         char *body = NULL;
         if (extensions == EXTENSIONS_MAX) status = damaged(archive, "a member has too many extended headers", error);
-        else if (!read_number(block + SIZE, 12, &size)) status = damaged(archive, "a size is no number", error);
+        else if (!read_number(block + SIZE, 12, &size)) status = damaged(archive, "a size is not a number", error);
         else status = read_body(flow, archive, size, &body, error);
         if (!status && type == 'x') status = read_pax(archive, body, (size_t)size, &e, error);
         else if (!status && type == 'L') status = keep(&e.name, body, strlen(body), error);

@@ -61,7 +61,7 @@ static coulis_status find_directory(const zip *z, uint64_t *offset, uint64_t *si
     while (!status && at > 0 &&
            (u32(bytes + at - 1) != END_SIGNATURE || u16(bytes + at - 1 + 20) != tail - (at - 1) - END_SIZE))
         at--;
-    if (!status && at == 0) status = damaged(z, "its end is missing, or it is no zip", error);
+    if (!status && at == 0) status = damaged(z, "its end is missing, or it is not a zip", error);
     if (!status) {
         const uint8_t *end = bytes + at - 1;
         *size = u32(end + 12);
@@ -122,9 +122,9 @@ static coulis_status next(cl_many *many, coulis_item *item, coulis_error *error)
         const uint8_t *entry = z->directory + z->at;
         const size_t left = z->directory_size - z->at;
         if (left == 0) return COULIS_OK;
-        if (left < ENTRY_SIZE || u32(entry) != ENTRY_SIGNATURE) return damaged(z, "its directory has no sense", error);
+        if (left < ENTRY_SIZE || u32(entry) != ENTRY_SIGNATURE) return damaged(z, "its directory is malformed", error);
         const size_t name = u16(entry + 28), extra = u16(entry + 30), comment = u16(entry + 32);
-        if (left - ENTRY_SIZE < name + extra + comment) return damaged(z, "its directory has no sense", error);
+        if (left - ENTRY_SIZE < name + extra + comment) return damaged(z, "its directory is malformed", error);
         z->at += ENTRY_SIZE + name + extra + comment;
         z->flags = u16(entry + 8);
         z->method = u16(entry + 10);

@@ -33,7 +33,7 @@ static int32_t find_optional(const carquet_schema_t *schema, int column) {
 
 coulis_status cl_find_columns(const carquet_schema_t *schema, const char *path, const char *vector,
                               int32_t leaves[CL_COLUMNS], coulis_error *error) {
-    if (!schema) return cl_fail(error, COULIS_BAD_DATA, "'%s' is no table of coulis: it has no columns", path);
+    if (!schema) return cl_fail(error, COULIS_BAD_DATA, "'%s' is not a coulis table: it has no columns", path);
     for (int column = 0; column < CL_COLUMNS; column++) {
         if (column > CL_COLUMN_VECTOR) {
             leaves[column] = find_optional(schema, column);
@@ -42,9 +42,9 @@ coulis_status cl_find_columns(const carquet_schema_t *schema, const char *path, 
         const char *name = column == CL_COLUMN_VECTOR ? vector : cl_column_names[column];
         int32_t leaf = leaves[column] = find_leaf(schema, name);
         if (leaf < 0) {
-            return cl_fail(error, COULIS_BAD_DATA, "'%s' is no table of coulis: it has no column '%s'", path, name);
+            return cl_fail(error, COULIS_BAD_DATA, "'%s' is not a coulis table: it has no column '%s'", path, name);
         } else if (!has_type(schema, leaf, column)) {
-            return cl_fail(error, COULIS_BAD_DATA, "'%s' is no table of coulis: the column '%s' has another type", path,
+            return cl_fail(error, COULIS_BAD_DATA, "'%s' is not a coulis table: the column '%s' has another type", path,
                            name);
         }
     }

@@ -10,14 +10,14 @@ coulis_status cl_part_fail(const cl_part_reader *reader, const carquet_error_t *
         return cl_fail(error, COULIS_NO_MEMORY, "not enough memory to read '%s'", reader->path);
     if (problem->code == CARQUET_ERROR_FILE_READ && reader->stream && ferror(reader->stream))
         return cl_fail(error, COULIS_IO, "cannot read '%s': %s", reader->path, problem->message);
-    return cl_fail(error, COULIS_BAD_DATA, "'%s' is damaged or no Parquet file: %s", reader->path,
+    return cl_fail(error, COULIS_BAD_DATA, "'%s' is damaged or not a Parquet file: %s", reader->path,
                    problem->message[0] ? problem->message : carquet_status_string(problem->code));
 }
 
 coulis_status cl_part_bad(const cl_part_reader *reader, const char *what, coulis_error *error) {
     if (cl_parquet_memory_failed()) /* what carquet gave is not what the file holds */
         return cl_fail(error, COULIS_NO_MEMORY, "not enough memory to read '%s'", reader->path);
-    return cl_fail(error, COULIS_BAD_DATA, "'%s' is no table of coulis: %s", reader->path, what);
+    return cl_fail(error, COULIS_BAD_DATA, "'%s' is not a coulis table: %s", reader->path, what);
 }
 
 static void close_file(cl_part_reader *reader) {

@@ -17,7 +17,7 @@ static uint32_t next_random(void) {
     return random_state >> 8;
 }
 
-/* Levels below the best one of an x86 processor are all there; NEON is no level of it. */
+/* Levels below the best one of an x86 processor are all there; NEON is not a level of it. */
 static int level_exists(cl_cpu_level level) {
 #if defined(__x86_64__)
     if (level == CL_CPU_NEON) return 0;

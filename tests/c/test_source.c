@@ -10,7 +10,7 @@ typedef enum fault {
     NONE,
     READ_UNREADABLE, /* a status of an image, with a sentence */
     READ_SILENT,     /* the same without one */
-    READ_UNKNOWN,    /* a number that is no status */
+    READ_UNKNOWN,    /* a number that is not a status */
     READ_IO,         /* a fault of the machine */
     READ_NOTHING,    /* no bytes */
     READ_NOWHERE,    /* some bytes at no address */

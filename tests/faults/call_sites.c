@@ -14,7 +14,7 @@ typedef struct {
     long first, calls;
 } site_record;
 
-/* Where this library begins and where its code ends, by the linker: its own calls are no part of a site. */
+/* Where this library begins and where its code ends, by the linker: its own calls are not part of a site. */
 extern const char __ehdr_start __attribute__((visibility("hidden")));
 extern const char etext __attribute__((visibility("hidden")));
 

@@ -11,7 +11,7 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
 
-import tutorial_notebook  # noqa: E402 it is no package
+import tutorial_notebook  # noqa: E402 it is not a package
 
 
 @pytest.fixture(scope="module")

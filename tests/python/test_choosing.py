@@ -130,7 +130,7 @@ def test_archives_are_chosen_from_as_folders_are(coulis, make, tmp_path, options
             archive.write(path, path.relative_to(tmp_path / "p"))
     found = {}
     for name in ("p", "p.tar", "p.zip"):
-        code = 3 if "--all-files" in options else 0  # .hidden.jpg is no image
+        code = 3 if "--all-files" in options else 0  # .hidden.jpg is not an image
         coulis("featurize", name, "-o", "out", "--overwrite", *options, code=code)
         counts = json.loads((tmp_path / "out/run.json").read_text())["counts"]
         rows = read(tmp_path / "out").select(["path", "label", "status"]).to_pylist()

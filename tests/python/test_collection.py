@@ -165,7 +165,7 @@ def test_dedup_has_the_components_of_all_pairs(result, rows, threshold, tmp_path
 def test_dedup_kinds_and_labels(result):
     summary = coulis.dedup(result, threshold=1.0)
     kinds = [row["kind"] for row in summary["rows"]]
-    # Six copies and the two files that are no image; six with the same pixels; large ones differ.
+    # Six copies and the two files that are not images; six with the same pixels; large ones differ.
     assert kinds.count("file") == 7 and kinds.count("pixels") == 6
     assert summary["groups_across_labels"] == 10  # 6 copies, the bad files, and 3 of the same pixels
     assert summary["across_labels"] == [{"labels": ["kind-0", "kind-1"], "groups": 10}]
@@ -182,7 +182,7 @@ def test_dedup_against_another(result, rows, tmp_path, lite0_path):
     draw_image(999, (90, 70)).save(folder / "new-again.png")
     coulis.featurize(folder, tmp_path / "out")
     found = coulis.dedup(tmp_path / "out", against=result, threshold=0.999)
-    # What stands twice in one collection alone is no match.
+    # What stands twice in one collection alone is not a match.
     assert sorted(row["path"].rsplit("/", 1)[1] for row in found["rows"]) == ["003.png", "same-again.png", "same.png"]
     assert {row["collection"] for row in found["rows"]} == {str(result), str(tmp_path / "out")}
     coulis.featurize(folder, tmp_path / "flat", resize="crop")

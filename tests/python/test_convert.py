@@ -125,7 +125,7 @@ HOSTILE = {
         dictionary([("a", tensor("1", 6, 0, (6,), (1,))), ("b", tensor("1", 6, 0, (6,), (1,), "torch\nIntStorage"))]),
         [("1", 6, SIX)],
     ),
-    "key is no text": pth(dictionary([("a", tensor("1", 6, 0, (6,), (1,)))]), [("1", 6, SIX)]).replace(
+    "key is not text": pth(dictionary([("a", tensor("1", 6, 0, (6,), (1,)))]), [("1", 6, SIX)]).replace(
         b"](" + text("1"), b"](" + number(1)
     ),
     "bytes left over": GOOD + b"\0",

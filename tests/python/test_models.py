@@ -114,7 +114,7 @@ def test_a_network_that_comes_with_the_library_is_not_hidden_unawares(own, weigh
 @pytest.mark.parametrize("name", ["a/b", "../a", "", ".a", "a b", "a\nb", "x" * 101])
 def test_names_that_are_none(own, name):
     _, said = own.run("add", "nothing", "--name", name, "--from", "torch", code=1)
-    assert "is no name" in said and own.left() == [] and not own.models.exists()
+    assert "is not a name" in said and own.left() == [] and not own.models.exists()
 
 
 def test_failures_leave_nothing(own, weights):

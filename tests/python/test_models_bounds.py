@@ -46,7 +46,7 @@ def added(capfd, tmp_path, monkeypatch):
     return add_file
 
 
-# ---- what is no file --------------------------------------------------------------------------
+# ---- what is not a file --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", ["torch", "keras", "onnx"])

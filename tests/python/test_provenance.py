@@ -283,7 +283,7 @@ def test_vectors_of_another_recipe_are_refused(images, tmp_path, lite0_path):
     assert loaded.transform(other, allow_other_recipe=True).tobytes() == loaded.transform(other.values).tobytes()
     assert loaded.transform(result).shape == (10, 2)
     assert coulis.PCA(2).fit(result.values).recipe_ is None
-    # Vectors of a cluster do not say which instruction set they come from, which is no difference; another is.
+    # Vectors of a cluster do not say which instruction set they come from, which is not a difference; another is.
     fitted._set_recipe({key: value for key, value in recipe.items() if key != "instruction_set"})
     assert fitted.transform(result).shape == (10, 2)
     fitted._set_recipe({**recipe, "instruction_set": "another"})

@@ -226,16 +226,11 @@ def test_every_step_of_a_check(coulis, root):
     [
         (PLACE, {"AWS_ACCESS_KEY_ID": "wrong"}, 2, "the access key is not known"),
         (PLACE, {"AWS_SECRET_ACCESS_KEY": "wrong"}, 2, "the secret key does not belong to the access key"),
-        (
-            PLACE,
-            {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None},
-            0,
-            "there are no keys: set AWS_ACCESS_KEY_ID",
-        ),
-        (PLACE, {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, 2, "nobody answers"),
+        (PLACE, {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}, 0, "no credentials: set AWS_ACCESS_KEY_ID"),
+        (PLACE, {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, 2, "no answer"),
         ("s3://coulis-nowhere/pictures", {}, 2, "there is no bucket 'coulis-nowhere'"),
         ("s3://Not_A_Bucket/", {}, 2, "'Not_A_Bucket' cannot be the name of a bucket"),
-        ("pictures", {}, 0, "is no address in S3; it should look like s3://bucket/folder"),
+        ("pictures", {}, 0, "is not an S3 address; it should look like s3://bucket/folder"),
     ],
 )
 def test_what_is_wrong_is_a_sentence(coulis, place, changes, done, words):
@@ -251,7 +246,7 @@ def test_what_is_wrong_is_a_sentence(coulis, place, changes, done, words):
     [
         ("RequestTimeTooSkewed", 403, "the clock of this machine is wrong"),
         ("ExpiredToken", 400, "the session has expired"),
-        ("AccessDenied", 403, "can allow it in the policy"),
+        ("AccessDenied", 403, "can grant it in the policy"),
     ],
 )
 def test_what_other_servers_answer(coulis, code, status, words):

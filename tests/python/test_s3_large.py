@@ -192,7 +192,7 @@ def test_featurizers_pay_or_do_not_sign(root, monkeypatch):
 
 
 def test_what_is_no_error_of_s3(server, monkeypatch):
-    """A handler that answers in a way S3 never does is no crash."""
+    """A handler that answers in a way S3 never does is not a crash."""
 
     def handle(handler):
         return send(handler, b"<html>", 200)

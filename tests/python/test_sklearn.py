@@ -22,7 +22,7 @@ from sklearn.utils import estimator_checks, get_tags
 from sklearn.utils.validation import check_is_fitted
 
 # Checks of the interface that all estimators have, and why one is left out. The others of check_estimator hand over
-# matrices of numbers, which are no images; scikit-learn leaves them out itself by the tag two_d_array.
+# matrices of numbers, which are not images; scikit-learn leaves them out itself by the tag two_d_array.
 LEFT_OUT = {
     "check_do_not_raise_errors_in_init_or_set_params": "a misspelt or missing network is named at once",
     "check_fit_score_takes_y": "fit_transform is given numbers; test_pipelines_and_searches gives it images and y",

@@ -83,5 +83,5 @@ def test_what_makes_no_sense_is_a_sentence():
         span.statistics()
     with pytest.raises(Error, match="components asked for"):
         fit_spans(Elsewhere(x, 10, 1), 100, COLUMNS, 41)
-    with pytest.raises(Error, match="wants a number of columns"):
+    with pytest.raises(Error, match="needs a number of columns"):
         Span(0)

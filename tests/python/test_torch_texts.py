@@ -206,7 +206,7 @@ def test_siglip(name, tmp_path):
 def test_damage_is_refused_with_a_sentence(tmp_path):
     clip_vocabulary(tmp_path)
     transformers.CLIPTokenizerFast(tmp_path / "vocab.json", tmp_path / "merges.txt").save_pretrained(tmp_path)
-    with pytest.raises(ValueError, match="vocab.json is no tokenizer.json"):
+    with pytest.raises(ValueError, match="vocab.json is not a tokenizer.json"):
         texts.tokenizer(tmp_path / "vocab.json")
     net = clip_model(600, vision=SMALL).text_model
     state = {"text_model." + name: values.numpy() for name, values in net.state_dict().items()}

@@ -165,7 +165,7 @@ def test_a_server_that_is_down_ends_it(images, served, tmp_path, command):
 
 
 def pack(images, folder, kind):
-    """All images in their order in one file; what is wanted of it lies between members that are no images."""
+    """All images in their order in one file; what is wanted of it lies between members that are not images."""
     folder.mkdir(exist_ok=True)
     files = sorted((path for path in (images / "all").rglob("*") if path.is_file()), key=lambda path: os.fsencode(path))
     target = folder / f"all.{kind}"
@@ -299,9 +299,9 @@ class TestS3:
     def test_keys(self, call, tmp_path):
         none = {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}
         done = call("view", "out", "-o", "r.html", code=1, **none)
-        assert "there are no keys" in done.stderr and not (tmp_path / "r.html").exists()
+        assert "no credentials" in done.stderr and not (tmp_path / "r.html").exists()
         done = call("search", "out", "0", "-o", "r.html", code=1, **none)
-        assert "there are no keys" in done.stderr and not (tmp_path / "r.html").exists()
+        assert "no credentials" in done.stderr and not (tmp_path / "r.html").exists()
         # Without them, by request: every image is refused, and said to be.
         done = call("view", "out", "-o", "r.html", "--no-sign-request", **none)
         assert f"{COUNT + 1} of {COUNT + 1} images could not be read again" in done.stderr and "403" in done.stderr

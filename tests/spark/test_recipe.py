@@ -70,7 +70,7 @@ def test_arrays_of_elsewhere_pass(spark, vectors, model):
 
 
 def test_the_command_knows_components_of_a_cluster(model, tmp_path):
-    """Its own vectors say which instruction set they come from; these do not, and that is no difference."""
+    """Its own vectors say which instruction set they come from; these do not, and that is not a difference."""
     pca = coulis.PCA.load(saved(model.pca, tmp_path))
     pca._check_recipe(coulis.Featurizer().recipe)
     with pytest.raises(coulis.Error, match="decode"):

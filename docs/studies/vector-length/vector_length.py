@@ -120,7 +120,7 @@ class Vectors:
     def accuracy(self, keys, train, test, labels):
         """(nearest neighbour, linear probe, its penalty, linear probe at the penalty best for the test images).
 
-        The penalty is chosen on ranges held out of the training part. The last number is no fair accuracy, but
+        The penalty is chosen on ranges held out of the training part. The last number is not a fair accuracy, but
         shows how much of a difference is the choice of the penalty.
         """
         tried = self.ridge(*range_split(keys, train), labels, PENALTIES)

@@ -16,7 +16,7 @@ from . import weight_files
 BLOCK = 1 << 18
 SHA256 = re.compile("[0-9a-f]{64}")
 TIMEOUT = 30  # seconds without a byte
-SLOW_SECONDS, SLOW_BYTES = 60, 60_000  # less than this many bytes in so many seconds is no transfer
+SLOW_SECONDS, SLOW_BYTES = 60, 60_000  # less than this many bytes in so many seconds is not a transfer
 TRIES = 4  # connections that break off, before it is given up for now
 
 
@@ -53,8 +53,8 @@ def download(url, part, source, quiet=False):
     part : pathlib.Path
         Stays where a transfer broke off, for the next try; is removed when its hash is wrong.
     source : dict
-        The recipe's [source], with the hash; where that is no whole SHA-256, the file must have the one that the server
-        states, too, if it does.
+        The recipe's [source], with the hash; where that is not a whole SHA-256, the file must also have the one that
+        the server states, if it does.
 
     Raises
     ------

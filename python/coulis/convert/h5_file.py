@@ -49,7 +49,7 @@ def read(data, name="the file"):
     except ValueError as error:
         raise ValueError(f"{name} cannot be read as Keras' weights: {error}") from None
     except (OSError, RuntimeError, KeyError, TypeError, UnicodeError, OverflowError) as error:
-        raise ValueError(f"{name} is no HDF5 file, or damaged: {str(error)[:200]}") from None
+        raise ValueError(f"{name} is not an HDF5 file, or damaged: {str(error)[:200]}") from None
 
 
 CONFIG_MAX = 16 << 20  # bytes of the description; ResNet152's has 400,000

@@ -41,7 +41,7 @@ def matmul(c):
         return product(c, first, second)
     if isinstance(first, numpy.ndarray):
         if not isinstance(second, (Value, Loose)):
-            raise Refused("its second input is no map")
+            raise Refused("its second input is not a map")
         return _asked(first, Loose.of(second, c.builder.batch))
     if not isinstance(first, (Value, Loose)) or not isinstance(second, (Value, Loose)):
         raise Refused("it multiplies something other than two maps")
@@ -236,7 +236,7 @@ def product(c, value, weight, bias=None):
     while weight.ndim > 2 and weight.shape[0] == 1:
         weight = weight[0]
     if weight.ndim != 2 or not isinstance(value, (Value, Loose)):
-        raise Refused(f"it multiplies with a constant of shape {list(weight.shape)}, which is no matrix")
+        raise Refused(f"it multiplies with a constant of shape {list(weight.shape)}, which is not a matrix")
     loose = Loose.of(value, c.builder.batch)
     channels = loose.map.size[CHANNEL]
     whole = (Part(1, channels),) if channels > 1 else ()

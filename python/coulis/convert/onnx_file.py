@@ -46,7 +46,7 @@ class _NoText(ValueError):
 
 def _text(name):
     if not isinstance(name, str):
-        raise _NoText("a name in it is no text")
+        raise _NoText("a name in it is not text")
     return name
 
 
@@ -102,7 +102,7 @@ class Model:
         try:
             self._read(*_parse(self.path))
         except _NoText:
-            raise ValueError(f"{path} is not an ONNX file: a name in it is no text") from None
+            raise ValueError(f"{path} is not an ONNX file: a name in it is not text") from None
 
     def _read(self, message, sha256):
         """Takes the message apart."""

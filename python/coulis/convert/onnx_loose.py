@@ -51,7 +51,7 @@ class Loose:
 
     def __init__(self, map, batch, axes, first=0, scores=None):
         self.map, self.batch, self.first, self.scores = map, batch, first, scores
-        # A single image is no dimension: where it stands among the others makes no difference.
+        # A single image is not a dimension: where it stands among the others makes no difference.
         self.axes = tuple(_merged(way for way in axis if way != BATCH or batch > 1) for axis in axes)
 
     @classmethod

@@ -94,7 +94,7 @@ def channels_of(c, value, axis, chosen):
         else:
             runs.append([number, 1])
     if not 0 < len(runs) <= JOINED_MAX:
-        raise Refused(f"it takes no channels, or more than {JOINED_MAX} that are no neighbours")
+        raise Refused(f"it takes no channels, or more than {JOINED_MAX} that are not neighbours")
     size, source = (*value.map.size[:2], len(chosen)), c.builder.written(value.map)
     parts = []
     for first, length in runs:

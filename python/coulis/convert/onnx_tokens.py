@@ -99,7 +99,7 @@ def taken(c, value, axis, numbers, keep):
         raise Refused("it takes a part of something other than the channels or the tokens")
     first, count = numbers[0], len(numbers)
     if list(numbers) != list(range(first, first + count)):
-        raise Refused("it takes tokens that are no neighbours")
+        raise Refused("it takes tokens that are not neighbours")
     map = c.emit("take", [loose.map], (count, 1, loose.map.size[CHANNEL]), first=first, count=count)
     axes = [*loose.axes[:axis], *([(HEIGHT,) if count > 1 else ()] if keep else []), *loose.axes[axis + 1 :]]
     return Loose(map, loose.batch, axes, loose.first).settled()

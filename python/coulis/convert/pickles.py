@@ -282,7 +282,7 @@ class _Machine:
         kind, storage_type, key, _device, count, *view = identity
         module, _, name = storage_type.name.rpartition(".") if isinstance(storage_type, Opaque) else ("", "", "")
         if kind != "storage" or module not in ("torch", "torch.cuda") or name not in STORAGES:
-            raise ValueError("it refers to something that is no storage")
+            raise ValueError("it refers to something other than a storage of numbers")
         if type(key) is not str or type(count) is not int or not 0 <= count < 2**40 or view not in ([], [None]):
             raise ValueError("it refers to a storage that cannot be read")
         found = Storage(key, STORAGES[name], count)

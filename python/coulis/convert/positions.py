@@ -49,7 +49,7 @@ def resized(values, height, width, how):
     """Embeddings (count, channels) of a square grid as those of height x width patches."""
     side = int(round(values.shape[0] ** 0.5))
     if side * side != values.shape[0]:
-        raise ValueError(f"its {values.shape[0]} places are no square")
+        raise ValueError(f"its {values.shape[0]} positions do not form a square")
     if (height, width) == (side, side):
         return values
     grid = values.reshape(side, side, -1).astype(numpy.float64)

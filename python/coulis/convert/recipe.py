@@ -39,7 +39,7 @@ def read(name):
     Raises
     ------
     ValueError
-        When there is none, or it is no recipe; the sentence names the file and the place in it.
+        When there is none, or it is not a recipe; the sentence names the file and the place in it.
     """
     if name not in names():
         raise ValueError(f"there is no recipe for {name!r} in {folder()}: there are {', '.join(names())}")

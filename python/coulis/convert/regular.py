@@ -10,7 +10,7 @@ def read(path, limit):
     Raises
     ------
     ValueError
-        When it is no ordinary file, or has more than `limit` bytes; names it.
+        When it is not an ordinary file, or has more than `limit` bytes; names it.
     OSError
     """
     # Opening a FIFO waits for who writes to it, unless one says not to.

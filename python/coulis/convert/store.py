@@ -22,10 +22,10 @@ def folder():
 
 
 def check_name(name):
-    """Raise ValueError for what is no name of a network."""
+    """Raise ValueError for what cannot name a network."""
     if not NAME.fullmatch(name):
         raise ValueError(
-            f"{name!r:.120} is no name for a network: letters, digits, '.', '-' and '_', at most 100 of "
+            f"{name!r:.120} is not a name for a network: letters, digits, '.', '-' and '_', at most 100 of "
             "them, beginning with a letter or digit"
         )
 

@@ -75,7 +75,7 @@ def tower(chosen, state):
     vocabulary, channels = _shape(state, prefix + parts["table"], 2)
     tokens = _shape(state, prefix + parts["position"], 2)[0]
     if channels % HEAD:
-        raise ValueError(f"its tower of texts has {channels} channels, which are no heads of {HEAD}")
+        raise ValueError(f"its tower of texts has {channels} channels, not a multiple of {HEAD}, the size of a head")
     first = parts["n1"] + ".weight"
     depth = next(i for i in range(LAYERS_MAX + 1) if prefix + first.format(i) not in state or i == LAYERS_MAX)
     form = net.activation if clip else "tanh" if parts is _TRANSFORMERS else "erf"
@@ -126,7 +126,7 @@ def tokenizer(path):
     except (KeyError, TypeError, ValueError, RecursionError):
         good = False
     if not good:
-        raise ValueError(f"{path} is no tokenizer.json of Hugging Face")
+        raise ValueError(f"{path} is not a tokenizer.json of Hugging Face")
     return data
 
 

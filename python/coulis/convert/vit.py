@@ -319,7 +319,7 @@ def build(variant, classes=0, style="timm", size=(224, 224)):
     net = VARIANTS[variant]
     w = _Images(net, style, size)
     graph, names = w.graph, w.names
-    # What is left of an image that is no multiple of the patch is not looked at.
+    # What is left of an image that is not a multiple of the patch is not looked at.
     node = graph.conv("patch", "image", net.channels, net.patch, net.patch, [0, 0, 0, 0], bias=net.kind != "clip")
     names["patch.weight"] = f"{w.parts['patch']}.weight"
     if net.kind != "clip":

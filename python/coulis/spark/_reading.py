@@ -43,7 +43,7 @@ def names_of(path):
 
 
 def is_remote(name):
-    """Whether a name is no file of this machine."""
+    """Whether a name is not a file of this machine."""
     return bool(_REMOTE.match(name))
 
 

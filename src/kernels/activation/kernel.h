@@ -1,4 +1,4 @@
-/* Activations that are no clamp. README.md beside this file has their errors. */
+/* Activations other than clamps. README.md beside this file has their errors. */
 #include "kernels/functions.h"
 #include "kernels/kernels.h"
 

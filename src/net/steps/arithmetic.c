@@ -42,7 +42,7 @@ coulis_status cl_read_arithmetic(const cl_graph_reader *r, const cJSON *json, co
     const bool spread = input->height == 1 && input->width == 1; /* the first over the area of the second */
     if (other->channels != input->channels || (!spread && !(other->height == 1 && other->width == 1) &&
                                                (other->height != input->height || other->width != input->width)))
-        return cl_refuse(r, "%dx%dx%d and %dx%dx%d do not fit together", input->height, input->width, input->channels,
+        return cl_refuse(r, "%dx%dx%d and %dx%dx%d do not match", input->height, input->width, input->channels,
                          other->height, other->width, other->channels);
     if (spread) {
         node->height = other->height;

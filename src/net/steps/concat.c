@@ -24,7 +24,7 @@ coulis_status cl_read_concat(const cl_graph_reader *r, const cJSON *json, const 
     for (int32_t i = 0; i < node->input_count; i++) {
         const cl_node *other = cl_node_input(graph, node, i);
         if (other->height != input->height || other->width != input->width)
-            return cl_refuse(r, "maps of %dx%d and %dx%d pixels do not fit together", input->height, input->width,
+            return cl_refuse(r, "maps of %dx%d and %dx%d pixels do not match", input->height, input->width,
                              other->height, other->width);
         channels += other->channels;
     }

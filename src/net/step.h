@@ -24,7 +24,8 @@ typedef enum cl_step_flag {
     CL_STEP_ACTIVATES = 8, /* an activation may be passed over its result */
     CL_STEP_ACTIVE = 16,   /* ... which it does itself */
     CL_STEP_WINDOW = 32,   /* a line of its result is made from the lines in its node's window, else from one */
-    CL_STEP_STREAMS = 64   /* it is worth working line by line for */
+    CL_STEP_STREAMS = 64,  /* it is worth working line by line for */
+    CL_STEP_BY_ROW = 128   /* a row of its result is made from the same row of its inputs */
 } cl_step_flag;
 
 struct cl_step_ops {

@@ -111,6 +111,16 @@ def net_attention(net):
     return end(net, map=one, tokens=net("gelu", three, form="erf"), cls=four, default="map")
 
 
+def net_taken(net):
+    """Few rows from the middle, behind causal attention, queries apart from keys, and a vector of all rows."""
+    x = block(net, net("tokens", patches(net), before=1), 24, 3, causal=True)
+    x = net("add", x, net("attention", dense(net, norm(net, x), 24), dense(net, x, 48), heads=4))
+    x = block(net, net("multiply", x, mean(net, x)), 24, 2, causal=True)
+    x = norm(net, net("prelu", x))
+    net.graph.nodes[-2]["slope"] = f"{net.graph.nodes[-2]['name']}.slope"
+    return end(net, tokens=x, map=net("take", x, first=4, count=2), default="map")
+
+
 def net_sharp_attention(net):
     """Scores far apart: of most rows one key alone counts."""
     x = dense(net, net("tokens", patches(net, 2, 16), before=1), 48)
@@ -180,6 +190,18 @@ def test_network_agrees_with_float64(name, tmp_path):
     kind = description["features"].get("default", "pooled")
     with coulis.Featurizer(path) as featurizer:
         assert featurizer.featurize_pixels(pixels).tobytes() == features(path, kind, pixels).tobytes()
+
+
+@pytest.mark.quick(0)
+@pytest.mark.parametrize("name, kind, first", [("like_vit", "cls", 0), ("distilled", "cls", 1), ("taken", "map", 4)])
+def test_rows_alone_have_the_bytes_they_have_among_all(name, kind, first, tmp_path):
+    """Where a network ends in some rows, the last steps compute no others."""
+    description = NETS[name](Tiny())
+    path = tmp_path / "tiny.safetensors"
+    write_model(path, description)
+    pixels = generated_images(5, description["input"]["height"], description["input"]["width"], 7)
+    found, tokens = features(path, kind, pixels), features(path, "tokens", pixels)
+    assert found.tobytes() == tokens[:, first * 24 :][:, : found.shape[1]].tobytes()
 
 
 def test_features_that_a_network_does_not_have(tmp_path):

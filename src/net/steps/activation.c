@@ -50,7 +50,7 @@ coulis_status cl_read_gelu(const cl_graph_reader *r, const cJSON *json, const cl
 }
 
 const cl_step_ops cl_step_activation = {
-    .flags = CL_STEP_ACTIVE,
+    .flags = CL_STEP_ACTIVE | CL_STEP_BY_ROW,
     .lower = lower,
     .rows = rows,
     .run = cl_run_rows,

@@ -52,7 +52,7 @@ coulis_status cl_read_arithmetic(const cl_graph_reader *r, const cJSON *json, co
 }
 
 const cl_step_ops cl_step_arithmetic = {
-    .flags = CL_STEP_CLAMPS | CL_STEP_ACTIVATES,
+    .flags = CL_STEP_CLAMPS | CL_STEP_ACTIVATES | CL_STEP_BY_ROW,
     .run = run_all,
     .run_lines = run_lines,
 };

@@ -69,7 +69,7 @@ static void head(const cl_run *run, const cl_step *step, const shape *s, const f
         kernels->softmax(&(cl_softmax){.rows = rows,
                                        .count = s->keys,
                                        .stride = s->score_stride,
-                                       .seen = step->node->attention.causal ? first : s->keys,
+                                       .seen = step->node->attention.causal ? step->first + first : s->keys,
                                        .scale = (float)step->node->attention.scale,
                                        .data = scores,
                                        .sums = sums});
@@ -100,6 +100,7 @@ static void run_all(const cl_run *run, const cl_step *step) {
     for (int64_t p = 0; p < run->images; p++) {
         const float *first = cl_value_data(run, step->inputs[0]) + p * cl_step_input(plan, step)->size;
         const float *k = cl_value_data(run, keys) + p * plan->values[keys].size + (packed ? s.channels : 0);
+        if (packed) first += step->first * s.q_stride; /* apart from keys and values they are only those needed */
         const float *q = step->weights ? step->weights : first, *v = k + s.channels;
         float *result = cl_value_data(run, step->output) + p * out->size;
         for (int64_t h = 0; h < s.channels; h += s.head)

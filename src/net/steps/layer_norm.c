@@ -26,7 +26,7 @@ static void rows(const cl_run *run, const cl_step *step, int64_t count, const fl
 }
 
 const cl_step_ops cl_step_layer_norm = {
-    .flags = CL_STEP_ACTIVATES,
+    .flags = CL_STEP_ACTIVATES | CL_STEP_BY_ROW,
     .pack = pack,
     .rows = rows,
     .run = cl_run_rows,

@@ -59,7 +59,7 @@ coulis_status cl_read_dense(const cl_graph_reader *r, const cJSON *json, const c
 }
 
 const cl_step_ops cl_step_pointwise = {
-    .flags = CL_STEP_FOLDS | CL_STEP_ADDS | CL_STEP_CLAMPS | CL_STEP_ACTIVATES | CL_STEP_ACTIVE,
+    .flags = CL_STEP_FOLDS | CL_STEP_ADDS | CL_STEP_CLAMPS | CL_STEP_ACTIVATES | CL_STEP_ACTIVE | CL_STEP_BY_ROW,
     .accepts = accepts,
     .pack = cl_pack_product,
     .scratch = scratch,

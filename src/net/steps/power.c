@@ -18,4 +18,4 @@ coulis_status cl_read_power(const cl_graph_reader *r, const cJSON *json, const c
     return cl_read_number(r, json, "exponent", false, 1e-3, 1e3, &node->exponent);
 }
 
-const cl_step_ops cl_step_power = {.flags = CL_STEP_ACTIVATES, .run = run_all};
+const cl_step_ops cl_step_power = {.flags = CL_STEP_ACTIVATES | CL_STEP_BY_ROW, .run = run_all};

@@ -44,4 +44,4 @@ coulis_status cl_read_local(const cl_graph_reader *r, const cJSON *json, const c
     return status ? status : cl_read_number(r, json, "bias", false, 1e-6, 1e6, &node->local.bias);
 }
 
-const cl_step_ops cl_step_row_norm = {.flags = CL_STEP_ACTIVATES, .run = run_all};
+const cl_step_ops cl_step_row_norm = {.flags = CL_STEP_ACTIVATES | CL_STEP_BY_ROW, .run = run_all};

@@ -42,7 +42,7 @@ coulis_status cl_read_clip(const cl_graph_reader *r, const cJSON *json, const cl
 }
 
 const cl_step_ops cl_step_scale = {
-    .flags = CL_STEP_CLAMPS | CL_STEP_ACTIVATES,
+    .flags = CL_STEP_CLAMPS | CL_STEP_ACTIVATES | CL_STEP_BY_ROW,
     .lower = lower,
     .pack = pack,
     .rows = rows,

@@ -17,4 +17,4 @@ static void run_all(const cl_run *run, const cl_step *step) {
     }
 }
 
-const cl_step_ops cl_step_softmax = {.flags = CL_STEP_ACTIVATES, .run = run_all};
+const cl_step_ops cl_step_softmax = {.flags = CL_STEP_ACTIVATES | CL_STEP_BY_ROW, .run = run_all};

@@ -157,25 +157,104 @@ static void turn_back(void *context, int64_t piece, int32_t worker) {
         for (int64_t r = 0; r < n; r++) vectors[i * n + r] = panel[r * CL_PANEL + i];
 }
 
-coulis_status cl_eigen_vectors(cl_eigen *eigen, int64_t count, double *values, double *vectors, coulis_error *error) {
+/* ---- vectors of the tridiagonal matrix ---- */
+
+/* dstemr runs on one thread and takes a fifth of a fit. So what is asked for is cut into sections, of at least so many
+ * vectors, that are solved at the same time. Vectors of one section are at right angles as dstemr makes them; those of
+ * two are by the gap between their eigenvalues: roundings divided by it. A cut is made in the widest gap near the place
+ * where it should be, and only if that is wide enough for the float32 that components are. */
+#define SECTIONS 4
+#define SECTION_VECTORS 64
+#define GAP 0x1p-18 /* of the largest eigenvalue */
+
+typedef struct section {
+    int64_t first, count; /* of the vectors that are asked for, the smallest eigenvalue's first */
+    lapack_int info, found;
+} section;
+
+typedef struct sections {
+    const cl_eigen *eigen;
+    int64_t asked, count;
+    section all[SECTIONS];
+    double *vectors, *ascending; /* of what is asked for */
+    double *numbers;             /* of each section: 3 n */
+    lapack_int *support;         /* two of each vector */
+} sections;
+
+/* The place of a cut near `wanted`, at or after which a section begins; 0: there is none. `values`: largest first. */
+static int64_t find_cut(const double *values, int64_t n, int64_t count, int64_t wanted, int64_t reach) {
+    double widest = GAP * fmax(fabs(values[0]), fabs(values[n - 1]));
+    int64_t cut = 0;
+    for (int64_t i = wanted - reach; i <= wanted + reach; i++) {
+        const double gap = values[count - 1 - i] - values[count - i];
+        if (!(gap > widest)) continue;
+        widest = gap;
+        cut = i;
+    }
+    return cut;
+}
+
+static void cut_sections(sections *s, const double *values) {
+    const int64_t most = cl_smaller(SECTIONS, s->asked / SECTION_VECTORS);
+    s->count = 1;
+    for (int64_t k = 1; k < most; k++) {
+        const int64_t cut = find_cut(values, s->eigen->n, s->asked, s->asked * k / most, s->asked / most / 4);
+        if (cut > 0) s->all[s->count++].first = cut;
+    }
+    for (int64_t k = 0; k < s->count; k++)
+        s->all[k].count = (k + 1 < s->count ? s->all[k + 1].first : s->asked) - s->all[k].first;
+}
+
+static void solve_section(void *context, int64_t piece, int32_t worker) {
+    (void)worker;
+    sections *s = context;
+    section *own = &s->all[piece];
+    const int64_t n = s->eigen->n, before = n - s->asked + own->first;
+    double *diagonal = s->numbers + 3 * n * piece, *beside = diagonal + n, *values = beside + n;
+    memcpy(diagonal, s->eigen->diagonal, (size_t)n * sizeof *diagonal); /* dstemr overwrites them */
+    memcpy(beside, s->eigen->beside, (size_t)n * sizeof *beside);
+    lapack_logical accurate = 1;
+    own->info = LAPACKE_dstemr(LAPACK_COL_MAJOR, 'V', 'I', (lapack_int)n, diagonal, beside, 0.0, 0.0,
+                               (lapack_int)before + 1, (lapack_int)(before + own->count), &own->found, values,
+                               s->vectors + own->first * n, (lapack_int)n, (lapack_int)own->count,
+                               s->support + 2 * own->first, &accurate);
+    if (own->info == 0 && own->found != (lapack_int)own->count) own->info = -1;
+    if (own->info == 0) memcpy(s->ascending + own->first, values, (size_t)own->count * sizeof *values);
+}
+
+/* `ascending`: room for n. */
+static coulis_status solve_tridiagonal(const cl_eigen *eigen, int64_t count, double *ascending, double *vectors,
+                                       coulis_error *error) {
+    const size_t n = (size_t)eigen->n;
+    sections s = {.eigen = eigen,
+                  .asked = count,
+                  .vectors = vectors,
+                  .ascending = ascending,
+                  .numbers = cl_alloc(n, SECTIONS * 3 * sizeof *s.numbers),
+                  .support = cl_alloc((size_t)count, 2 * sizeof *s.support)};
+    coulis_status status = COULIS_OK;
+    if (!s.numbers || !s.support) status = cl_fail_memory(error, "eigenvectors", n * SECTIONS * 3 * sizeof *s.numbers);
+    if (!status && count >= 2 * SECTION_VECTORS) status = cl_eigen_values(eigen, ascending, error);
+    if (!status) {
+        cut_sections(&s, ascending);
+        int threads = begin_one_thread();
+        cl_pool_run(eigen->pool, s.count, solve_section, &s);
+        end_one_thread(threads);
+    }
+    for (int64_t k = 0; k < s.count && !status; k++) status = outcome(s.all[k].info, "dstemr", eigen->n, error);
+    cl_free(s.numbers);
+    cl_free(s.support);
+    return status;
+}
+
+coulis_status cl_eigen_vectors(const cl_eigen *eigen, int64_t count, double *values, double *vectors,
+                               coulis_error *error) {
     size_t n = (size_t)eigen->n, wanted = (size_t)count;
     size_t panel_bytes = n * CL_PANEL * sizeof(double) * 2 * (size_t)cl_pool_threads(eigen->pool);
-    lapack_int size = (lapack_int)n, found = 0;
     double *ascending = cl_alloc(n, sizeof *ascending), *panels = cl_alloc(panel_bytes, 1);
-    lapack_int *support = cl_alloc(wanted, 2 * sizeof *support);
     coulis_status status = COULIS_OK;
-    if (!ascending || !panels || !support) {
-        status = cl_fail_memory(error, "eigenvectors", panel_bytes);
-    } else {
-        lapack_logical accurate = 1;
-        int threads = begin_one_thread();
-        lapack_int info = LAPACKE_dstemr(LAPACK_COL_MAJOR, 'V', 'I', size, eigen->diagonal, eigen->beside, 0.0, 0.0,
-                                         size - (lapack_int)count + 1, size, &found, ascending, vectors, size,
-                                         (lapack_int)count, support, &accurate);
-        end_one_thread(threads);
-        if (info == 0 && found != (lapack_int)count) info = -1;
-        status = outcome(info, "dstemr", eigen->n, error);
-    }
+    if (!ascending || !panels) status = cl_fail_memory(error, "eigenvectors", panel_bytes);
+    else status = solve_tridiagonal(eigen, count, ascending, vectors, error);
     if (!status) {
         turning s = {.eigen = eigen, .count = count, .vectors = vectors, .panels = panels};
         cl_pool_run(eigen->pool, (count + CL_PANEL - 1) / CL_PANEL, turn_back, &s);
@@ -192,7 +271,6 @@ coulis_status cl_eigen_vectors(cl_eigen *eigen, int64_t count, double *values, d
     }
     cl_free(ascending);
     cl_free(panels);
-    cl_free(support);
     return status;
 }
 

@@ -1,5 +1,5 @@
-/* Dense symmetric eigenproblems and factorisations. What costs n^3 runs on the pool, the tridiagonal eigenproblem in
- * LAPACK on one thread. */
+/* Dense symmetric eigenproblems and factorisations. What costs n^3 runs on the pool, and so does LAPACK on sections of
+ * the tridiagonal eigenproblem. */
 #pragma once
 
 #include "base/threads.h"
@@ -22,9 +22,9 @@ void cl_eigen_close(cl_eigen *eigen);
 /* All n eigenvalues, largest first. */
 coulis_status cl_eigen_values(const cl_eigen *eigen, double *values, coulis_error *error);
 
-/* The `count` largest eigenvalues, largest first, and their eigenvectors (count x n), orthonormal. To be called
- * once. */
-coulis_status cl_eigen_vectors(cl_eigen *eigen, int64_t count, double *values, double *vectors, coulis_error *error);
+/* The `count` largest eigenvalues, largest first, and their eigenvectors (count x n), orthonormal. */
+coulis_status cl_eigen_vectors(const cl_eigen *eigen, int64_t count, double *values, double *vectors,
+                               coulis_error *error);
 
 /* The symmetric n x n matrix S = L L^T, its upper triangle (row-major) given: puts the inverse of L transposed there
  * instead. Stops before the first row i with L[i][i] < least, and returns the number of rows done. */

@@ -71,7 +71,7 @@ int cl_open_to_append(const char *path);
 /* Flushes what was written to a descriptor to the disk; errno says why not. */
 bool cl_flush(int descriptor);
 
-/* Writes all of it, and flushes it to the disk. */
+/* Writes all of it. */
 bool cl_append(int descriptor, const void *bytes, size_t size);
 
 void cl_close(int descriptor);

@@ -281,7 +281,8 @@ void cl_new_file_write(cl_new_file *file, const void *bytes, size_t size) {
 
 coulis_status cl_new_file_flush(cl_new_file *file, coulis_error *error) {
     errno = 0;
-    if (!file->number && (ferror(file->stream) || fflush(file->stream) != 0 || fsync(file->sink->descriptor) != 0))
+    if (!file->number && (ferror(file->stream) || fflush(file->stream) != 0 ||
+                          (file->flushing != CL_FLUSH_NOTHING && fsync(file->sink->descriptor) != 0)))
         cl_new_file_failed(file);
     if (file->number) {
         coulis_status status = fail_write(error, file->path, file->number);
@@ -301,7 +302,8 @@ coulis_status cl_new_file_commit(cl_new_file *file, coulis_error *error) {
     int number = file->number;
     if (number) unlink(file->temporary);
     close_stream(file);
-    if (!number) number = file->number ? file->number : flush_folder(file->path);
+    if (!number) number = file->number;
+    if (!number && file->flushing == CL_FLUSH_ALL) number = flush_folder(file->path);
     if (number) status = fail_write(error, file->path, number);
     release(file);
     return status;

@@ -32,6 +32,13 @@ coulis_status cl_file_state_at(const char *path, cl_file_state *state, coulis_er
 
 bool cl_file_state_equal(const cl_file_state *one, const cl_file_state *other);
 
+/* What is on the disk, whatever happens, once a new file has its name. */
+typedef enum cl_flushing {
+    CL_FLUSH_ALL,     /* the file and its name */
+    CL_FLUSH_CONTENT, /* the file: the folder is flushed later, so that the name may be lost until then */
+    CL_FLUSH_NOTHING  /* nothing: a file that is not whole is told by those who read it, and made again */
+} cl_flushing;
+
 /* A file being written under a temporary name (".NAME.tmp") in the folder of its final one. */
 typedef struct cl_new_file {
     char *path;
@@ -40,6 +47,7 @@ typedef struct cl_new_file {
     struct cl_sink *sink; /* what the stream writes to: counts and hashes */
     int number;           /* errno of the first write that failed */
     bool flushed;
+    cl_flushing flushing;
     int64_t bytes;               /* once it is flushed */
     char sha256[CL_SHA256_TEXT]; /* likewise */
 } cl_new_file;
@@ -57,8 +65,8 @@ void cl_new_file_failed(cl_new_file *file);
  * On failure `file` is released and the temporary file removed. */
 coulis_status cl_new_file_flush(cl_new_file *file, coulis_error *error);
 
-/* Flushes the file to disk, renames it to its name and flushes the folder. Releases `file` in any
- * case; on failure the temporary file is removed and nothing stands under the final name that
+/* Flushes the file to disk, renames it to its name and flushes the folder, unless `flushing` asks for less. Releases
+ * `file` in any case; on failure the temporary file is removed and nothing stands under the final name that
  * did not stand there before. */
 coulis_status cl_new_file_commit(cl_new_file *file, coulis_error *error);
 

@@ -211,6 +211,8 @@ static coulis_status keep_piece(cl_making *making, coulis_error *error) {
     for (int64_t i = making->kept; carried && i < end; i++) making->rows[i].vector = NULL;
     if (!status) status = cl_part_writer_write(writer, making->rows + making->kept, end - making->kept, error);
     for (int64_t i = making->kept; carried && i < end; i++) making->rows[i].vector = making->vectors + i * plan->length;
+    /* Rows that are carried over are soon carried over again. */
+    if (!status && carried) cl_part_writer_flushing(writer, CL_FLUSH_NOTHING);
     if (!status) status = cl_part_writer_commit(writer, error);
     else cl_part_writer_abort(writer);
     cl_free(path);

@@ -296,7 +296,11 @@ coulis_status cl_output_look(const char *folder, const cl_output_wish *wish, cl_
 }
 
 coulis_status cl_output_finish(cl_output *output, const char *summary, coulis_error *error) {
-    coulis_status status = cl_file_write(output->run, summary, strlen(summary), error);
+    coulis_status status = COULIS_OK;
+    /* The names that were not flushed one by one (parts.h): run.json says that they are there. */
+    if (cl_parts_find(&output->parts, CL_KIND_REDUCED, 0)) status = cl_flush_folder(output->reduced, error);
+    if (!status && cl_parts_find(&output->parts, CL_KIND_PCA, 0)) status = cl_flush_folder(output->folder, error);
+    if (!status) status = cl_file_write(output->run, summary, strlen(summary), error);
     return status ? status : cl_parts_end(&output->parts, error);
 }
 

@@ -61,8 +61,11 @@ coulis_status cl_output_remove_parts(cl_output *output, cl_kind kind, coulis_err
 }
 
 coulis_status cl_output_forget_pca(cl_output *output, coulis_error *error) {
+    /* Files that no line names are nobody's PCA and scores, should they come back after a loss of power. */
+    bool written = false;
+    for (int64_t i = 0; i < output->parts.count; i++) written |= output->parts.records[i].kind != CL_KIND_FEATURES;
     coulis_status status = cl_remove(output->pca, error);
     if (!status) status = cl_output_remove_parts(output, CL_KIND_REDUCED, error);
     cl_parts_forget(&output->parts, CL_KIND_PCA);
-    return status ? status : cl_flush_folder(output->folder, error);
+    return status || !written ? status : cl_flush_folder(output->folder, error);
 }

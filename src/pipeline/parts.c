@@ -192,7 +192,7 @@ static coulis_status open_journal(cl_parts *parts, coulis_error *error) {
     return is_new ? cl_flush_folder(parts->folder, error) : COULIS_OK;
 }
 
-coulis_status cl_parts_promise(cl_parts *parts, const cl_part_record *record, coulis_error *error) {
+static coulis_status write_down(cl_parts *parts, const cl_part_record *record, bool flush, coulis_error *error) {
     cJSON *object = record_json(record);
     char *printed = object ? cJSON_PrintUnformatted(object) : NULL;
     char *line = printed ? cl_format("%s\n", printed) : NULL;
@@ -200,9 +200,18 @@ coulis_status cl_parts_promise(cl_parts *parts, const cl_part_record *record, co
     cJSON_Delete(object);
     if (!line) return cl_fail_memory(error, "the record of a part", 0);
     coulis_status status = open_journal(parts, error);
-    if (!status && !cl_append(parts->descriptor, line, strlen(line))) status = fail_journal(parts, error);
+    if (!status && (!cl_append(parts->descriptor, line, strlen(line)) || (flush && !cl_flush(parts->descriptor))))
+        status = fail_journal(parts, error);
     cl_free(line);
     return status ? status : cl_parts_add(parts, record, error);
+}
+
+coulis_status cl_parts_promise(cl_parts *parts, const cl_part_record *record, coulis_error *error) {
+    return write_down(parts, record, true, error);
+}
+
+coulis_status cl_parts_note(cl_parts *parts, const cl_part_record *record, coulis_error *error) {
+    return write_down(parts, record, false, error);
 }
 
 coulis_status cl_parts_commit(cl_parts *parts, cl_kind kind, int64_t number, const char *pca_sha256,
@@ -212,7 +221,8 @@ coulis_status cl_parts_commit(cl_parts *parts, cl_kind kind, int64_t number, con
     if (!status) {
         status = cl_part_writer_seal(writer, &record.facts, error);
         if (status) return status; /* the writer is gone */
-        status = cl_parts_promise(parts, &record, error);
+        status = write_down(parts, &record, kind == CL_KIND_FEATURES, error);
+        if (kind != CL_KIND_FEATURES) cl_part_writer_flushing(writer, CL_FLUSH_CONTENT);
     }
     if (!status) {
         status = cl_part_writer_commit(writer, error);

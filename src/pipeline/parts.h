@@ -1,9 +1,13 @@
 /* The files of a result: rows, size and digest of each, kept so that neither a kill nor a loss of power separates a
  * file from its record.
  *
- * Before a file gets its name, a line in DIR/.parts.jsonl says what it will be, and is flushed. So every file that has
- * its name has a line; a line without a file means nothing, and of two lines for one name the last one counts. When the
- * job is done the records stand in run.json, and the lines are removed. */
+ * Before a file gets its name, a line in DIR/.parts.jsonl says what it will be. So every file that has its name has a
+ * line; a line without a file means nothing, and of two lines for one name the last one counts. When the job is done the
+ * records stand in run.json, and the lines are removed.
+ *
+ * The line and the name of a part of vectors are flushed at once, as vectors take long. Those of the PCA and of scores,
+ * which take seconds, are flushed when the job ends: a loss of power before may take one without the other, and a file
+ * without a line is made again. */
 #pragma once
 
 #include <cjson/cJSON.h>
@@ -54,6 +58,9 @@ void cl_parts_forget(cl_parts *parts, cl_kind kind);
 
 /* Writes a record down and flushes it. */
 coulis_status cl_parts_promise(cl_parts *parts, const cl_part_record *record, coulis_error *error);
+
+/* Writes a record down without flushing it, of a file that is soon made again. */
+coulis_status cl_parts_note(cl_parts *parts, const cl_part_record *record, coulis_error *error);
 
 /* Ends a part: marks it, flushes it, writes it down, gives it its name. The writer is released in any case. */
 coulis_status cl_parts_commit(cl_parts *parts, cl_kind kind, int64_t number, const char *pca_sha256,

@@ -173,7 +173,8 @@ coulis_status cl_job_make_features(cl_job *j) {
     return status ? status : cl_job_open_features(j, rows);
 }
 
-/* Saves the PCA with the recipe of its vectors, and writes it down before it has its name. */
+/* Saves the PCA with the recipe of its vectors, and writes it down before it has its name, which is flushed when the job
+ * ends. */
 static coulis_status save_pca(cl_job *j) {
     cl_part_record record = {.kind = CL_KIND_PCA, .facts.rows = coulis_pca_components_count(j->pca)};
     coulis_status status = j->options->pca ? COULIS_OK : cl_job_give_recipe(j, j->features_recipe);
@@ -181,9 +182,10 @@ static coulis_status save_pca(cl_job *j) {
     if (!status) status = cl_pca_stage(j->pca, j->output.pca, &file, j->error);
     if (!status) status = cl_new_file_flush(&file, j->error);
     if (status) return status;
+    file.flushing = CL_FLUSH_CONTENT;
     record.facts.bytes = file.bytes;
     memcpy(record.facts.sha256, file.sha256, sizeof record.facts.sha256);
-    status = cl_parts_promise(&j->output.parts, &record, j->error);
+    status = cl_parts_note(&j->output.parts, &record, j->error);
     if (!status) {
         status = cl_new_file_commit(&file, j->error);
         return status ? status : cl_parts_tell(&j->output.parts, &record, j->error);

@@ -59,6 +59,9 @@ coulis_status cl_part_writer_seal(cl_part_writer *writer, cl_part_facts *facts, 
  * folder. The writer is released in any case; on failure the temporary file is removed. */
 coulis_status cl_part_writer_commit(cl_part_writer *writer, coulis_error *error);
 
+/* What the commit flushes; without it, all. */
+void cl_part_writer_flushing(cl_part_writer *writer, cl_flushing flushing);
+
 /* Gives up: releases the writer and removes the temporary file. NULL is allowed. */
 void cl_part_writer_abort(cl_part_writer *writer);
 

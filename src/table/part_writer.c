@@ -318,6 +318,8 @@ coulis_status cl_part_writer_commit(cl_part_writer *writer, coulis_error *error)
     return status;
 }
 
+void cl_part_writer_flushing(cl_part_writer *writer, cl_flushing flushing) { writer->file.flushing = flushing; }
+
 void cl_part_writer_abort(cl_part_writer *writer) {
     if (!writer) return;
     if (writer->parquet) carquet_writer_abort(writer->parquet);

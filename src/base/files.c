@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/sync.h"
+
 /* The errno of a refused operation as a sentence. A limit on file size and a full quota are told
  * in the words of a full disk by strerror, so its text is enough. */
 static coulis_status fail_system(coulis_error *error, const char *verb, const char *path, int number) {
@@ -135,6 +137,8 @@ static size_t folder_length(const char *path) {
 #define PIECE_BYTES ((size_t)256 << 10)
 /* So often the disk is told to begin. */
 #define FLUSH_BYTES ((int64_t)8 << 20)
+/* From so many bytes on a thread hashes what is being written. */
+#define BESIDE_BYTES ((size_t)4 << 20)
 
 /* Behind the stream of a new file: all that is written passes here, so that its digest needs no reading. */
 struct cl_sink {
@@ -154,18 +158,44 @@ static void begin_flush(struct cl_sink *sink) {
     sink->begun = sink->bytes;
 }
 
-static ssize_t sink_write(void *cookie, const char *bytes, size_t size) {
-    struct cl_sink *sink = cookie;
+/* Bytes that are hashed while they are written. */
+typedef struct hashing {
+    cl_sha256 *hash;
+    const char *bytes;
+    size_t size;
+} hashing;
+
+static void *hash_bytes(void *argument) {
+    const hashing *h = argument;
+    cl_sha256_add(h->hash, h->bytes, h->size);
+    return NULL;
+}
+
+/* Whether all of it was written. */
+static bool write_bytes(struct cl_sink *sink, const char *bytes, size_t size, bool hashes) {
     for (size_t done = 0; done < size;) {
         ssize_t n = write(sink->descriptor, bytes + done, size - done < PIECE_BYTES ? size - done : PIECE_BYTES);
         if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) return 0; /* stdio's word for a failure here */
-        cl_sha256_add(&sink->hash, bytes + done, (size_t)n);
+        if (n <= 0) return false;
+        if (hashes) cl_sha256_add(&sink->hash, bytes + done, (size_t)n);
         done += (size_t)n;
         sink->bytes += n;
         if (sink->bytes - sink->begun >= FLUSH_BYTES) begin_flush(sink);
     }
-    return (ssize_t)size;
+    return true;
+}
+
+/* A failure leaves the digest of what it may: the file is given up. */
+static ssize_t sink_write(void *cookie, const char *bytes, size_t size) {
+    struct cl_sink *sink = cookie;
+    hashing beside = {.hash = &sink->hash, .bytes = bytes, .size = size};
+    cl_thread thread;
+    const bool two = size >= BESIDE_BYTES && cl_thread_start(&thread, hash_bytes, &beside) == 0;
+    const bool good = write_bytes(sink, bytes, size, !two);
+    const int number = errno;
+    if (two) cl_thread_join(thread);
+    errno = number;
+    return good ? (ssize_t)size : 0; /* 0: stdio's word for a failure here */
 }
 
 /* Opens `path` for writing and locks it, so that two processes never write to one file; -1 and errno. */

@@ -209,6 +209,11 @@ static void end_reading_ahead(cl_earlier *e) {
     e->reading_ahead = false;
 }
 
+void cl_earlier_begin(cl_earlier *e) {
+    if (e->group_count > 0 && e->now.group < 0 && !e->reading_ahead)
+        e->reading_ahead = cl_thread_start(&e->thread, read_ahead, e) == 0;
+}
+
 static coulis_status read_group(cl_earlier *e, int32_t number, coulis_error *error) {
     if (e->now.group == number) return COULIS_OK;
     const int32_t before = e->now.group;

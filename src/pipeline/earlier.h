@@ -48,6 +48,9 @@ bool cl_earlier_has_size(const cl_earlier *earlier, int64_t bytes);
 /* The hash of a row as text. */
 void cl_earlier_sha256(const cl_earlier *earlier, int64_t row, char sha256[CL_SHA256_TEXT]);
 
+/* Begins to read the first row group, as vectors are about to be taken. By the thread that takes them. */
+void cl_earlier_begin(cl_earlier *earlier);
+
 /* Copies the vectors of `count` rows, which have `length` dimensions, each to its place in `to`. A row group
  * is read once for all of them. By one thread. */
 coulis_status cl_earlier_vectors(cl_earlier *earlier, const int64_t *rows, float *const *to, int64_t count,

@@ -201,6 +201,7 @@ coulis_status cl_featurize(const coulis_source *source, const coulis_model *mode
                            cl_parts *parts, int64_t *rows, int64_t *resumed, coulis_error *error) {
     int32_t workers = options->threads > 0 ? options->threads : coulis_core_count();
     coulis_featurizer *featurizer = NULL;
+    if (earlier) cl_earlier_begin(earlier); /* while the network is made ready */
     coulis_status status = cl_reads_images(cl_model_graph(model), error);
     if (!status) status = cl_featurizer_create(model, options->featurizer, workers, &featurizer, error);
     if (status) return status;

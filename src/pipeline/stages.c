@@ -1,4 +1,5 @@
 #include "base/sized.h"
+#include "base/sync.h"
 #include "pca/model.h"
 #include "pca/pca.h"
 #include "pipeline/clock.h"
@@ -109,11 +110,29 @@ static coulis_status open_source(cl_job *j, const char *const *paths, int64_t pa
     return status;
 }
 
+/* The model is read and hashed while the images are listed. */
+typedef struct opening {
+    cl_job *job;
+    coulis_status status;
+    coulis_error error;
+} opening;
+
+static void *open_model(void *argument) {
+    opening *o = argument;
+    o->status = coulis_model_open(o->job->options->model, 0, &o->job->model, &o->error);
+    return NULL;
+}
+
 coulis_status cl_job_begin(cl_job *j, const char *const *paths, int64_t path_count, const char *output) {
     const double began = cl_seconds();
+    opening model = {.job = j};
+    cl_thread thread;
+    const bool running = cl_thread_start(&thread, open_model, &model) == 0;
     coulis_status status = open_source(j, paths, path_count, output);
     cl_job_took(j, COULIS_STAGE_LIST, began);
-    if (!status) status = coulis_model_open(j->options->model, 0, &j->model, j->error);
+    if (running) cl_thread_join(thread);
+    else if (!status) open_model(&model);
+    if (!status && model.status) status = cl_fail(j->error, model.status, "%s", model.error.message);
     if (status) return status;
     status = cl_settle_resize(j->model, &j->own.featurizer.image, j->error);
     if (status) return status;

@@ -2,8 +2,8 @@
  * file from its record.
  *
  * Before a file gets its name, a line in DIR/.parts.jsonl says what it will be. So every file that has its name has a
- * line; a line without a file means nothing, and of two lines for one name the last one counts. When the job is done the
- * records stand in run.json, and the lines are removed.
+ * line; a line without a file means nothing, and of two lines for one name the last one counts. When the job is done
+ * the records stand in run.json, and the lines are removed.
  *
  * The line and the name of a part of vectors are flushed at once, as vectors take long. Those of the PCA and of scores,
  * which take seconds, are flushed when the job ends: a loss of power before may take one without the other, and a file

@@ -192,8 +192,8 @@ coulis_status cl_job_make_features(cl_job *j) {
     return status ? status : cl_job_open_features(j, rows);
 }
 
-/* Saves the PCA with the recipe of its vectors, and writes it down before it has its name, which is flushed when the job
- * ends. */
+/* Saves the PCA with the recipe of its vectors, and writes it down before it has its name. The name is flushed when the
+ * job ends. */
 static coulis_status save_pca(cl_job *j) {
     cl_part_record record = {.kind = CL_KIND_PCA, .facts.rows = coulis_pca_components_count(j->pca)};
     coulis_status status = j->options->pca ? COULIS_OK : cl_job_give_recipe(j, j->features_recipe);

@@ -25,6 +25,7 @@ SLOWEST = 12
 TIMES = BUILD / "test-times.json"  # of earlier runs: the longest groups start first, so that no core idles at the end
 UNKNOWN_SECONDS = {
     "spark": 500,
+    "spark_connect": 250,
     "emr": 400,
     "sanitize": 390,
     "neon": 380,

@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# What the group `spark` needs, in build/spark; sourced by ./run, whose functions and variables it uses.
+# What the groups `spark` and `spark_connect` need, in build/spark; sourced by ./run, whose functions and variables it uses.
 #   driver/   Python with PySpark, boto3 and pytest     worker/  Python of the executors: NumPy, pyarrow, our wheel
+#   connect/  the same, and what Spark Connect needs    spark-V/ another Spark with another Python, and our wheel
 #   ivy/jars  Spark's S3 client                         bin/     versitygw, an S3 server
 # shellcheck shell=bash
 
 SPARK=$BUILD/spark
+PAIRS="3.5:3.9 4.1:3.13" # of Spark and Python, where this system has that Python
 VERSITYGW=v1.8.0 # needs Go 1.25
 GO=go1.25.7
 AWS_SDK=2.35.4 # the one that Hadoop 3.5.0, which is Spark 4.3's, was built with
@@ -14,26 +16,43 @@ S3_PACKAGES+=,software.amazon.awssdk:s3-transfer-manager:$AWS_SDK,software.amazo
 S3_PACKAGES+=,software.amazon.s3.analyticsaccelerator:analyticsaccelerator-s3:1.3.1
 S3_EXCLUDED=software.amazon.awssdk:bundle,org.wildfly.openssl:wildfly-openssl
 
-# A virtual environment $1 with the hash-pinned list $2, once per content of the list.
+# A virtual environment $1 with the hash-pinned list $2, once per content of the list; made by the Python $3.
 spark_venv() {
-    local folder=$SPARK/$1 list=$2
+    local folder=$SPARK/$1 list=$2 python=${3:-$VENV/bin/python}
     mkdir -p "$SPARK"
     cmp -s "$list" "$folder/.installed" && return
     say "installing Python packages into build/spark/$1: $list"
-    "$VENV/bin/python" -m venv --clear "$folder"
+    "$python" -m venv --clear "$folder"
     "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "$list"
     cp "$list" "$folder/.installed"
 }
 
-# The wheel of this checkout in the environment $1 of the executors.
+# A Python of version $1, in PATH or of pyenv; nothing where there is none.
+python_of() {
+    local python
+    for python in "python$1" "${PYENV_ROOT:-$HOME/.pyenv}/versions/$1".*/bin/python; do
+        if "$python" -c 'import venv, ensurepip' 2>/dev/null; then
+            echo "$python"
+            return
+        fi
+    done
+}
+
+# The wheel of this checkout in the named environments.
 spark_wheel() {
-    local stamp=$SPARK/$1/.wheel
-    [ -f "$stamp" ] && [ -z "$(find src include cli python models cmake CMakeLists.txt pyproject.toml -newer "$stamp" \
-        -type f -not -name '*.pyc' -print -quit)" ] && return
+    local name stamp stale=()
+    for name in "$@"; do
+        stamp=$SPARK/$name/.wheel
+        [ -f "$stamp" ] && [ -z "$(find src include cli python models cmake CMakeLists.txt pyproject.toml -newer "$stamp" \
+            -type f -not -name '*.pyc' -print -quit)" ] || stale+=("$name")
+    done
+    [ ${#stale[@]} -gt 0 ] || return 0
     say "making a wheel for the executors"
     (wheel "$(uname -m)") >/dev/null
-    "$SPARK/$1/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall dist/*.whl
-    touch "$stamp"
+    for name in "${stale[@]}"; do
+        "$SPARK/$name/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall dist/*.whl
+        touch "$SPARK/$name/.wheel"
+    done
 }
 
 # Spark's own Ivy fetches the jars; what it fetched is checked against their SHA-256.
@@ -83,14 +102,24 @@ spark_packages() {
 
 # What needs no wheel: two minutes of downloads and of Go's compiler, beside what ./run compiles itself.
 spark_fetch() {
+    local pair python
+    for pair in $PAIRS; do
+        python=$(python_of "${pair#*:}")
+        [ -z "$python" ] || spark_venv "spark-${pair%:*}" "requirements/spark-${pair%:*}.txt" "$python"
+    done
     spark_venv driver requirements/spark.txt
+    spark_venv connect requirements/spark-connect.txt
     spark_venv worker requirements/spark-worker.txt
     spark_jars
     spark_s3_server
 }
 
 spark_environment() {
-    spark_wheel worker
+    local names=(worker) folder
+    for folder in "$SPARK"/spark-*/; do
+        [ ! -d "$folder" ] || names+=("$(basename "$folder")")
+    done
+    spark_wheel "${names[@]}"
     say "build/spark is ready: $(du -sh "$SPARK" | cut -f1) of PySpark, NumPy, pyarrow, the wheel, Hadoop's S3 client," \
         "and an S3 server"
 }

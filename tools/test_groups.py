@@ -5,7 +5,7 @@ groups that build again: `clang` (the other compiler), `sanitize` (AddressSaniti
 (ThreadSanitizer), `valgrind`, `neon` (64-bit ARM in an emulator) and `lint`. A folder of tests with a list of packages
 of its own is a group too: tests/wheel runs in build/venv-wheel, which holds what requirements/wheel.txt says; so do
 `keras`, tests/python/test_keras_*.py in build/venv-keras, and `torch`, whose environment stands on Debian's PyTorch;
-tests/spark needs more, all of it in build/spark (tools/spark_environment.sh).
+tests/spark (`spark`, and `spark_connect`) needs more, all of it in build/spark (tools/spark_environment.sh).
 """
 
 import dataclasses
@@ -35,6 +35,7 @@ NOT_QUICK = {
     "neon",
     "keras",
     "spark",
+    "spark_connect",
     "wheel",
     "types",
     "emr",
@@ -386,14 +387,23 @@ def test_keras(job):
     run_own(job, "keras", keras_tests())
 
 
-def test_spark(job):
-    """coulis.spark on a cluster of three workers, from S3 to S3."""
-    python = BUILD / "spark" / "driver" / "bin" / "python"
+def on_spark(job, name):
+    python = BUILD / "spark" / name / "bin" / "python"
     if not python.exists():
         job.say(f"skipped: no {python.relative_to(ROOT)}: ./run test spark makes it")
         job.add(0, 0, 1)
         return
     run_python(job, [ROOT / "tests" / "spark"], python)
+
+
+def test_spark(job):
+    """coulis.spark on a cluster of three workers, from S3 to S3."""
+    on_spark(job, "driver")
+
+
+def test_spark_connect(job):
+    """Those tests that are marked `connect` once more, from a client of Spark Connect."""
+    on_spark(job, "connect")
 
 
 def test_lint(job):
@@ -410,6 +420,7 @@ SPECIAL = {
     "keras": test_keras,
     "torch": test_torch,
     "spark": test_spark,
+    "spark_connect": test_spark_connect,
     "valgrind": test_valgrind,
     "lint": test_lint,
 }

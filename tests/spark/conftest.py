@@ -3,6 +3,7 @@
 All is made by `./run test spark`, in build/spark.
 """
 
+import importlib.util
 import os
 import random
 import shutil
@@ -15,6 +16,7 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY / "python"))
 SPARK = Path(os.environ.get("COULIS_SPARK", REPOSITORY / "build" / "spark"))
+CONNECT = importlib.util.find_spec("grpc") is not None  # build/spark/connect, a client of Spark Connect
 BUCKET = "coulis-pictures"
 MANY = 300  # of fruits-360
 FEW = 24  # drawn here, where that is missing
@@ -24,6 +26,23 @@ if (REPOSITORY / "build" / "models").is_dir():
 
 import coulis  # noqa: E402
 from servers import S3, Cluster  # noqa: E402
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "connect: runs through Spark Connect, too")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Spark Connect runs the tests that are marked with it; a classic session, all."""
+    if CONNECT:
+        left = [item for item in items if not item.get_closest_marker("connect")]
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if item not in left]
+
+
+def kept(spark):
+    """How many frames are persisted; unknown to a client of Spark Connect."""
+    return None if CONNECT else spark.sparkContext._jsc.getPersistentRDDs().size()
 
 
 def needed(path):
@@ -98,13 +117,9 @@ def cluster(tmp_path_factory):
     running.stop()
 
 
-def new_session(cluster, s3, **hadoop):
-    """A driver with three executors, whose Python has NumPy, pyarrow and our wheel, and nothing else."""
-    from pyspark.sql import SparkSession
-
-    worker = needed(SPARK / "worker" / "bin" / "python")
-    os.environ["PYSPARK_PYTHON"] = str(worker)
-    builder = SparkSession.builder.master(cluster.url).appName("coulis tests")
+def settings_of(s3, **hadoop):
+    """Spark's settings for three executors, whose Python has NumPy, pyarrow and our wheel, and nothing else."""
+    os.environ["PYSPARK_PYTHON"] = str(needed(SPARK / "worker" / "bin" / "python"))
     settings = {
         "spark.executor.memory": "700m",
         "spark.driver.memory": "700m",
@@ -113,11 +128,23 @@ def new_session(cluster, s3, **hadoop):
         "spark.sql.shuffle.partitions": "6",
         "spark.jars": ",".join(str(jar) for jar in sorted(needed(SPARK / "ivy" / "jars").glob("*.jar"))),
         "spark.driver.host": "127.0.0.1",
+        # A task that takes longer than others is tried on another machine, too; whichever ends first counts.
+        "spark.speculation": "true",
+        "spark.speculation.quantile": "0.5",
+        "spark.speculation.minTaskRuntime": "3s",
         **s3.hadoop(**hadoop),
     }
     # The executors read paths themselves with these.
     settings.update({f"spark.executorEnv.{name}": value for name, value in s3.environment().items()})
-    for name, value in settings.items():
+    return settings
+
+
+def new_session(cluster, s3, **hadoop):
+    """A driver with three executors."""
+    from pyspark.sql import SparkSession
+
+    builder = SparkSession.builder.master(cluster.url).appName("coulis tests")
+    for name, value in settings_of(s3, **hadoop).items():
         builder = builder.config(name, value)
     session = builder.getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
@@ -126,6 +153,18 @@ def new_session(cluster, s3, **hadoop):
 
 @pytest.fixture(scope="session")
 def spark(cluster, s3):
-    session = new_session(cluster, s3)
+    """A classic session; in the Python of a client of Spark Connect, one of a server, without Java on this side."""
+    if not CONNECT:
+        session = new_session(cluster, s3)
+        yield session
+        session.stop()
+        return
+    from pyspark import SparkContext
+    from pyspark.sql import SparkSession
+
+    server = cluster.connect_server(settings_of(s3))
+    session = SparkSession.builder.remote(server.url).getOrCreate()
     yield session
     session.stop()
+    server.kill()
+    assert SparkContext._gateway is None

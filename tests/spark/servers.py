@@ -142,7 +142,7 @@ class S3:
 
 
 class Cluster:
-    """Spark standalone: a master, and workers of one core each."""
+    """Spark standalone: a master, and workers of one core each, which Spark takes for different machines."""
 
     def __init__(self, home, java_options, folder, workers=3, memory="1g"):
         self.home, self.folder, self.memory = Path(home), Path(folder), memory
@@ -164,8 +164,8 @@ class Cluster:
         for worker in self.workers:
             worker.said("Successfully registered with master")
 
-    def _start(self, name, kind, *arguments):
-        command = [self.home / "bin" / "spark-class", kind, "--host", "127.0.0.1", "--webui-port", "0", *arguments]
+    def _start(self, name, kind, *arguments, host="127.0.0.1"):
+        command = [self.home / "bin" / "spark-class", kind, "--host", host, "--webui-port", "0", *arguments]
         return Process(command, self.folder / f"{name}.log", self.environment)
 
     def _worker(self, number):
@@ -179,7 +179,30 @@ class Cluster:
             "--work-dir",
             self.folder / f"work{number}",
             self.url,
+            host=f"127.0.0.{2 + number}",
         )
+
+    def connect_server(self, settings):
+        """A server of Spark Connect with this cluster; `url` is what its clients take."""
+        port = free_port()
+        settings = {
+            **settings,
+            "spark.connect.grpc.binding.address": "127.0.0.1",
+            "spark.connect.grpc.binding.port": port,
+        }
+        command = [self.home / "bin" / "spark-class", "org.apache.spark.deploy.SparkSubmit", "--master", self.url]
+        for name, value in settings.items():
+            command += ["--conf", f"{name}={value}"]
+        command += ["--class", "org.apache.spark.sql.connect.service.SparkConnectServer", "spark-internal"]
+        environment = {
+            **self.environment,
+            "SPARK_DAEMON_MEMORY": settings["spark.driver.memory"],
+            "PYSPARK_PYTHON": os.environ["PYSPARK_PYTHON"],  # spark.pyspark.python means nothing to this server
+        }
+        server = Process(command, self.folder / "connect.log", environment)
+        server.said("Spark Connect server started")
+        server.url = f"sc://127.0.0.1:{port}"
+        return server
 
     def kill_worker(self, number):
         """kill -9 of a worker and the executor it runs, and another worker in its place."""

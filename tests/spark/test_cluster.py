@@ -1,8 +1,11 @@
 """The whole job on a cluster of three workers, from S3 to S3, against the bytes of `coulis run`."""
 
+import os
 import runpy
+import subprocess
 import sys
 import threading
+import time
 
 import numpy
 import pytest
@@ -10,14 +13,15 @@ from conftest import BUCKET, REPOSITORY
 from pyspark.sql import functions
 from servers import wait_for
 
-from coulis.spark import PCA, ImageFeaturizer, PCAModel
+from coulis.spark import PCA, ImageFeaturizer, PCAModel, _frames
 
+HANGS = 600  # seconds
 FOLDER = f"s3a://{BUCKET}/pictures"
 
 
-def job(spark, source, output):
-    """What docs/spark.md tells people to write."""
-    images = spark.read.format("binaryFile").option("recursiveFileLookup", "true").load(source)
+def job(spark, source, output, first=lambda images: images):
+    """What docs/spark.md tells people to write; `first` is done with the images before it."""
+    images = first(spark.read.format("binaryFile").option("recursiveFileLookup", "true").load(source))
     features = ImageFeaturizer(inputCol="content", outputCol="features").transform(images).drop("content")
     features.write.parquet(f"{output}/features")
     features = spark.read.parquet(f"{output}/features")
@@ -47,8 +51,12 @@ def check(spark, source, output, expected, model):
         assert (found[path].error is None) == (row["status"] == "ok"), path
         assert same(vectors[path].features, row["features"]), path
         assert same(found[path].pca, row["pca"]), path
+    check_components(model.pca, pca)
+
+
+def check_components(found, wanted):
     for name in ("components_", "mean_", "explained_variance_", "explained_variance_ratio_"):
-        assert getattr(model.pca, name).tobytes() == getattr(pca, name).tobytes(), name
+        assert getattr(found, name).tobytes() == getattr(wanted, name).tobytes(), name
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +66,7 @@ def done(spark, image_folder):
     return job(spark, FOLDER, output), output
 
 
+@pytest.mark.connect
 def test_same_bytes_as_the_command(spark, done, expected):
     model, output = done
     check(spark, FOLDER, output, expected, model)
@@ -77,8 +86,6 @@ def test_three_executors_of_their_own_python(spark):
         place = [os.getcwd(), sys.executable, coulis.__file__, str(importlib.util.find_spec("PIL"))]
         yield pyarrow.RecordBatch.from_arrays([pyarrow.array([value]) for value in place], ["a", "b", "c", "d"])
 
-    from coulis.spark import _frames
-
     empty = spark.range(0, 6, 1, 6).select(*[functions.lit("").alias(name) for name in "abcd"])
     found = {tuple(row) for row in _frames.map_in_arrow(empty, where, empty.schema, 100).collect()}
     assert len({row[0] for row in found}) == 3  # each executor has a folder of its own
@@ -88,6 +95,7 @@ def test_three_executors_of_their_own_python(spark):
         assert pillow == "None"  # an environment without what the tests need
 
 
+@pytest.mark.connect
 def test_model_saved_on_s3_is_read_again(spark, done):
     model, output = done
     again = PCAModel.load(f"{output}/model")
@@ -96,6 +104,7 @@ def test_model_saved_on_s3_is_read_again(spark, done):
     assert again.pca.components_.tobytes() == model.pca.components_.tobytes()
 
 
+@pytest.mark.connect
 def test_s3_scheme_and_paths_that_executors_read(spark, done, expected, image_folder):
     """s3:// is mapped as on EMR; and the path column alone gives the same vectors."""
     rows, _ = expected
@@ -121,6 +130,41 @@ def test_the_job_for_emr(spark, image_folder, expected, monkeypatch):
     check(spark, FOLDER, output, expected, PCAModel.load(f"{output}/pca"))
     for path, row in rows_of(spark, f"{output}/reduced", FOLDER).items():
         assert row.label == path.split("/")[-2]
+
+
+def test_shards_of_the_command(spark, image_folder, expected, tmp_path):
+    """The vectors of `coulis run --shard` on two machines, read as one frame, give the components of the whole."""
+    for share in "12":
+        command = [os.environ["COULIS_COMMAND"], "run", image_folder, "-o", tmp_path / share, "--quiet"]
+        done = subprocess.run([*command, "--shard", f"{share}/2", "--rows-per-file", "50"])
+        assert done.returncode in (0, 3)  # 3: some images are none
+    frame = spark.read.parquet(*(f"file://{tmp_path}/{share}/features" for share in "12"))
+    model = PCA(k=0.99).fit(frame)
+    rows, pca = expected
+    check_components(model.pca, pca)
+    found = model.transform(frame).select("path", "pca").collect()
+    assert len(found) == len(rows)
+    for path, scores in found:
+        assert same(scores, rows[path[len(str(image_folder)) + 1 :]]["pca"]), path
+
+
+@pytest.mark.connect
+def test_a_task_that_hangs_is_done_elsewhere(spark, image_folder, expected):
+    """Speculation: of a task's two attempts the second ends first, and each image comes once."""
+
+    def hang_once(batches):
+        import time
+
+        from pyspark import TaskContext
+
+        if (TaskContext.get().partitionId(), TaskContext.get().attemptNumber()) == (0, 0):
+            time.sleep(HANGS)
+        yield from batches
+
+    output, began = f"s3a://{BUCKET}/speculation", time.monotonic()
+    model = job(spark, FOLDER, output, lambda images: _frames.map_in_arrow(images, hang_once, images.schema, 1 << 18))
+    assert time.monotonic() - began < HANGS
+    check(spark, FOLDER, output, expected, model)
 
 
 def test_a_worker_is_killed_in_the_middle(spark, cluster, image_folder, expected):

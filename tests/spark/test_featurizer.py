@@ -22,6 +22,7 @@ def photograph():
     return file.getvalue()
 
 
+@pytest.mark.connect
 @pytest.mark.parametrize("options", OPTIONS)
 def test_an_option_reaches_the_network(spark, photograph, options):
     frame = spark.createDataFrame([(photograph,)], "content binary")

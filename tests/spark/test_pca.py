@@ -2,6 +2,7 @@
 
 import numpy
 import pytest
+from conftest import CONNECT, kept
 from pyspark.ml import Pipeline, PipelineModel
 from pyspark.ml import feature as spark_ml
 from pyspark.ml.linalg import DenseVector, Vectors, VectorUDT
@@ -51,11 +52,12 @@ def assert_same(pca, other):
     assert (pca.n_samples_, pca.n_components_) == (other.n_samples_, other.n_components_)
 
 
+@pytest.mark.connect
 @pytest.mark.parametrize("parts", [1, 7])
 def test_fit_gives_the_bytes_of_one_machine(spark, many, parts, either_way):
     frame, x = many
     assert_same(PCA(k=0.99).fit(frame.repartition(parts)).pca, coulis.PCA(0.99).fit(x))
-    assert spark.sparkContext._jsc.getPersistentRDDs().size() == 1  # `many` alone: fit keeps nothing
+    assert kept(spark) in (1, None)  # `many` alone: fit keeps nothing
 
 
 @pytest.mark.parametrize("limit, one_job", [(stage.FEW_BYTES, True), (1 << 20, False)])
@@ -80,6 +82,7 @@ def test_without_a_path_rows_are_ordered_by_content(many, either_way):
     )
 
 
+@pytest.mark.connect
 def test_fewer_rows_than_columns(spark, either_way):
     x = make(40, 3000)
     paths = [f"{i:03}" for i in range(40)]
@@ -136,6 +139,7 @@ def test_not_centred_is_what_spark_ml_gives(spark):
     assert numpy.allclose(abs(a), abs(b), atol=2e-4)
 
 
+@pytest.mark.connect
 def test_pipeline_copy_save_and_load(spark, many, tmp_path):
     frame, _ = many
     estimator = PCA(k=3, outputCol="first")
@@ -149,6 +153,8 @@ def test_pipeline_copy_save_and_load(spark, many, tmp_path):
     wanted, found = model.transform(frame).orderBy("path", "first"), loaded.transform(frame).orderBy("path", "first")
     assert wanted.columns == ["path", "features", "first", "second"]
     assert wanted.collect() == found.collect()
+    if CONNECT:  # which saves a table
+        return
     file = tmp_path / "model" / "stages" / f"0_{loaded.stages[0].uid}" / "pca.safetensors"
     assert_same(coulis.PCA.load(file), model.stages[0].pca)
 
@@ -223,6 +229,7 @@ def test_numbers_of_numpy_are_saved(spark, tmp_path):
         assert k == number and type(k) is kind
 
 
+@pytest.mark.connect
 def test_nan_is_told_by_the_row(spark, either_way):
     rows = [(f"s3a://b/{i}", [float(i), 1.0, 2.0 * i]) for i in range(9)] + [("s3a://b/bad", [1.0, float("nan"), 2.0])]
     frame = spark.createDataFrame(rows, SCHEMA).repartition(3)

@@ -5,6 +5,7 @@ import shutil
 
 import numpy
 import pytest
+from conftest import kept
 from test_pca import SCHEMA, assert_same, frame_of, make
 
 import coulis
@@ -36,18 +37,20 @@ def many(spark, tmp_path_factory):
     return spark.read.parquet(f"file://{folder}"), x
 
 
+@pytest.mark.connect
 @pytest.mark.parametrize("k, parts", [(4, 3), (0.9, 1)])
 def test_gives_the_bytes_of_one_machine(spark, many, as_if_wide, k, parts):
     """0.9: a skewed frame, all of whose rows are in one partition."""
     frame, x = many
-    kept = spark.sparkContext._jsc.getPersistentRDDs().size()  # of other tests
+    before = kept(spark)  # by other tests
     pca = PCA(k=k).fit(frame.repartition(parts)).pca
     expected = coulis.PCA(k, solver="randomized").fit(x)
     assert_same(pca, expected)
     assert (pca.solver_, pca.error_bound_) == ("randomized", expected.error_bound_) and pca.error_bound_ > 0
-    assert spark.sparkContext._jsc.getPersistentRDDs().size() == kept
+    assert kept(spark) == before
 
 
+@pytest.mark.connect
 def test_tasks_that_fail_are_tried_again(spark, as_if_wide):
     """Each of a frame's tasks, the first time: also where Spark has kept nothing of what it gave."""
 

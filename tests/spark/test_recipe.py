@@ -50,6 +50,7 @@ def test_vectors_of_another_recipe_are_refused(frame, model):
     assert model.copy().setAllowOtherRecipe(True).transform(other).where("pca is not null").count() == 6
 
 
+@pytest.mark.connect
 def test_a_table_a_vector_and_a_saved_model_keep_it(spark, frame, vectors, model, tmp_path):
     ImageFeaturizer(decode="fast", outputType="vector").transform(frame).write.parquet(str(tmp_path / "other"))
     vectors.write.parquet(str(tmp_path / "same"))

@@ -102,10 +102,13 @@ def all_batches(frame):
 # ---- bytes to the executors ----------------------------------------------------------------
 
 
-def ship(session, data):
-    """`data` for the executors: something with `value`, which goes to each of them once, and `unpersist`."""
+def ship(session, data, in_function=False):
+    """`data` for the executors: something with `value`, which goes to each of them once, and `unpersist`. With Connect,
+    in_function has it travel inside the function that uses it."""
     if not is_connect(session):
         return session.sparkContext.broadcast(data)
+    if in_function:
+        return _worker.Inside(data)
     name = f"coulis-{hashlib.sha256(data).hexdigest()}"
     shipped = session.__dict__.setdefault("_coulis_shipped", set())  # an artifact cannot be added again
     if name not in shipped:

@@ -147,6 +147,13 @@ class Artifact:
         """Nothing: the server forgets it with the session."""
 
 
+class Inside:
+    """Bytes that travel in a function's pickle: the tasks of a stream of Spark Connect find no artifact."""
+
+    def __init__(self, value):
+        self.value = value
+
+
 def recipe_of(featurizer):
     """Its recipe without the instructions of this machine: a cluster may have several kinds."""
     machine = ("instruction_set", "precision_instructions")

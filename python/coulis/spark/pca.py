@@ -317,7 +317,7 @@ class PCAModel(Model, _PCAParams, MLReadable, MLWritable):
         vector = _frames.float_array(dataset, source)
         if not self.getOrDefault(self.allowOtherRecipe):
             self._check_recipe(_frames.recipe_of(dataset, source))
-        key, model = self._ship(dataset.sparkSession)
+        key, model = self._ship(dataset)
         scores, kind = _worker.Scores(key, model, self.getCentred()), ArrayType(FloatType())
         frame = _frames.with_mapped(dataset, output, vector, scores, kind, 8 * self.pca.n_features_in_)
         return self._as_output_type(frame, output)
@@ -329,11 +329,13 @@ class PCAModel(Model, _PCAParams, MLReadable, MLWritable):
             said = str(error).replace("--allow-other-recipe", "allowOtherRecipe")
             raise coulis.Error(said, error.status, error.code) from None
 
-    def _ship(self, session):
+    def _ship(self, dataset):
         """The model's file for the executors, sent once, and a name of its content."""
-        if self._shipped is None or self._shipped[0] is not session:
+        session = dataset.sparkSession
+        target = (session, _session.is_connect(session) and dataset.isStreaming)
+        if self._shipped is None or self._shipped[0] != target:
             data = self._bytes()
-            self._shipped = (session, hashlib.sha256(data).hexdigest(), _session.ship(session, data))
+            self._shipped = (target, hashlib.sha256(data).hexdigest(), _session.ship(session, data, target[1]))
         return self._shipped[1:]
 
     def _bytes(self):

@@ -41,6 +41,11 @@ CL_INLINE const float *step(const float *const a[MR], int64_t k, const float *pa
 CL_INLINE void tile(const cl_gemm *g, int64_t row, int64_t column, const float *panel, const int mr, const int full,
                     const int half) {
     const int nv = full + half;
+    /* For all the compiler knows a store could change g: what is needed after one is read before. */
+    const int64_t depth = g->k, runs = g->runs, a_stride = g->a_stride, c_stride = g->c_stride;
+    const int64_t residual_stride = g->residual_stride;
+    float *c = g->c + row * c_stride + column;
+    const float *r = g->residual ? g->residual + row * residual_stride + column : NULL;
     sums sum;
     const float *a[MR];
     CL_UNROLL
@@ -48,32 +53,32 @@ CL_INLINE void tile(const cl_gemm *g, int64_t row, int64_t column, const float *
         CL_UNROLL
         for (int j = 0; j < full; j++) sum.full[i][j] = g->bias ? vf_load(g->bias + column + j * LANES) : vf_zero();
         sum.half[i] = half && g->bias ? vh_load(g->bias + column + full * LANES) : vh_zero();
-        a[i] = g->a + (row + i) * g->a_stride;
+        a[i] = i == 0 ? g->a + row * a_stride : a[i - 1] + a_stride;
     }
     int64_t k = 0;
     /* A line at each step, as many requests at once would hold up the loads of B; not where the whole sum is short. */
-    if (g->k >= MR * NV || (g->runs > 1 && g->k >= MR)) {
-        for (int i = 0; i < mr && k + NV <= g->k; i++)
+    if (depth >= MR * NV || (runs > 1 && depth >= MR)) {
+        for (int i = 0; i < mr && k + NV <= depth; i++)
             for (int j = 0; j < nv; j += PREFETCH_STEP, k++) {
-                ask_for_line(g, row + i, column + j * LANES);
+                ask_for_line(c + i * c_stride + j * LANES, r ? r + i * residual_stride + j * LANES : NULL);
                 panel = step(a, k, panel, &sum, mr, full, half);
             }
     }
     for (int64_t run = 0, first = 0;; k = first += g->run_stride) {
-        for (const int64_t last = first + g->k; k < last; k++) panel = step(a, k, panel, &sum, mr, full, half);
-        if (++run >= g->runs) break;
+        for (const int64_t last = first + depth; k < last; k++) panel = step(a, k, panel, &sum, mr, full, half);
+        if (++run >= runs) break;
     }
     const vf low = vf_set1(g->low), high = vf_set1(g->high);
     CL_UNROLL
     for (int i = 0; i < mr; i++) {
-        float *c = g->c + (row + i) * g->c_stride + column;
-        const float *r = g->residual ? g->residual + (row + i) * g->residual_stride + column : NULL;
         CL_UNROLL
         for (int j = 0; j < nv; j++) {
             vf value = j < full ? sum.full[i][j] : vf_of_lower(sum.half[i]);
             if (r) value = vf_add(value, vf_load(r + j * LANES));
             vf_store(c + j * LANES, vf_clamp(value, low, high));
         }
+        c += c_stride;
+        if (r) r += residual_stride;
     }
 }
 

@@ -87,7 +87,7 @@ void KERNEL(cl_gemm_pack)(int64_t k, int64_t columns, const float *b, int64_t ro
 }
 
 /* Asks for a line of where a tile goes and of what is added to it, both wanted at its end. */
-CL_INLINE void ask_for_line(const cl_gemm *g, int64_t row, int64_t column) {
-    __builtin_prefetch(g->c + row * g->c_stride + column, 1);
-    if (g->residual) __builtin_prefetch(g->residual + row * g->residual_stride + column, 0);
+CL_INLINE void ask_for_line(const float *c, const float *residual) {
+    __builtin_prefetch(c, 1);
+    if (residual) __builtin_prefetch(residual, 0);
 }

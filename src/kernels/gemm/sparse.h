@@ -73,6 +73,9 @@ CL_INLINE void sparse_tile(const cl_gemm *g, int64_t row, int64_t column, const 
     const float *const next = panel + g->k * left * LANES;
     const uint16_t *const end = positions + count;
     const int nv = left + right + half;
+    const int64_t c_stride = g->c_stride, residual_stride = g->residual_stride; /* as in the dense tile */
+    float *c = g->c + row * c_stride + column;
+    const float *r = g->residual ? g->residual + row * residual_stride + column : NULL;
     sparse_sums sums;
     const float *a[SPARSE_MR];
     CL_UNROLL
@@ -86,7 +89,7 @@ CL_INLINE void sparse_tile(const cl_gemm *g, int64_t row, int64_t column, const 
     if (count >= SPARSE_MR * SPARSE_PANELS * NV) { /* as in the dense product, a line at each step */
         for (int i = 0; i < mr; i++)
             for (int j = 0; j < nv; j += PREFETCH_STEP) {
-                ask_for_line(g, row + i, column + j * LANES);
+                ask_for_line(c + i * c_stride + j * LANES, r ? r + i * residual_stride + j * LANES : NULL);
                 sparse_step(a, *positions++, panel, next, &sums, mr, left, right, half);
             }
     }
@@ -94,8 +97,6 @@ CL_INLINE void sparse_tile(const cl_gemm *g, int64_t row, int64_t column, const 
     const vf low = vf_set1(g->low), high = vf_set1(g->high);
     CL_UNROLL
     for (int i = 0; i < mr; i++) {
-        float *c = g->c + (row + i) * g->c_stride + column;
-        const float *r = g->residual ? g->residual + (row + i) * g->residual_stride + column : NULL;
         CL_UNROLL
         for (int j = 0; j < nv; j++) {
             /* A sum that is -0 would be +0 with a zero's product added to it, left out or not: here it always is. */
@@ -103,6 +104,8 @@ CL_INLINE void sparse_tile(const cl_gemm *g, int64_t row, int64_t column, const 
             if (r) value = vf_add(value, vf_load(r + j * LANES));
             vf_store(c + j * LANES, vf_clamp(value, low, high));
         }
+        c += c_stride;
+        if (r) r += residual_stride;
     }
 }
 

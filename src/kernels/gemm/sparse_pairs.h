@@ -44,6 +44,9 @@ CL_INLINE void pair_tile(const cl_gemm *g, int64_t row, bool both, int64_t colum
     const uint16_t *const end = position + count;
     const float *a[2] = {g->a + row * g->a_stride, g->a + (both ? row + 1 : row) * g->a_stride};
     const float *panels[PAIR_VECTORS / NV];
+    const int64_t c_stride = g->c_stride, residual_stride = g->residual_stride; /* as in the dense tile */
+    float *c = g->c + row * c_stride + column;
+    const float *r = g->residual ? g->residual + row * residual_stride + column : NULL;
     vf sum[2][PAIR_VECTORS];
     CL_UNROLL
     for (int p = 0; p < PAIR_VECTORS / NV; p++) panels[p] = panel + p * g->k * NV * LANES;
@@ -57,7 +60,8 @@ CL_INLINE void pair_tile(const cl_gemm *g, int64_t row, bool both, int64_t colum
     }
     if (ends) /* C and what is added to it, wanted when the list is through */
         for (int i = 0; i < (both ? 2 : 1); i++)
-            for (int j = 0; j < vectors; j += PREFETCH_STEP) ask_for_line(g, row + i, column + j * LANES);
+            for (int j = 0; j < vectors; j += PREFETCH_STEP)
+                ask_for_line(c + i * c_stride + j * LANES, r ? r + i * residual_stride + j * LANES : NULL);
     CL_UNROLL
     for (int i = 0; i < 2; i++) OPAQUE(a[i]);
     CL_UNROLL
@@ -85,8 +89,6 @@ CL_INLINE void pair_tile(const cl_gemm *g, int64_t row, bool both, int64_t colum
             continue;
         }
         if (i == 1 && !both) break;
-        float *c = g->c + (row + i) * g->c_stride + column;
-        const float *r = g->residual ? g->residual + (row + i) * g->residual_stride + column : NULL;
         CL_UNROLL
         for (int j = 0; j < vectors; j++) {
             /* A sum that is -0 would be +0 with a zero's product added to it, left out or not: here it always is. */
@@ -94,6 +96,8 @@ CL_INLINE void pair_tile(const cl_gemm *g, int64_t row, bool both, int64_t colum
             if (r) value = vf_add(value, vf_load(r + j * LANES));
             vf_store(c + j * LANES, vf_clamp(value, low, high));
         }
+        c += c_stride;
+        if (r) r += residual_stride;
     }
 }
 

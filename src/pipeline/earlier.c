@@ -116,29 +116,55 @@ static coulis_status take_file(cl_earlier *e, char *path, cl_part_reader *reader
     return status;
 }
 
+/* The digest of a file, made by a thread while its rows are read. */
+typedef struct digest {
+    const char *path;
+    coulis_status status;
+    coulis_error error;
+    char sha256[CL_SHA256_TEXT];
+} digest;
+
+static void *make_digest(void *argument) {
+    digest *d = argument;
+    int64_t bytes;
+    d->status = cl_file_sha256(d->path, &bytes, d->sha256, &d->error);
+    return NULL;
+}
+
+/* Forgets what was taken after `before` was the state. */
+static void go_back(cl_earlier *e, const cl_earlier *before) {
+    while (e->file_count > before->file_count) cl_free(e->files[--e->file_count]);
+    e->group_count = before->group_count;
+    e->count = before->count;
+    e->texts_size = before->texts_size;
+}
+
 /* A part with a record: its digest must be right. */
 static coulis_status take_part(cl_earlier *e, const cl_parts *parts, const cl_part_record *record,
                                coulis_error *error) {
     const cl_expected expected = {.recipe = e->recipe, .rows = -1};
-    char name[CL_PART_NAME], sha256[CL_SHA256_TEXT];
+    char *path = cl_review_path(parts, record->kind, record->number);
     bool good;
-    int64_t bytes;
-    coulis_status status = cl_review_part(parts, record->kind, record->number, &expected, &good, NULL, error);
-    if (status) return status;
-    cl_part_name(record->kind, record->number, name);
-    char *path = cl_format("%s/%s", parts->folder, name);
-    if (!path) return cl_fail_memory(error, "a path", strlen(parts->folder));
-    if (good) status = cl_file_sha256(path, &bytes, sha256, error);
-    good = good && !status && strcmp(sha256, record->facts.sha256) == 0;
     cl_part_reader *reader = NULL;
-    if (good) status = cl_part_reader_open(path, e->column, &reader, error);
+    coulis_status status = path ? cl_review_part(parts, record->kind, record->number, &expected, &good, NULL, error)
+                                : cl_fail_memory(error, "a path", strlen(parts->folder));
+    if (!status && good) status = cl_part_reader_open(path, e->column, &reader, error);
     if (status || !good) {
         cl_free(path);
         return status;
     }
+    const cl_earlier before = *e;
+    digest found = {.path = cl_part_reader_path(reader)};
+    cl_thread thread;
+    const bool running = cl_thread_start(&thread, make_digest, &found) == 0;
+    if (!running) make_digest(&found);
     status = take_file(e, path, reader, error);
+    if (running) cl_thread_join(thread);
     cl_part_reader_close(reader);
-    return status;
+    if (found.status) return cl_fail(error, found.status, "%s", found.error.message);
+    if (strcmp(found.sha256, record->facts.sha256) == 0) return status;
+    go_back(e, &before); /* whatever its rows were, or why they could not be read */
+    return COULIS_OK;
 }
 
 /* A piece of a part in the making; one of another job, or that is damaged, is passed over. */

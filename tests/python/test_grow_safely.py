@@ -90,12 +90,13 @@ def test_images_of_another_folder_do_not_take_the_place_of_all(run):
     assert len(coulis.read_table("out", "features")) == 2
 
 
-def test_a_damaged_part_is_not_carried_over(run):
-    """What a flipped bit made of a vector must not get a digest of its own."""
+@pytest.mark.parametrize("place", [4, 0.02, 0.2, 0.5, 0.8])
+def test_a_damaged_part_is_not_carried_over(run, place):
+    """What a flipped bit made of a vector, or of what else is in a row, must not get a digest of its own."""
     run()
     part = Path("out/features/part-00001.parquet")
     content = bytearray(part.read_bytes())
-    content[len(content) // 2] ^= 1
+    content[place if place >= 1 else int(len(content) * place)] ^= 1
     part.write_bytes(content)
     draw_image(100).save("images/b/zzz.png")
     run()

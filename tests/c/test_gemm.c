@@ -58,6 +58,7 @@ static void gemm_agrees(void) {
     for (int64_t m = 1; m <= 17; m++) check_gemm(m, 5 + m, 3 * m, (int)(m % 2), -INFINITY, INFINITY);
     static const int64_t columns[] = {1, 4, 8, 15, 16, 17, 24, 31, 32, 33, 40, 47, 48, 49, 64, 80, 96, 112, 144};
     for (size_t i = 0; i < sizeof columns / sizeof *columns; i++) check_gemm(13, 27, columns[i], 1, 0, 6);
+    for (int64_t m = 1; m <= 13; m++) check_gemm(m, 5 * m, 3 * kernels->lanes - 1, (int)(m % 2), 0, 6); /* wide tiles */
     check_gemm(1000, 64, 40, 0, 0, INFINITY);   /* more rows than one block */
     check_gemm(9, 2048, 40, 1, 0, INFINITY);    /* a block of few rows */
     check_gemm(3, 50000, 16, 0, -INFINITY, 90); /* a row longer than a block */

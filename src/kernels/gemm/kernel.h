@@ -13,7 +13,7 @@ void KERNEL(cl_activate_rows)(const cl_activation *activation, int64_t rows, int
 
 /* The sums of a tile: `full` registers for each row and, with `half`, half a register more. */
 typedef struct sums {
-    vf full[MR][NV];
+    vf full[MR][WIDE];
     vh half[MR];
 } sums;
 
@@ -22,7 +22,7 @@ typedef struct sums {
 CL_INLINE const float *step(const float *const a[MR], int64_t k, const float *panel, sums *sum, const int mr,
                             const int full, const int half) {
     const int width = full * LANES + half * HALF_LANES;
-    vf b[NV];
+    vf b[WIDE];
     vh tail = vh_zero();
     CL_UNROLL
     for (int j = 0; j < full; j++) b[j] = vf_load(panel + j * LANES);
@@ -85,21 +85,21 @@ CL_INLINE void tile(const cl_gemm *g, int64_t row, int64_t column, const float *
 /* Rows of a last tile at most: two such take MR + 2 rows. */
 #define TAIL_ROWS 5
 
-/* All rows first .. last-1 against one panel. */
+/* All rows first .. last-1 against one panel, mr at a time. */
 CL_INLINE void panel_rows(const cl_gemm *g, int64_t first, int64_t last, int64_t column, const float *panel,
-                          const int full, const int half) {
-    /* One or two rows by themselves are too few sums to hide the latency of a multiply-add: they share the last MR. */
-    const int64_t rows = last - first, tail = rows % MR;
-    int64_t left = tail > 0 && tail <= 2 && rows > MR ? tail + MR : tail, row = first;
-    for (; row < last - left; row += MR) tile(g, row, column, panel, MR, full, half);
+                          const int mr, const int full, const int half) {
+    /* One or two rows by themselves are too few sums to hide the latency of a multiply-add: they share the last mr. */
+    const int64_t rows = last - first, tail = rows % mr, highest = mr < TAIL_ROWS ? mr : TAIL_ROWS;
+    int64_t left = tail > 0 && tail <= 2 && rows > mr ? tail + mr : tail, row = first;
+    for (; row < last - left; row += mr) tile(g, row, column, panel, mr, full, half);
     for (int64_t height; left > 0; left -= height, row += height) {
-        height = left <= TAIL_ROWS ? left : (left + 1) / 2;
+        height = left <= highest ? left : (left + 1) / 2;
         switch (height) {
         case 1: tile(g, row, column, panel, 1, full, half); break;
         case 2: tile(g, row, column, panel, 2, full, half); break;
         case 3: tile(g, row, column, panel, 3, full, half); break;
         case 4: tile(g, row, column, panel, 4, full, half); break;
-        default: tile(g, row, column, panel, TAIL_ROWS, full, half); break;
+        default: tile(g, row, column, panel, mr < TAIL_ROWS ? mr : TAIL_ROWS, full, half); break;
         }
     }
 }
@@ -107,7 +107,7 @@ CL_INLINE void panel_rows(const cl_gemm *g, int64_t first, int64_t last, int64_t
 #define PANEL_ROWS(full, half)                                                                                         \
     CL_VERSION panel_rows_##full##half(const cl_gemm *g, int64_t first, int64_t last, int64_t column,                  \
                                        const float *panel) {                                                           \
-        panel_rows(g, first, last, column, panel, full, half);                                                         \
+        panel_rows(g, first, last, column, panel, full <= NV ? MR : WIDE_MR, full, half);                              \
     }
 #if HALF_LANES > 0
 PANEL_ROWS(0, 1)
@@ -116,9 +116,7 @@ PANEL_ROWS(2, 1)
 #endif
 PANEL_ROWS(1, 0)
 PANEL_ROWS(2, 0)
-#if NV > 2
 PANEL_ROWS(3, 0)
-#endif
 #undef PANEL_ROWS
 
 void KERNEL(cl_gemm)(const cl_gemm *g) {
@@ -135,7 +133,8 @@ void KERNEL(cl_gemm)(const cl_gemm *g) {
         int64_t last = first + block < g->m ? first + block : g->m;
         const float *panel = g->b;
         for (int64_t column = 0; column < n;) {
-            const int64_t vectors = panel_vectors((n - column) / LANES), next = column + vectors * LANES;
+            const int64_t vectors = is_wide(n) ? WIDE : panel_vectors((n - column) / LANES);
+            const int64_t next = column + vectors * LANES;
             /* The number of whole vectors, and whether half a vector follows. */
             switch (2 * vectors - (half && next == n)) {
 #if HALF_LANES > 0
@@ -145,9 +144,7 @@ void KERNEL(cl_gemm)(const cl_gemm *g) {
 #endif
             case 2: panel_rows_10(g, first, last, column, panel); break;
             case 4: panel_rows_20(g, first, last, column, panel); break;
-#if NV > 2
             case 6: panel_rows_30(g, first, last, column, panel); break;
-#endif
             default: break;
             }
             /* What a panel has stored of a block is still in the first-level cache. */

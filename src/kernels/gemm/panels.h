@@ -46,6 +46,13 @@ CL_INLINE int64_t panel_vectors(int64_t left) {
 /* Whether of the last vector of columns only the lower half is used. */
 CL_INLINE int half_used(int64_t n, int64_t columns) { return HALF_LANES > 0 && n - columns >= HALF_LANES; }
 
+/* With two panels' registers a product of three is made by lower tiles of all three: as two and one, the one would be
+ * loaded for each broadcast of A, and its few sums would wait for each other. */
+#define WIDE 3
+#define WIDE_MR 4
+
+CL_INLINE bool is_wide(int64_t n) { return NV < WIDE && n == WIDE * LANES; }
+
 int64_t KERNEL(cl_gemm_packed_count)(int64_t k, int64_t columns);
 void KERNEL(cl_gemm_pack)(int64_t k, int64_t columns, const float *b, int64_t row_stride, int64_t column_stride,
                           float *packed);
@@ -61,7 +68,7 @@ void KERNEL(cl_gemm_pack)(int64_t k, int64_t columns, const float *b, int64_t ro
                           float *packed) {
     const int64_t n = padded_columns(columns), end = n - half_used(n, columns) * HALF_LANES;
     for (int64_t first = 0; first < n;) {
-        const int64_t next = first + panel_vectors((n - first) / LANES) * LANES;
+        const int64_t next = is_wide(n) ? n : first + panel_vectors((n - first) / LANES) * LANES;
         const int64_t width = (next < end ? next : end) - first;
         if (row_stride == 1 && next <= columns) { /* B lies transposed: walk along its rows */
             for (int64_t column = first; column < next; column++)

@@ -216,10 +216,13 @@ def test_batches_are_bounded_without_a_bound_of_bytes():
 
 
 def test_a_session_keeps_its_settings(spark, many):
-    """Spark 4 bounds batches by itself, also where nobody has set by how much."""
+    """Spark 4 bounds batches by itself, also where nobody has set by how much; and fit sets for itself alone in what
+    batches rows are kept."""
     frame, _ = many
+    rows_kept = spark.conf.get(stage._BATCH_ROWS)
     PCA(k=2).fit(frame).transform(frame).count()
     assert spark.conf.get(_frames._RECORDS) == "10000"
+    assert spark.conf.get(stage._BATCH_ROWS) == rows_kept == "10000"
 
 
 def test_numbers_of_numpy_are_saved(spark, tmp_path):

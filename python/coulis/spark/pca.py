@@ -35,6 +35,11 @@ FEW_BYTES = 128 << 20  # of all rows together: so few come to the driver with th
 SPOOL_BYTES = 64 << 20  # of rows in a partition that comes to the driver in one piece; twice that is left as it is
 PART_LEAVES = 4  # a task makes moments of at least so many leaves: the driver adds up what lies between tasks
 RANGE_BYTES = 256  # of a vector, by which rows without a key are spread; equal ones stay together
+# Rows that Spark puts into one batch of a frame it keeps. Java's serializer holds on to a hundred batches before it
+# forgets them, and Spark's own are of 4 MiB: 400 MB of an executor's heap.
+_BATCH_ROWS = "spark.sql.inMemoryColumnarStorage.batchSize"
+_BATCH_BYTES = 1 << 19
+_FIRST_ROWS = 4  # while their length is not known
 _ROW_BYTES = 1 << 18  # of vectors whose length is not known yet: such as 65,536 numbers have
 _FILE = "pca.safetensors"
 _DEFAULTS = {
@@ -146,13 +151,16 @@ class _Rows:
         key = [_frames.column_of(dataset, order).alias("key")] if order else []
         frame = dataset.select(*key, vector.alias("vector")).where(functions.col("vector").isNotNull())
         schema = StructType(frame.schema.fields[:-1] + [StructField("vector", BinaryType())])
+        self.packed = _frames.map_in_arrow(frame, _worker.pack, schema, _ROW_BYTES)
+        self.order = self.packed.columns
+        self.batch_rows = self.session.conf.get(_BATCH_ROWS)
+        self.session.conf.set(_BATCH_ROWS, str(_FIRST_ROWS))
         # Vectors cost a network; they are used several times below. On disk: an executor's heap has little room beside
         # rows of 400 KB, and what Spark keeps there takes more than it counts.
         self.kept = [frame.persist(StorageLevel.DISK_ONLY)]
-        self.packed = _frames.map_in_arrow(frame, _worker.pack, schema, _ROW_BYTES)
-        self.order = self.packed.columns
 
     def release(self):
+        self.session.conf.set(_BATCH_ROWS, self.batch_rows)
         for frame in self.kept:
             frame.unpersist()
 
@@ -165,6 +173,7 @@ class _Rows:
         if shortest != longest:
             raise coulis.Error(f"the vectors differ in length: from {shortest // 4} to {longest // 4} numbers")
         columns = longest // 4
+        self.session.conf.set(_BATCH_ROWS, str(min(int(self.batch_rows), _BATCH_BYTES // max(1, longest) + 1)))
         if _session.is_connect(self.session) and count * max(_worker.ROW_BYTES, columns * 4) <= FEW_BYTES:
             batches = _session.all_batches(self.packed)
         if sum(batch.num_rows for batch in batches) == count:

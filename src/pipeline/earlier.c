@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "base/digest.h"
 #include "base/disk.h"
 #include "base/sync.h"
 #include "pipeline/review_part.h"
@@ -116,21 +117,6 @@ static coulis_status take_file(cl_earlier *e, char *path, cl_part_reader *reader
     return status;
 }
 
-/* The digest of a file, made by a thread while its rows are read. */
-typedef struct digest {
-    const char *path;
-    coulis_status status;
-    coulis_error error;
-    char sha256[CL_SHA256_TEXT];
-} digest;
-
-static void *make_digest(void *argument) {
-    digest *d = argument;
-    int64_t bytes;
-    d->status = cl_file_sha256(d->path, &bytes, d->sha256, &d->error);
-    return NULL;
-}
-
 /* Forgets what was taken after `before` was the state. */
 static void go_back(cl_earlier *e, const cl_earlier *before) {
     while (e->file_count > before->file_count) cl_free(e->files[--e->file_count]);
@@ -139,30 +125,32 @@ static void go_back(cl_earlier *e, const cl_earlier *before) {
     e->texts_size = before->texts_size;
 }
 
-/* A part with a record: its digest must be right. */
+/* A part with a record: its digest must be right. It is made while the rows are taken. */
 static coulis_status take_part(cl_earlier *e, const cl_parts *parts, const cl_part_record *record,
                                coulis_error *error) {
     const cl_expected expected = {.recipe = e->recipe, .rows = -1};
-    char *path = cl_review_path(parts, record->kind, record->number);
     bool good;
-    cl_part_reader *reader = NULL;
-    coulis_status status = path ? cl_review_part(parts, record->kind, record->number, &expected, &good, NULL, error)
-                                : cl_fail_memory(error, "a path", strlen(parts->folder));
-    if (!status && good) status = cl_part_reader_open(path, e->column, &reader, error);
-    if (status || !good) {
-        cl_free(path);
-        return status;
-    }
+    coulis_status status = cl_review_part(parts, record->kind, record->number, &expected, &good, NULL, error);
+    if (status || !good) return status;
     const cl_earlier before = *e;
-    digest found = {.path = cl_part_reader_path(reader)};
-    cl_thread thread;
-    const bool running = cl_thread_start(&thread, make_digest, &found) == 0;
-    if (!running) make_digest(&found);
-    status = take_file(e, path, reader, error);
-    if (running) cl_thread_join(thread);
+    char *path = cl_review_path(parts, record->kind, record->number), *hashed = path ? cl_format("%s", path) : NULL;
+    if (!hashed) {
+        cl_free(path);
+        return cl_fail_memory(error, "a path", strlen(parts->folder));
+    }
+    cl_digest digest;
+    cl_digest_begin(&digest, hashed);
+    cl_part_reader *reader = NULL;
+    coulis_error own = {0};
+    status = cl_part_reader_open(path, e->column, &reader, &own);
+    if (!status) status = take_file(e, path, reader, &own);
+    else cl_free(path);
     cl_part_reader_close(reader);
-    if (found.status) return cl_fail(error, found.status, "%s", found.error.message);
-    if (strcmp(found.sha256, record->facts.sha256) == 0) return status;
+    const coulis_status hashing = cl_digest_end(&digest, error);
+    cl_free(hashed);
+    if (hashing) return hashing;
+    if (strcmp(digest.sha256, record->facts.sha256) == 0)
+        return status ? cl_fail(error, status, "%s", own.message) : COULIS_OK;
     go_back(e, &before); /* whatever its rows were, or why they could not be read */
     return COULIS_OK;
 }

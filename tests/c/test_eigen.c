@@ -136,6 +136,7 @@ static void degenerate_matrices(void) {
         /* Beside the strong columns the others are so weak that their squares vanish. */
         matrix = covariance(n, n + 2, 1e-4);
         check(matrix, n, n, "falling to nothing");
+        cl_free(matrix);
     }
 }
 

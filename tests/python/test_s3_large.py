@@ -200,5 +200,5 @@ def test_what_is_no_error_of_s3(server, monkeypatch):
     with Server(handle) as other:
         for variable, value in environment(other.url).items():
             monkeypatch.setenv(variable, value)
-        with pytest.raises(package.Error, match="no listing"):
+        with pytest.raises(package.Error, match="is not a listing"):
             package.run("s3://large/", "out")

@@ -11,11 +11,10 @@ static void *make(void *argument) {
 
 void cl_digest_begin(cl_digest *d, const char *path) {
     *d = (cl_digest){.path = path};
-    d->running = cl_thread_start(&d->thread, make, d) == 0;
-    if (!d->running) make(d);
+    cl_beside_begin(&d->beside, make, d);
 }
 
 coulis_status cl_digest_end(cl_digest *d, coulis_error *error) {
-    if (d->running) cl_thread_join(d->thread);
+    cl_beside_end(&d->beside);
     return d->status ? cl_fail(error, d->status, "%s", d->error.message) : COULIS_OK;
 }

@@ -6,14 +6,13 @@
 
 typedef struct cl_digest {
     const char *path;
-    cl_thread thread;
-    bool running;
+    cl_beside beside;
     coulis_status status;
     coulis_error error;
     char sha256[CL_SHA256_TEXT];
 } cl_digest;
 
-/* `path` must live until the end. Where no thread can be started, the digest is made here. */
+/* `path` must live until the end. Where no thread can be started, the digest is made at once. */
 void cl_digest_begin(cl_digest *digest, const char *path);
 
 /* Waits; then `sha256` is there, unless it is a failure. */

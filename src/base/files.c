@@ -188,12 +188,12 @@ static bool write_bytes(struct cl_sink *sink, const char *bytes, size_t size, bo
 /* A failure leaves the digest of what it may: the file is given up. */
 static ssize_t sink_write(void *cookie, const char *bytes, size_t size) {
     struct cl_sink *sink = cookie;
-    hashing beside = {.hash = &sink->hash, .bytes = bytes, .size = size};
-    cl_thread thread;
-    const bool two = size >= BESIDE_BYTES && cl_thread_start(&thread, hash_bytes, &beside) == 0;
-    const bool good = write_bytes(sink, bytes, size, !two);
+    hashing all = {.hash = &sink->hash, .bytes = bytes, .size = size};
+    cl_beside beside = {.running = false};
+    if (size >= BESIDE_BYTES) cl_beside_begin(&beside, hash_bytes, &all);
+    const bool good = write_bytes(sink, bytes, size, size < BESIDE_BYTES);
     const int number = errno;
-    if (two) cl_thread_join(thread);
+    cl_beside_end(&beside);
     errno = number;
     return good ? (ssize_t)size : 0; /* 0: stdio's word for a failure here */
 }

@@ -46,6 +46,16 @@ int cl_thread_start(cl_thread *thread, void *(*work)(void *argument), void *argu
 
 void cl_thread_join(cl_thread thread) { pthread_join(thread.own, NULL); }
 
+void cl_beside_begin(cl_beside *b, void *(*work)(void *argument), void *argument) {
+    b->running = cl_thread_start(&b->thread, work, argument) == 0;
+    if (!b->running) work(argument);
+}
+
+void cl_beside_end(cl_beside *b) {
+    if (b->running) cl_thread_join(b->thread);
+    b->running = false;
+}
+
 void cl_thread_yield(void) { sched_yield(); }
 
 void cl_signals_hold(cl_signals *before) {

@@ -54,6 +54,18 @@ int cl_thread_start(cl_thread *thread, void *(*work)(void *argument), void *argu
 /* Waits for its end. */
 void cl_thread_join(cl_thread thread);
 
+/* What a thread does while its owner goes on. */
+typedef struct cl_beside {
+    cl_thread thread;
+    bool running; /* it has not been joined */
+} cl_beside;
+
+/* Does `work` on a thread, or here and now where none can be started. */
+void cl_beside_begin(cl_beside *beside, void *(*work)(void *argument), void *argument);
+
+/* Waits until it is done; nothing to wait for is fine. */
+void cl_beside_end(cl_beside *beside);
+
 /* Lets another thread have the processor. */
 void cl_thread_yield(void);
 

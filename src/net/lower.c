@@ -63,9 +63,8 @@ static bool reads_rows(const lowering *l, const cl_node *node, int32_t k) {
 }
 
 /* Whether the rows of `take` can be made without the others. */
-static bool makes_rows(const lowering *l, int32_t i) {
-    const cl_node *node = &l->graph->nodes[i];
-    return node->op == CL_OP_ATTENTION || (i > 0 && step_of(l->graph, node)->flags & CL_STEP_BY_ROW);
+static bool makes_rows(const lowering *l, const cl_node *node) {
+    return node->op == CL_OP_ATTENTION || step_of(l->graph, node)->flags & CL_STEP_BY_ROW;
 }
 
 /* Works out `needs`; returns how many inputs all steps have together, and whether the image is read as a map. */
@@ -77,7 +76,7 @@ static int64_t mark_needed(lowering *l, int32_t output, bool *image) {
         if (!l->needs[i]) continue;
         if (!l->take && node->op == CL_OP_TAKE && 2 * rows_in(node) <= rows_in(&l->graph->nodes[node->inputs[0]]))
             l->take = node;
-        if (l->needs[i] == ROWS && !makes_rows(l, i)) l->needs[i] |= ALL;
+        if (l->needs[i] == ROWS && !makes_rows(l, node)) l->needs[i] |= ALL;
         const bool all = l->needs[i] & ALL && node->op != CL_OP_TAKE;
         for (int32_t k = 0; k < node->input_count; k++, inputs++) {
             l->needs[node->inputs[k]] |= all || !reads_rows(l, node, k) ? ALL : ROWS;

@@ -223,9 +223,12 @@ static void end_reading_ahead(cl_earlier *e) {
     e->reading_ahead = false;
 }
 
+static void begin_reading_ahead(cl_earlier *e) {
+    if (e->now.group + 1 < e->group_count) e->reading_ahead = cl_thread_start(&e->thread, read_ahead, e) == 0;
+}
+
 void cl_earlier_begin(cl_earlier *e) {
-    if (e->group_count > 0 && e->now.group < 0 && !e->reading_ahead)
-        e->reading_ahead = cl_thread_start(&e->thread, read_ahead, e) == 0;
+    if (e->now.group < 0 && !e->reading_ahead) begin_reading_ahead(e);
 }
 
 static coulis_status read_group(cl_earlier *e, int32_t number, coulis_error *error) {
@@ -241,8 +244,7 @@ static coulis_status read_group(cl_earlier *e, int32_t number, coulis_error *err
         status = load(e, &e->now, number, error);
     }
     /* Most are wanted one after another; where that is not so, reading ahead would be in vain. */
-    if (!status && number == before + 1 && number + 1 < e->group_count)
-        e->reading_ahead = cl_thread_start(&e->thread, read_ahead, e) == 0;
+    if (!status && number == before + 1) begin_reading_ahead(e);
     return status;
 }
 

@@ -79,8 +79,7 @@ static coulis_status make_block(block *b, int64_t rows, int64_t components, coul
 typedef struct writing {
     cl_part_writer *writer;
     const block *block;
-    cl_thread thread;
-    bool running; /* it has not been joined */
+    cl_beside beside;
     coulis_status status;
     coulis_error error;
 } writing;
@@ -93,14 +92,12 @@ static void *write_block(void *argument) {
 
 static void begin_writing(writing *w, const block *b) {
     w->block = b;
-    w->running = cl_thread_start(&w->thread, write_block, w) == 0;
-    if (!w->running) write_block(w);
+    cl_beside_begin(&w->beside, write_block, w);
 }
 
 /* Waits for what was begun last, if anything was; what came of it. */
 static coulis_status end_writing(writing *w, coulis_error *error) {
-    if (w->running) cl_thread_join(w->thread);
-    w->running = false;
+    cl_beside_end(&w->beside);
     return w->status ? cl_fail(error, w->status, "%s", w->error.message) : COULIS_OK;
 }
 

@@ -126,12 +126,11 @@ static void *open_model(void *argument) {
 coulis_status cl_job_begin(cl_job *j, const char *const *paths, int64_t path_count, const char *output) {
     const double began = cl_seconds();
     opening model = {.job = j};
-    cl_thread thread;
-    const bool running = cl_thread_start(&thread, open_model, &model) == 0;
+    cl_beside beside;
+    cl_beside_begin(&beside, open_model, &model);
     coulis_status status = open_source(j, paths, path_count, output);
     cl_job_took(j, COULIS_STAGE_LIST, began);
-    if (running) cl_thread_join(thread);
-    else if (!status) open_model(&model);
+    cl_beside_end(&beside);
     if (!status && model.status) status = cl_fail(j->error, model.status, "%s", model.error.message);
     if (status) return status;
     status = cl_settle_resize(j->model, &j->own.featurizer.image, j->error);

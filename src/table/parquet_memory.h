@@ -1,6 +1,6 @@
 /* Memory of carquet, which goes on after some allocations that it could not have: a page then lacks levels, or a column
- * its statistics. So it gets an allocator that remembers for each thread whether one failed. The
- * checksum of its pages comes from here, too. */
+ * its statistics. So it gets an allocator that remembers for each thread whether one failed. The checksum of its pages
+ * comes from here, too. */
 #pragma once
 
 #include "base/base.h"

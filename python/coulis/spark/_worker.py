@@ -153,6 +153,9 @@ class Inside:
     def __init__(self, value):
         self.value = value
 
+    def unpersist(self):
+        """Nothing: it goes with the function."""
+
 
 def recipe_of(featurizer):
     """Its recipe without the instructions of this machine: a cluster may have several kinds."""

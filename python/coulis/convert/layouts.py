@@ -196,33 +196,31 @@ def _told(chosen, facts):
     return bool(given) and all(own[key] == facts[key] for key in given)
 
 
-def _prefixes(state):
-    """What may stand before the names of a network: "", and the beginnings of names up to a dot."""
-    found = {"": None}
-    for name in state:
+def _prefixes(state, kind):
+    """What may stand before the names of a network: "" and, in PyTorch's files, beginnings of names up to a dot. Each with
+    the rest of the names that begin with it, and the sizes of their tensors."""
+    below = {"": {name: values.size for name, values in state.items()}}
+    for name, values in state.items() if kind == "torch" else ():
         parts = name.split(".")
         for count in range(1, min(len(parts), PREFIXES_DEEP + 1)):
-            found[".".join(parts[:count]) + "."] = None
-    return list(found)
+            prefix = ".".join(parts[:count]) + "."
+            below.setdefault(prefix, {})[name[len(prefix) :]] = values.size
+    return below
 
 
-def _overlap(chosen, style, state, prefixes):
+def _overlap(chosen, style, prefixes):
     """(likeness, tensors that are there, tensors of the network, prefix) of the prefix under which most are there."""
     nodes, names = build(chosen, 0, style)
     wanted = shapes({**describe(chosen, nodes)})[1]
     sizes = {name: prod(wanted[tensor]) for tensor, name in names.items() if not isinstance(name, Made)}
     sources = {source for name in names.values() for source in _sources(name)}
     best = (0.0, 0, len(sources), "")
-    for prefix in prefixes:
-        there = sum(
-            prefix + source in state and sizes.get(source, state[prefix + source].size) == state[prefix + source].size
-            for source in sources
-        )
+    for prefix, below in prefixes.items():
+        there = sum(sizes.get(source, below[source]) == below[source] for source in sources & below.keys())
         if there:
-            inside = sum(name.startswith(prefix) for name in state)
             best = max(
                 best,
-                (there / (len(sources) + inside - there), there, len(sources), prefix),
+                (there / (len(sources) + len(below) - there), there, len(sources), prefix),
                 key=lambda found: (found[0], -len(found[3])),
             )
     return best
@@ -260,10 +258,10 @@ def choose(state, kind, published=lambda chosen: False, layout=None, notes=None,
             others = [name for name in recipe.names() if recipe.read(name)["from"] == kind]
             raise ValueError(f"there is no layout {layout!r} for --from {kind}: there are {', '.join(others)}")
     tried, fitting = [], []
-    prefixes = _prefixes(state) if kind == "torch" else [""]
+    prefixes = _prefixes(state, kind)
     for chosen in known:
         for style in styles(chosen):
-            likeness, there, count, prefix = _overlap(chosen, style, state, prefixes)
+            likeness, there, count, prefix = _overlap(chosen, style, prefixes)
             place, reason = Place(chosen, style, prefix), ""
             if likeness or len(known) == 1:
                 try:

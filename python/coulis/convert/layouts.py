@@ -197,8 +197,8 @@ def _told(chosen, facts):
 
 
 def _prefixes(state, kind):
-    """What may stand before the names of a network: "" and, in PyTorch's files, beginnings of names up to a dot. Each with
-    the rest of the names that begin with it, and the sizes of their tensors."""
+    """What may stand before the names of a network: "" and, in PyTorch's files, beginnings of names up to a dot. Each
+    with the rest of the names that begin with it, and the sizes of their tensors."""
     below = {"": {name: values.size for name, values in state.items()}}
     for name, values in state.items() if kind == "torch" else ():
         parts = name.split(".")

@@ -48,7 +48,7 @@ static bool reads_zeros(const cl_plan *plan, const cl_step *step) {
 coulis_status cl_pack_product(const cl_plan *plan, const coulis_model *model, cl_step *step, coulis_error *error) {
     const cl_node *node = step->node;
     const cl_kernels *kernels = plan->kernels;
-    int64_t groups = step->groups, columns = node->channels / groups;
+    int64_t groups = step->groups, columns = cl_step_output(plan, step)->channels / groups;
     int64_t padded = cl_padded(kernels, columns);
     int64_t inputs = cl_step_input(plan, step)->channels / groups;
     int64_t taps = node->op == CL_OP_CONV ? (int64_t)node->window.kernel[0] * node->window.kernel[1] : 1;
@@ -66,7 +66,7 @@ coulis_status cl_pack_product(const cl_plan *plan, const coulis_model *model, cl
     bool finite = true;                                            /* folding may take large weights beyond a float */
     for (int64_t g = 0; g < groups; g++) {
         for (int64_t column = 0; column < columns; column++) {
-            int64_t c = g * columns + column;
+            int64_t c = step->column + g * columns + column;
             double scale, shift;
             cl_pack_fold(model, step->norm, c, &scale, &shift);
             const int64_t first = column / own_columns * own_inputs; /* the channel its own group begins with */

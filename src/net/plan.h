@@ -38,6 +38,7 @@ typedef struct cl_step {
     int32_t input_count;
     int32_t output;           /* value */
     int32_t first;            /* of a step that makes some of its rows alone: the first of them */
+    int32_t column;           /* the same of a dense layer's columns */
     int32_t residual;         /* the value added to the result, -1 for none */
     float low, high;          /* bounds of the result */
     cl_activation activation; /* of what the step has stored */

@@ -121,6 +121,14 @@ def net_taken(net):
     return end(net, tokens=x, map=net("take", x, first=4, count=2), default="map")
 
 
+def net_shared(net):
+    """What makes queries, keys and values is read by something else, too."""
+    x = net("tokens", patches(net), before=1)
+    tall = dense(net, norm(net, x), 72)
+    x = net("add", net("attention", tall, heads=2), dense(net, net("gelu", tall, form="erf"), 24))
+    return end(net, tokens=x, map=net("take", x, first=3, count=4), default="map")
+
+
 def net_sharp_attention(net):
     """Scores far apart: of most rows one key alone counts."""
     x = dense(net, net("tokens", patches(net, 2, 16), before=1), 48)
@@ -193,7 +201,9 @@ def test_network_agrees_with_float64(name, tmp_path):
 
 
 @pytest.mark.quick(0)
-@pytest.mark.parametrize("name, kind, first", [("like_vit", "cls", 0), ("distilled", "cls", 1), ("taken", "map", 4)])
+@pytest.mark.parametrize(
+    "name, kind, first", [("like_vit", "cls", 0), ("distilled", "cls", 1), ("taken", "map", 4), ("shared", "map", 3)]
+)
 def test_rows_alone_have_the_bytes_they_have_among_all(name, kind, first, tmp_path):
     """Where a network ends in some rows, the last steps compute no others."""
     description = NETS[name](Tiny())

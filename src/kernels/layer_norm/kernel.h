@@ -9,13 +9,17 @@
 
 void KERNEL(cl_layer_norm)(const cl_layer_norm *rows);
 
-/* The lanes of the sums, added up in their order. */
-CL_INLINE double total(const vf sums[SUMS]) {
-    float lanes[SUMS * LANES];
-    double sum = 0;
-    for (int i = 0; i < SUMS; i++) vf_store(lanes + i * LANES, sums[i]);
-    for (int i = 0; i < SUMS * LANES; i++) sum += (double)lanes[i];
-    return sum;
+/* Rows whose lanes are added up side by side: an addition waits for the one before it. */
+#define ROWS 4
+
+/* The lanes of the sums of each row, added up in their order. */
+CL_INLINE void totals(const float lanes[ROWS][SUMS * LANES], const int rows, double sums[ROWS]) {
+    CL_UNROLL
+    for (int r = 0; r < rows; r++) sums[r] = 0;
+    for (int i = 0; i < SUMS * LANES; i++) {
+        CL_UNROLL
+        for (int r = 0; r < rows; r++) sums[r] += (double)lanes[r][i];
+    }
 }
 
 /* The last register of a row of `count` numbers, with `fill` behind them. */
@@ -32,7 +36,7 @@ CL_INLINE vf add_to(vf sum, vf x, vf mean, const int squares) {
     return vf_fma(x, x, sum);
 }
 
-CL_INLINE double sum_of(const float *in, int64_t count, float mean, const int squares) {
+CL_INLINE void lanes_of(const float *in, int64_t count, float mean, const int squares, float lanes[SUMS * LANES]) {
     const vf centre = vf_set1(mean);
     const int64_t whole = count / LANES * LANES;
     vf sums[SUMS];
@@ -46,20 +50,33 @@ CL_INLINE double sum_of(const float *in, int64_t count, float mean, const int sq
     for (; c < whole; c += LANES) sums[0] = add_to(sums[0], vf_load(in + c), centre, squares);
     if (whole < count) sums[0] = add_to(sums[0], last_of(in + whole, count - whole, mean), centre, squares);
     /* Without squares, mean is 0: what fills the last register adds nothing either way. */
-    return total(sums);
+    CL_UNROLL
+    for (int i = 0; i < SUMS; i++) vf_store(lanes + i * LANES, sums[i]);
 }
 
-void KERNEL(cl_layer_norm)(const cl_layer_norm *n) {
+/* `rows` is a constant after inlining. */
+CL_INLINE void norm_rows(const cl_layer_norm *n, const float *in, float *out, const int rows) {
     const double count = (double)n->channels;
-    const float *in = n->in;
-    float *out = n->out;
-    for (int64_t r = 0; r < n->rows; r++, in += n->stride, out += n->stride) {
-        const float mean = (float)(sum_of(in, n->channels, 0.0f, 0) / count);
-        const double variance = sum_of(in, n->channels, mean, 1) / count;
-        const vf centre = vf_set1(mean), factor = vf_set1((float)(1 / sqrt(variance + n->epsilon)));
+    float lanes[ROWS][SUMS * LANES], mean[ROWS];
+    double sums[ROWS];
+    for (int r = 0; r < rows; r++) lanes_of(in + r * n->stride, n->channels, 0.0f, 0, lanes[r]);
+    totals(lanes, rows, sums);
+    for (int r = 0; r < rows; r++) mean[r] = (float)(sums[r] / count);
+    for (int r = 0; r < rows; r++) lanes_of(in + r * n->stride, n->channels, mean[r], 1, lanes[r]);
+    totals(lanes, rows, sums);
+    for (int r = 0; r < rows; r++, in += n->stride, out += n->stride) {
+        const vf centre = vf_set1(mean[r]), factor = vf_set1((float)(1 / sqrt(sums[r] / count + n->epsilon)));
         for (int64_t c = 0; c < n->stride; c += LANES) {
             const vf x = vf_mul(vf_sub(vf_load(in + c), centre), factor);
             vf_store(out + c, vf_fma(x, vf_load(n->scale + c), vf_load(n->shift + c)));
         }
     }
+}
+
+void KERNEL(cl_layer_norm)(const cl_layer_norm *n) {
+    const float *in = n->in;
+    float *out = n->out;
+    int64_t r = 0;
+    for (; r + ROWS <= n->rows; r += ROWS, in += ROWS * n->stride, out += ROWS * n->stride) norm_rows(n, in, out, ROWS);
+    for (; r < n->rows; r++, in += n->stride, out += n->stride) norm_rows(n, in, out, 1);
 }

@@ -9,6 +9,8 @@ static int32_t find_leaf(const carquet_schema_t *schema, const char *name) {
     return -1;
 }
 
+bool cl_has_column(const carquet_schema_t *schema, const char *name) { return schema && find_leaf(schema, name) >= 0; }
+
 /* Whether a leaf has the type and shape of `column`. Required and optional are both taken for the columns
  * that must not be null, as other writers know only the latter. */
 static bool has_type(const carquet_schema_t *schema, int32_t leaf, int column) {

@@ -5,6 +5,9 @@
 
 #include "table/columns.h"
 
+/* Whether the file has a column of this name, of whatever type. */
+bool cl_has_column(const carquet_schema_t *schema, const char *name);
+
 /* Finds the columns by their names, the vector's under the name `vector`, and checks their types: leaves[c] gets the
  * number of column c in the file. Those of the file may be missing or of another type, and are -1 then; COULIS_BAD_DATA
  * with a sentence on the file `path` when another is. */

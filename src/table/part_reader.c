@@ -39,15 +39,18 @@ static coulis_status open_file(cl_part_reader *reader, coulis_error *error) {
     cl_parquet_memory_begin();
     reader->parquet = carquet_reader_open_file(reader->stream, &options, &problem);
     const carquet_schema_t *schema = reader->parquet ? carquet_reader_schema(reader->parquet) : NULL;
+    const bool has_recipe = reader->parquet && carquet_reader_find_metadata(reader->parquet, CL_RECIPE_KEY);
     reader->kind = -1;
-    reader->foreign = reader->parquet && reader->any && !carquet_reader_find_metadata(reader->parquet, CL_RECIPE_KEY);
     if (!reader->parquet) status = cl_part_fail(reader, &problem, error);
-    else if (reader->foreign)
+    else if (has_recipe || !reader->any)
+        status = cl_find_columns(schema, reader->path, reader->column, reader->leaves, error);
+    /* A program that takes some of our columns, or changes their types, may keep what the footer says. */
+    reader->foreign = reader->parquet && reader->any &&
+                      (!has_recipe || (status && cl_has_column(schema, reader->column)));
+    if (reader->foreign)
         status = cl_find_columns_of_others(schema, reader->path, reader->column, reader->leaves, &reader->kind, error);
-    else status = cl_find_columns(schema, reader->path, reader->column, reader->leaves, error);
     /* Another program's columns may be anything, and large. */
-    if (!status && carquet_reader_find_metadata(reader->parquet, CL_RECIPE_KEY) &&
-        !cl_extra_find(&reader->extra, schema, reader->column))
+    if (!status && has_recipe && !reader->foreign && !cl_extra_find(&reader->extra, schema, reader->column))
         status = cl_fail_memory(error, reader->path, 0);
     if (status) close_file(reader);
     return status;

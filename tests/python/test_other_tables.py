@@ -3,6 +3,7 @@
 import coulis
 import numpy as np
 import pytest
+from conftest import draw_image
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
@@ -65,6 +66,56 @@ def test_a_folder_of_spark(tmp_path):
     done = coulis.read_table(tmp_path / "out" / "reduced")
     assert done["path"].to_pylist() == table["path"].to_pylist() and set(done["status"].to_pylist()) == {"ok"}
     assert np.array(done["pca"].to_pylist(), np.float32).tobytes() == expected.transform(X).tobytes()
+
+
+@pytest.fixture(scope="module")
+def vectors_of_ours(tmp_path_factory):
+    """A folder that coulis wrote: six images and one that is none."""
+    folder = tmp_path_factory.mktemp("ours")
+    (folder / "images").mkdir()
+    for number in range(6):
+        draw_image(number).save(folder / "images" / f"{number}.png")
+    (folder / "images" / "7.png").write_text("words")
+    coulis.featurize(folder / "images", folder / "out")
+    return folder / "out"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda table: table.select(["path", "features", "status", "error"]),
+        lambda table: table.select(["features"]),
+        lambda table: table.set_column(
+            table.schema.get_field_index("width"), "width", table["width"].cast(pa.float64())
+        ),
+        lambda table: table.set_column(
+            table.schema.get_field_index("features"), "features", table["features"].cast(pa.large_list(pa.float64()))
+        ),
+    ],
+    ids=["some columns", "the vectors alone", "another width", "another type of vectors"],
+)
+def test_our_table_as_others_changed_it(change, vectors_of_ours, tmp_path):
+    """pyarrow keeps the notes in the footer, so that the file still says that it is ours."""
+    changed = change(pq.read_table(vectors_of_ours / "features" / "part-00000.parquet"))
+    assert changed.schema.metadata[b"coulis"]
+    pq.write_table(changed, tmp_path / "vectors.parquet")
+    (tmp_path / "before").mkdir()
+    expected = components(vectors_of_ours, tmp_path / "before")
+    assert np.array_equal(components(tmp_path / "vectors.parquet", tmp_path), expected)
+    coulis.transform(tmp_path / "vectors.parquet", tmp_path / "pca.safetensors", tmp_path / "changed")
+    coulis.transform(vectors_of_ours, tmp_path / "pca.safetensors", tmp_path / "whole")
+    scores = [coulis.read_table(tmp_path / name, "reduced")["pca"].to_pylist() for name in ("changed", "whole")]
+    assert scores[0] == scores[1] and scores[0].count(None) == 1
+
+
+def test_scores_are_no_vectors(vectors_of_ours, tmp_path):
+    """What has our notes and another column of vectors is refused, whoever wrote it last."""
+    components(vectors_of_ours, tmp_path)
+    coulis.transform(vectors_of_ours, tmp_path / "pca.safetensors", tmp_path / "scores")
+    scores = pq.read_table(tmp_path / "scores" / "reduced" / "part-00000.parquet")
+    pq.write_table(scores.select(["path", "pca"]), tmp_path / "scores.parquet")
+    with pytest.raises(coulis.Error, match="has no column"):
+        coulis.fit(tmp_path / "scores.parquet", tmp_path / "again.safetensors", components=2)
 
 
 @pytest.mark.parametrize("kind", [None, VECTOR])

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Unpacks Debian's packages for 64-bit ARM, those that coulis is built with or the named ones, into a folder: tools/arm64_sysroot.sh FOLDER [PACKAGE...]
 # Nothing is installed and root is not needed: apt resolves and downloads in a state of its own, dpkg-deb unpacks.
-# Does nothing when the folder holds them already. FOLDER/.versions names each package and its version.
+# Does nothing when the folder holds them already. FOLDER/.versions names each package and its version. COULIS_SUITE=bullseye
+# has apt prefer that release of Debian.
 set -euo pipefail
 ROOT=$(realpath -m "$1")
 PACKAGES=("${@:2}")
@@ -13,7 +14,8 @@ if [ ${#PACKAGES[@]} -eq 0 ]; then
 fi
 
 stamp=$ROOT/.packages
-[ "$(cat "$stamp" 2>/dev/null)" != "${PACKAGES[*]}" ] || exit 0
+wanted="${PACKAGES[*]}${COULIS_SUITE:+ of $COULIS_SUITE}"
+[ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ] || exit 0
 rm -rf "$ROOT"
 state=$ROOT/.apt
 mkdir -p "$state/lists/partial" "$state/cache/archives/partial"
@@ -26,6 +28,10 @@ mkdir "$state/parts"
 for list in /etc/apt/sources.list /etc/apt/sources.list.d/*.sources /etc/apt/sources.list.d/*.list; do
     if grep -q 'debian\.org\|ubuntu\.com' "$list" 2>/dev/null; then cp "$list" "$state/parts/"; fi
 done
+if [ -n "${COULIS_SUITE:-}" ]; then
+    echo "deb http://deb.debian.org/debian $COULIS_SUITE main" >"$state/parts/$COULIS_SUITE.list"
+    apt+=(-t "$COULIS_SUITE")
+fi
 apt+=(-o Dir::Etc::sourcelist=/dev/null -o "Dir::Etc::sourceparts=$state/parts")
 "${apt[@]}" update
 "${apt[@]}" --download-only --yes --no-install-recommends install "${PACKAGES[@]}" >/dev/null
@@ -37,4 +43,4 @@ done
 rm -rf "$state"
 # What the packages' scripts would link, and links that lead out of the folder.
 find "$ROOT" -type l -lname "/*" | while read -r link; do ln -sfn "$ROOT$(readlink "$link")" "$link"; done
-echo "${PACKAGES[*]}" >"$stamp"
+echo "$wanted" >"$stamp"

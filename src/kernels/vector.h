@@ -9,6 +9,7 @@
  *   vf_exponent(a)  the lowest 9 bits of a as sign and exponent of a number with fraction 0
  *   vf_or           of the bits
  *   vf_positions    lists the lanes that are not 0
+ *   vf_transpose    LANES registers as a square matrix
  *   DOUBLES, vd     the same register as doubles: vd_load, vd_store, vd_set1, vd_zero, vd_fma
  *   vd_lower, vd_upper  the two halves of a register of floats as doubles
  *   KERNEL(name)    name with the instruction set as suffix
@@ -167,6 +168,13 @@ static inline vd vd_lower(vf v) { return (vd){(double)v[0], (double)v[1]}; }
 static inline vd vd_upper(vf v) { return (vd){(double)v[2], (double)v[3]}; }
 #endif
 
+/* Before a loop of a constant number of steps, at most 32: so that an array it walks can lie in registers. */
+#if defined(__clang__)
+#define CL_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define CL_UNROLL _Pragma("GCC unroll 32")
+#endif
+
 #define CL_INLINE static inline __attribute__((always_inline))
 /* A version of a kernel with constants of its own, all of which in one function take the compiler twice as long. */
 #define CL_VERSION static __attribute__((noinline)) void
@@ -209,14 +217,40 @@ CL_INLINE int64_t vf_positions(vf v, uint16_t first, uint16_t *out) {
 #endif
 }
 
+/* Lane j of two registers whose squares of s x s beside the diagonal change places: of the first, and of the second. */
+#define CL_UPPER(j, s) ((j) & (s) ? LANES + (j) - (s) : (j))
+#define CL_BELOW(j, s) ((j) & (s) ? LANES + (j) : (j) + (s))
+#define CL_LANES_4(of, j, s) of(j, s), of((j) + 1, s), of((j) + 2, s), of((j) + 3, s)
+#if LANES == 4
+#define CL_LANES(of, s) CL_LANES_4(of, 0, s)
+#elif LANES == 8
+#define CL_LANES(of, s) CL_LANES_4(of, 0, s), CL_LANES_4(of, 4, s)
+#else
+#define CL_LANES(of, s) CL_LANES_4(of, 0, s), CL_LANES_4(of, 4, s), CL_LANES_4(of, 8, s), CL_LANES_4(of, 12, s)
+#endif
+
+#define CL_TRANSPOSE(s)                                                                                                \
+    CL_UNROLL                                                                                                          \
+    for (int i = 0; i < LANES; i++) {                                                                                  \
+        if (i & (s)) continue;                                                                                         \
+        const vf upper = m[i], below = m[i + (s)];                                                                     \
+        m[i] = __builtin_shufflevector(upper, below, CL_LANES(CL_UPPER, s));                                           \
+        m[i + (s)] = __builtin_shufflevector(upper, below, CL_LANES(CL_BELOW, s));                                     \
+    }
+
+/* The rows of m become its columns. */
+CL_INLINE void vf_transpose(vf m[LANES]) {
+    CL_TRANSPOSE(1);
+    CL_TRANSPOSE(2);
+#if LANES >= 8
+    CL_TRANSPOSE(4);
+#endif
+#if LANES >= 16
+    CL_TRANSPOSE(8);
+#endif
+}
+
 #define DOUBLES (LANES / 2)
 
 /* min(max(x, low), high): ReLU, ReLU6 and clip are such clamps. */
 #define vf_clamp(x, low, high) vf_min(vf_max(x, low), high)
-
-/* Before a loop of a constant number of steps, at most 32: so that an array it walks can lie in registers. */
-#if defined(__clang__)
-#define CL_UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define CL_UNROLL _Pragma("GCC unroll 32")
-#endif

@@ -64,16 +64,34 @@ int64_t KERNEL(cl_gemm_packed_count)(int64_t k, int64_t columns) {
     return k * (n - half_used(n, columns) * HALF_LANES);
 }
 
+/* A panel of `width` columns, of which B has `columns` at most, each k numbers one after another. */
+static void pack_transposed(int64_t k, int64_t columns, int64_t width, const float *b, int64_t stride, float *packed) {
+    int64_t column = 0;
+    for (; column + LANES <= width && column + LANES <= columns; column += LANES, b += LANES * stride) {
+        int64_t row = 0;
+        for (; row + LANES <= k; row += LANES) {
+            vf square[LANES];
+            CL_UNROLL
+            for (int i = 0; i < LANES; i++) square[i] = vf_load(b + i * stride + row);
+            vf_transpose(square);
+            CL_UNROLL
+            for (int i = 0; i < LANES; i++) vf_store(packed + (row + i) * width + column, square[i]);
+        }
+        for (; row < k; row++)
+            for (int i = 0; i < LANES; i++) packed[row * width + column + i] = b[i * stride + row];
+    }
+    for (; column < width; column++, b += stride)
+        for (int64_t row = 0; row < k; row++) packed[row * width + column] = column < columns ? b[row] : 0.0f;
+}
+
 void KERNEL(cl_gemm_pack)(int64_t k, int64_t columns, const float *b, int64_t row_stride, int64_t column_stride,
                           float *packed) {
     const int64_t n = padded_columns(columns), end = n - half_used(n, columns) * HALF_LANES;
     for (int64_t first = 0; first < n;) {
         const int64_t next = is_wide(n) ? n : first + panel_vectors((n - first) / LANES) * LANES;
         const int64_t width = (next < end ? next : end) - first;
-        if (row_stride == 1 && next <= columns) { /* B lies transposed: walk along its rows */
-            for (int64_t column = first; column < next; column++)
-                for (int64_t row = 0; row < k; row++)
-                    packed[row * width + column - first] = b[row + column * column_stride];
+        if (row_stride == 1) {
+            pack_transposed(k, columns - first, width, b + first * column_stride, column_stride, packed);
             packed += k * width;
             first = next;
             continue;

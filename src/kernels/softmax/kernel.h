@@ -11,22 +11,21 @@ CL_INLINE vf last_of(const float *in, int64_t count, float fill) {
     return vf_load(numbers);
 }
 
-CL_INLINE float largest_of(const float *in, int64_t count) {
+/* Rows whose lanes are gone through side by side: each step waits for the one before it. */
+#define ROWS 4
+
+/* The largest numbers of a row, lane by lane. */
+CL_INLINE void largest_of(const float *in, int64_t count, float lanes[LANES]) {
     const int64_t whole = count / LANES * LANES;
-    float lanes[LANES];
     vf most = last_of(in, count, in[0]);
     for (int64_t c = 0; c < whole; c += LANES) most = vf_max(most, vf_load(in + c));
     if (whole < count) most = vf_max(most, last_of(in + whole, count - whole, in[0]));
     vf_store(lanes, most);
-    for (int i = 1; i < LANES; i++) lanes[0] = lanes[i] > lanes[0] ? lanes[i] : lanes[0];
-    return lanes[0];
 }
 
-/* exp(scale * x + offset) of a row in place; the sum. */
-CL_INLINE float powers_of(float *data, int64_t count, int64_t stride, vf scale, vf offset) {
+/* exp(scale * x + offset) of a row in place; their sums, lane by lane. */
+CL_INLINE void powers_of(float *data, int64_t count, int64_t stride, vf scale, vf offset, float lanes[LANES]) {
     const int64_t whole = count / LANES * LANES;
-    float lanes[LANES];
-    double sum = 0;
     vf sums = vf_zero();
     for (int64_t c = 0; c < whole; c += LANES) {
         const vf power = exponential(vf_fma(vf_load(data + c), scale, offset));
@@ -41,15 +40,34 @@ CL_INLINE float powers_of(float *data, int64_t count, int64_t stride, vf scale, 
     }
     for (int64_t c = whole < count ? whole + LANES : whole; c < stride; c += LANES) vf_store(data + c, vf_zero());
     vf_store(lanes, sums);
-    for (int i = 0; i < LANES; i++) sum += (double)lanes[i];
-    return (float)sum;
+}
+
+/* `rows` is a constant after inlining. */
+CL_INLINE void softmax_rows(const cl_softmax *s, int64_t first, const int rows) {
+    float *data = s->data + first * s->stride, lanes[ROWS][LANES];
+    int64_t count[ROWS];
+    double sums[ROWS] = {0};
+    for (int r = 0; r < rows; r++) {
+        count[r] = s->seen + first + r + 1 < s->count ? s->seen + first + r + 1 : s->count;
+        largest_of(data + r * s->stride, count[r], lanes[r]);
+    }
+    for (int i = 1; i < LANES; i++) {
+        CL_UNROLL
+        for (int r = 0; r < rows; r++) lanes[r][0] = lanes[r][i] > lanes[r][0] ? lanes[r][i] : lanes[r][0];
+    }
+    for (int r = 0; r < rows; r++) {
+        const float offset = -s->scale * lanes[r][0];
+        powers_of(data + r * s->stride, count[r], s->stride, vf_set1(s->scale), vf_set1(offset), lanes[r]);
+    }
+    for (int i = 0; i < LANES; i++) {
+        CL_UNROLL
+        for (int r = 0; r < rows; r++) sums[r] += (double)lanes[r][i];
+    }
+    for (int r = 0; r < rows; r++) s->sums[first + r] = (float)sums[r];
 }
 
 void KERNEL(cl_softmax)(const cl_softmax *s) {
-    float *data = s->data;
-    for (int64_t r = 0; r < s->rows; r++, data += s->stride) {
-        const int64_t count = s->seen + r + 1 < s->count ? s->seen + r + 1 : s->count;
-        const float offset = -s->scale * largest_of(data, count);
-        s->sums[r] = powers_of(data, count, s->stride, vf_set1(s->scale), vf_set1(offset));
-    }
+    int64_t r = 0;
+    for (; r + ROWS <= s->rows; r += ROWS) softmax_rows(s, r, ROWS);
+    for (; r < s->rows; r++) softmax_rows(s, r, 1);
 }

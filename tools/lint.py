@@ -228,7 +228,7 @@ def format_is_kept():
     """clang-format (.clang-format) would change no C file"""
     program = pathlib.Path(sys.executable).parent / "clang-format"
     if not program.exists():
-        raise Skipped("clang-format is not installed: ./run build does that")
+        raise Skipped("clang-format is not installed: ./run lint does that")
     done = subprocess.run(
         [program, "--dry-run", "-Werror", *of_kind(".c", ".h")], cwd=ROOT, capture_output=True, text=True
     )
@@ -243,7 +243,7 @@ def ruff(*words):
     command = [sys.executable, "-m", "ruff", *words, "--no-cache", *PYTHON_FOLDERS]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     if "No module named ruff" in done.stderr:
-        raise Skipped("ruff is not installed: ./run build does that")
+        raise Skipped("ruff is not installed: ./run lint does that")
     return done.stdout.splitlines() + done.stderr.splitlines() if done.returncode else []
 
 
@@ -304,7 +304,7 @@ def spelling_is_right():
         text=True,
     )
     if "No module named codespell" in done.stderr:
-        raise Skipped("codespell is not installed: ./run build does that")
+        raise Skipped("codespell is not installed: ./run lint does that")
     return done.stdout.splitlines() + (done.stderr.splitlines() if done.returncode else [])
 
 

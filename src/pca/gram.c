@@ -7,6 +7,9 @@
 /* Rows of a tile of the matrix, and columns of a run of float sums: see covariance.c. */
 #define TILE 96
 #define RUN 1024
+/* Rows on the right of a tile that are multiplied at a time: 96 KiB of them, past which those on the left stream. More
+ * of them lay so far away that AVX2 was a tenth slower. */
+#define SIDE 24
 #define SKEW 16
 /* Columns of the components that are made at a time, and centred rows of so many columns: 256 KiB of them. */
 #define STRIPE 512
@@ -131,13 +134,16 @@ static void centre_run(const products *p, int64_t first, int64_t count, int64_t 
     }
 }
 
-static void multiply_run(const products *p, int64_t i, int64_t j, int64_t tile, int64_t column, const float *scratch,
-                         double *out, int64_t out_stride) {
+/* Adds the run's products of a tile; where b is a, those of a row with itself and rows after it. */
+static void multiply_run(const products *p, int64_t i, int64_t j, int64_t column, const float *scratch, double *out,
+                         int64_t out_stride) {
     const float *b = p->b == p->a ? scratch : scratch + p->a_count * (RUN + SKEW);
-    p->g->kernels->dot(cl_smaller(tile, p->a_count - i), cl_smaller(tile, p->b_count - j),
-                       cl_smaller(RUN, p->g->rows->cols - column), scratch + i * (RUN + SKEW), RUN + SKEW,
-                       b + j * (RUN + SKEW), RUN + SKEW, 1 / (p->g->scale * p->g->scale), out + i * out_stride + j,
-                       out_stride);
+    int64_t end = cl_smaller(p->b_count, j + TILE), height = cl_smaller(p->a_count - i, TILE);
+    for (; j < end; j += SIDE)
+        p->g->kernels->dot(p->b == p->a ? cl_smaller(height, j + SIDE - i) : height, cl_smaller(SIDE, end - j),
+                           cl_smaller(RUN, p->g->rows->cols - column), scratch + i * (RUN + SKEW), RUN + SKEW,
+                           b + j * (RUN + SKEW), RUN + SKEW, 1 / (p->g->scale * p->g->scale), out + i * out_stride + j,
+                           out_stride);
 }
 
 static void centre_piece(void *context, int64_t piece, int32_t worker) {
@@ -152,21 +158,20 @@ static void tile_piece(void *context, int64_t piece, int32_t worker) {
     int64_t across = (p->b_count + TILE - 1) / TILE;
     int64_t i = piece / across * TILE, j = piece % across * TILE;
     if (p->b == p->a && j < i) return;
-    multiply_run(p, i, j, TILE, p->column, p->scratch, p->out, p->out_stride);
+    multiply_run(p, i, j, p->column, p->scratch, p->out, p->out_stride);
 }
 
 /* One part of the columns of a small matrix: everything on one thread. `out` holds PARTS matrices. */
 static void part_piece(void *context, int64_t piece, int32_t worker) {
     const products *p = context;
-    enum { SIDE = 24 };
     int64_t runs = (p->g->rows->cols + RUN - 1) / RUN;
     float *scratch = p->scratch + worker * scratch_rows(p) * (RUN + SKEW);
     double *out = p->out + piece * p->a_count * p->b_count;
     for (int64_t run = runs * piece / PARTS; run < runs * (piece + 1) / PARTS; run++) {
         centre_run(p, 0, scratch_rows(p), run * RUN, scratch);
-        for (int64_t i = 0; i < p->a_count; i += SIDE)
-            for (int64_t j = p->b == p->a ? i : 0; j < p->b_count; j += SIDE)
-                multiply_run(p, i, j, SIDE, run * RUN, scratch, out, p->b_count);
+        for (int64_t i = 0; i < p->a_count; i += TILE)
+            for (int64_t j = p->b == p->a ? i : 0; j < p->b_count; j += TILE)
+                multiply_run(p, i, j, run * RUN, scratch, out, p->b_count);
     }
 }
 

@@ -18,16 +18,16 @@ ONLY = "# only on Amazon"
 WAITS = "aws emr wait"  # what comes after it needs the result
 
 
-def blocks():
+def blocks(title):
     text = (ROOT / "emr" / "README.md").read_text()
-    section = text.split("## Step by step")[1].split("\n## ")[0]
-    return re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
+    section = text.split(f"## {title}\n")[1].split("\n## ")[0]
+    return re.findall(r"```(?:sh)?\n(.*?)```", section, re.DOTALL)
 
 
-def commands():
-    """The commands of the walk-through, each with its continuation lines."""
+def commands(title="Step by step"):
+    """The commands of a section, of the walk-through by default, each with its continuation lines."""
     found = []
-    for block in blocks():
+    for block in blocks(title):
         gathered = ""
         for line in block.splitlines():
             gathered += line + "\n"
@@ -109,13 +109,17 @@ def test_every_line(bare, checkout):
         assert code == 0 and name not in output, what + output + error
 
 
-def test_lines_for_amazon_alone_are_valid_calls(bare):
+@pytest.mark.parametrize("title", ["Step by step", "EMR on EKS", "AWS Batch on Spot"])
+def test_lines_for_amazon_alone_are_valid_calls(title, bare):
     """They are not run, but the AWS CLI accepts their parameters: only the connection is refused."""
-    calls = [line for line in commands() if ONLY in line and line.startswith("aws ")]
-    names = "export BUCKET=coulis CLUSTER=j-ABCDEFGHIJKLM AWS_ENDPOINT_URL=http://127.0.0.1:1 AWS_MAX_ATTEMPTS=1\n"
+    calls = [line for line in commands(title) if line.startswith("aws ") and (ONLY in line or title != "Step by step")]
+    names = (
+        "export BUCKET=coulis CLUSTER=j-ABCDEFGHIJKLM TEMPLATE=abcdef0123456789\n"
+        "export AWS_ENDPOINT_URL=http://127.0.0.1:1 AWS_MAX_ATTEMPTS=1\n"
+    )
     assert calls
     for call in calls:
-        code, _, error = run("bash", "-c", names + call, env=bare)
+        code, _, error = run("bash", "-c", names + call.replace("s3://BUCKET", "s3://coulis"), env=bare, cwd=ROOT)
         # create-default-roles finds out from the host's name which cloud it is in.
         refused = "Could not connect to the endpoint" in error or "Could not resolve the service principal" in error
         assert code != 0 and (refused or "--quiet" in call), call + error

@@ -3,7 +3,8 @@
     job       images -> ResNet50's last feature map (100,352 numbers) -> PCA(k) -> Parquet; beside it, on the same
               workers, Keras's ResNet50 in a pandas UDF and Spark ML's PCA. Both networks have drawn weights; both
               programs write the vectors, read them again, and write paths and scores, as `coulis run` does.
-    pca       PCA of a matrix whose spectrum is known, made on the executors; agreement and memory
+    pca       PCA of a matrix whose spectrum is known, made on the executors; agreement and memory. Of more than 16,384
+              rows and columns (--rows 20000) also what each reading takes
     sparkml   shares and centring beside Spark ML's PCA, below and above 65,535 columns
     configurations   the job of emr/job.py on small images, under both configurations of emr/
 
@@ -32,7 +33,7 @@ from pyspark.ml.functions import array_to_vector  # noqa: E402
 from pyspark.sql import SparkSession, functions  # noqa: E402
 from servers import Cluster  # noqa: E402
 
-from coulis.spark import PCA, ImageFeaturizer  # noqa: E402
+from coulis.spark import PCA, ImageFeaturizer, _session, _wide  # noqa: E402
 
 RANK = 40  # of the matrix with the known spectrum
 WORKERS, MEMORY = 3, 2048  # of one core and so many MiB each
@@ -46,7 +47,7 @@ def start(cluster, **settings):
         .config("spark.ui.enabled", "false")
         .config("spark.ui.showConsoleProgress", "false")
         .config("spark.driver.host", "127.0.0.1")
-        .config("spark.driver.memory", "2g")
+        .config("spark.driver.memory", "1g")
         .config("spark.executor.memory", "1g")
         .config("spark.sql.shuffle.partitions", "6")
         .config("spark.driver.maxResultSize", "2g")
@@ -59,7 +60,8 @@ def start(cluster, **settings):
 
 
 def peaks(cluster, spark):
-    """Largest resident memory so far, in MiB, of the driver's Python and JVM and of all processes of each worker."""
+    """Largest resident memory so far, in MiB, of the driver's Python and JVM, of all processes of a worker, and of its
+    Java and Python alone."""
 
     def high(pid):
         try:
@@ -68,16 +70,19 @@ def peaks(cluster, spark):
             return 0
         return next((int(line.split()[1]) for line in text.splitlines() if line.startswith("VmHWM")), 0) / 1024
 
-    groups = {}
+    groups = {worker.process.pid: {"java": 0, "python": 0} for worker in cluster.workers}
     for entry in pathlib.Path("/proc").glob("[0-9]*"):
         try:
-            groups.setdefault(os.getsid(int(entry.name)), []).append(high(entry.name))
-        except OSError:
+            kind = "java" if (entry / "comm").read_text().strip() == "java" else "python"
+            groups[os.getsid(int(entry.name))][kind] += high(entry.name)
+        except (OSError, KeyError):  # ended, or of others
             pass
     return {
         "driver's Python": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "driver's JVM": high(spark.sparkContext._gateway.proc.pid),
-        "worker": max(sum(groups.get(worker.process.pid, [0])) for worker in cluster.workers),
+        "worker": max(sum(group.values()) for group in groups.values()),
+        "its Java": max(group["java"] for group in groups.values()),
+        "its Python": max(group["python"] for group in groups.values()),
     }
 
 
@@ -203,10 +208,69 @@ def known_frame(spark, rows, cols):
     return frame, scale**2 / (scale**2).sum()
 
 
+class Readings:
+    """Notes what each reading of all rows takes: seconds, and bytes of the question; it is a job group of its own."""
+
+    def __init__(self, spark):
+        self.spark, self.taken, self.shipped = spark, [], 0
+
+    def __enter__(self):
+        self.ask, self.ship = _wide.WideRows._ask, _session.ship
+        readings = self
+
+        def ask(rows, question, kinds):
+            readings.spark.sparkContext.setJobGroup(f"reading {len(readings.taken)}", "")
+            began = time.perf_counter()
+            found = readings.ask(rows, question, kinds)
+            readings.taken.append((began, time.perf_counter(), readings.shipped if question else 0))
+            readings.spark.sparkContext.setLocalProperty("spark.jobGroup.id", None)
+            return found
+
+        def ship(session, data, *more):
+            readings.shipped = len(data)
+            return readings.ship(session, data, *more)
+
+        _wide.WideRows._ask, _session.ship = ask, ship
+        return self
+
+    def __exit__(self, *raised):
+        _wide.WideRows._ask, _session.ship = self.ask, self.ship
+
+    def report(self, events, began):
+        """Prints them, with the bytes that the tasks of each moved, by Spark's log of events."""
+        if not self.taken:
+            return
+        groups, moved = {}, {}
+        for line in events.read_text().splitlines():
+            event = json.loads(line)
+            if event["Event"] == "SparkListenerJobStart":
+                group = event["Properties"].get("spark.jobGroup.id")
+                groups.update((stage["Stage ID"], group) for stage in event["Stage Infos"])
+            elif event["Event"] == "SparkListenerTaskEnd" and event.get("Task Metrics"):
+                metrics = event["Task Metrics"]
+                sums = moved.setdefault(groups.get(event["Stage ID"]), [0, 0, 0])
+                sums[0] += metrics["Input Metrics"]["Bytes Read"]
+                sums[1] += metrics["Shuffle Write Metrics"]["Shuffle Bytes Written"]
+                sums[2] += metrics["Result Size"]
+        print("\n| | seconds | read, GB | between executors, GB | to the driver, MB | to each executor, MB |")
+        print("| --- | ---: | ---: | ---: | ---: | ---: |")
+        before = [("before the first reading", self.taken[0][0] - began, 0, None)]
+        rows = [(f"reading {i}", to - at, size, f"reading {i}") for i, (at, to, size) in enumerate(self.taken)]
+        for name, seconds, shipped, group in before + rows:
+            read, written, result = moved.get(group, [0, 0, 0])
+            sizes = f"{read / 1e9:.1f} | {written / 1e9:.2f} | {result / 1e6:.1f} | {shipped / 1e6:.1f}"
+            print(f"| {name} | {seconds:.1f} | {sizes} |")
+
+
 def pca(cluster, spark, arguments, folder):
+    spark.stop()
+    (folder / "events").mkdir()
+    log = {"enabled": "true", "dir": f"file://{folder}/events", "rolling.enabled": "false", "compress": "false"}
+    spark = start(cluster, **{f"spark.eventLog.{name}": value for name, value in log.items()})
     frame, shares = known_frame(spark, arguments.rows, arguments.cols)
     began = time.perf_counter()
-    model = PCA(k=arguments.k).fit(frame)
+    with Readings(spark) as readings:
+        model = PCA(k=arguments.k).fit(frame)
     seconds = time.perf_counter() - began
     truth = numpy.zeros(arguments.k)
     truth[:RANK] = shares[: arguments.k]
@@ -216,6 +280,9 @@ def pca(cluster, spark, arguments, folder):
         f"shares differ from the truth by at most {wrong:.1e}"
     )
     print("peak memory: " + ", ".join(f"{name} {size:.0f} MiB" for name, size in peaks(cluster, spark).items()))
+    spark.stop()  # so that all events are in their file
+    (events,) = (folder / "events").iterdir()
+    readings.report(events, began)
     assert wrong < 1e-4
 
 

@@ -156,6 +156,8 @@ class Cluster:
             SPARK_HOME=str(self.home),
             SPARK_DAEMON_MEMORY="256m",
             SPARK_DAEMON_JAVA_OPTS=java_options,
+            # Executors are killed, so what they keep on disk is left to stop().
+            SPARK_LOCAL_DIRS=str(self.folder / "local"),
             SPARK_LOCAL_IP="127.0.0.1",
         )
         self.master = self._start("master", "org.apache.spark.deploy.master.Master", "--port", "0")
@@ -212,5 +214,5 @@ class Cluster:
     def stop(self):
         for process in [*self.workers, self.master]:
             process.kill()
-        for folder in self.folder.glob("work*"):
+        for folder in (*self.folder.glob("work*"), self.folder / "local"):
             shutil.rmtree(folder, ignore_errors=True) if folder.is_dir() else None

@@ -1,6 +1,8 @@
 """coulis.spark: vectors carry their recipe with them, and components refuse those of another."""
 
 import io
+import os
+import shutil
 
 import numpy
 import pytest
@@ -81,6 +83,20 @@ def test_the_command_knows_components_of_a_cluster(model, tmp_path):
 def saved(pca, folder):
     pca.save(folder / "pca.safetensors")
     return folder / "pca.safetensors"
+
+
+def test_the_driver_opens_a_network_once_and_again_when_it_is_replaced(tmp_path, monkeypatch):
+    opened, name = [], str(tmp_path / "network.safetensors")
+    real = _worker.featurizer_of
+    monkeypatch.setattr(_worker, "featurizer_of", lambda *given: opened.append(given) or real(*given))
+    found = {}
+    for network in ("efficientnet-lite0", "efficientnet-lite1"):
+        shutil.copy(coulis.find_model(network), name + ".new")
+        os.replace(name + ".new", name)
+        options = ImageFeaturizer(model=name)._options()
+        found[network], again = ImageFeaturizer.recipe_of(options), ImageFeaturizer.recipe_of(options)
+        assert found[network] == again and len(opened) == len(found)
+    assert found["efficientnet-lite0"]["model_sha256"] != found["efficientnet-lite1"]["model_sha256"]
 
 
 def test_an_executor_with_another_network_is_an_error(frame):

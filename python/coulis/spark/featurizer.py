@@ -1,5 +1,6 @@
 """Images to feature vectors, as a stage of pyspark.ml."""
 
+import functools
 import os
 
 from pyspark import keyword_only
@@ -165,10 +166,28 @@ class ImageFeaturizer(Transformer, _frames.Stage, DefaultParamsReadable, Default
     def recipe_of(options):
         """What decides the vectors, by the driver's network; None where only the executors have its file."""
         try:
-            with _worker.featurizer_of(1, options) as featurizer:
-                return _worker.recipe_of(featurizer)
+            stamp = _stamp(options["model"])
+            open_it = _recipe_of if stamp else _recipe_of.__wrapped__  # not kept where nothing would show a change
+            return open_it(tuple(sorted(options.items())), stamp)
         except coulis.Error as error:
             # A name that is wrong should fail here and now, not in a task of a job that has begun.
             if error.status == "missing" and os.path.basename(options["model"]) != options["model"]:
                 return None
             raise
+
+
+@functools.lru_cache(maxsize=8)
+def _recipe_of(options, stamp):
+    """As :meth:`ImageFeaturizer.recipe_of`, opened once for a file: a large network takes half a second or more."""
+    with _worker.featurizer_of(1, options) as featurizer:
+        return _worker.recipe_of(featurizer)
+
+
+def _stamp(model):
+    """What changes when the file of a network is replaced; None where there is none."""
+    path = _worker.shipped_file(model)
+    try:
+        found = os.stat(path if os.path.isfile(path) else coulis.list_models().get(path, path))
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns

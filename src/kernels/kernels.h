@@ -33,7 +33,8 @@ typedef struct cl_activation {
 /* C = activation of clamp(A B + bias + residual).
  * A: m rows, a_stride apart, each of `runs` runs of k numbers, run_stride apart (0 runs means one).
  * B: runs * k rows of `columns` numbers, packed by gemm_pack.
- * C, residual and bias: m rows (bias: one) of `columns` numbers, padded by zeros to a multiple of lanes. */
+ * C, residual and bias: m rows (bias: one) of `columns` numbers, padded by zeros to a multiple of lanes. The residual
+ * is not in C, which may hold sums on their way. */
 typedef struct cl_gemm {
     int64_t m, k, columns;
     const float *a;

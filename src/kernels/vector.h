@@ -8,7 +8,7 @@
  *   vf_fma(a,b,c)   a * b + c, rounded once where the processor has it, twice in the portable one
  *   vf_exponent(a)  the lowest 9 bits of a as sign and exponent of a number with fraction 0
  *   vf_or           of the bits
- *   vf_positions    lists the lanes that are not 0
+ *   vf_nonzero      a bit for each lane that is not 0
  *   vf_transpose    LANES registers as a square matrix
  *   DOUBLES, vd     the same register as doubles: vd_load, vd_store, vd_set1, vd_zero, vd_fma
  *   vd_lower, vd_upper  the two halves of a register of floats as doubles
@@ -179,41 +179,21 @@ static inline vd vd_upper(vf v) { return (vd){(double)v[2], (double)v[3]}; }
 /* A version of a kernel with constants of its own, all of which in one function take the compiler twice as long. */
 #define CL_VERSION static __attribute__((noinline)) void
 
-#if defined(__AVX2__)
-/* The places of the bits of m, a byte each, in order: bit b goes after those below it. */
-#define CL_PLACE(m, b) (((m) >> (b) & 1) * UINT64_C(b) << 8 * __builtin_popcount((m) & ((1u << (b)) - 1)))
-#define CL_PLACES(m)                                                                                                   \
-    (CL_PLACE(m, 1) | CL_PLACE(m, 2) | CL_PLACE(m, 3) | CL_PLACE(m, 4) | CL_PLACE(m, 5) | CL_PLACE(m, 6) |             \
-     CL_PLACE(m, 7))
-#define CL_PLACES_4(m) CL_PLACES(m), CL_PLACES((m) + 1), CL_PLACES((m) + 2), CL_PLACES((m) + 3)
-#define CL_PLACES_16(m) CL_PLACES_4(m), CL_PLACES_4((m) + 4), CL_PLACES_4((m) + 8), CL_PLACES_4((m) + 12)
-#define CL_PLACES_64(m) CL_PLACES_16(m), CL_PLACES_16((m) + 16), CL_PLACES_16((m) + 32), CL_PLACES_16((m) + 48)
-#endif
-
-/* Writes first + i to `out` for each lane i of v that is not 0, of either sign, and returns how many those are. What
- * lies after them, up to LANES in all, may be overwritten. */
-CL_INLINE int64_t vf_positions(vf v, uint16_t first, uint16_t *out) {
+/* A bit for each lane of v that is not 0, of either sign; the first lane's is the lowest. */
+CL_INLINE uint64_t vf_nonzero(vf v) {
 #if defined(__AVX512F__)
-    const __m512i lanes = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
-    const __mmask16 found = _mm512_test_epi32_mask(_mm512_castps_si512(v), _mm512_set1_epi32(INT32_MAX));
-    const __m512i positions = _mm512_maskz_compress_epi32(found, _mm512_add_epi32(lanes, _mm512_set1_epi32(first)));
-    _mm256_storeu_si256((__m256i *)(void *)out, _mm512_cvtepi32_epi16(positions));
-    return __builtin_popcount(found);
+    return _mm512_test_epi32_mask(_mm512_castps_si512(v), _mm512_set1_epi32(INT32_MAX));
 #elif defined(__AVX2__)
-    static const uint64_t places[256] = {CL_PLACES_64(0u), CL_PLACES_64(64u), CL_PLACES_64(128u), CL_PLACES_64(192u)};
-    const unsigned found = (unsigned)_mm256_movemask_ps(_mm256_cmp_ps(v, _mm256_setzero_ps(), _CMP_NEQ_UQ));
-    const __m128i lanes = _mm_cvtepu8_epi16(_mm_cvtsi64_si128((long long)places[found]));
-    _mm_storeu_si128((__m128i *)(void *)out, _mm_add_epi16(lanes, _mm_set1_epi16((short)first)));
-    return __builtin_popcount(found);
+    return (uint64_t)_mm256_movemask_ps(_mm256_cmp_ps(v, _mm256_setzero_ps(), _CMP_NEQ_UQ));
+#elif defined(__ARM_NEON) && defined(__aarch64__) && defined(CL_NEON)
+    const uint32x4_t places = {1, 2, 4, 8};
+    return vaddvq_u32(vandq_u32(vtstq_u32(vreinterpretq_u32_f32(v), vdupq_n_u32(INT32_MAX)), places));
 #else
-    uint32_t bits[LANES];
-    int64_t count = 0;
-    memcpy(bits, &v, sizeof bits);
-    for (int i = 0; i < LANES; i++) { /* no branch: which lanes are zeros can't be foretold */
-        out[count] = (uint16_t)(first + i);
-        count += bits[i] << 1 != 0;
-    }
-    return count;
+    uint32_t lanes[LANES];
+    uint64_t bits = 0;
+    memcpy(lanes, &v, sizeof lanes);
+    for (int i = 0; i < LANES; i++) bits |= (uint64_t)(lanes[i] << 1 != 0) << i;
+    return bits;
 #endif
 }
 

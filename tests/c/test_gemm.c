@@ -118,11 +118,10 @@ static void sparse_gemm_agrees(void) {
     for (int64_t columns = 8; columns <= 208; columns += 8) check_sparse_gemm(7, 32, columns, 1);
     check_sparse_gemm(5, 24, 96, 0);    /* not a whole number of registers of some */
     check_sparse_gemm(1300, 64, 80, 1); /* more rows than one block */
-    for (int64_t columns = 32; columns <= 144; columns += 8) check_sparse_gemm(5, 272, columns, 1); /* several lists */
+    for (int64_t columns = 24; columns <= 336; columns += 8) check_sparse_gemm(5, 272, columns, 1); /* several steps */
     check_sparse_gemm(70, 1152, 112, 1);
-    check_sparse_gemm(9, 8192, 64, 0); /* the longest list there is room for, with 32 registers and with 16 */
-    check_sparse_gemm(9, 16384, 64, 0);
-    check_sparse_gemm(9, 16448, 64, 0); /* too long a list */
+    check_sparse_gemm(259, 480, 80, 1); /* several blocks and steps */
+    check_sparse_gemm(9, 16448, 64, 0);
 }
 
 int main(int argc, char **argv) {

@@ -1,11 +1,7 @@
 /* Matrix product with everything that follows a convolution fused into the store.
  * README.md beside this file has the layout and the reasons for the constants. */
 #include "kernels/gemm/panels.h"
-#if REGISTERS == 32
 #include "kernels/gemm/sparse.h"
-#else
-#include "kernels/gemm/sparse_pairs.h"
-#endif
 
 void KERNEL(cl_gemm)(const cl_gemm *gemm);
 void KERNEL(cl_activate_rows)(const cl_activation *activation, int64_t rows, int64_t count, int64_t stride,

@@ -209,13 +209,21 @@ CL_INLINE uint64_t vf_nonzero(vf v) {
 #define CL_LANES(of, s) CL_LANES_4(of, 0, s), CL_LANES_4(of, 4, s), CL_LANES_4(of, 8, s), CL_LANES_4(of, 12, s)
 #endif
 
+/* gcc has clang's builtin from 12 on. */
+#if defined(__clang__)
+#define CL_SHUFFLE __builtin_shufflevector
+#else
+typedef int vf_lanes __attribute__((vector_size(4 * LANES)));
+#define CL_SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (vf_lanes){__VA_ARGS__})
+#endif
+
 #define CL_TRANSPOSE(s)                                                                                                \
     CL_UNROLL                                                                                                          \
     for (int i = 0; i < LANES; i++) {                                                                                  \
         if (i & (s)) continue;                                                                                         \
         const vf upper = m[i], below = m[i + (s)];                                                                     \
-        m[i] = __builtin_shufflevector(upper, below, CL_LANES(CL_UPPER, s));                                           \
-        m[i + (s)] = __builtin_shufflevector(upper, below, CL_LANES(CL_BELOW, s));                                     \
+        m[i] = CL_SHUFFLE(upper, below, CL_LANES(CL_UPPER, s));                                                        \
+        m[i + (s)] = CL_SHUFFLE(upper, below, CL_LANES(CL_BELOW, s));                                                  \
     }
 
 /* The rows of m become its columns. */

@@ -10,6 +10,18 @@
 #include "random.h"
 #include "test.h"
 
+/* A matrix that lies transposed is packed into the same bytes. */
+static void check_transposed(int64_t k, int64_t columns, const float *b, const float *packed) {
+    const int64_t count = kernels->gemm_packed_count(k, columns);
+    float *turned = cl_alloc((size_t)(columns * k), sizeof *turned), *found = cl_alloc((size_t)count, sizeof *found);
+    for (int64_t x = 0; x < k; x++)
+        for (int64_t j = 0; j < columns; j++) turned[j * k + x] = b[x * columns + j];
+    kernels->gemm_pack(k, columns, turned, 1, k, found);
+    CHECK_MSG(memcmp(found, packed, (size_t)count * sizeof *found) == 0, "%dx%d transposed, %s", (int)k, (int)columns,
+              kernels->name);
+    cl_free(turned), cl_free(found);
+}
+
 static void check_gemm(int64_t m, int64_t k, int64_t columns, int with_residual, float low, float high) {
     const int64_t n = padded(columns), a_stride = k + 3, c_stride = n + 16;
     float *a = random_numbers(m * a_stride), *b = random_numbers(k * columns), *bias = random_numbers(n);
@@ -17,6 +29,7 @@ static void check_gemm(int64_t m, int64_t k, int64_t columns, int with_residual,
     float *packed = cl_alloc((size_t)kernels->gemm_packed_count(k, columns), sizeof *packed);
     for (int64_t j = columns; j < n; j++) bias[j] = 0;
     kernels->gemm_pack(k, columns, b, columns, 1, packed);
+    check_transposed(k, columns, b, packed);
     cl_gemm gemm = {.m = m,
                     .k = k,
                     .columns = columns,

@@ -33,6 +33,10 @@ CL_INLINE const float *step(const float *const a[MR], int64_t k, const float *pa
     return panel + width;
 }
 
+/* Numbers of a row of A that are asked for at a time: a line; and the depth from which on this pays for its loop. */
+#define AHEAD 16
+#define AHEAD_DEPTH 128
+
 /* One tile: mr rows of A times a panel of `full` vectors and, with `half`, half of one. */
 CL_INLINE void tile(const cl_gemm *g, int64_t row, int64_t column, const float *panel, const int mr, const int full,
                     const int half) {
@@ -51,6 +55,8 @@ CL_INLINE void tile(const cl_gemm *g, int64_t row, int64_t column, const float *
         sum.half[i] = half && g->bias ? vh_load(g->bias + column + full * LANES) : vh_zero();
         a[i] = i == 0 ? g->a + row * a_stride : a[i - 1] + a_stride;
     }
+    /* The first panel is the first to read a block of A: each of its tiles asks for the rows of the next. */
+    const int64_t ahead = column == 0 ? mr * a_stride : 0;
     int64_t k = 0;
     /* A line at each step, as many requests at once would hold up the loads of B; not where the whole sum is short. */
     if (depth >= MR * NV || (runs > 1 && depth >= MR)) {
@@ -61,7 +67,13 @@ CL_INLINE void tile(const cl_gemm *g, int64_t row, int64_t column, const float *
             }
     }
     for (int64_t run = 0, first = 0;; k = first += g->run_stride) {
-        for (const int64_t last = first + depth; k < last; k++) panel = step(a, k, panel, &sum, mr, full, half);
+        const int64_t last = first + depth;
+        for (; depth > AHEAD_DEPTH && k + AHEAD <= last; k += AHEAD) {
+            CL_UNROLL
+            for (int i = 0; i < mr; i++) __builtin_prefetch(a[i] + ahead + k);
+            for (int64_t t = k; t < k + AHEAD; t++) panel = step(a, t, panel, &sum, mr, full, half);
+        }
+        for (; k < last; k++) panel = step(a, k, panel, &sum, mr, full, half);
         if (++run >= runs) break;
     }
     const vf low = vf_set1(g->low), high = vf_set1(g->high);

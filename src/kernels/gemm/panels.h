@@ -19,9 +19,9 @@
 #define NV 2
 #endif
 
-/* Rows of A that are worked through for all panels of B before the next: about half of
- * a small second-level cache (256 KiB), so that they are still there for each panel. */
-#define A_BLOCK_BYTES (128 * 1024)
+/* Rows of A that are worked through for all panels of B before the next: about half of the second-level cache, so that
+ * they are still there for each panel. Processors with wide registers have 512 KiB and more. */
+#define A_BLOCK_BYTES ((LANES >= 8 ? 256 : 128) * 1024)
 
 /* Registers in a cache line. */
 #define PREFETCH_STEP (64 / (LANES * 4) > 0 ? 64 / (LANES * 4) : 1)

@@ -38,8 +38,11 @@ static int64_t scratch(const cl_plan *plan, const cl_step *step) {
     return 36 * (plane_of(tiles * in) + plane_of(tiles * columns_of(out))) + in;
 }
 
-/* G g G^T of one 3x3 filter, in float64; Lavin and Gray, Fast algorithms for convolutional neural networks, 2015. */
-static void winograd_filter(const float g[9], double scale, float u[36]) {
+/* Output channels whose filters are transformed together: as many as floats in a cache line, written at one go. */
+#define FILTERS 16
+
+/* G g G^T of 3x3 filters, in float64; Lavin and Gray, Fast algorithms for convolutional neural networks, 2015. */
+static void winograd_filters(float g[9][FILTERS], const double scale[FILTERS], float u[36][FILTERS]) {
     static const double matrix[6][3] = {{1 / 4.0, 0, 0},
                                         {-1 / 6.0, -1 / 6.0, -1 / 6.0},
                                         {-1 / 6.0, 1 / 6.0, -1 / 6.0},
@@ -47,10 +50,27 @@ static void winograd_filter(const float g[9], double scale, float u[36]) {
                                         {1 / 24.0, -1 / 12.0, 1 / 6.0},
                                         {0, 0, 1}};
     for (int y = 0; y < 6; y++) {
-        double row[3];
-        for (int x = 0; x < 3; x++) row[x] = matrix[y][0] * g[x] + matrix[y][1] * g[3 + x] + matrix[y][2] * g[6 + x];
-        for (int x = 0; x < 6; x++)
-            u[y * 6 + x] = (float)(scale * (row[0] * matrix[x][0] + row[1] * matrix[x][1] + row[2] * matrix[x][2]));
+        double row[3][FILTERS];
+        const double *m = matrix[y];
+        for (int x = 0; x < 3; x++)
+            for (int f = 0; f < FILTERS; f++) row[x][f] = m[0] * g[x][f] + m[1] * g[3 + x][f] + m[2] * g[6 + x][f];
+        for (int x = 0; x < 6; x++) {
+            const double *n = matrix[x];
+            for (int f = 0; f < FILTERS; f++)
+                u[y * 6 + x][f] = (float)(scale[f] * (row[0][f] * n[0] + row[1][f] * n[1] + row[2][f] * n[2]));
+        }
+    }
+}
+
+/* The filters of `count` output channels, at most FILTERS, from `weight` on: into their columns of 36 planes. */
+static void transform_filters(const float *weight, int64_t inputs, int64_t count, const double scale[FILTERS],
+                              float *planes, int64_t plane, int64_t width) {
+    for (int64_t i = 0; i < inputs; i++, planes += width) {
+        float g[9][FILTERS] = {{0}}, u[36][FILTERS];
+        for (int64_t f = 0; f < count; f++)
+            for (int t = 0; t < 9; t++) g[t][f] = weight[(f * inputs + i) * 9 + t];
+        winograd_filters(g, scale, u);
+        for (int p = 0; p < 36; p++) memcpy(planes + p * plane, u[p], (size_t)count * sizeof(float));
     }
 }
 
@@ -58,28 +78,28 @@ static void winograd_filter(const float g[9], double scale, float u[36]) {
 static coulis_status pack(const cl_plan *plan, const coulis_model *model, cl_step *step, coulis_error *error) {
     const cl_node *node = step->node;
     const int64_t inputs = cl_step_input(plan, step)->channels, columns = node->channels;
-    const int64_t padded = cl_step_output(plan, step)->stride;
-    const int64_t plane = inputs * columns;
+    const int64_t padded = cl_step_output(plan, step)->stride, most = columns_of(columns);
     coulis_status status = cl_pack_room(step, 36 * inputs * padded, padded, error);
     if (status) return status;
+    const int64_t plane = plane_of(inputs * most);
     float *planes = cl_alloc((size_t)(36 * plane), sizeof *planes);
     if (!planes) return cl_fail_memory(error, "packed weights", (size_t)(36 * plane) * sizeof *planes);
     const float *weight = cl_model_weight(model, node, CL_WEIGHT); /* output, input, height, width */
-    for (int64_t c = 0; c < columns; c++) {
-        double scale, shift;
-        cl_pack_fold(model, step->norm, c, &scale, &shift);
-        for (int64_t i = 0; i < inputs; i++) {
-            float u[36];
-            winograd_filter(weight + (c * inputs + i) * 9, scale, u);
-            for (int p = 0; p < 36; p++) planes[p * plane + i * columns + c] = u[p];
-        }
-        step->bias[c] = cl_pack_bias(model, node, c, scale, shift);
-    }
     float *packed = step->weights;
     for (int64_t first = 0, width; first < columns; first += width) {
         width = columns_of(columns - first);
+        for (int64_t c = 0; c < width; c += FILTERS) {
+            const int64_t count = cl_smaller(FILTERS, width - c);
+            double scale[FILTERS] = {0}, shift;
+            for (int64_t f = 0; f < count; f++) {
+                const int64_t column = first + c + f;
+                cl_pack_fold(model, step->norm, column, &scale[f], &shift);
+                step->bias[column] = cl_pack_bias(model, node, column, scale[f], shift);
+            }
+            transform_filters(weight + (first + c) * inputs * 9, inputs, count, scale, planes + c, plane, width);
+        }
         for (int p = 0; p < 36; p++, packed += plan->kernels->gemm_packed_count(inputs, width))
-            plan->kernels->gemm_pack(inputs, width, planes + p * plane + first, columns, 1, packed);
+            plan->kernels->gemm_pack(inputs, width, planes + p * plane, width, 1, packed);
     }
     cl_free(planes);
     return COULIS_OK;

@@ -85,8 +85,11 @@ static void head(const cl_run *run, const cl_step *step, const shape *s, const f
                                  .high = INFINITY});
         for (int64_t r = 0; r < rows; r++) {
             const float factor = 1 / sums[r];
+            const float *from = result + r * s->head_stride;
             float *to = out + (first + r) * out_stride;
-            for (int64_t c = 0; c < s->head; c++) to[c] = result[r * s->head_stride + c] * factor;
+            if (s->head == s->head_stride) kernels->sum(&from, 1, s->head, factor, to);
+            else /* whole registers would reach into the next head */
+                for (int64_t c = 0; c < s->head; c++) to[c] = from[c] * factor;
         }
     }
 }

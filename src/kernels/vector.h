@@ -168,7 +168,8 @@ static inline vd vd_lower(vf v) { return (vd){(double)v[0], (double)v[1]}; }
 static inline vd vd_upper(vf v) { return (vd){(double)v[2], (double)v[3]}; }
 #endif
 
-/* Before a loop of a constant number of steps, at most 32: so that an array it walks can lie in registers. */
+/* Stands before a loop with a constant number of steps, 32 at most, so that the compiler can keep the array it indexes
+ * in registers. */
 #if defined(__clang__)
 #define CL_UNROLL _Pragma("clang loop unroll(full)")
 #else

@@ -133,7 +133,8 @@ static void sparse_gemm_agrees(void) {
     check_sparse_gemm(1300, 64, 80, 1); /* more rows than one block */
     for (int64_t columns = 24; columns <= 336; columns += 8) check_sparse_gemm(5, 272, columns, 1); /* several steps */
     check_sparse_gemm(70, 1152, 112, 1);
-    check_sparse_gemm(259, 480, 80, 1); /* several blocks and steps */
+    check_sparse_gemm(259, 480, 80, 1);                                        /* several blocks and steps */
+    for (int64_t k = 8192; k <= 16384; k *= 2) check_sparse_gemm(9, k, 64, 0); /* many steps */
     check_sparse_gemm(9, 16448, 64, 0);
 }
 

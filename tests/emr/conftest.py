@@ -6,11 +6,13 @@ import os
 import pathlib
 import shutil
 import socket
+import struct
 import subprocess
 import sys
 import threading
 import time
 import urllib.request
+import zlib
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -23,6 +25,17 @@ def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return s.getsockname()[1]
+
+
+def png(seed):
+    """The bytes of a small image."""
+    lines = [bytes((seed * x * y + x) % 256 for x in range(3 * 40)) for y in range(30)]
+    rows = b"".join(b"\0" + line for line in lines)
+    header = struct.pack(">IIBBBBB", 40, 30, 8, 2, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks
+    )
 
 
 @pytest.fixture(scope="session")

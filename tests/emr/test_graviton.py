@@ -10,8 +10,7 @@ import shutil
 import subprocess
 
 import pytest
-from conftest import ROOT, TOOLS, run
-from test_walkthrough import png
+from conftest import ROOT, TOOLS, png, run
 
 EMULATOR = shutil.which("qemu-aarch64-static")
 PREFIX = "s3://coulis-graviton/coulis"

@@ -8,11 +8,9 @@ import os
 import platform
 import re
 import shutil
-import struct
-import zlib
 
 import pytest
-from conftest import ROOT, TOOLS, run
+from conftest import ROOT, TOOLS, png, run
 
 ONLY = "# only on Amazon"
 WAITS = "aws emr wait"  # what comes after it needs the result
@@ -36,16 +34,6 @@ def commands(title="Step by step"):
                 gathered = ""
         assert not gathered, gathered
     return found
-
-
-def png(seed):
-    lines = [bytes((seed * x * y + x) % 256 for x in range(3 * 40)) for y in range(30)]
-    rows = b"".join(b"\0" + line for line in lines)
-    header = struct.pack(">IIBBBBB", 40, 30, 8, 2, 0, 0, 0)
-    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks
-    )
 
 
 @pytest.fixture

@@ -97,6 +97,14 @@ def draw_image(number, size=(64, 48)):
     return Image.fromarray(coarse).resize(size, Image.BICUBIC)
 
 
+def draw_images(folder, count, ending="png"):
+    """The folder, with `count` drawn images: 0.png and so on, with as many digits as the last of them needs."""
+    folder.mkdir(exist_ok=True)
+    for number in range(count):
+        draw_image(number).save(folder / f"{number:0{len(str(count - 1))}}.{ending}")
+    return folder
+
+
 @functools.cache
 def fruit_images():
     """The test images of fruits-360, sorted; none without it."""

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import draw_image
+from conftest import draw_image, draw_images
 from results import all_bytes
 from PIL import Image
 
@@ -380,8 +380,7 @@ def test_precision_is_part_of_the_recipe(coulis, image_folder, tmp_path):
 
 
 def test_output_among_the_images(coulis, tmp_path):
-    for number in range(5):
-        draw_image(number).save(tmp_path / f"{number}.jpg")
+    draw_images(tmp_path, 5, "jpg")
     coulis("run", ".", "-o", "out", "-k", 2)
     assert "5 images" in coulis("run", ".", "-o", "out", "-k", 2).stderr
 

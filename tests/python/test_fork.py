@@ -8,7 +8,7 @@ import coulis
 import numpy
 import pytest
 from coulis import Moments
-from conftest import draw_image
+from conftest import draw_images
 
 FORK = multiprocessing.get_context("fork")
 SECONDS = 60  # after which a child counts as hanging
@@ -43,9 +43,7 @@ def matrix():
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("images")
-    for number in range(6):
-        draw_image(number).save(folder / f"{number}.jpg")
+    folder = draw_images(tmp_path_factory.mktemp("images"), 6, "jpg")
     return sorted(str(p) for p in folder.iterdir())
 
 

@@ -12,7 +12,7 @@ import time
 
 import coulis
 import pytest
-from conftest import draw_image
+from conftest import draw_image, draw_images
 from results import all_bytes
 from net_helpers import write_tiny
 
@@ -23,9 +23,7 @@ KILLS = 250 if os.environ.get("COULIS_TEST_LONG") else 15  # of each of the four
 def place(tmp_path_factory):
     """A folder of 40 images, and a small network."""
     folder = tmp_path_factory.mktemp("kill")
-    (folder / "images").mkdir()
-    for number in range(40):
-        draw_image(number).save(folder / "images" / f"{number:02}.png")
+    draw_images(folder / "images", 40)
     write_tiny(folder / "tiny.safetensors")
     return folder
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from conftest import draw_image
+from conftest import draw_images
 
 MIB = 1 << 20
 
@@ -32,10 +32,7 @@ def limited(arguments, mebibytes):
 
 
 def test_steps(command, serial, lite0_path, tmp_path):
-    images = tmp_path / "images"
-    images.mkdir()
-    for number in range(4):
-        draw_image(number).save(images / f"{number}.jpg")
+    images = draw_images(tmp_path / "images", 4, "jpg")
     codes = []
     for mebibytes in [40, 50, 60, 70, 80, 90, 100, 110, 120, 130, 140, 160, 180, 200, 250, 300, 400, 600]:
         code, said, seconds = limited(

@@ -3,7 +3,7 @@
 import coulis
 import numpy as np
 import pytest
-from conftest import draw_image
+from conftest import draw_images
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
@@ -72,11 +72,9 @@ def test_a_folder_of_spark(tmp_path):
 def vectors_of_ours(tmp_path_factory):
     """A folder that coulis wrote: six images and one that is none."""
     folder = tmp_path_factory.mktemp("ours")
-    (folder / "images").mkdir()
-    for number in range(6):
-        draw_image(number).save(folder / "images" / f"{number}.png")
-    (folder / "images" / "7.png").write_text("words")
-    coulis.featurize(folder / "images", folder / "out")
+    images = draw_images(folder / "images", 6)
+    (images / "7.png").write_text("words")
+    coulis.featurize(images, folder / "out")
     return folder / "out"
 
 

@@ -10,7 +10,7 @@ import subprocess
 
 import coulis
 import pytest
-from conftest import REPOSITORY, draw_image
+from conftest import REPOSITORY, draw_image, draw_images
 from results import all_bytes
 from net_helpers import write_tiny
 from power_loss import Recording, build_recorder
@@ -30,9 +30,7 @@ def recorder(tmp_path_factory):
 def inputs(tmp_path_factory):
     """A folder of images and a small network."""
     folder = tmp_path_factory.mktemp("inputs")
-    (folder / "images").mkdir()
-    for number in range(12):
-        draw_image(number).save(folder / "images" / f"{number:02}.png")
+    draw_images(folder / "images", 12)
     write_tiny(folder / "tiny.safetensors")
     return folder
 

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import draw_image
+from conftest import draw_image, draw_images
 from results import all_bytes
 
 OPTIONS = dict(components=3, rows_per_file=4, threads=2)
@@ -19,10 +19,7 @@ OPTIONS = dict(components=3, rows_per_file=4, threads=2)
 @pytest.fixture
 def images(tmp_path):
     """Ten images in a folder of their own, which a test may change."""
-    folder = tmp_path / "images"
-    folder.mkdir()
-    for number in range(10):
-        draw_image(number).save(folder / f"{number}.png")
+    folder = draw_images(tmp_path / "images", 10)
     return folder
 
 

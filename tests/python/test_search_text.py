@@ -7,7 +7,7 @@ import coulis
 import numpy as np
 import pytest
 import test_texts
-from conftest import draw_image
+from conftest import draw_image, draw_images
 from net_helpers import Tiny, write_model
 from random_weights import random_tensors
 
@@ -46,9 +46,7 @@ def result(tmp_path_factory):
         {**tensors, "tokenizer": tokenizer},
         test_texts.graph.metadata(description),
     )
-    (folder / "images").mkdir()
-    for number in range(12):
-        draw_image(number).save(folder / "images" / f"{number:02}.png")
+    draw_images(folder / "images", 12)
     (folder / "images" / "03.png").write_bytes(b"no image")
     coulis.featurize(folder / "images", folder / "out", model=str(folder / "tiny.safetensors"))
     return folder

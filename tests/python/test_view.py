@@ -13,7 +13,7 @@ import browser
 import coulis
 import numpy as np
 import pytest
-from conftest import draw_image
+from conftest import draw_image, draw_images
 from PIL import Image, ImageOps
 
 pytest.importorskip("pyarrow")
@@ -92,10 +92,7 @@ def test_the_size_is_bounded(result, tmp_path):
 
 
 def test_images_that_are_gone_have_no_thumbnail(tmp_path, lite0_path):
-    folder = tmp_path / "images"
-    folder.mkdir()
-    for number in range(4):
-        draw_image(number).save(folder / f"{number}.png")
+    folder = draw_images(tmp_path / "images", 4)
     coulis.run(folder, tmp_path / "out", components=2)
     (folder / "2.png").unlink()
     with pytest.warns(UserWarning, match=r"1 of 4 images could not be read again .*: .*/2\.png does not exist"):

@@ -13,7 +13,7 @@ import zipfile
 
 import coulis
 import pytest
-from conftest import draw_image
+from conftest import draw_image, draw_images
 from remote_servers import Server, folder_of, send
 from s3_server import NEEDED, caller, serve
 
@@ -249,9 +249,7 @@ def test_what_is_no_longer_in_an_archive(images, tmp_path):
 
 
 def test_a_folder_may_be_called_as_an_archive_is(images, tmp_path):
-    (tmp_path / "photos.tar").mkdir()
-    for number in range(3):
-        draw_image(number).save(tmp_path / "photos.tar" / f"{number}.png")
+    draw_images(tmp_path / "photos.tar", 3)
     coulis.run(tmp_path / "photos.tar", tmp_path / "out", components=2)
     assert coulis.view(tmp_path / "out", tmp_path / "r.html")["thumbnails_missing"] == 0
 

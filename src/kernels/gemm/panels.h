@@ -92,21 +92,19 @@ void KERNEL(cl_gemm_pack)(int64_t k, int64_t columns, const float *b, int64_t ro
         const int64_t width = (next < end ? next : end) - first;
         if (row_stride == 1) {
             pack_transposed(k, columns - first, width, b + first * column_stride, column_stride, packed);
-            packed += k * width;
-            first = next;
-            continue;
-        }
-        if (column_stride == 1 && next <= columns) {
-            for (int64_t row = 0; row < k; row++, packed += width) {
+        } else if (column_stride == 1 && next <= columns) {
+            for (int64_t row = 0; row < k; row++) {
                 const float *from = b + row * row_stride + first;
-                for (int64_t c = 0; c < width; c += LANES) vf_store(packed + c, vf_load(from + c));
+                for (int64_t c = 0; c < width; c += LANES) vf_store(packed + row * width + c, vf_load(from + c));
             }
-            first = next;
-            continue;
+        } else {
+            for (int64_t row = 0; row < k; row++) {
+                const float *from = b + row * row_stride + first * column_stride;
+                for (int64_t c = 0; c < width; c++)
+                    packed[row * width + c] = first + c < columns ? from[c * column_stride] : 0.0f;
+            }
         }
-        for (int64_t row = 0; row < k; row++)
-            for (int64_t column = first; column < next && column < end; column++)
-                *packed++ = column < columns ? b[row * row_stride + column * column_stride] : 0.0f;
+        packed += k * width;
         first = next;
     }
 }

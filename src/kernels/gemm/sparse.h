@@ -19,8 +19,9 @@
 
 /* Numbers of a row of A whose bits are in one word. */
 #define WORD 64
-/* B goes through the product in steps of whole words of its rows: with these bytes of a tile's columns, its numbers of
- * A and its sums a step fits a first-level cache of 32 KiB, where a register of B is found again for each tile. Sums
+/* B goes through the product in steps of whole words of its rows, one word at least: with these bytes of a tile's
+ * columns, its numbers of A and its sums a step fits a first-level cache of 32 KiB, where a register of B is found
+ * again for each tile. A word of 8 registers of 16 lanes has 32 KiB, of which the rows for zeros stay unread. Sums
  * that are not complete wait in C. */
 #define SPARSE_BYTES (24 * 1024)
 #define SPARSE_WORDS 4
